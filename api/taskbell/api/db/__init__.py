@@ -1,0 +1,1 @@
+"""The schema (models and migrations), connections, partitions. No feature's decision lives here."""

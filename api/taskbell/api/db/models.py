@@ -1,0 +1,259 @@
+"""The schema as SQLAlchemy describes it. Migrations own every change of it; a test holds both against each other.
+
+Tables that hold tenants' rows have row-level security (see the first migration): under the services' roles, a
+statement sees only what the actor named by the setting `taskbell.actor` may see.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import BYTEA, JSON
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id, which never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        """The type's name in DDL."""
+        return "xid8"
+
+
+class PgSnapshot(UserDefinedType[str]):
+    """PostgreSQL's `pg_snapshot`: which transactions were visible at an instant."""
+
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        """The type's name in DDL."""
+        return "pg_snapshot"
+
+
+class Model(DeclarativeBase):
+    """Base of all tables."""
+
+    type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy reads it as a class attribute
+        UUID: PgUUID(as_uuid=True),
+        datetime: DateTime(timezone=True),
+        str: Text(),
+    }
+
+
+_NOW = text("clock_timestamp()")
+
+
+class User(Model):
+    """An account."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("users_email_key", text("lower(email)"), unique=True),
+        CheckConstraint("char_length(email) <= 320", name="users_email_length"),
+        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_length"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    name: Mapped[str]
+    password_hash: Mapped[str | None]
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    personal_workspace_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Workspace(Model):
+    """A tenant: everything else belongs to one."""
+
+    __tablename__ = "workspaces"
+    __table_args__ = (CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="workspaces_name_length"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Membership(Model):
+    """Who may do what in a workspace. The key begins with the user: every policy asks by user."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer')", name="memberships_role"),
+        Index("memberships_workspace_id_idx", "workspace_id"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Session(Model):
+    """A sign-in: the family of refresh tokens that descend from one login."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_user_id_idx", "user_id"), Index("sessions_expires_at_idx", "expires_at"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None]
+
+
+class RefreshToken(Model):
+    """One refresh token of a session, as its SHA-256; used once, kept to detect reuse."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="refresh_tokens_hash_length"),
+        Index("refresh_tokens_session_id_idx", "session_id"),
+    )
+
+    token_hash: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    used_at: Mapped[datetime | None]
+
+
+class LoginAttempts(Model):
+    """Failed sign-ins by hashed key (account, or account and address), to throttle guessing."""
+
+    __tablename__ = "login_attempts"
+
+    key: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    window_started_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    blocked_until: Mapped[datetime | None]
+
+
+class Task(Model):
+    """A task. Partitioned by range of its UUIDv7 id, which is by time of creation."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="tasks_title_length"),
+        CheckConstraint("char_length(description) <= 20000", name="tasks_description_length"),
+        CheckConstraint("status IN ('pending', 'in_progress', 'completed', 'cancelled')", name="tasks_status"),
+        CheckConstraint("priority BETWEEN 1 AND 10", name="tasks_priority"),
+        Index("tasks_position_idx", "workspace_id", "position", "id"),
+        Index("tasks_priority_idx", "workspace_id", "priority", "id"),
+        Index("tasks_created_idx", "workspace_id", "id"),
+        Index("tasks_updated_idx", "workspace_id", "updated_at", "id"),
+        Index("tasks_due_idx", "workspace_id", text("coalesce(due_at, 'infinity'::timestamptz)"), "id"),
+        Index("tasks_status_idx", "workspace_id", "status", "position", "id"),
+        Index("tasks_creator_idx", "created_by", "id"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
+    title: Mapped[str]
+    description: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="5")
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("nextval('task_position')"))
+    start_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    status_changed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    completed_at: Mapped[datetime | None]
+
+
+class DeletedTask(Model):
+    """The sort keys of a task that is gone, so that a list can go on after it."""
+
+    __tablename__ = "deleted_tasks"
+    __table_args__ = (Index("deleted_tasks_deleted_at_idx", "deleted_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    position: Mapped[int] = mapped_column(BigInteger)
+    due_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Event(Model):
+    """A fact that became true with the transaction that wrote it. Append-only, partitioned by time."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("events_xid_idx", "xid", "id"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))
+    xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    workspace_id: Mapped[UUID]
+    type: Mapped[str]
+    subject_id: Mapped[UUID]
+    actor_id: Mapped[UUID | None]
+    audience: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)))
+    traceparent: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    data: Mapped[str] = mapped_column(JSON)
+
+
+class RelayState(Model):
+    """How far the relay has carried events to the stream. One row.
+
+    The window being carried holds the rows visible in `window_snapshot` and not in `done_snapshot`; `window_last_id`
+    is the last of it that the stream has acknowledged. Without a window, everything visible in `done_snapshot` is done.
+    """
+
+    __tablename__ = "relay_state"
+    __table_args__ = (CheckConstraint("id = 1", name="relay_state_single_row"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, server_default="1", autoincrement=False)
+    epoch: Mapped[int] = mapped_column(Integer, server_default="1")
+    stream_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    done_snapshot: Mapped[str | None] = mapped_column(PgSnapshot)
+    window_snapshot: Mapped[str | None] = mapped_column(PgSnapshot)
+    window_last_id: Mapped[UUID | None]
+    replay_from: Mapped[datetime | None]
+    """Set by `taskbell replay`: the active relay starts a new epoch from this time and clears it."""
+    lease_holder: Mapped[str | None]
+    lease_epoch: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Fencing token: grows with every change of holder."""
+    lease_expires_at: Mapped[datetime | None]
+
+
+__all__ = [
+    "DeletedTask",
+    "Event",
+    "LoginAttempts",
+    "Membership",
+    "Model",
+    "RefreshToken",
+    "RelayState",
+    "Session",
+    "Task",
+    "User",
+    "Workspace",
+]

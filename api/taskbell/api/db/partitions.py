@@ -1,0 +1,143 @@
+"""Partitions of the time-ordered tables: made ahead, and what fell beside them reported.
+
+A UUIDv7 begins with 48 bits of Unix milliseconds, so a range of ids is a range of time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from taskbell.kit.logs import configure_logs
+from taskbell.kit.settings import Settings, load
+
+_log = structlog.get_logger(__name__)
+
+
+class Width(StrEnum):
+    """How much time one partition covers. Lists probe every partition, so fewer are faster."""
+
+    YEAR = "year"
+    QUARTER = "quarter"
+    MONTH = "month"
+
+    @property
+    def months(self) -> int:
+        """Its length in months."""
+        return {"year": 12, "quarter": 3, "month": 1}[self.value]
+
+
+class MaintenanceSettings(Settings):
+    """Settings of partition maintenance."""
+
+    database_url: str
+    """PostgreSQL address with the rights of the schema's owner."""
+    task_partition_width: Width = Width.QUARTER
+    """Time covered by one partition of `tasks`: a list probes each of them."""
+    event_partition_width: Width = Width.MONTH
+    """Time covered by one partition of `events`: retention drops whole partitions."""
+    partitions_ahead: int = 2
+    """Partitions to keep ready beyond the present one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition: its table name and the half-open range of time it covers."""
+
+    name: str
+    start: datetime
+    end: datetime
+
+    @property
+    def bounds(self) -> tuple[UUID, UUID]:
+        """The range of ids that the range of time means."""
+        return lowest_id(self.start), lowest_id(self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What maintenance did: partitions made, and rows found in default partitions by table."""
+
+    created: tuple[str, ...]
+    in_default: dict[str, int]
+
+
+def lowest_id(instant: datetime) -> UUID:
+    """The smallest id that a UUIDv7 made at this instant could have."""
+    return UUID(int=(int(instant.timestamp() * 1000) & (1 << 48) - 1) << 80)
+
+
+def plan(*, table: str, now: datetime, width: Width, ahead: int) -> list[Partition]:
+    """The partitions a table shall have at `now`: the one that covers it and `ahead` more."""
+    first = (now.year * 12 + now.month - 1) // width.months * width.months
+    starts = [first + width.months * step for step in range(ahead + 2)]
+    days = [datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in starts]
+    return [
+        Partition(name=f"{table}_{start:%Y_%m}", start=start, end=end)
+        for start, end in zip(days, days[1:], strict=False)
+    ]
+
+
+async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSettings, now: datetime) -> Report:
+    """Make the partitions that are missing and count what fell into the defaults. Safe to run at any time, twice.
+
+    A range that overlaps an existing partition (the width was changed) is left to that partition. A range for which
+    the default partition already holds rows cannot be attached; it is reported by the count instead.
+    """
+    created: list[str] = []
+    in_default: dict[str, int] = {}
+    widths = {"tasks": settings.task_partition_width, "events": settings.event_partition_width}
+    for table, width in widths.items():
+        for wanted in plan(table=table, now=now, width=width, ahead=settings.partitions_ahead):
+            if await _create(connection, table=table, wanted=wanted):
+                created.append(wanted.name)
+        count = f"SELECT count(*) FROM (SELECT 1 FROM {table}_default LIMIT 100000) d"  # noqa: S608 -- own names
+        in_default[table] = await connection.fetchval(count)
+        if in_default[table]:
+            _log.warning("rows_in_default_partition", table=table, rows=in_default[table])
+    return Report(created=tuple(created), in_default=in_default)
+
+
+async def _create(connection: asyncpg.Connection, *, table: str, wanted: Partition) -> bool:
+    lower, upper = wanted.bounds
+    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", wanted.name):
+        return False
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                f"CREATE TABLE {wanted.name} PARTITION OF {table} FOR VALUES FROM ('{lower}') TO ('{upper}')"
+            )
+            # A partition has its own row-level security switch; nothing reaches it by name, and so it stays.
+            await connection.execute(f"ALTER TABLE {wanted.name} ENABLE ROW LEVEL SECURITY")
+    except (asyncpg.InvalidObjectDefinitionError, asyncpg.CheckViolationError, asyncpg.DuplicateTableError) as refused:
+        _log.warning("partition_not_created", partition=wanted.name, reason=str(refused))
+        return False
+    _log.info("partition_created", partition=wanted.name)
+    return True
+
+
+async def run(settings: MaintenanceSettings) -> Report:
+    """Connect, maintain, report."""
+    connection = await asyncpg.connect(settings.database_url, timeout=10)
+    try:
+        return await maintain(connection, settings=settings, now=datetime.now(UTC))
+    finally:
+        await connection.close()
+
+
+def main() -> None:
+    """Entry of `python -m taskbell.api.db.partitions`."""
+    configure_logs(service="partitions")
+    report = asyncio.run(run(load(MaintenanceSettings)))
+    sys.stdout.write(f"created: {', '.join(report.created) or 'none'}; in default partitions: {report.in_default}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The event cursor: where a reader stands in the stream of events."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FORM = re.compile(r"\A([1-9][0-9]{0,9})-(0|[1-9][0-9]{0,18})\Z", re.ASCII)
+
+
+class CursorMalformed(ValueError):
+    """The text is not a cursor that this platform ever gave out."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EventCursor:
+    """A place in the event stream, opaque to clients.
+
+    Attributes:
+        epoch: The identity of the stream. A stream that was lost and built anew has a higher one, and cursors of
+            an earlier epoch can only be answered with `gap`.
+        sequence: The JetStream sequence of the last event its holder has seen; 0 means none.
+    """
+
+    epoch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str) -> EventCursor:
+        """Read a cursor as it was given out.
+
+        Raises:
+            CursorMalformed: The text has another form.
+        """
+        found = _FORM.match(text)
+        if found is None:
+            raise CursorMalformed("not an event cursor")
+        return cls(epoch=int(found[1]), sequence=int(found[2]))

@@ -1,0 +1,80 @@
+"""Events: past facts about tasks and members, in a CloudEvents 1.0 envelope (JSON format).
+
+The envelope is assembled around the `data` text that PostgreSQL wrote, byte for byte: nothing between the
+database and the client parses or rebuilds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import orjson
+
+SPEC_VERSION = "1.0"
+SCHEMA_BASE = "https://taskbell.dev/schemas/events"
+
+
+class EventType(StrEnum):
+    """Every type of event the platform emits. A type is a past fact and is never renamed."""
+
+    TASK_CREATED = "task.created"
+    TASK_UPDATED = "task.updated"
+    TASK_STATUS_CHANGED = "task.status_changed"
+    TASK_MOVED = "task.moved"
+    TASK_DELETED = "task.deleted"
+    MEMBER_ADDED = "member.added"
+    MEMBER_REMOVED = "member.removed"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event as PostgreSQL holds it.
+
+    Attributes:
+        id: UUIDv7, given after the changed row's lock was taken; it orders the events of one task.
+        workspace_id: The tenant it belongs to.
+        type: One of `EventType`; kept as text so that a reader meets newer types without failing.
+        subject_id: The task (or member's user) it speaks of.
+        actor_id: Who caused it, None for the platform itself.
+        audience: The users whose `me` channel carries it.
+        traceparent: W3C Trace Context of the request that caused it, or None.
+        created_at: When the row was written.
+        data: The object it speaks of, as JSON text.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    type: str
+    subject_id: UUID
+    actor_id: UUID | None
+    audience: tuple[UUID, ...]
+    traceparent: str | None
+    created_at: datetime
+    data: str
+
+
+def envelope(record: EventRecord) -> bytes:
+    """Return the CloudEvents 1.0 JSON document of an event.
+
+    `workspaceid`, `actorid` and `traceparent` are extension attributes (CloudEvents 1.0, section 3.1: lower-case
+    letters and digits); `traceparent` follows the Distributed Tracing extension.
+    """
+    attributes: dict[str, str] = {
+        "specversion": SPEC_VERSION,
+        "id": str(record.id),
+        "source": f"/workspaces/{record.workspace_id}",
+        "type": record.type,
+        "subject": str(record.subject_id),
+        "time": record.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "dataschema": f"{SCHEMA_BASE}/{record.type}.json",
+        "workspaceid": str(record.workspace_id),
+    }
+    if record.actor_id is not None:
+        attributes["actorid"] = str(record.actor_id)
+    if record.traceparent is not None:
+        attributes["traceparent"] = record.traceparent
+    return orjson.dumps(attributes)[:-1] + b',"data":' + record.data.encode() + b"}"

@@ -1,0 +1,54 @@
+"""Problem codes: the stable names by which clients tell errors apart (RFC 9457 `application/problem+json`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+TYPE_BASE = "https://taskbell.dev/problems"
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of error.
+
+    Attributes:
+        code: Stable identifier; a client may branch on it.
+        status: The HTTP status it is answered with.
+        title: A short summary that does not change from occurrence to occurrence.
+    """
+
+    code: str
+    status: int
+    title: str
+
+    @property
+    def type(self) -> str:
+        """The problem type URI."""
+        return f"{TYPE_BASE}/{self.code}"
+
+
+class ProblemCode(Enum):
+    """Every problem the API answers with."""
+
+    INVALID_JSON = Problem("invalid_json", 400, "The body is not valid JSON")
+    INVALID_CURSOR = Problem("invalid_cursor", 400, "The cursor does not belong to this list")
+    INVALID_REQUEST = Problem("invalid_request", 400, "The request is malformed")
+    UNAUTHENTICATED = Problem("unauthenticated", 401, "A valid access token is needed")
+    INVALID_CREDENTIALS = Problem("invalid_credentials", 401, "E-mail or password is wrong")
+    INVALID_REFRESH_TOKEN = Problem("invalid_refresh_token", 401, "The refresh token is not valid")
+    REFRESH_TOKEN_REUSED = Problem("refresh_token_reused", 401, "The refresh token was used before")
+    FORBIDDEN = Problem("forbidden", 403, "Your role does not permit this")
+    NOT_FOUND = Problem("not_found", 404, "There is nothing here")
+    METHOD_NOT_ALLOWED = Problem("method_not_allowed", 405, "The method is not allowed here")
+    CONFLICT = Problem("conflict", 409, "The change conflicts with the present state")
+    EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
+    CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")
+    VERSION_MISMATCH = Problem("version_mismatch", 412, "The object has changed since")
+    BODY_TOO_LARGE = Problem("body_too_large", 413, "The body is too large")
+    UNSUPPORTED_MEDIA_TYPE = Problem("unsupported_media_type", 415, "The body's media type is not supported")
+    VALIDATION_FAILED = Problem("validation_failed", 422, "A field is not valid")
+    RATE_LIMITED = Problem("rate_limited", 429, "Too many requests")
+    INTERNAL = Problem("internal_error", 500, "Something went wrong on our side")
+    UNAVAILABLE = Problem("unavailable", 503, "The service is not available for the moment")

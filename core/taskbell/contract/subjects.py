@@ -1,0 +1,62 @@
+"""Names and configuration of everything on NATS. A start with another configuration reconciles it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+STREAM = "TASKBELL_EVENTS"
+EVENTS_ROOT = "taskbell.events"
+RELAY_POKE = "taskbell.relay.poke"
+"""Core NATS, empty body: "there are new event rows". Fire and forget; a lost one costs one poll."""
+
+TICKET_BUCKET = "TASKBELL_TICKETS"
+"""Key-value bucket of used realtime tickets: creating a ticket's id in it succeeds once."""
+TICKET_BUCKET_TTL = timedelta(minutes=2)
+
+HEADER_MESSAGE_ID = "Nats-Msg-Id"
+HEADER_EXPECTED_SEQUENCE = "Nats-Expected-Last-Sequence"
+HEADER_AUDIENCE = "Taskbell-Audience"
+"""Comma-separated ids of the users whose `me` channel carries the event, so that no gateway parses a body."""
+HEADER_TRACEPARENT = "traceparent"
+
+METADATA_EPOCH = "taskbell.epoch"
+"""Stream metadata key that holds the epoch as a decimal number."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfiguration:
+    """The event stream as it shall be.
+
+    Attributes:
+        max_age: How long events stay resumable; PostgreSQL keeps them at least as long.
+        duplicate_window: How long JetStream remembers message ids.
+        replicas: Copies in a NATS cluster.
+    """
+
+    max_age: timedelta = timedelta(days=7)
+    duplicate_window: timedelta = timedelta(minutes=10)
+    replicas: int = 1
+
+
+def event_subject(*, workspace_id: UUID | str, event_type: str) -> str:
+    """The subject of one event: `taskbell.events.<workspace>.<type>`."""
+    return f"{EVENTS_ROOT}.{workspace_id}.{event_type}"
+
+
+def workspace_filter(workspace_id: UUID | str) -> str:
+    """A filter for all events of one workspace."""
+    return f"{EVENTS_ROOT}.{workspace_id}.>"
+
+
+def parse_event_subject(subject: str) -> tuple[str, str]:
+    """Split an event subject into workspace id and event type.
+
+    Raises:
+        ValueError: It is no event subject.
+    """
+    parts = subject.split(".", 3)
+    if len(parts) != 4 or not subject.startswith(f"{EVENTS_ROOT}."):
+        raise ValueError(f"not an event subject: {subject!r}")
+    return parts[2], parts[3]

@@ -1,0 +1,42 @@
+"""Tokens: their types, claims and lifetimes, as the API issues and the gateway verifies them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+ISSUER = "taskbell"
+AUDIENCE = "taskbell"
+TICKET_TTL = timedelta(seconds=30)
+REFRESH_PREFIX = "tbr_"
+"""A refresh token is an opaque random string with this prefix, never a JWT: it cannot pass as an access token."""
+
+
+class TokenType(StrEnum):
+    """The `typ` header of a JWT. One type is never accepted in place of the other (RFC 8725, section 3.11)."""
+
+    ACCESS = "at+jwt"
+    """RFC 9068."""
+    TICKET = "ticket+jwt"
+    """One WebSocket sign-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says.
+
+    Attributes:
+        user_id: Whom it stands for (`sub`).
+        workspace_id: The user's personal workspace (`ws`).
+        session_id: The refresh family it came from (`sid`).
+        token_id: Its own id (`jti`).
+        expires_at: Unix seconds (`exp`).
+    """
+
+    user_id: UUID
+    workspace_id: UUID
+    session_id: UUID
+    token_id: str
+    expires_at: int

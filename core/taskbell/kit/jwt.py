@@ -1,0 +1,134 @@
+"""Signed tokens (RFC 7519) with Ed25519 keys (RFC 8037, RFC 9864): issue, verify, remember what was verified."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, cast
+
+import orjson
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+from uuid_utils.compat import uuid7
+
+ALGORITHM = "Ed25519"
+T = TypeVar("T")
+
+
+class TokenRefused(Exception):
+    """The token is malformed, expired, of another type or not signed by a known key."""
+
+
+class SigningKeysMalformed(ValueError):
+    """The configured keys are not a JWK Set (RFC 7517) of Ed25519 private keys with a `kid` each."""
+
+
+def generate_keys(earlier: str | None = None) -> str:
+    """Return a JWK Set with a fresh signing key first, before the keys of `earlier`, which go on verifying."""
+    key = OKPKey.generate_key("Ed25519", parameters={"kid": str(uuid7()), "use": "sig", "alg": ALGORITHM})
+    kept = parse_keys(earlier).keys if earlier else []
+    return orjson.dumps(KeySet([key, *kept]).as_dict(private=True)).decode()
+
+
+def parse_keys(text: str, *, private: bool = True) -> KeySet:
+    """Read a JWK Set.
+
+    Raises:
+        SigningKeysMalformed: It is no such set, is empty, or lacks what `private` asks for.
+    """
+    try:
+        keys = KeySet.import_key_set(cast("Any", orjson.loads(text)))
+    except (ValueError, TypeError, KeyError, JoseError) as refused:
+        raise SigningKeysMalformed("not a JWK Set") from refused
+    if not keys.keys:
+        raise SigningKeysMalformed("the JWK Set is empty")
+    for key in keys.keys:
+        if not isinstance(key, OKPKey) or key.kid is None or (private and not key.is_private):
+            raise SigningKeysMalformed("every key must be an Ed25519 private key (OKP) with a kid")
+    return keys
+
+
+def public_keys(keys: KeySet) -> dict[str, Any]:
+    """The JWK Set document for `/.well-known/jwks.json`: public parts only."""
+    return cast("dict[str, Any]", keys.as_dict(private=False))
+
+
+def sign(claims: Mapping[str, Any], *, token_type: str, keys: KeySet) -> str:
+    """Sign claims with the first key of the set."""
+    key = keys.keys[0]
+    header = {"alg": ALGORITHM, "kid": key.kid, "typ": token_type}
+    return jwt.encode(header, dict(claims), key, algorithms=[ALGORITHM])
+
+
+def key_id(token: str) -> str | None:
+    """The `kid` a token names, unverified, or None: to learn whether the keys at hand are too old."""
+    from joserfc.jws import extract_compact  # noqa: PLC0415 -- only for the rare unknown key
+
+    try:
+        header = extract_compact(token.encode()).headers()
+    except (ValueError, JoseError):
+        return None
+    found = header.get("kid")
+    return found if isinstance(found, str) else None
+
+
+def verify(token: str, *, token_type: str, keys: KeySet, issuer: str, audience: str, now: float) -> dict[str, Any]:
+    """Return the claims of a valid token.
+
+    Raises:
+        TokenRefused: The signature, type, issuer, audience or time is wrong.
+    """
+    try:
+        decoded = jwt.decode(token, keys, algorithms=[ALGORITHM])
+    except (ValueError, KeyError, TypeError, JoseError) as refused:
+        raise TokenRefused("the token is malformed or not signed by a known key") from refused
+    claims = decoded.claims
+    if decoded.header.get("typ") != token_type:
+        raise TokenRefused("the token is of another type")
+    if claims.get("iss") != issuer or claims.get("aud") != audience:
+        raise TokenRefused("the token was issued for somebody else")
+    expires = claims.get("exp")
+    if not isinstance(expires, int) or expires <= now:
+        raise TokenRefused("the token has expired")
+    return claims
+
+
+class VerifiedTokens(Generic[T]):
+    """Remembers verified tokens until they expire: verifying costs more than a query.
+
+    Bounded: the least recently used of `capacity` entries goes first. Refused tokens are not remembered.
+    """
+
+    def __init__(
+        self,
+        verify_token: Callable[[str], tuple[T, int]],
+        *,
+        capacity: int = 20_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the verification: it returns the value to remember and when it expires, or raises `TokenRefused`."""
+        self._verify = verify_token
+        self._capacity = capacity
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[T, int]] = OrderedDict()
+
+    def get(self, token: str) -> T:
+        """Return what a token stands for.
+
+        Raises:
+            TokenRefused: It is not valid, or no longer.
+        """
+        entry = self._known.get(token)
+        if entry is None:
+            entry = self._verify(token)
+            self._known[token] = entry
+            if len(self._known) > self._capacity:
+                self._known.popitem(last=False)
+        elif entry[1] <= self._clock():
+            del self._known[token]
+            raise TokenRefused("the token has expired")
+        else:
+            self._known.move_to_end(token)
+        return entry[0]

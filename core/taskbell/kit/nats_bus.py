@@ -1,0 +1,90 @@
+"""The bus adapter: connections to NATS that never give up, and fire-and-forget signals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from prometheus_client import Counter
+
+_log = structlog.get_logger(__name__)
+
+SIGNALS_LOST = Counter(
+    "taskbell_bus_signals_lost_total",
+    "Fire-and-forget signals that could not be sent because NATS was away. Harmless: the relay also polls.",
+)
+
+
+class BusUnavailable(Exception):
+    """NATS does not answer."""
+
+
+async def connect(url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None) -> Client:
+    """Connect to NATS and stay connected.
+
+    Reconnects without end (nats-py gives up after 60 tries by default), pings every 20 s (default: 120 s).
+    `name` shows up in the server's connection list.
+
+    Raises:
+        BusUnavailable: The first connection cannot be made.
+    """
+
+    async def log_error(error: Exception) -> None:
+        _log.warning("bus_error", error=repr(error))
+
+    async def log_disconnect() -> None:
+        _log.warning("bus_disconnected")
+
+    async def log_reconnect() -> None:
+        _log.info("bus_reconnected")
+        if on_reconnect is not None:
+            await on_reconnect()
+
+    try:
+        return await nats.connect(
+            url,
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            ping_interval=20,
+            error_cb=log_error,
+            disconnected_cb=log_disconnect,
+            reconnected_cb=log_reconnect,
+            allow_reconnect=True,
+        )
+    except (OSError, NatsError, TimeoutError) as refused:
+        raise BusUnavailable(f"no connection to NATS: {type(refused).__name__}") from refused
+
+
+class Signals:
+    """Core NATS messages that may be lost without harm."""
+
+    def __init__(self, client: Client) -> None:
+        """Take a connection; the caller closes it."""
+        self._client = client
+
+    async def send(self, subject: str) -> None:
+        """Send an empty message, or count it as lost when NATS is away. Never raises for that, never waits."""
+        if not self._client.is_connected:
+            SIGNALS_LOST.inc()
+            return
+        try:
+            await self._client.publish(subject, b"")
+        except NatsError:
+            SIGNALS_LOST.inc()
+
+    async def check(self) -> None:
+        """Health check: a round trip to the server.
+
+        Raises:
+            BusUnavailable: There is no connection, or no answer in time.
+        """
+        if not self._client.is_connected:
+            raise BusUnavailable("not connected")
+        try:
+            await self._client.flush(timeout=1)
+        except (NatsError, TimeoutError) as refused:
+            raise BusUnavailable("no answer") from refused

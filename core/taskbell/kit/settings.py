@@ -1,0 +1,42 @@
+"""Settings come from environment variables with the prefix `TASKBELL_` and stop the process when they are wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "TASKBELL_"
+
+
+class Settings(BaseSettings):
+    """Base of every service's settings: immutable, described field by field, secrets never shown."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], **overrides: Any) -> S:
+    """Read settings from the environment, or stop the process with one line per wrong variable (exit status 2)."""
+    try:
+        return kind(**overrides)
+    except ValidationError as refused:
+        _stop(refused)
+
+
+def _stop(refused: ValidationError) -> NoReturn:
+    for error in refused.errors(include_url=False, include_input=False):
+        name = PREFIX + "_".join(str(part) for part in error["loc"]).upper()
+        sys.stderr.write(f"taskbell: {name}: {error['msg']}\n")
+    raise SystemExit(2) from None

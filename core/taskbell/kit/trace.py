@@ -1,0 +1,118 @@
+"""W3C Trace Context (https://www.w3.org/TR/trace-context/) without cost where nothing is sampled.
+
+Every request gets a trace id for logs and events. Spans are recorded through OpenTelemetry only for sampled traces
+and only when an exporter is configured by the standard `OTEL_*` variables.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+
+_TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z", re.ASCII)
+_random = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """Where in a trace the work at hand stands.
+
+    Attributes:
+        trace_id: 32 lower-case hexadecimal digits.
+        span_id: 16 lower-case hexadecimal digits.
+        sampled: Whether spans of this trace are recorded.
+    """
+
+    trace_id: str
+    span_id: str
+    sampled: bool
+
+    def __str__(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+    @classmethod
+    def parse(cls, header: str | None) -> TraceContext | None:
+        """Read a `traceparent` header; None when it is absent or malformed (the standard says: start anew)."""
+        found = _TRACEPARENT.match(header) if header else None
+        if found is None or found[1] == "0" * 32 or found[2] == "0" * 16:
+            return None
+        return cls(trace_id=found[1], span_id=found[2], sampled=bool(int(found[3], 16) & 1))
+
+
+current: ContextVar[TraceContext | None] = ContextVar("taskbell_trace", default=None)
+
+
+class Tracing:
+    """Starts traces and records spans of sampled ones."""
+
+    def __init__(self, *, service: str, provider: TracerProvider | None = None, ratio: float = 1.0) -> None:
+        """Take the provider to record with (None records nothing) and the share of new traces to sample, 0 to 1."""
+        self._provider = provider
+        self._tracer = provider.get_tracer(service) if provider else None
+        self._ratio = ratio if provider else 0.0
+
+    @classmethod
+    def from_environment(cls, *, service: str) -> Tracing:
+        """Read `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SDK_DISABLED`, `OTEL_TRACES_SAMPLER_ARG` as the standard has them.
+
+        Without an endpoint nothing is recorded, and trace ids still travel through logs and events.
+        """
+        endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        if not endpoint or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            return cls(service=service)
+        name = os.environ.get("OTEL_SERVICE_NAME", service)
+        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        return cls(service=service, provider=provider, ratio=float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "1.0")))
+
+    def begin(self, traceparent: str | None) -> TraceContext:
+        """Continue the caller's trace, or start one."""
+        given = TraceContext.parse(traceparent)
+        if given is not None:
+            return given
+        return TraceContext(
+            trace_id=f"{_random.getrandbits(128) or 1:032x}",
+            span_id=f"{_random.getrandbits(64) or 1:016x}",
+            sampled=self._ratio > 0 and random.random() < self._ratio,  # noqa: S311 -- sampling, not a secret
+        )
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        parent: TraceContext,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: dict[str, str | int] | None = None,
+    ) -> Iterator[TraceContext]:
+        """Record a span of a sampled trace around the block; yields the context that children continue."""
+        if self._tracer is None or not parent.sampled:
+            yield parent
+            return
+        context = trace.set_span_in_context(
+            NonRecordingSpan(
+                SpanContext(
+                    int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=TraceFlags(1)
+                )
+            )
+        )
+        with self._tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as span:
+            identity = span.get_span_context()
+            yield TraceContext(trace_id=f"{identity.trace_id:032x}", span_id=f"{identity.span_id:016x}", sampled=True)
+
+    def close(self) -> None:
+        """Send what is buffered and stop."""
+        if self._provider is not None:
+            self._provider.shutdown()

@@ -1,0 +1,1 @@
+"""What tests of Taskbell and of its clients share: clients for tests, factories. Never imported by a service."""
