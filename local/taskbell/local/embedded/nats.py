@@ -13,13 +13,9 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from taskbell.local.embedded.process import ServerNotStarted, free_port, last_line, launched
 from taskbell.local.embedded.process import running as process_running
-
-STOP_SIGNAL: Final = signal.SIGTERM
-"""JetStream's files are flushed and closed."""
 
 
 def program() -> Path:
@@ -37,8 +33,12 @@ def program() -> Path:
 class NatsServer:
     """A NATS server with JetStream that keeps its streams in one folder and listens on 127.0.0.1 alone.
 
-    `accounts` maps the name of each account, which is also its only user, to its password. Ports of 0 take free ones.
+    `accounts` maps the name of each account, which is also its only user, to its password; both of letters,
+    digits, `-` and `_` alone, because clients differ in decoding URLs. Ports of 0 take free ones.
     """
+
+    stop_signal: Final = signal.SIGTERM
+    """JetStream's files are flushed and closed."""
 
     def __init__(self, data_dir: Path, *, accounts: Mapping[str, str], port: int = 0, http_port: int = 0) -> None:
         """Describe the server; nothing is touched before `prepare`."""
@@ -67,7 +67,7 @@ class NatsServer:
 
     def url(self, account: str) -> str:
         """Return the `nats://` URL of an account's user."""
-        return f"nats://{quote(account, safe='')}:{quote(self.accounts[account], safe='')}@127.0.0.1:{self.port}"
+        return f"nats://{account}:{self.accounts[account]}@127.0.0.1:{self.port}"
 
     def accepts_connections(self) -> bool:
         """Tell whether the server and its JetStream answer as healthy."""
@@ -81,7 +81,7 @@ class NatsServer:
     def running(self, log: Path, *, deadline: float = 20.0) -> Iterator[NatsServer]:
         """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
         self.prepare()
-        with process_running(self.command(), log=log, stop_signal=STOP_SIGNAL) as child:
+        with process_running(self.command(), log=log, stop_signal=self.stop_signal) as child:
             until = time.monotonic() + deadline
             while not self.accepts_connections():
                 if child.poll() is not None or time.monotonic() > until:

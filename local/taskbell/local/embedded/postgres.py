@@ -30,8 +30,8 @@ from taskbell.local.embedded.process import running as process_running
 MAJOR: Final = "18"
 """The version of PostgreSQL whose data folders are accepted."""
 
-STOP_SIGNAL: Final = signal.SIGINT
-"""Fast shutdown: sessions are ended, a checkpoint is written."""
+ORPHAN_PATIENCE = 10.0
+"""Seconds that a start waits for the servers that a killed parent left to end by themselves."""
 
 _DEATH_SIGNAL = signal.SIGQUIT  # immediate shutdown: the next start recovers from the log
 
@@ -90,6 +90,9 @@ class PostgresServer:
     The superuser is `postgres`, its password the one given at the first start.
     """
 
+    stop_signal: Final = signal.SIGINT
+    """Fast shutdown: sessions are ended, a checkpoint is written."""
+
     def __init__(self, data_dir: Path, *, password: str, port: int = 0, durable: bool = True) -> None:
         """Describe the server; nothing is touched before `prepare`."""
         self.data_dir = data_dir.absolute()
@@ -128,7 +131,7 @@ class PostgresServer:
     def running(self, log: Path, *, deadline: float = 30.0) -> Iterator[PostgresServer]:
         """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
         self.prepare()
-        with process_running(self.command(), log=log, stop_signal=STOP_SIGNAL) as child:
+        with process_running(self.command(), log=log, stop_signal=self.stop_signal) as child:
             until = time.monotonic() + deadline
             while not self.accepts_connections():
                 if child.poll() is not None or time.monotonic() > until:
@@ -197,7 +200,7 @@ class PostgresServer:
         lock = self.data_dir / "postmaster.pid"
         if not lock.exists():
             return
-        until = time.monotonic() + 10.0
+        until = time.monotonic() + ORPHAN_PATIENCE
         while owners := _processes_in(self.data_dir):
             if time.monotonic() > until:
                 raise ServerNotStarted(f"another PostgreSQL (process {owners[0]}) runs on {self.data_dir}")
@@ -255,7 +258,8 @@ class PostgresReplica(PostgresServer):
 
     def _settings(self) -> dict[str, str]:
         passfile = self.data_dir / "primary.pass"
-        self._write(passfile.name, f"*:*:*:*:{self.password}\n")
+        escaped = self.password.replace("\\", "\\\\").replace(":", "\\:")
+        self._write(passfile.name, f"*:*:*:*:{escaped}\n")
         quoted = str(passfile).replace("\\", "\\\\").replace("'", "\\'")
         conninfo = f"{self._conninfo()} passfile='{quoted}'".replace("'", "''")
         return {

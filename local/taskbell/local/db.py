@@ -1,0 +1,46 @@
+"""What a superuser does before the migrations: the login roles and the database of the owner."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import asyncpg
+
+from taskbell.api.db.roles import OWNER, prepare_roles
+
+DATABASE: Final = "taskbell"
+"""The database that holds everything."""
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, *, patience: float = 10.0) -> AsyncIterator[asyncpg.Connection]:
+    """Yield one connection, made within `patience` seconds.
+
+    Raises `OSError`, `TimeoutError` or `asyncpg.PostgresError` where that fails.
+    """
+    connection = await asyncpg.connect(url, timeout=patience)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=patience)
+
+
+async def ensure_roles(superuser_url: str, passwords: Mapping[str, str]) -> None:
+    """Create the roles of the services that are absent and give each its password."""
+    async with connected(superuser_url) as connection:
+        await prepare_roles(connection, passwords=passwords)
+
+
+async def ensure_database(superuser_url: str, name: str = DATABASE, *, template: str = "template0") -> None:
+    """Create a database for the owner if it is absent: empty, or a copy of another."""
+    async with connected(superuser_url) as connection:
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template}"')
+
+
+async def drop_database(superuser_url: str, name: str) -> None:
+    """Drop a database if it exists, ending the sessions in it."""
+    async with connected(superuser_url) as connection:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

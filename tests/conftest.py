@@ -1,0 +1,157 @@
+"""One PostgreSQL and one NATS for a whole run of pytest, however many processes it has.
+
+The process that the user started owns both servers; xdist's workers are told their addresses. Without workers the
+servers start when a test first asks for one. The migrations run once, into a template database; a test that asks for
+`database` gets a fresh copy, and a test that asks for `nats_url` an account that holds no stream.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+import nats
+import pytest
+
+from taskbell.api.db import migrate, roles
+from taskbell.local import db
+from taskbell.local.embedded import process
+from taskbell.local.embedded.nats import NatsServer
+from taskbell.local.embedded.postgres import PostgresServer
+
+_TEMPLATE = "taskbell_template"
+_MOST_WORKERS = 32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Where the servers of this run listen. Passwords are random and of no worth after it."""
+
+    postgres_port: int
+    nats_port: int
+    secret: str
+
+    def postgres_url(self, role: str = "postgres", database: str = "postgres") -> str:
+        """URL of a database under a role."""
+        return f"postgresql://{role}:{self.secret}@127.0.0.1:{self.postgres_port}/{database}"
+
+    def nats_url(self, account: str) -> str:
+        """URL of the server under an account of its own."""
+        return f"nats://{account}:{self.secret}@127.0.0.1:{self.nats_port}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Database:
+    """A migrated database that nobody else uses, under each of its roles. `name` is unique."""
+
+    name: str
+    superuser_url: str
+    owner_url: str
+    api_url: str
+    relay_url: str
+    gateway_url: str
+
+
+_SERVERS = pytest.StashKey[Servers]()
+
+
+def pytest_configure(config):
+    """Start the servers for xdist's workers, or note in a worker where they are."""
+    if hasattr(config, "workerinput"):
+        if given := config.workerinput.get("servers"):
+            config.stash[_SERVERS] = Servers(**json.loads(given))
+    elif getattr(config.option, "numprocesses", None) and not config.option.collectonly:
+        _started(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a new worker of xdist where the servers are."""
+    if _SERVERS in node.config.stash:
+        node.workerinput["servers"] = json.dumps(dataclasses.asdict(node.config.stash[_SERVERS]))
+
+
+def _started(config) -> Servers:
+    """Return the servers of this run; start them at the first call, stop them when pytest ends in whatever way."""
+    if _SERVERS in config.stash:
+        return config.stash[_SERVERS]
+    stack = contextlib.ExitStack()
+    config.add_cleanup(stack.close)
+    folder = Path(tempfile.mkdtemp(prefix="taskbell-tests-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    secret = secrets.token_hex(16)
+    accounts = {f"gw{number}": secret for number in range(_MOST_WORKERS)} | {"main": secret}
+    postgres = stack.enter_context(
+        PostgresServer(folder / "postgres", password=secret, durable=False).running(folder / "postgres.log")
+    )
+    nats_server = stack.enter_context(NatsServer(folder / "nats", accounts=accounts).running(folder / "nats.log"))
+    servers = Servers(postgres_port=postgres.port, nats_port=nats_server.port, secret=secret)
+    asyncio.run(_provide_template(servers))
+    migrate.upgrade(servers.postgres_url(roles.OWNER, _TEMPLATE))
+    config.stash[_SERVERS] = servers
+    return servers
+
+
+async def _provide_template(servers: Servers) -> None:
+    superuser = servers.postgres_url()
+    await db.ensure_roles(superuser, dict.fromkeys(roles.ROLES, servers.secret))
+    await db.ensure_database(superuser, _TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def servers(request) -> Servers:
+    """The PostgreSQL and NATS of this run."""
+    return _started(request.config)
+
+
+@pytest.fixture
+async def empty_database(servers) -> Database:
+    """A database without any schema, for tests of the migrations."""
+    async for database in _fresh_database(servers, template="template0"):
+        yield database
+
+
+@pytest.fixture
+async def database(servers) -> Database:
+    """A fresh copy of the migrated database; dropped after the test, with whatever sessions are left in it."""
+    async for database in _fresh_database(servers, template=_TEMPLATE):
+        yield database
+
+
+async def _fresh_database(servers: Servers, *, template: str):
+    name = f"test_{os.getpid()}_{secrets.token_hex(6)}"
+    superuser = servers.postgres_url()
+    await db.ensure_database(superuser, name, template=template)
+    yield Database(
+        name=name,
+        superuser_url=servers.postgres_url(database=name),
+        owner_url=servers.postgres_url(roles.OWNER, name),
+        api_url=servers.postgres_url(roles.API, name),
+        relay_url=servers.postgres_url(roles.RELAY, name),
+        gateway_url=servers.postgres_url(roles.GATEWAY, name),
+    )
+    await db.drop_database(superuser, name)
+
+
+@pytest.fixture
+async def nats_url(servers, request) -> str:
+    """A NATS account that this worker alone uses; its streams are deleted after the test."""
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    url = servers.nats_url(worker)
+    yield url
+    connection = await nats.connect(url)
+    stream_context = connection.jetstream()
+    for stream in await stream_context.streams_info():
+        await stream_context.delete_stream(stream.config.name)
+    await connection.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens."""
+    return process.free_port()
