@@ -52,3 +52,44 @@ class ProblemCode(Enum):
     RATE_LIMITED = Problem("rate_limited", 429, "Too many requests")
     INTERNAL = Problem("internal_error", 500, "Something went wrong on our side")
     UNAVAILABLE = Problem("unavailable", 503, "The service is not available for the moment")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field of a request.
+
+    Attributes:
+        pointer: Where, as a JSON Pointer into the body (RFC 6901), or `?name` for a query parameter.
+        code: Stable name of the rule that was broken.
+        message: The same for people.
+    """
+
+    pointer: str
+    code: str
+    message: str
+
+
+class Refused(Exception):
+    """A request that is answered with a problem document. Subclasses are past facts; their docstring is the detail.
+
+    Attributes:
+        code: Which problem.
+        detail: What is wrong this time, for people; never holds a secret or an internal.
+        errors: The wrong fields, if fields were wrong.
+        headers: Headers the answer carries, such as `Retry-After`.
+    """
+
+    code: ProblemCode = ProblemCode.INVALID_REQUEST
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Take the detail, or use the first line of the class's docstring."""
+        self.detail = detail or (type(self).__doc__ or "").partition("\n")[0]
+        self.errors = errors
+        self.headers = headers or {}
+        super().__init__(self.detail)

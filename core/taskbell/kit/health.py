@@ -18,15 +18,15 @@ class Health:
     checks: Mapping[str, str] = field(default_factory=dict)
 
 
-async def examine(checks: Mapping[str, Check], *, timeout: float = 2.0) -> Health:
-    """Run all checks at once; a check that takes longer than `timeout` seconds has failed."""
+async def examine(checks: Mapping[str, Check], *, deadline: float = 2.0) -> Health:
+    """Run all checks at once; a check that takes longer than `deadline` seconds has failed."""
 
     async def outcome(check: Check) -> str:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(deadline):
                 await check()
         except TimeoutError:
-            return f"no answer within {timeout:g} s"
+            return f"no answer within {deadline:g} s"
         except Exception as failed:  # noqa: BLE001 -- whatever a part raises is its answer
             return type(failed).__name__
         return "ok"

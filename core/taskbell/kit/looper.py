@@ -38,7 +38,7 @@ async def keep_running(
         started = loop.time()
         try:
             await run()
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a supervisor: logged, counted, started again
             ROLE_FAILURES.labels(role=name).inc()
             if loop.time() - started > _RESET_AFTER:
                 pause = first_pause

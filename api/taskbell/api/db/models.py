@@ -7,6 +7,7 @@ statement sees only what the actor named by the setting `taskbell.actor` may see
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -22,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import BYTEA, JSON
-from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -32,7 +33,7 @@ class Xid8(UserDefinedType[int]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         """The type's name in DDL."""
         return "xid8"
 
@@ -42,7 +43,7 @@ class PgSnapshot(UserDefinedType[str]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         """The type's name in DDL."""
         return "pg_snapshot"
 
@@ -51,7 +52,7 @@ class Model(DeclarativeBase):
     """Base of all tables."""
 
     type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy reads it as a class attribute
-        UUID: PgUUID(as_uuid=True),
+        UUID: PG_UUID(as_uuid=True),
         datetime: DateTime(timezone=True),
         str: Text(),
     }
@@ -214,7 +215,7 @@ class Event(Model):
     type: Mapped[str]
     subject_id: Mapped[UUID]
     actor_id: Mapped[UUID | None]
-    audience: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)))
+    audience: Mapped[list[UUID]] = mapped_column(ARRAY(PG_UUID(as_uuid=True)))
     traceparent: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     data: Mapped[str] = mapped_column(JSON)

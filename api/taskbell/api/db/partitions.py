@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from uuid import UUID
 
 import asyncpg
@@ -79,10 +80,7 @@ def plan(*, table: str, now: datetime, width: Width, ahead: int) -> list[Partiti
     first = (now.year * 12 + now.month - 1) // width.months * width.months
     starts = [first + width.months * step for step in range(ahead + 2)]
     days = [datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in starts]
-    return [
-        Partition(name=f"{table}_{start:%Y_%m}", start=start, end=end)
-        for start, end in zip(days, days[1:], strict=False)
-    ]
+    return [Partition(name=f"{table}_{start:%Y_%m}", start=start, end=end) for start, end in pairwise(days)]
 
 
 async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSettings, now: datetime) -> Report:
@@ -95,9 +93,8 @@ async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSetti
     in_default: dict[str, int] = {}
     widths = {"tasks": settings.task_partition_width, "events": settings.event_partition_width}
     for table, width in widths.items():
-        for wanted in plan(table=table, now=now, width=width, ahead=settings.partitions_ahead):
-            if await _create(connection, table=table, wanted=wanted):
-                created.append(wanted.name)
+        wanted = plan(table=table, now=now, width=width, ahead=settings.partitions_ahead)
+        created += [each.name for each in wanted if await _create(connection, table=table, wanted=each)]
         count = f"SELECT count(*) FROM (SELECT 1 FROM {table}_default LIMIT 100000) d"  # noqa: S608 -- own names
         in_default[table] = await connection.fetchval(count)
         if in_default[table]:

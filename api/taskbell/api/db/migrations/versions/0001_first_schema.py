@@ -206,6 +206,7 @@ MINE_TO_CHANGE = (
     " WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer')"
 )
 
+# Built from constants of this module.
 POLICIES = f"""
 CREATE POLICY own_account ON users TO taskbell_api USING (id = taskbell.actor());
 CREATE POLICY own_sessions ON sessions TO taskbell_api USING (user_id = taskbell.actor());

@@ -1,0 +1,48 @@
+"""The application: routes, layers, documents."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from taskbell.api.health import endpoints as health
+from taskbell.api.http import openapi, problem
+from taskbell.api.http.limits import BodyLimit
+from taskbell.api.http.observe import Observe
+from taskbell.api.lifespan import lifespan_for
+from taskbell.api.settings import ApiSettings
+from taskbell.api.version import VERSION
+from taskbell.kit.trace import Tracing
+
+DESCRIPTION = """
+Tasks and reminders for teams. Sign in with `POST /v1/auth/login`, send `Authorization: Bearer <access_token>`.
+Errors are problem documents (RFC 9457) with a stable `code`; instants are RFC 3339 in UTC; lists are paged by an
+opaque cursor.
+"""
+
+
+def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> FastAPI:
+    """Build the application; its lifespan opens the connections."""
+    app = FastAPI(
+        title="Taskbell",
+        version=VERSION,
+        description=DESCRIPTION.strip(),
+        lifespan=lifespan_for(settings),
+        redirect_slashes=False,
+    )
+    problem.install(app)
+    openapi.install(app)
+    app.include_router(health.router)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(
+        Observe, tracing=tracing or Tracing(service="taskbell-api"), slow=settings.slow_request.total_seconds()
+    )
+    return app

@@ -1,0 +1,50 @@
+"""What endpoints ask for: who is calling, and the services that the lifespan composed."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer as BearerScheme
+from fastapi.security.base import SecurityBase
+from starlette.requests import Request
+
+from taskbell.api.services import Services
+from taskbell.contract.problems import ProblemCode, Refused
+from taskbell.contract.tokens import Claims
+from taskbell.kit.jwt import TokenRefused
+
+
+class NotSignedIn(Refused):
+    """A valid access token is needed: `Authorization: Bearer <token>`."""
+
+    code = ProblemCode.UNAUTHENTICATED
+
+
+class _Bearer(SecurityBase):
+    """Reads the bearer token (RFC 6750); a verified token is remembered until it expires."""
+
+    def __init__(self) -> None:
+        self.model = BearerScheme(bearerFormat="JWT", description="An access token from `POST /v1/auth/login`.")
+        self.scheme_name = "bearer"
+
+    async def __call__(self, request: Request) -> Claims:
+        header = request.headers.get("authorization")
+        if header is None or header[:7].lower() != "bearer ":
+            raise NotSignedIn
+        try:
+            return services(request).access_tokens.get(header[7:].strip())
+        except TokenRefused as refused:
+            raise NotSignedIn(
+                f"The access token was refused: {refused}.",
+                headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            ) from refused
+
+
+def services(request: Request) -> Services:
+    """The services of this process, as the lifespan composed them."""
+    return cast("Services", request.app.state.services)
+
+
+Actor = Annotated[Claims, Depends(_Bearer())]
+"""The signed-in caller."""

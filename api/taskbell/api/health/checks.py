@@ -1,0 +1,26 @@
+"""The checks behind `/readyz`."""
+
+from __future__ import annotations
+
+from taskbell.api.db.migrate import head
+from taskbell.api.db.pool import Database
+from taskbell.kit.health import Check
+
+
+class SchemaBehind(Exception):
+    """The database answers, but its schema is not the one this code was written for."""
+
+
+def schema_check(database: Database) -> Check:
+    """A check that the database answers and has a schema at least as new as this code knows.
+
+    A newer schema is fine: migrations are applied before the pods that need them.
+    """
+    known = head()
+
+    async def check() -> None:
+        revision = await database.value("SELECT version_num FROM alembic_version")
+        if revision is None or revision < known:
+            raise SchemaBehind(f"schema {revision}, wanted {known}")
+
+    return check

@@ -1,0 +1,1 @@
+"""What every request passes: observation, body limit, parsing, problem documents. Knows no feature."""

@@ -1,0 +1,122 @@
+"""Problem documents (RFC 9457): every error leaves the API in this form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from taskbell.contract.problems import MEDIA_TYPE, FieldError, ProblemCode, Refused
+from taskbell.kit import trace
+
+_BY_STATUS = {code.value.status: code for code in reversed(ProblemCode)}
+_BY_STATUS[400] = ProblemCode.INVALID_REQUEST
+_BY_STATUS[401] = ProblemCode.UNAUTHENTICATED
+_BY_STATUS[409] = ProblemCode.CONFLICT
+
+
+class ProblemField(BaseModel):
+    """One wrong field."""
+
+    pointer: str = Field(description="JSON Pointer into the body (RFC 6901), or `?name` for a query parameter.")
+    code: str = Field(description="Stable name of the rule that was broken.")
+    message: str = Field(description="The same for people.")
+
+
+class ProblemDocument(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(description="URI of the kind of problem.")
+    title: str = Field(description="Short summary of the kind.")
+    status: int = Field(description="The HTTP status, repeated.")
+    detail: str = Field(description="What is wrong this time, for people.")
+    instance: str = Field(description="The path that was asked for.")
+    code: str = Field(description="Stable code to branch on.")
+    errors: list[ProblemField] = Field(default_factory=list, description="The wrong fields, if fields were wrong.")
+    request_id: str = Field(description="Quote it when you report the error.")
+
+
+def problem_response(
+    code: ProblemCode,
+    *,
+    detail: str,
+    instance: str,
+    errors: tuple[FieldError, ...] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Build the answer for a problem."""
+    problem = code.value
+    context = trace.current.get()
+    document: dict[str, Any] = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": instance,
+        "code": problem.code,
+        "request_id": context.trace_id if context else "",
+    }
+    if errors:
+        document["errors"] = [
+            {"pointer": error.pointer, "code": error.code, "message": error.message} for error in errors
+        ]
+    sent = {"Cache-Control": "no-store", **(headers or {})}
+    if problem.status == 401:
+        sent.setdefault("WWW-Authenticate", "Bearer")
+    return Response(orjson.dumps(document), status_code=problem.status, media_type=MEDIA_TYPE, headers=sent)
+
+
+def field_errors(refused: ValidationError | RequestValidationError, *, query: bool = False) -> tuple[FieldError, ...]:
+    """Translate pydantic's errors; at most 50 are told."""
+    found: list[FieldError] = []
+    for error in list(refused.errors())[:50]:
+        place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]]
+        if isinstance(refused, RequestValidationError) and place:
+            query = place[0] != "body"
+            place = place[1:]
+        pointer = "?" + ".".join(place) if query else "".join(f"/{part}" for part in place)
+        found.append(FieldError(pointer=pointer, code=str(error["type"]), message=str(error["msg"])))
+    return tuple(found)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every foreseen error of the application with a problem document."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)  # noqa: S101 -- registered for this class alone
+        return problem_response(
+            error.code,
+            detail=error.detail,
+            instance=request.url.path,
+            errors=error.errors,
+            headers=error.headers,
+        )
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class alone
+        errors = field_errors(error)
+        return problem_response(
+            ProblemCode.VALIDATION_FAILED,
+            detail="; ".join(f"{item.pointer}: {item.message}" for item in errors[:3]),
+            instance=request.url.path,
+            errors=errors,
+        )
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
+        code = _BY_STATUS.get(error.status_code, ProblemCode.INVALID_REQUEST)
+        return problem_response(
+            code, detail=code.value.title, instance=request.url.path, headers=dict(error.headers or {})
+        )
+
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http_error)

@@ -1,0 +1,49 @@
+"""Composition: builds the services of a process at its start and takes them down at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from taskbell.api.accounts.tokens import access_token_verifier
+from taskbell.api.db.pool import Database, open_pool
+from taskbell.api.health.checks import schema_check
+from taskbell.api.services import Services
+from taskbell.api.settings import ApiSettings
+from taskbell.kit.jwt import VerifiedTokens, parse_keys
+from taskbell.kit.nats_bus import Signals, connect
+
+
+@asynccontextmanager
+async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
+    """Open what the API stands on: the pool, the bus, the keys."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_pool_size)
+        stack.push_async_callback(pool.close)
+        database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
+        client = await connect(settings.nats_url.get_secret_value(), name="taskbell-api")
+        stack.push_async_callback(client.close)
+        signals = Signals(client)
+        keys = parse_keys(settings.signing_keys.get_secret_value())
+        yield Services(
+            settings=settings,
+            database=database,
+            signals=signals,
+            access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
+            checks={"database": schema_check(database), "nats": signals.check},
+        )
+
+
+def lifespan_for(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The lifespan of an application with these settings."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with services_for(settings) as services:
+            app.state.services = services
+            yield
+
+    return lifespan

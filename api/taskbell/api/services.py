@@ -1,0 +1,24 @@
+"""Everything an endpoint may reach, in one typed place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskbell.api.db.pool import Database
+from taskbell.api.settings import ApiSettings
+from taskbell.contract.tokens import Claims
+from taskbell.kit.health import Check
+from taskbell.kit.jwt import VerifiedTokens
+from taskbell.kit.nats_bus import Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the lifespan composed for this process."""
+
+    settings: ApiSettings
+    database: Database
+    signals: Signals
+    access_tokens: VerifiedTokens[Claims]
+    checks: dict[str, Check]
+    """What `/readyz` asks."""
