@@ -61,6 +61,11 @@ class Partition:
         """The range of ids that the range of time means."""
         return lowest_id(self.start), lowest_id(self.end)
 
+    def by_month(self, table: str) -> list[Partition]:
+        """The same range of time in partitions of a month."""
+        months = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
+        return plan(table=table, now=self.start, width=Width.MONTH, ahead=months - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -86,20 +91,32 @@ def plan(*, table: str, now: datetime, width: Width, ahead: int) -> list[Partiti
 async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSettings, now: datetime) -> Report:
     """Make the partitions that are missing and count what fell into the defaults. Safe to run at any time, twice.
 
-    A range that overlaps an existing partition (the width was changed) is left to that partition. A range for which
-    the default partition already holds rows cannot be attached; it is reported by the count instead.
+    A range that an existing partition covers in part (the width was changed) is filled up month by month. A range for
+    which the default partition already holds rows cannot be attached; it is reported by the count instead.
     """
     created: list[str] = []
     in_default: dict[str, int] = {}
     widths = {"tasks": settings.task_partition_width, "events": settings.event_partition_width}
     for table, width in widths.items():
-        wanted = plan(table=table, now=now, width=width, ahead=settings.partitions_ahead)
-        created += [each.name for each in wanted if await _create(connection, table=table, wanted=each)]
+        for wanted in plan(table=table, now=now, width=width, ahead=settings.partitions_ahead):
+            created += await _cover(connection, table=table, wanted=wanted)
         count = f"SELECT count(*) FROM (SELECT 1 FROM {table}_default LIMIT 100000) d"  # noqa: S608 -- own names
         in_default[table] = await connection.fetchval(count)
         if in_default[table]:
             _log.warning("rows_in_default_partition", table=table, rows=in_default[table])
     return Report(created=tuple(created), in_default=in_default)
+
+
+async def _cover(connection: asyncpg.Connection, *, table: str, wanted: Partition) -> list[str]:
+    """Make the partition, or those of its months that no partition covers; returns the names of what was made."""
+    lower, upper = wanted.bounds
+    bounds = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = to_regclass($1)"
+    if await connection.fetchval(bounds, wanted.name) == f"FOR VALUES FROM ('{lower}') TO ('{upper}')":
+        return []
+    if await _create(connection, table=table, wanted=wanted):
+        return [wanted.name]
+    months = wanted.by_month(table)
+    return [month.name for month in months if len(months) > 1 and await _create(connection, table=table, wanted=month)]
 
 
 async def _create(connection: asyncpg.Connection, *, table: str, wanted: Partition) -> bool:

@@ -1,0 +1,57 @@
+# The whole of Taskbell needs Python 3.11+ and make. `make` alone lists what there is.
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PYTEST_ARGS ?= -n 2 -q
+ROOMS := core api notifier operator local
+CHECKED := $(ROOMS) docs/_generate loadtests tests .ci
+
+.PHONY: help setup run test check fix bench capacity features lock docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
+
+setup: ## make .venv from the hashed lock (the other targets do this by themselves)
+	@python=$$(.ci/python) && "$$python" -I .ci/setup.py
+
+run: setup ## run the whole platform on this machine; Ctrl-C stops it
+	@exec $(BIN)/taskbell up
+
+test: setup ## test everything that needs no cluster (PYTEST_ARGS: -n 2 -q)
+	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup ## lint, types, directions between rooms, architecture tests, generated documents fresh
+	@$(BIN)/ruff check $(CHECKED)
+	@$(BIN)/ruff format --check $(CHECKED)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache
+	@$(BIN)/python -m docs._generate --check
+	@$(BIN)/python -m pytest -n 0 -q tests/architecture
+
+fix: setup ## let ruff mend what it can, and format
+	@$(BIN)/ruff check --fix $(CHECKED)
+	@$(BIN)/ruff format $(CHECKED)
+
+bench: setup ## measure the hot paths beside their floors; writes build/bench.json
+	@mkdir -p build
+	@exec $(BIN)/python loadtests/bench.py $(BENCH_ARGS)
+
+capacity: ## the locust capacity check (comes with the load test)
+	@echo "make capacity: there is no load test yet; the capacity check comes with it. See 'make bench'." >&2; exit 2
+
+features: setup ## print the ledger of promises and the tests that prove them
+	@exec $(BIN)/python -m docs._generate.features
+
+lock: ## lock the dependencies anew (needs uv)
+	@.ci/lock
+
+docs: setup ## write the generated references anew
+	@exec $(BIN)/python -m docs._generate
+
+clean: ## remove what the other targets made, except the data directory .taskbell
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find $(ROOMS) docs tests loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
