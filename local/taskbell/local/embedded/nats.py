@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from taskbell.local.embedded.process import ServerNotStarted, free_port, last_line, launched
+from taskbell.local.embedded.process import ServerNotStarted, free_port, last_words, launched
 from taskbell.local.embedded.process import running as process_running
 
 
@@ -85,7 +85,7 @@ class NatsServer:
             until = time.monotonic() + deadline
             while not self.accepts_connections():
                 if child.poll() is not None or time.monotonic() > until:
-                    raise ServerNotStarted(f"NATS did not start: {last_line(log)} (log: {log})")
+                    raise ServerNotStarted(f"NATS did not start: {last_words(log)} (log: {log})")
                 time.sleep(0.05)
             yield self
 

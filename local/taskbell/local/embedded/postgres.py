@@ -21,7 +21,7 @@ from taskbell.local.embedded.process import (
     Identity,
     ServerNotStarted,
     free_port,
-    last_line,
+    last_words,
     launched,
     ordinary_identity,
 )
@@ -135,7 +135,7 @@ class PostgresServer:
             until = time.monotonic() + deadline
             while not self.accepts_connections():
                 if child.poll() is not None or time.monotonic() > until:
-                    raise ServerNotStarted(f"PostgreSQL did not start: {last_line(log)} (log: {log})")
+                    raise ServerNotStarted(f"PostgreSQL did not start: {last_words(log)} (log: {log})")
                 time.sleep(0.05)
             yield self
 

@@ -100,12 +100,14 @@ def running(
             child.wait()
 
 
-def last_line(log: Path, *, default: str = "nothing in the log") -> str:
-    """Return the last line of a log that has text: often the reason of an end."""
+def last_words(log: Path, *, default: str = "nothing in the log") -> str:
+    """Return the line at the end of a log that most likely tells the reason of an end: a fatal one, else the last."""
     try:
         with log.open("rb") as lines:
-            lines.seek(max(0, log.stat().st_size - 4096))
+            lines.seek(max(0, log.stat().st_size - 8192))
             text = lines.read().decode(errors="replace").strip()
     except FileNotFoundError:
         return default
-    return text.splitlines()[-1] if text else default
+    end = text.splitlines()[-12:]
+    fatal = [line for line in end if "FATAL" in line or "PANIC" in line or "[FTL]" in line]
+    return [default, *end, *fatal][-1].strip()

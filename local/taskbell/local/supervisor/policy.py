@@ -51,8 +51,11 @@ class RestartPolicy:
     def pause(self, lives: list[Life]) -> float | None:
         """Return the seconds to wait before the next start, or None when the part cannot stay up.
 
-        `lives` are all of the part's lives, the latest last.
+        `lives` are all of the part's lives, the latest last. Status 2 before readiness is a refusal of the settings,
+        which no repetition changes.
         """
+        if lives[-1].ready_for is None and lives[-1].status == 2:
+            return None
         if _closing(life.failed for life in lives) >= self.failures_allowed:
             return None
         doublings = min(max(0, _closing(life.short for life in lives) - 1), 32)

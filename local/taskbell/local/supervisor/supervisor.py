@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from taskbell.local.embedded.process import ServerNotStarted, last_line
+from taskbell.local.embedded.process import ServerNotStarted, last_words
 from taskbell.local.supervisor.component import Component, ComponentGaveUp, Phase, State
 from taskbell.local.supervisor.policy import Life, RestartPolicy, stop_order
 
@@ -194,7 +194,7 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
 def _reason(component: Component, status: int) -> str:
     if status < 0:
         return f"ended by {signal.Signals(-status).name}"
-    return f"exit status {status}, last words: {last_line(component.log)}"
+    return f"exit status {status}, last words: {last_words(component.log)}"
 
 
 def _opened_log(component: Component) -> BinaryIO:

@@ -1,0 +1,31 @@
+"""The `taskbell` command line."""
+
+from __future__ import annotations
+
+import typer
+
+from taskbell.local.commands.migrate import migrate
+from taskbell.local.commands.up import up
+
+
+def build() -> typer.Typer:
+    """Return the application with every command registered."""
+    app = typer.Typer(
+        name="taskbell",
+        help="Taskbell: tasks and reminders, the whole platform and the tools around it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_show_locals=False,  # they hold passwords
+    )
+    app.command()(up)
+    app.command()(migrate)
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    build()()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""`taskbell up`: the whole platform on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+from rich.console import Console
+
+from taskbell.api.db import roles
+from taskbell.kit.settings import load
+from taskbell.local import credentials, db
+from taskbell.local.components import NATS_ACCOUNT, Platform
+from taskbell.local.data_dir import DataDir, StartRefused
+from taskbell.local.demo import DemoAccountRefused, ensure_account
+from taskbell.local.embedded.nats import NatsServer
+from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
+from taskbell.local.embedded.process import ServerNotStarted
+from taskbell.local.jobs import Job, JobFailed, every
+from taskbell.local.listeners import listen
+from taskbell.local.run_file import Demo, RunFile, Running
+from taskbell.local.settings import LocalSettings, known_names, unknown_variables
+from taskbell.local.supervisor.component import ComponentGaveUp, Phase, State
+from taskbell.local.supervisor.status import Display, display
+from taskbell.local.supervisor.supervisor import Supervisor
+
+_MAINTENANCE_INTERVAL = 3600.0  # seconds
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def up() -> None:
+    """Run the whole platform on this machine: PostgreSQL and a replica, NATS, API, relay and gateway."""
+    try:
+        settings = _settings()
+        data = DataDir(settings.data_dir)
+        with contextlib.ExitStack() as held:
+            held.enter_context(data.locked())
+            api = held.enter_context(listen(settings.api_port, setting="TASKBELL_API_PORT"))
+            gateway = held.enter_context(listen(settings.gateway_port, setting="TASKBELL_GATEWAY_PORT"))
+            secret = credentials.load_or_generate(data)
+            postgres = PostgresServer(data.postgres, password=secret.superuser_password)
+            postgres.prepare()
+            platform = Platform(
+                data=data,
+                credentials=secret,
+                environment=os.environ,
+                workers=settings.api_workers,
+                api_listener=api,
+                gateway_listener=gateway,
+                postgres=postgres,
+                replica=PostgresReplica(data.replica, primary=postgres),
+                nats=NatsServer(data.nats, accounts={NATS_ACCOUNT: secret.nats_password}),
+            )
+            asyncio.run(_Session(platform).run())
+    except StartRefused as refused:
+        _refuse(str(refused), status=refused.status)
+    except (ComponentGaveUp, JobFailed, ServerNotStarted) as failed:
+        _refuse(str(failed), status=1)
+
+
+def _settings() -> LocalSettings:
+    settings = load(LocalSettings)
+    if unknown := unknown_variables(os.environ, known=known_names()):
+        raise StartRefused("; ".join(unknown), status=2)
+    return settings
+
+
+def _refuse(line: str, *, status: int) -> None:
+    sys.stderr.write(f"taskbell: {line}\n")
+    raise SystemExit(status)
+
+
+class _Session:
+    """One run of the platform, from start to stop."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._is_up = False
+        self._tree = Supervisor(on_change=self._changed)
+        self._shown: Display
+
+    async def run(self) -> None:
+        """Start everything, stay until a signal, stop everything.
+
+        Raises:
+            ComponentGaveUp: A part could not be kept running.
+            JobFailed: The migrations failed.
+        """
+        asked = asyncio.Event()
+        with display(Console()) as self._shown:
+            self._listen_for_signals(asked)
+            self._platform.data.run.unlink(missing_ok=True)  # of a platform that was killed
+            working = asyncio.create_task(self._work())
+            waiting = asyncio.create_task(asked.wait())
+            try:
+                await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._is_up = False
+                waiting.cancel()
+                working.cancel()
+                outcome = (await asyncio.gather(working, return_exceptions=True))[0]
+                await self._tree.stop()
+                self._platform.data.run.unlink(missing_ok=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+
+    def _listen_for_signals(self, asked: asyncio.Event) -> None:
+        def stop() -> None:
+            if asked.is_set():
+                self._tree.kill()
+                return
+            self._shown.say("stopping; once more to kill")
+            asked.set()
+
+        for number in _STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+    async def _work(self) -> None:
+        platform = self._platform
+        await self._tree.start(platform.stores())
+        superuser_url = platform.postgres.url()
+        await db.ensure_roles(superuser_url, platform.credentials.role_passwords)
+        await db.ensure_database(superuser_url)
+        await self._job("migrations", "taskbell.local", "migrate").run()
+        await self._tree.start(platform.replicas())
+        await self._tree.start(platform.services())
+        await self._welcome()
+        maintenance = self._job("partitions", "taskbell.api.db.partitions")
+        keeping = asyncio.create_task(every(_MAINTENANCE_INTERVAL, maintenance, tell=self._shown.say))
+        try:
+            await self._tree.wait()
+        finally:
+            keeping.cancel()
+
+    def _job(self, name: str, *module: str) -> Job:
+        return Job(name=name, module=module, env=self._platform.owner_environment(), logs=self._platform.data.logs)
+
+    async def _welcome(self) -> None:
+        platform, secret = self._platform, self._platform.credentials
+        hint = f"password in {platform.data.run}"
+        try:
+            email, password = secret.demo_email, secret.demo_password
+            if await ensure_account(platform.api_url, email=email, password=password):
+                hint = f"password {password} (shown once; also in {platform.data.run})"
+        except DemoAccountRefused as refused:
+            self._shown.say(str(refused))
+        self._is_up = True
+        self._write_run_file()
+        self._shown.say(f"API      {platform.api_url}  (documentation at /docs)")
+        self._shown.say(f"gateway  {platform.gateway_url}")
+        self._shown.say(f"demo     {secret.demo_email}, {hint}")
+        self._shown.say("ready; Ctrl-C stops everything")
+
+    def _changed(self, state: State) -> None:
+        self._shown.show(self._tree.states, state)
+        if self._is_up and state.phase in {Phase.STARTING, Phase.READY, Phase.RESTARTING}:
+            self._write_run_file()
+
+    def _write_run_file(self) -> None:
+        platform, secret = self._platform, self._platform.credentials
+        RunFile(
+            pid=os.getpid(),
+            api_url=platform.api_url,
+            gateway_url=platform.gateway_url,
+            nats_url=platform.nats_url,
+            database_url=platform.database_url(roles.API),
+            replica_urls=[platform.database_url(roles.API, server=platform.replica)],
+            owner_database_url=platform.database_url(roles.OWNER),
+            demo=Demo(email=secret.demo_email, password=secret.demo_password),
+            components={
+                name: Running(pid=state.pid, port=state.component.port, log=str(state.component.log))
+                for name, state in self._tree.states.items()
+            },
+        ).write(platform.data.run)

@@ -1,0 +1,186 @@
+"""The parts of the platform on one machine: their commands, environments and order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from taskbell.api.db import roles
+from taskbell.local.credentials import Credentials
+from taskbell.local.data_dir import DataDir
+from taskbell.local.db import DATABASE
+from taskbell.local.embedded.nats import NatsServer
+from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
+from taskbell.local.embedded.process import free_port, launched
+from taskbell.local.listeners import port_of
+from taskbell.local.probes import answers_ready
+from taskbell.local.supervisor.component import Component
+
+NATS_ACCOUNT = "taskbell"
+_CONNECTIONS = 150  # of PostgreSQL's 200, for all workers of the API together
+
+
+class Stage(IntEnum):
+    """The order of stopping, the highest first."""
+
+    POSTGRES = 0
+    REPLICA = 1
+    NATS = 2
+    RELAY = 3
+    API = 4
+    GATEWAY = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Everything that the parts need to know of each other."""
+
+    data: DataDir
+    credentials: Credentials
+    environment: Mapping[str, str]
+    """What the parts inherit from the user's environment."""
+    workers: int
+    api_listener: socket.socket
+    gateway_listener: socket.socket
+    postgres: PostgresServer
+    replica: PostgresReplica
+    nats: NatsServer
+
+    @property
+    def api_url(self) -> str:
+        """Base of the API."""
+        return f"http://127.0.0.1:{port_of(self.api_listener)}"
+
+    @property
+    def gateway_url(self) -> str:
+        """WebSocket address of the gateway."""
+        return f"ws://127.0.0.1:{port_of(self.gateway_listener)}/ws"
+
+    @property
+    def nats_url(self) -> str:
+        """NATS under the platform's account."""
+        return self.nats.url(NATS_ACCOUNT)
+
+    def database_url(self, role: str, *, server: PostgresServer | None = None) -> str:
+        """PostgreSQL under a role; the primary unless told otherwise."""
+        return (server or self.postgres).url(role, self.credentials.role_passwords[role], DATABASE)
+
+    def owner_environment(self) -> dict[str, str]:
+        """Environment of what changes the schema."""
+        return self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.OWNER))
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        shared = {"TASKBELL_NATS_URL": self.nats_url, "PYTHONSAFEPATH": "1"}
+        return {**self.environment, **shared, **more}
+
+    def stores(self) -> list[Component]:
+        """PostgreSQL's primary and NATS, which depend on nothing."""
+        return [
+            Component(
+                name="postgres",
+                command=tuple(self.postgres.command()),
+                log=self.data.logs / "postgres.log",
+                stage=Stage.POSTGRES,
+                env=self.environment,
+                port=self.postgres.port,
+                prepare=self.postgres.prepare,
+                is_ready=lambda: asyncio.to_thread(self.postgres.accepts_connections),
+                ready_within=120.0,  # recovery after a crash
+                stop_signal=self.postgres.stop_signal,
+                stop_within=60.0,
+            ),
+            Component(
+                name="nats",
+                command=tuple(self.nats.command()),
+                log=self.data.logs / "nats.log",
+                stage=Stage.NATS,
+                env=self.environment,
+                port=self.nats.port,
+                prepare=self.nats.prepare,
+                is_ready=lambda: asyncio.to_thread(self.nats.accepts_connections),
+                stop_signal=self.nats.stop_signal,
+            ),
+        ]
+
+    def replicas(self) -> list[Component]:
+        """The streaming replica, which needs the primary."""
+        return [
+            Component(
+                name="postgres-replica",
+                command=tuple(self.replica.command()),
+                log=self.data.logs / "postgres-replica.log",
+                stage=Stage.REPLICA,
+                env=self.environment,
+                port=self.replica.port,
+                prepare=self.replica.prepare,
+                is_ready=lambda: asyncio.to_thread(self.replica.accepts_connections),
+                ready_within=120.0,
+                stop_signal=self.replica.stop_signal,
+                stop_within=60.0,
+            )
+        ]
+
+    def services(self) -> list[Component]:
+        """Our own processes, which need migrated stores."""
+        workers = [self._api("api" if number == 1 else f"api-{number}") for number in range(1, self.workers + 1)]
+        return [self._relay("relay"), self._relay("relay-2"), *workers, self._gateway()]
+
+    def _api(self, name: str) -> Component:
+        descriptor = self.api_listener.fileno()
+        environment = self._environment(
+            TASKBELL_DATABASE_URL=self.database_url(roles.API),
+            TASKBELL_DATABASE_REPLICA_URLS=self.database_url(roles.API, server=self.replica),
+            TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
+            TASKBELL_GATEWAY_URL=self.gateway_url,
+        )
+        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // self.workers)))
+        return self._service(
+            name,
+            ["taskbell.api", "--fd", str(descriptor)],
+            stage=Stage.API,
+            env=environment,
+            fds=(descriptor,),
+            port=port_of(self.api_listener),
+        )
+
+    def _relay(self, name: str) -> Component:
+        port = free_port()
+        return self._service(
+            name,
+            ["taskbell.api.outbox", "--port", str(port)],
+            stage=Stage.RELAY,
+            env=self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY)),
+            port=port,
+        )
+
+    def _gateway(self) -> Component:
+        descriptor = self.gateway_listener.fileno()
+        return self._service(
+            "gateway",
+            ["taskbell.notifier", "--fd", str(descriptor)],
+            stage=Stage.GATEWAY,
+            env=self._environment(
+                TASKBELL_DATABASE_URL=self.database_url(roles.GATEWAY),
+                TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
+            ),
+            fds=(descriptor,),
+            port=port_of(self.gateway_listener),
+        )
+
+    def _service(
+        self, name: str, module: list[str], *, stage: Stage, env: dict[str, str], port: int, fds: tuple[int, ...] = ()
+    ) -> Component:
+        return Component(
+            name=name,
+            command=tuple(launched([sys.executable, "-m", *module])),
+            log=self.data.logs / f"{name}.log",
+            stage=stage,
+            env=env,
+            fds=fds,
+            port=port,
+            is_ready=lambda: answers_ready(port),
+        )

@@ -1,0 +1,79 @@
+"""Passwords and signing keys, made at the first start and kept in the data directory."""
+
+from __future__ import annotations
+
+import secrets
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from taskbell.api.db.roles import ROLES
+from taskbell.kit.jwt import SigningKeysMalformed, generate_keys, parse_keys
+from taskbell.local.data_dir import DataDir, StartRefused, write_private
+
+
+class Credentials(BaseModel):
+    """Everything secret about one platform."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    superuser_password: str
+    """Of PostgreSQL's role `postgres`, on the primary and the replica."""
+    role_passwords: dict[str, str]
+    """By role of PostgreSQL."""
+    nats_password: str
+    """Of the account `taskbell`."""
+    signing_keys: str
+    """JWK Set (RFC 7517) as text; its first key signs access tokens."""
+    demo_email: str
+    """Address of the demo account."""
+    demo_password: str
+    """The demo account's first password."""
+
+
+def generate() -> Credentials:
+    """Return new random credentials."""
+    return Credentials(
+        superuser_password=secrets.token_urlsafe(24),
+        role_passwords={role: secrets.token_urlsafe(24) for role in ROLES},
+        nats_password=secrets.token_urlsafe(24),
+        signing_keys=generate_keys(),
+        demo_email="demo@example.com",
+        demo_password=secrets.token_urlsafe(12),
+    )
+
+
+def load(data: DataDir) -> Credentials:
+    """Read the credentials of a data directory.
+
+    Raises:
+        StartRefused: They are missing or damaged.
+    """
+    advice = "restore the file, or begin anew with another TASKBELL_DATA_DIR; nothing was changed"
+    try:
+        found = Credentials.model_validate_json(data.secrets.read_bytes())
+        parse_keys(found.signing_keys)
+    except OSError as unreadable:
+        raise StartRefused(f"{data.secrets} cannot be read ({unreadable.strerror}): {advice}") from unreadable
+    except (ValidationError, SigningKeysMalformed) as damaged:
+        raise StartRefused(f"{data.secrets} is damaged: {advice}") from damaged
+    if missing := set(ROLES) - set(found.role_passwords):
+        raise StartRefused(f"{data.secrets} lacks the passwords of {', '.join(sorted(missing))}: {advice}")
+    return found
+
+
+def load_or_generate(data: DataDir) -> Credentials:
+    """Read the credentials, or make and keep new ones where there is no data yet.
+
+    Raises:
+        StartRefused: They are damaged, or missing though there is a database that needs them.
+    """
+    if data.secrets.exists() or data.postgres.exists():
+        return load(data)
+    made = generate()
+    save(data, made)
+    return made
+
+
+def save(data: DataDir, credentials: Credentials) -> None:
+    """Keep credentials, replacing the file as a whole."""
+    write_private(data.secrets, credentials.model_dump_json(indent=2) + "\n")

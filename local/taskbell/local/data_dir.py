@@ -1,0 +1,83 @@
+"""The folder of one platform: where everything is, and the lock that lets one `up` at a time use it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class StartRefused(Exception):
+    """The platform cannot start as things are. The message is one line; `status` is the exit status."""
+
+    def __init__(self, message: str, *, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class DataDir:
+    """Paths below the data directory. Everything in it is readable by its owner alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.postgres = self.root / "postgres"
+        self.replica = self.root / "postgres-replica"
+        self.nats = self.root / "nats"
+        self.logs = self.root / "logs"
+        self.secrets = self.root / "secrets.json"
+        self.run = self.root / "run.json"
+        self._lock = self.root / "up.lock"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder if needed and hold it for the length of the block.
+
+        Raises:
+            StartRefused: The folder cannot be written, or another `up` holds it.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+            lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as refused:
+            raise StartRefused(f"the data directory {self.root} cannot be used: {refused.strerror}") from refused
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(lock, 32, 0).decode().strip() or "unknown"
+                raise StartRefused(f"`taskbell up` (process {holder}) already runs on {self.root}") from None
+            os.truncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(lock)
+
+    def holder(self) -> int | None:
+        """Return the process id of the `up` that holds the folder now, or None."""
+        try:
+            with self._lock.open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with contextlib.suppress(ValueError, OSError):
+                return int(self._lock.read_text())
+        except OSError:
+            return None
+        return None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file as a whole, readable by its owner alone: a reader sees the old text or the new one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,57 @@
+"""Settings of the `taskbell` command line, and the check that every `TASKBELL_` variable is known to some part."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from taskbell.kit.settings import PREFIX, Settings
+
+SETTINGS_MODULES: Final = (
+    "taskbell.api.settings",
+    "taskbell.api.db.partitions",
+    "taskbell.api.outbox.settings",
+    "taskbell.notifier.settings",
+)
+"""Modules that define the settings of the services."""
+
+
+class LocalSettings(Settings):
+    """Environment variables of `taskbell up`, prefix `TASKBELL_`."""
+
+    data_dir: Path = Path(".taskbell")
+    """Folder that holds all data, logs and secrets of the platform on this machine; made if it is not there."""
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    """Port of the API on 127.0.0.1; 0 takes any free one."""
+    gateway_port: int = Field(default=8001, ge=0, le=65535)
+    """Port of the WebSocket gateway on 127.0.0.1; 0 takes any free one."""
+    api_workers: int = Field(default=2, ge=1, le=16)
+    """Processes of the API; about as many as processor cores."""
+
+
+def known_names() -> set[str]:
+    """Return the names of all variables that `up` or a service it starts understands."""
+    for module in SETTINGS_MODULES:
+        importlib.import_module(module)
+    return {PREFIX + name.upper() for kind in _descendants(Settings) for name in kind.model_fields}
+
+
+def unknown_variables(environment: Mapping[str, str], *, known: Iterable[str]) -> list[str]:
+    """Return one line for each variable with our prefix that nobody knows, with the nearest name that is known."""
+    names = sorted(known)
+    lines = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in names:
+            nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+            lines.append(f"{name} is no setting of Taskbell" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+    return lines
+
+
+def _descendants(kind: type[Settings]) -> list[type[Settings]]:
+    children = kind.__subclasses__()
+    return [*children, *(deeper for child in children for deeper in _descendants(child))]
