@@ -11,6 +11,7 @@ from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.settings import ApiSettings
+from taskbell.api.tasks import endpoints as tasks
 from taskbell.api.version import VERSION
 from taskbell.kit.trace import Tracing
 
@@ -33,6 +34,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     problem.install(app)
     openapi.install(app)
     app.include_router(health.router)
+    app.include_router(tasks.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     if settings.cors_origins:
         app.add_middleware(

@@ -13,6 +13,7 @@ from taskbell.api.db.pool import Database, open_pool
 from taskbell.api.health.checks import schema_check
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
+from taskbell.api.tasks.service import TaskService
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
 from taskbell.kit.nats_bus import Signals, connect
 
@@ -33,6 +34,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             database=database,
             signals=signals,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
+            tasks=TaskService(database=database, signals=signals),
             checks={"database": schema_check(database), "nats": signals.check},
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from taskbell.api.db.pool import Database
 from taskbell.api.settings import ApiSettings
+from taskbell.api.tasks.service import TaskService
 from taskbell.contract.tokens import Claims
 from taskbell.kit.health import Check
 from taskbell.kit.jwt import VerifiedTokens
@@ -20,5 +21,6 @@ class Services:
     database: Database
     signals: Signals
     access_tokens: VerifiedTokens[Claims]
+    tasks: TaskService
     checks: dict[str, Check]
     """What `/readyz` asks."""

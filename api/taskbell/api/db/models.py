@@ -160,11 +160,11 @@ class Task(Model):
         CheckConstraint("priority BETWEEN 1 AND 10", name="tasks_priority"),
         Index("tasks_position_idx", "workspace_id", "position", "id"),
         Index("tasks_priority_idx", "workspace_id", "priority", "id"),
-        Index("tasks_created_idx", "workspace_id", "id"),
+        Index("tasks_created_idx", "workspace_id", "created_at", "id"),
         Index("tasks_updated_idx", "workspace_id", "updated_at", "id"),
         Index("tasks_due_idx", "workspace_id", text("coalesce(due_at, 'infinity'::timestamptz)"), "id"),
         Index("tasks_status_idx", "workspace_id", "status", "position", "id"),
-        Index("tasks_creator_idx", "created_by", "id"),
+        Index("tasks_creator_idx", "created_by", "created_at", "id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -196,6 +196,7 @@ class DeletedTask(Model):
     priority: Mapped[int] = mapped_column(SmallInteger)
     position: Mapped[int] = mapped_column(BigInteger)
     due_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 

@@ -120,11 +120,11 @@ CREATE TABLE tasks (
 ) PARTITION BY RANGE (id);
 CREATE INDEX tasks_position_idx ON tasks (workspace_id, position, id);
 CREATE INDEX tasks_priority_idx ON tasks (workspace_id, priority, id);
-CREATE INDEX tasks_created_idx ON tasks (workspace_id, id);
+CREATE INDEX tasks_created_idx ON tasks (workspace_id, created_at, id);
 CREATE INDEX tasks_updated_idx ON tasks (workspace_id, updated_at, id);
 CREATE INDEX tasks_due_idx ON tasks (workspace_id, coalesce(due_at, 'infinity'::timestamptz), id);
 CREATE INDEX tasks_status_idx ON tasks (workspace_id, status, position, id);
-CREATE INDEX tasks_creator_idx ON tasks (created_by, id);
+CREATE INDEX tasks_creator_idx ON tasks (created_by, created_at, id);
 CREATE TABLE tasks_default PARTITION OF tasks DEFAULT;
 
 CREATE TABLE deleted_tasks (
@@ -133,6 +133,7 @@ CREATE TABLE deleted_tasks (
   priority smallint NOT NULL,
   position bigint NOT NULL,
   due_at timestamptz,
+  created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
   deleted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );

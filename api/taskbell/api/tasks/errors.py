@@ -1,0 +1,47 @@
+"""What can be wrong with a request about tasks."""
+
+from __future__ import annotations
+
+from taskbell.contract.problems import ProblemCode, Refused
+
+
+class TaskNotFound(Refused):
+    """There is no such task, or it is not yours to see."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class WorkspaceNotFound(Refused):
+    """There is no such workspace, or you are not a member of it."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class ChangeForbidden(Refused):
+    """A viewer may read tasks but not change them."""
+
+    code = ProblemCode.FORBIDDEN
+
+
+class TaskVersionMismatch(Refused):
+    """The task has changed since the version that If-Match names."""
+
+    code = ProblemCode.VERSION_MISMATCH
+
+
+class CursorInvalid(Refused):
+    """The cursor was not given out for this list with this sort and these filters."""
+
+    code = ProblemCode.INVALID_CURSOR
+
+
+class ParameterInvalid(Refused):
+    """A parameter is not valid."""
+
+    code = ProblemCode.VALIDATION_FAILED
+
+
+class MoveInvalid(Refused):
+    """A task is moved next to another task of the same workspace."""
+
+    code = ProblemCode.VALIDATION_FAILED

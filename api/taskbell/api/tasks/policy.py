@@ -1,0 +1,116 @@
+"""Decisions about tasks, from plain values: what a change means, where a moved task goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from taskbell.api.tasks.errors import ParameterInvalid
+from taskbell.contract.events import EventType
+from taskbell.contract.problems import FieldError
+
+GAP = 1000
+"""Distance between a task and the one before it when there is room to choose."""
+ROOMY = 256
+"""A re-spread takes in neighbours until its gaps are at least this wide, so that it pays for many moves."""
+WIDEST = 8192
+"""So many neighbours on a side are enough to take any gap at all."""
+FIELDS = ("title", "description", "status", "priority", "start_at", "due_at")
+"""What a client may change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request does to a task.
+
+    Attributes:
+        values: Every changeable field as it shall be.
+        facts: The events it causes, each with the old values of the fields it speaks of.
+    """
+
+    values: Mapping[str, Any]
+    facts: Sequence[tuple[EventType, Mapping[str, Any]]]
+
+    @property
+    def changes_status(self) -> bool:
+        """Whether the status becomes another one."""
+        return any(kind is EventType.TASK_STATUS_CHANGED for kind, _ in self.facts)
+
+
+def change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
+    """Decide what `wanted` fields change about `current`.
+
+    Raises:
+        ParameterInvalid: The outcome would start after it is due.
+    """
+    values = {field: wanted.get(field, current[field]) for field in FIELDS}
+    start, due = values["start_at"], values["due_at"]
+    if start is not None and due is not None and start > due:
+        told = FieldError(pointer="/start_at", code="start_after_due", message="start_at must not lie after due_at")
+        raise ParameterInvalid(told.message, errors=(told,))
+    previous = {field: current[field] for field in FIELDS if values[field] != current[field]}
+    facts: list[tuple[EventType, Mapping[str, Any]]] = []
+    others = {field: value for field, value in previous.items() if field != "status"}
+    if others:
+        facts.append((EventType.TASK_UPDATED, others))
+    if "status" in previous:
+        facts.append((EventType.TASK_STATUS_CHANGED, {"status": previous["status"]}))
+    return Change(values=values, facts=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A task beside a gap."""
+
+    id: UUID
+    position: int
+
+
+def middle(lower: int, upper: int) -> int | None:
+    """The position halfway between two others, or None when the gap is used up."""
+    return (lower + upper) // 2 if upper - lower >= 2 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """New positions around a used-up gap: for the moved task and for the neighbours that make room."""
+
+    position: int
+    neighbours: Sequence[Neighbour]
+
+
+def spread(below: Sequence[Neighbour], above: Sequence[Neighbour], *, take: int) -> Spread | None:
+    """Place the moved task between `below` and `above`, moving up to `take` neighbours on each side.
+
+    The outermost task on each side stays where it is and bounds the rest. Below the first task of a list there is
+    always room; past the last one only the sequence gives positions, so the last task is such a bound.
+
+    Args:
+        below: Tasks under the gap, nearest first: `take + 1` of them, or all there are.
+        above: Tasks over the gap, nearest first, likewise; never empty.
+        take: How many of each side may move.
+
+    Returns:
+        None when the gaps would be narrower than `ROOMY` and more neighbours should be taken in.
+    """
+    movable_above = list(above[: min(take, len(above) - 1)])
+    ceiling = above[len(movable_above)].position
+    movable_below = list(below[:take])
+    ordered: list[Neighbour | None] = [*reversed(movable_below), None, *movable_above]
+    floor = below[take].position if len(below) > take else ceiling - GAP * (len(ordered) + 1)
+    step = (ceiling - floor) // (len(ordered) + 1)
+    if step < (ROOMY if take < WIDEST else 2):
+        return None
+    placed = [(task, floor + step * place) for place, task in enumerate(ordered, start=1)]
+    moved = [Neighbour(id=task.id, position=position) for task, position in placed if task is not None]
+    return Spread(position=next(position for task, position in placed if task is None), neighbours=moved)
+
+
+def iso(value: Any) -> Any:
+    """A field's old value as the event carries it: instants in RFC 3339 with microseconds, like the task's own."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value

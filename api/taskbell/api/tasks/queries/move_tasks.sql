@@ -1,0 +1,20 @@
+-- New positions with their events. $1 workspace, $2 tasks, $3 positions, $4 actor, $5 traceparent
+WITH wanted AS (
+  SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS w (id, position)
+), former AS (
+  SELECT t.id, t.position FROM tasks t JOIN wanted w ON w.id = t.id
+  WHERE t.workspace_id = $1
+  ORDER BY t.id FOR NO KEY UPDATE OF t
+), task AS (
+  UPDATE tasks t SET position = w.position, version = t.version + 1, updated_at = clock_timestamp()
+  FROM wanted w JOIN former f ON f.id = w.id
+  WHERE t.id = w.id AND t.workspace_id = $1
+  RETURNING t.id, t.workspace_id, t.created_by, t.version, f.position AS former,
+            taskbell.task_document(t)::text AS document
+), event AS (
+  INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
+  SELECT workspace_id, 'task.moved', id, $4, ARRAY[created_by], $5,
+         (left(document, -1) || ',"previous":{"position":' || former || '}}')::json
+  FROM task
+)
+SELECT id, document, version FROM task

@@ -1,0 +1,215 @@
+"""What clients send and receive about tasks."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from taskbell.api.http.body import CleanText, RequestBody
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"\A\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
+
+
+class Status(StrEnum):
+    """Where a task stands."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class Sort(StrEnum):
+    """Orders a list can have; `-` descends. Ties are broken by id, in the same direction."""
+
+    POSITION = "position"
+    POSITION_DESC = "-position"
+    PRIORITY = "priority"
+    PRIORITY_DESC = "-priority"
+    DUE_AT = "due_at"
+    DUE_AT_DESC = "-due_at"
+    CREATED_AT = "created_at"
+    CREATED_AT_DESC = "-created_at"
+    UPDATED_AT = "updated_at"
+    UPDATED_AT_DESC = "-updated_at"
+
+
+def _looks_like_rfc3339(value: object) -> object:
+    if isinstance(value, str) and not _RFC3339.match(value):
+        raise PydanticCustomError("datetime_format", "write an instant as RFC 3339, like 2027-01-31T09:00:00Z")
+    return value
+
+
+def _within_reason(value: datetime) -> datetime:
+    if not EARLIEST <= value < LATEST:
+        raise PydanticCustomError("datetime_range", "the instant must lie between 1970 and 2199")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("blank", "the text must not be blank")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_looks_like_rfc3339), AfterValidator(_within_reason)]
+Title = Annotated[CleanText, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
+Description = Annotated[CleanText, Field(max_length=20_000)]
+Priority = Annotated[int, Field(ge=1, le=10)]
+StatusField = Annotated[Status, Field(strict=False)]
+"""A member of the enumeration by its value; JSON has only strings."""
+IdField = Annotated[UUID, Field(strict=False)]
+
+
+class TaskCreate(RequestBody):
+    """A new task."""
+
+    title: Title
+    """1 to 255 characters."""
+    workspace_id: IdField | None = None
+    """Where it belongs; your personal workspace when absent."""
+    description: Description | None = None
+    """Up to 20,000 characters."""
+    status: StatusField = Status.PENDING
+    """`pending`, `in_progress`, `completed` or `cancelled`."""
+    priority: Priority = 5
+    """1 (highest) to 10."""
+    start_at: Instant | None = None
+    """When work can begin; not after `due_at`."""
+    due_at: Instant | None = None
+    """When it is due."""
+
+    @model_validator(mode="after")
+    def _start_before_due(self) -> Self:
+        if self.start_at is not None and self.due_at is not None and self.start_at > self.due_at:
+            raise PydanticCustomError("start_after_due", "start_at must not lie after due_at")
+        return self
+
+
+class TaskReplace(TaskCreate):
+    """A task as it shall be: what is absent takes its default. `workspace_id` must be the task's own, or absent."""
+
+
+class TaskPatch(RequestBody):
+    """The fields to change; absent ones stay as they are."""
+
+    title: Title = ""
+    """1 to 255 characters."""
+    description: Description | None = None
+    """Up to 20,000 characters; null removes it."""
+    status: StatusField = Status.PENDING
+    """`pending`, `in_progress`, `completed` or `cancelled`."""
+    priority: Priority = 5
+    """1 (highest) to 10."""
+    start_at: Instant | None = None
+    """When work can begin; null removes it."""
+    due_at: Instant | None = None
+    """When it is due; null removes it."""
+
+
+class TaskMove(RequestBody):
+    """Where a task goes: right before or right after another task of its workspace. Exactly one is named."""
+
+    before: IdField | None = None
+    """The task that shall follow it."""
+    after: IdField | None = None
+    """The task that it shall follow."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.before is None) == (self.after is None):
+            raise PydanticCustomError("one_anchor", "name exactly one of before and after")
+        return self
+
+
+class Task(BaseModel):
+    """A task."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    id: UUID
+    """UUIDv7."""
+    workspace_id: UUID
+    title: str
+    description: str | None
+    status: Status
+    priority: int
+    """1 (highest) to 10."""
+    position: int
+    """Place in the workspace's own order; gaps are normal."""
+    start_at: datetime | None
+    due_at: datetime | None
+    version: int
+    """Grows with every change; the ETag is made of it."""
+    created_by: UUID
+    created_at: datetime
+    updated_at: datetime
+    status_changed_at: datetime
+    completed_at: datetime | None
+    """Set while the status is `completed`."""
+
+
+class PageMeta(BaseModel):
+    """Where a page stands in its list."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    limit: int
+    """The most items the page could hold."""
+    has_more: bool
+    """Whether another page follows."""
+    next_cursor: str | None
+    """Send it as `cursor`, with the same sort and filters, for the next page."""
+
+
+class TaskPage(BaseModel):
+    """A page of tasks."""
+
+    items: list[Task]
+    meta: PageMeta
+
+
+class TaskFilters(BaseModel):
+    """Query parameters that every list of tasks takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    limit: int | None = Field(default=None, ge=1)
+    """Items in a page; 100 by default, 1,000 at most."""
+    cursor: str | None = Field(default=None, max_length=512)
+    """`meta.next_cursor` of the page before."""
+    last_id: UUID | None = None
+    """The id of the last task you have, as a plain alternative to `cursor`. It may have changed or gone since."""
+    status: Annotated[list[Status], Field(max_length=4)] = []
+    """Only tasks with this status; may be given several times."""
+    priority: int | None = Field(default=None, ge=1, le=10)
+    """Only tasks of this priority."""
+    priority_min: int | None = Field(default=None, ge=1, le=10)
+    """Only tasks whose priority number is this or higher."""
+    priority_max: int | None = Field(default=None, ge=1, le=10)
+    """Only tasks whose priority number is this or lower."""
+    due_before: Instant | None = None
+    """Only tasks due before this instant."""
+    due_after: Instant | None = None
+    """Only tasks due at or after this instant."""
+    updated_since: Instant | None = None
+    """Only tasks changed at or after this instant."""
+    sort: Sort | None = None
+    """The order; `position` by default."""
+    sort_by_priority: bool = False
+    """A synonym for `sort=priority`."""
+
+
+class TaskListQuery(TaskFilters):
+    """Query parameters of the list of a workspace's tasks."""
+
+    workspace_id: UUID | None = None
+    """Whose tasks; your personal workspace when absent."""
