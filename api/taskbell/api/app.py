@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from taskbell.api.accounts import endpoints as accounts
 from taskbell.api.health import endpoints as health
 from taskbell.api.http import openapi, problem
 from taskbell.api.http.limits import BodyLimit
@@ -34,6 +35,8 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     problem.install(app)
     openapi.install(app)
     app.include_router(health.router)
+    for router in accounts.routers:
+        app.include_router(router)
     app.include_router(tasks.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     if settings.cors_origins:

@@ -46,5 +46,7 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-Actor = Annotated[Claims, Depends(_Bearer())]
+bearer = _Bearer()
+"""Reads who is calling, or raises `NotSignedIn`."""
+Actor = Annotated[Claims, Depends(bearer)]
 """The signed-in caller."""

@@ -8,6 +8,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
+from taskbell.api.accounts.passwords import Passwords
+from taskbell.api.accounts.service import Accounts
+from taskbell.api.accounts.sessions import Sessions
+from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.db.pool import Database, open_pool
 from taskbell.api.health.checks import schema_check
@@ -29,11 +33,27 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.push_async_callback(client.close)
         signals = Signals(client)
         keys = parse_keys(settings.signing_keys.get_secret_value())
+        passwords = Passwords(
+            memory_kib=settings.password_hash_memory_kib,
+            iterations=settings.password_hash_iterations,
+            workers=settings.password_hash_workers,
+            waiting=settings.password_hash_waiting,
+        )
+        stack.callback(passwords.close)
         yield Services(
             settings=settings,
             database=database,
             signals=signals,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
+            signing_keys=keys,
+            accounts=Accounts(
+                database,
+                passwords=passwords,
+                sessions=Sessions(
+                    database, keys=keys, access_ttl=settings.access_token_ttl, refresh_ttl=settings.refresh_token_ttl
+                ),
+                throttle=Throttle(database, allowed=settings.login_failures_allowed),
+            ),
             tasks=TaskService(database=database, signals=signals),
             checks={"database": schema_check(database), "nats": signals.check},
         )

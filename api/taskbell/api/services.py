@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from joserfc.jwk import KeySet
+
+from taskbell.api.accounts.service import Accounts
 from taskbell.api.db.pool import Database
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
@@ -21,6 +24,8 @@ class Services:
     database: Database
     signals: Signals
     access_tokens: VerifiedTokens[Claims]
+    signing_keys: KeySet
+    accounts: Accounts
     tasks: TaskService
     checks: dict[str, Check]
     """What `/readyz` asks."""

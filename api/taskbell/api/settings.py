@@ -43,6 +43,10 @@ class ApiSettings(Settings):
     """argon2id memory cost in KiB (OWASP Password Storage Cheat Sheet: 19 MiB with 2 iterations)."""
     password_hash_iterations: int = Field(default=2, ge=1)
     """argon2id time cost."""
+    password_hash_workers: int = Field(default=2, ge=1, le=64)
+    """Passwords hashed at a time by each API process; each holds the memory cost."""
+    password_hash_waiting: int = Field(default=64, ge=0)
+    """Further sign-ins that may wait for a worker; more are answered with 503."""
     login_failures_allowed: int = Field(default=10, ge=1)
     """Wrong passwords for one account from one address within 15 minutes before sign-in is throttled."""
     slow_request: timedelta = timedelta(milliseconds=500)

@@ -1,0 +1,182 @@
+"""`/v1/auth`, `/v1/me` and `/.well-known/jwks.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from taskbell.api.accounts import schemas
+from taskbell.api.accounts.repository import Profile
+from taskbell.api.accounts.sessions import TokenPair
+from taskbell.api.deps import Actor, bearer, services
+from taskbell.api.http.body import BodyNotValid, json_body
+from taskbell.api.http.problem import field_errors
+from taskbell.contract.problems import FieldError
+from taskbell.kit.jwt import public_keys
+
+auth = APIRouter(prefix="/v1/auth", tags=["accounts"])
+me = APIRouter(prefix="/v1/me", tags=["accounts"])
+well_known = APIRouter(prefix="/.well-known", tags=["accounts"])
+routers = (auth, me, well_known)
+
+FORM = "application/x-www-form-urlencoded"
+_FORM_FIELDS = 16
+_SECRET = {"Cache-Control": "no-store"}
+"""Answers with tokens stay in no cache (RFC 6749, section 5.1)."""
+
+
+async def _read_credentials(request: Request) -> tuple[str, str]:
+    """Account and password, from JSON or an OAuth2 password form."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
+        form = await _read_form(request)
+        return form.username, form.password
+    body = await json_body(schemas.Credentials)(request)
+    return body.account, body.password
+
+
+_read_credentials.json_body_model = schemas.Credentials  # type: ignore[attr-defined]  # read by http.openapi
+
+
+async def _read_form(request: Request) -> schemas.PasswordForm:
+    form = await request.form(max_fields=_FORM_FIELDS, max_files=0)
+    names = [name for name, _ in form.multi_items()]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:  # RFC 6749, section 3.2
+        message = "the parameter is given more than once"
+        raise BodyNotValid(message, errors=tuple(FieldError(f"/{name}", "repeated", message) for name in repeated))
+    try:
+        return schemas.PasswordForm.model_validate(dict(form))
+    except ValidationError as refused:
+        found = field_errors(refused)
+        raise BodyNotValid("; ".join(f"{item.pointer}: {item.message}" for item in found), errors=found) from None
+
+
+async def _read_sign_out(request: Request) -> schemas.SignOutBody:
+    """The body, which may be left out."""
+    if not await request.body():
+        return schemas.SignOutBody()
+    return await json_body(schemas.SignOutBody)(request)
+
+
+_FORM_DOCUMENT = {
+    "requestBody": {
+        "required": True,
+        "content": {FORM: {"schema": schemas.PasswordForm.model_json_schema()}},
+    }
+}
+_SIGN_OUT_DOCUMENT = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": schemas.SignOutBody.model_json_schema()}},
+    },
+    "security": [{}, {"bearer": []}],
+}
+
+
+def _address(request: Request) -> str:
+    """Where the caller is, as the server tells it (behind a proxy: from headers of trusted ones alone)."""
+    return request.client.host if request.client is not None else ""
+
+
+def _user(profile: Profile) -> schemas.User:
+    return schemas.User.model_validate(profile, from_attributes=True)
+
+
+def _tokens(pair: TokenPair) -> schemas.TokenPair:
+    return schemas.TokenPair(
+        access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.expires_in
+    )
+
+
+@auth.post("/register", status_code=201, summary="Create an account")
+async def register(
+    request: Request,
+    response: Response,
+    body: Annotated[schemas.Registration, Depends(json_body(schemas.Registration))],
+) -> schemas.Registered:
+    """Makes an account with a personal workspace and signs in. Answers 409 `email_taken` when the e-mail is in use."""
+    profile, pair = await services(request).accounts.register(email=body.email, password=body.password, name=body.name)
+    response.headers.update(_SECRET)
+    return schemas.Registered(user=_user(profile), **_tokens(pair).model_dump())
+
+
+@auth.post("/login", summary="Sign in", openapi_extra=_FORM_DOCUMENT)
+async def login(
+    request: Request, response: Response, credentials: Annotated[tuple[str, str], Depends(_read_credentials)]
+) -> schemas.TokenPair:
+    """Takes JSON or an OAuth2 password form. An unknown account and a wrong password are the same 401.
+
+    After several failures sign-in is throttled: 429 with `Retry-After`.
+    """
+    account, password = credentials
+    pair = await services(request).accounts.sign_in(account=account, password=password, address=_address(request))
+    response.headers.update(_SECRET)
+    return _tokens(pair)
+
+
+@auth.post("/refresh", summary="Exchange a refresh token")
+async def refresh(
+    request: Request,
+    response: Response,
+    body: Annotated[schemas.RefreshBody, Depends(json_body(schemas.RefreshBody))],
+) -> schemas.TokenPair:
+    """Answers the next pair of tokens. A refresh token works once: using it again ends its whole session.
+
+    That holds for two simultaneous uses as well, so let one place of a client do the refreshing.
+    """
+    pair = await services(request).accounts.sessions.refresh(body.refresh_token)
+    response.headers.update(_SECRET)
+    return _tokens(pair)
+
+
+@auth.post("/logout", status_code=204, summary="Sign out", openapi_extra=_SIGN_OUT_DOCUMENT)
+async def logout(request: Request, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]) -> None:
+    """Ends the session of the given refresh token, or else of the access token. Doing it again changes nothing.
+
+    The session's refresh tokens are worth nothing any more; its access tokens expire by themselves.
+    """
+    sessions = services(request).accounts.sessions
+    if body.refresh_token is not None:
+        await sessions.end_by_token(body.refresh_token)
+    else:
+        actor = await bearer(request)
+        await sessions.end(user_id=actor.user_id, session_id=actor.session_id)
+
+
+@me.get("", summary="Read your account")
+async def get_me(request: Request, actor: Actor) -> schemas.User:
+    """Answers the account that the access token stands for."""
+    return _user(await services(request).accounts.profile(actor.user_id))
+
+
+@me.patch("", summary="Change your account")
+async def change_me(
+    request: Request, actor: Actor, body: Annotated[schemas.ProfileChange, Depends(json_body(schemas.ProfileChange))]
+) -> schemas.User:
+    """Changes the fields that are given and answers the whole account."""
+    given = body.model_dump(exclude_unset=True)
+    changed = await services(request).accounts.change_profile(
+        actor.user_id, name=given.get("name"), time_zone=given.get("time_zone")
+    )
+    return _user(changed)
+
+
+@me.post("/password", status_code=204, summary="Change your password")
+async def change_password(
+    request: Request, actor: Actor, body: Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))]
+) -> None:
+    """Sets a new password and ends all your other sessions. A wrong current password is 422 at `/current_password`."""
+    await services(request).accounts.change_password(
+        actor, current=body.current_password, new=body.new_password, address=_address(request)
+    )
+
+
+@well_known.get("/jwks.json", summary="Keys to verify access tokens with")
+async def jwks(request: Request, response: Response) -> schemas.JsonWebKeySet:
+    """The public keys (RFC 7517). A key is published before it signs and while its tokens live; cache for 5 minutes."""
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return schemas.JsonWebKeySet.model_validate(public_keys(services(request).signing_keys))

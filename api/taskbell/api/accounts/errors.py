@@ -1,0 +1,78 @@
+"""What can go wrong with an account, as past facts.
+
+Refused
+├── AccountGone              401
+├── EmailTaken               409
+├── CredentialsRefused       401, the same for an unknown account and a wrong password
+├── CurrentPasswordWrong     422
+├── SignInThrottled          429
+├── PasswordHashingSaturated 503
+├── RefreshTokenRefused      401
+└── RefreshTokenReused       401
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from taskbell.contract.problems import FieldError, ProblemCode, Refused
+
+
+class AccountGone(Refused):
+    """The account of the access token is gone."""
+
+    code = ProblemCode.UNAUTHENTICATED
+
+
+class EmailTaken(Refused):
+    """An account with this e-mail address exists."""
+
+    code = ProblemCode.EMAIL_TAKEN
+
+
+class CredentialsRefused(Refused):
+    """E-mail or password is wrong."""
+
+    code = ProblemCode.INVALID_CREDENTIALS
+
+
+class CurrentPasswordWrong(Refused):
+    """The current password is wrong."""
+
+    code = ProblemCode.VALIDATION_FAILED
+
+    def __init__(self) -> None:
+        detail = "The current password is wrong."
+        super().__init__(detail, errors=(FieldError("/current_password", "wrong_password", detail),))
+
+
+class SignInThrottled(Refused):
+    """Too many failed sign-ins; wait before the next."""
+
+    code = ProblemCode.RATE_LIMITED
+
+    def __init__(self, wait: timedelta) -> None:
+        seconds = max(1, math.ceil(wait.total_seconds()))
+        super().__init__(f"Too many failed sign-ins; try again in {seconds} s.", headers={"Retry-After": str(seconds)})
+
+
+class PasswordHashingSaturated(Refused):
+    """More passwords wait to be checked than this process takes on; try again in a moment."""
+
+    code = ProblemCode.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
+class RefreshTokenRefused(Refused):
+    """The refresh token is unknown, expired or revoked: sign in again."""
+
+    code = ProblemCode.INVALID_REFRESH_TOKEN
+
+
+class RefreshTokenReused(Refused):
+    """The refresh token was used before, so its whole session is revoked: sign in again."""
+
+    code = ProblemCode.REFRESH_TOKEN_REUSED

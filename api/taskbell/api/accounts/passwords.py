@@ -1,0 +1,78 @@
+"""Passwords: argon2id (RFC 9106), hashed off the event loop, in bounded time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from secrets import token_urlsafe
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from taskbell.api.accounts.errors import PasswordHashingSaturated
+
+T = TypeVar("T")
+
+
+class Passwords:
+    """Hashes and verifies passwords in threads of its own (argon2 releases the interpreter lock).
+
+    At most `workers` hashes are computed at a time, each holding `memory_kib`; `waiting` more callers may wait.
+    """
+
+    def __init__(self, *, memory_kib: int, iterations: int, workers: int, waiting: int) -> None:
+        """Start no thread yet, but hash a random password: unknown accounts are verified against it."""
+        self._hasher = PasswordHasher(time_cost=iterations, memory_cost=memory_kib, parallelism=1)
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="password")
+        self._places = workers + waiting
+        self._nobodys_hash = self._hasher.hash(token_urlsafe())
+
+    def close(self) -> None:
+        """Let the threads end with what they are at."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the places for the block; whoever hashes or verifies holds one.
+
+        Raises:
+            PasswordHashingSaturated: All are taken.
+        """
+        if self._places == 0:
+            raise PasswordHashingSaturated
+        self._places -= 1
+        try:
+            yield
+        finally:
+            self._places += 1
+
+    async def hash(self, password: str) -> str:
+        """Hash a password; the result names its own parameters and salt."""
+        return await self._in_thread(lambda: self._hasher.hash(_canonical(password)))
+
+    async def verify(self, password: str, *, hashed: str | None) -> bool:
+        """Whether it is the password; for an account without one (None) False, after the same work."""
+
+        def verified() -> bool:
+            try:
+                return self._hasher.verify(hashed or self._nobodys_hash, _canonical(password)) and hashed is not None
+            except (VerificationError, InvalidHashError):
+                return False
+
+        return await self._in_thread(verified)
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Whether a hash was made with other parameters than are set now."""
+        return self._hasher.check_needs_rehash(hashed)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _canonical(password: str) -> bytes:
+    """The same bytes for what looks the same, whichever keyboard composed it (RFC 8265, section 4.2)."""
+    return unicodedata.normalize("NFC", password).encode()

@@ -1,0 +1,124 @@
+"""Decisions about sign-in, apart from all I/O: when to make a guesser wait, and what a refresh token is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+
+WINDOW = timedelta(minutes=15)
+"""Failures are counted in windows of this length, each beginning with its first attempt."""
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(minutes=15)
+ACCOUNT_FACTOR = 10
+"""One account may fail this many times oftener from all addresses together than from one."""
+ADDRESS_FACTOR = 50
+"""One address may fail this many times oftener for all accounts together: an office is behind one address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Sign-ins under one key that failed or have not ended yet."""
+
+    failures: int
+    window_started_at: datetime
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleKeys:
+    """What attempts are counted by; hashes, so that the table tells nothing of who tried."""
+
+    pair: bytes
+    """The account from this address; cleared by success."""
+    account: bytes
+    address: bytes
+
+    @classmethod
+    def of(cls, *, email: str, address: str) -> ThrottleKeys:
+        """The keys of an attempt; `email` is normalised already."""
+        network = _network(address)
+        return cls(
+            pair=_digest("pair", email, network), account=_digest("account", email), address=_digest("address", network)
+        )
+
+    def allowances(self, allowed: int) -> dict[bytes, int]:
+        """Attempts that each key may fail in a window before it is blocked, when a pair may fail `allowed` times."""
+        return {
+            self.pair: allowed,
+            self.account: allowed * ACCOUNT_FACTOR,
+            self.address: allowed * ADDRESS_FACTOR,
+        }
+
+
+def _digest(*parts: str) -> bytes:
+    return sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def _network(address: str) -> str:
+    """An IPv6 host owns its whole /64 and could come from another address with every guess."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> 64 << 64))
+
+
+def remaining_wait(attempts: Attempts, *, now: datetime) -> timedelta:
+    """How long a key must still wait; zero when it may try."""
+    if attempts.blocked_until is None:
+        return timedelta(0)
+    return max(attempts.blocked_until - now, timedelta(0))
+
+
+def charge(attempts: Attempts, *, allowed: int, now: datetime) -> Attempts:
+    """Count an attempt as failed before it is made, so that simultaneous guesses cannot outrun the count.
+
+    The attempt that uses up the allowance is still made; the next must wait, and each further one twice as long.
+    """
+    current = attempts if now - attempts.window_started_at < WINDOW else Attempts(failures=0, window_started_at=now)
+    failures = current.failures + 1
+    if failures < allowed:
+        return replace(current, failures=failures, blocked_until=None)
+    wait = min(FIRST_WAIT * 2 ** min(failures - allowed, 10), LONGEST_WAIT)
+    return replace(current, failures=failures, blocked_until=now + wait)
+
+
+def refund(attempts: Attempts, *, allowed: int) -> Attempts:
+    """Take back a charge: the attempt succeeded."""
+    failures = max(attempts.failures - 1, 0)
+    return replace(attempts, failures=failures, blocked_until=attempts.blocked_until if failures >= allowed else None)
+
+
+class Verdict(Enum):
+    """What a refresh token is worth."""
+
+    ROTATE = "rotate"
+    REUSED = "reused"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    """A refresh token and its session, as the database holds them."""
+
+    used_at: datetime | None
+    revoked_at: datetime | None
+    expires_at: datetime
+
+
+def judge(state: TokenState, *, now: datetime) -> Verdict:
+    """Decide about a refresh token that was presented.
+
+    There is no grace for a second use: of two simultaneous uses one wins, the other revokes the session (RFC 9700,
+    section 4.14.2). A token of a session that has ended already is merely refused.
+    """
+    if state.revoked_at is not None or state.expires_at <= now:
+        return Verdict.REFUSED
+    return Verdict.ROTATE if state.used_at is None else Verdict.REUSED

@@ -1,0 +1,183 @@
+"""Bodies and answers about accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Literal
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from taskbell.api.accounts.emails import EmailMalformed, normalised
+from taskbell.api.http.body import CleanText, RequestBody
+
+
+def _email(text: str) -> str:
+    try:
+        return normalised(text)
+    except EmailMalformed as refused:
+        raise PydanticCustomError("email", "{reason}", {"reason": str(refused)}) from None
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """Names of the IANA time zone database; `localtime` and `Factory` name a machine's setting, not a place."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
+def _time_zone(text: str) -> str:
+    if text not in _time_zones():
+        raise PydanticCustomError("time_zone", "not a name of the IANA time zone database")
+    return text
+
+
+Email = Annotated[
+    CleanText,
+    StringConstraints(min_length=3, max_length=320),
+    AfterValidator(_email),
+    Field(json_schema_extra={"format": "email"}, examples=["ann@example.com"]),
+]
+"""An e-mail address, in its one stored form."""
+NewPassword = Annotated[
+    CleanText,
+    StringConstraints(min_length=8, max_length=256),
+    Field(json_schema_extra={"format": "password"}, examples=["correct horse battery staple"]),
+]
+GivenPassword = Annotated[
+    CleanText,
+    StringConstraints(min_length=1, max_length=256),
+    Field(json_schema_extra={"format": "password"}, examples=["correct horse battery staple"]),
+]
+"""A password to be checked: no rule but a bound, since rules change and old passwords stay."""
+PersonName = Annotated[
+    CleanText, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), Field(examples=["Ann"])
+]
+TimeZone = Annotated[
+    CleanText, StringConstraints(max_length=64), AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
+]
+OpaqueToken = Annotated[CleanText, StringConstraints(min_length=1, max_length=4096)]
+
+
+class Registration(RequestBody):
+    """A new account."""
+
+    email: Email
+    """Where to reach the person; unique without regard to letter case."""
+    password: NewPassword
+    """8 to 256 characters."""
+    name: PersonName | None = None
+    """What to call the person; left out, the part of the e-mail address before the @-sign."""
+
+
+class Credentials(RequestBody):
+    """A sign-in: `email` or, by its OAuth2 name, `username`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["email"]}, {"required": ["username"]}]},
+    )
+
+    email: Annotated[CleanText, StringConstraints(min_length=1, max_length=320)] | None = Field(
+        default=None, examples=["ann@example.com"]
+    )
+    """The e-mail address of the account."""
+    username: Annotated[CleanText, StringConstraints(min_length=1, max_length=320)] | None = None
+    """The same, as OAuth2 calls it."""
+    password: GivenPassword
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Credentials:
+        if (self.email is None) == (self.username is None):
+            raise PydanticCustomError("account_named", "give either email or username")
+        return self
+
+    @property
+    def account(self) -> str:
+        """Whichever of the two was given."""
+        return self.email or self.username or ""
+
+
+class PasswordForm(RequestBody):
+    """An OAuth2 password grant (RFC 6749, section 4.3.2). What it has beyond this, such as a scope, is not looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    grant_type: Literal["password"] = "password"  # noqa: S105 -- OAuth2's word for this grant
+    username: Annotated[CleanText, StringConstraints(min_length=1, max_length=320)]
+    password: GivenPassword
+
+
+class RefreshBody(RequestBody):
+    """A refresh token to be exchanged."""
+
+    refresh_token: OpaqueToken
+    """The newest one of the session: each works once."""
+
+
+class SignOutBody(RequestBody):
+    """The session to end."""
+
+    refresh_token: OpaqueToken | None = None
+    """Any refresh token of it; left out, the session of the access token that is sent along."""
+
+
+class ProfileChange(RequestBody):
+    """What to change of one's own account; what is left out stays."""
+
+    name: PersonName = ""
+    """What to call the person; 1 to 255 characters."""
+    time_zone: TimeZone = ""
+    """Name of the IANA time zone database."""
+
+
+class PasswordChange(RequestBody):
+    """A new password."""
+
+    current_password: GivenPassword
+    new_password: NewPassword
+    """8 to 256 characters."""
+
+
+class User(BaseModel):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str = Field(examples=["ann@example.com"])
+    name: str = Field(examples=["Ann"])
+    time_zone: str = Field(description="IANA time zone.", examples=["Europe/Berlin"])
+    personal_workspace_id: UUID = Field(description="The workspace that was made with the account.")
+    created_at: datetime
+
+
+class TokenPair(BaseModel):
+    """What a sign-in yields (RFC 6749, section 5.1)."""
+
+    access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
+    refresh_token: str = Field(description="Exchange it once at `POST /v1/auth/refresh`. Keep it secret.")
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 -- the name of a scheme
+    expires_in: int = Field(description="Seconds the access token is valid.", examples=[1800])
+
+
+class Registered(TokenPair):
+    """A new account, signed in."""
+
+    user: User
+
+
+class JsonWebKey(BaseModel):
+    """A public key (RFC 8037)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kty: str = Field(examples=["OKP"])
+    crv: str = Field(examples=["Ed25519"])
+    kid: str
+    x: str
+
+
+class JsonWebKeySet(BaseModel):
+    """The public keys that access tokens are verified with (RFC 7517)."""
+
+    keys: list[JsonWebKey]

@@ -1,0 +1,117 @@
+"""Sessions: a sign-in and the pairs of tokens that descend from it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from uuid import UUID
+
+import structlog
+from joserfc.jwk import KeySet
+
+from taskbell.api import metrics
+from taskbell.api.accounts import repository
+from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused
+from taskbell.api.accounts.policy import Verdict, judge
+from taskbell.api.accounts.tokens import issue
+from taskbell.api.db.pool import Connection, Database
+from taskbell.contract.tokens import REFRESH_PREFIX, TokenType
+from taskbell.kit.ids import new_id
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a client needs to go on: an access token, and a refresh token for the next pair."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    """Seconds that the access token is valid."""
+
+
+class Sessions:
+    """Begins, continues and ends sessions. Refresh tokens are random; only their SHA-256 is stored."""
+
+    def __init__(self, database: Database, *, keys: KeySet, access_ttl: timedelta, refresh_ttl: timedelta) -> None:
+        self._database = database
+        self._keys = keys
+        self._access_ttl = access_ttl
+        self._refresh_ttl = refresh_ttl
+
+    async def begin(self, connection: Connection, *, user_id: UUID, workspace_id: UUID) -> TokenPair:
+        """Begin a session within the caller's transaction."""
+        session_id, token = new_id(), _new_token()
+        await repository.add_session(
+            connection, session_id=session_id, user_id=user_id, token_hash=_digest(token), ttl=self._refresh_ttl
+        )
+        return self._pair(token, user_id=user_id, workspace_id=workspace_id, session_id=session_id)
+
+    async def refresh(self, token: str) -> TokenPair:
+        """Exchange a refresh token for the next pair.
+
+        Raises:
+            RefreshTokenRefused: It is unknown, expired or revoked.
+            RefreshTokenReused: It was used before; its session is revoked with that.
+        """
+        used = _digest(token)
+        user_id = await repository.find_token_owner(self._database, used)
+        if user_id is None:
+            raise RefreshTokenRefused
+        successor = _new_token()
+        async with self._database.acting(user_id) as connection:
+            found = await repository.lock_token(connection, used)
+            verdict = Verdict.REFUSED if found is None else judge(found.state, now=found.now)
+            if found is not None and verdict is Verdict.ROTATE:
+                await repository.rotate_token(
+                    connection,
+                    used=used,
+                    successor=_digest(successor),
+                    session_id=found.session_id,
+                    user_id=user_id,
+                    ttl=self._refresh_ttl,
+                )
+            elif found is not None and verdict is Verdict.REUSED:
+                await repository.revoke_session(connection, found.session_id, reason="refresh_token_reused")
+        if found is None or verdict is Verdict.REFUSED:
+            raise RefreshTokenRefused
+        if verdict is Verdict.REUSED:
+            metrics.REFRESH_REUSES.inc()
+            _log.warning("refresh_token_reused", user_id=str(user_id), session_id=str(found.session_id))
+            raise RefreshTokenReused
+        return self._pair(successor, user_id=user_id, workspace_id=found.workspace_id, session_id=found.session_id)
+
+    async def end(self, *, user_id: UUID, session_id: UUID) -> None:
+        """End a session: its refresh tokens are worth nothing any more. Its access tokens expire by themselves."""
+        async with self._database.acting(user_id) as connection:
+            await repository.revoke_session(connection, session_id, reason="signed_out")
+
+    async def end_by_token(self, token: str) -> None:
+        """End the session of a refresh token; an unknown one has none (RFC 7009, section 2.2)."""
+        digest = _digest(token)
+        user_id = await repository.find_token_owner(self._database, digest)
+        if user_id is not None:
+            async with self._database.acting(user_id) as connection:
+                await repository.revoke_session_of_token(connection, digest, reason="signed_out")
+
+    def _pair(self, refresh_token: str, *, user_id: UUID, workspace_id: UUID, session_id: UUID) -> TokenPair:
+        access_token = issue(
+            token_type=TokenType.ACCESS,
+            user_id=user_id,
+            workspace_id=workspace_id,
+            session_id=session_id,
+            ttl=self._access_ttl,
+            keys=self._keys,
+        )
+        return TokenPair(access_token, refresh_token, int(self._access_ttl.total_seconds()))
+
+
+def _new_token() -> str:
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()
