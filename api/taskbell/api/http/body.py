@@ -47,8 +47,10 @@ def _refuse_nul(text: str) -> str:
     return text
 
 
-CleanText = Annotated[str, AfterValidator(_refuse_nul)]
-"""Text that PostgreSQL can hold: it cannot store U+0000."""
+NO_NUL = AfterValidator(_refuse_nul)
+"""For text that PostgreSQL shall hold: it cannot store U+0000. Goes after a length bound, which then words its error."""
+CleanText = Annotated[str, NO_NUL]
+"""Text of any length without U+0000."""
 
 
 def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:

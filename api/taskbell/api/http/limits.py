@@ -1,11 +1,18 @@
-"""A bound on request bodies, kept before a byte too many is held."""
+"""A bound on request bodies: a byte too many is never held, and the client still gets to read why."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskbell.api.http.problem import problem_response
 from taskbell.contract.problems import ProblemCode, Refused
+
+DRAINED_BYTES = 64 * 1024 * 1024
+"""How much of a refused body is read and thrown away. Closing at once would reset the connection, and most clients
+read the answer only after they have sent everything."""
+DRAIN_SECONDS = 10.0
 
 
 class BodyTooLarge(Refused):
@@ -29,21 +36,16 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         for name, value in scope["headers"]:
-            if name == b"content-length":
-                if not value.isdigit() or int(value[:20]) > self._limit:
-                    answer = problem_response(
-                        ProblemCode.BODY_TOO_LARGE,
-                        detail=self._detail,
-                        instance=scope["path"],
-                        headers={"Connection": "close"},
-                    )
-                    await answer(scope, receive, send)
-                    return
-                await self._app(scope, receive, send)
+            if name == b"content-length" and (not value.isdigit() or int(value[:20]) > self._limit):
+                await _drain(receive)
+                answer = problem_response(
+                    ProblemCode.BODY_TOO_LARGE, detail=self._detail, instance=scope["path"], headers=_CLOSE
+                )
+                await answer(scope, receive, send)
                 return
             if name == b"transfer-encoding":
-                await self._app(scope, self._counting(receive), send)
-                return
+                receive = self._counting(receive)
+                break
         await self._app(scope, receive, send)
 
     def _counting(self, receive: Receive) -> Receive:
@@ -54,7 +56,25 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                raise BodyTooLarge(self._detail, headers={"Connection": "close"})
+                await _drain(receive)
+                raise BodyTooLarge(self._detail, headers=_CLOSE)
             return message
 
         return counted
+
+
+_CLOSE = {"Connection": "close"}
+
+
+async def _drain(receive: Receive) -> None:
+    """Throw away what still comes, up to a bound in bytes and time."""
+    thrown = 0
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while thrown < DRAINED_BYTES:
+                message = await receive()
+                thrown += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return

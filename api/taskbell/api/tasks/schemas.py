@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from taskbell.api.http.body import CleanText, RequestBody
+from taskbell.api.http.body import NO_NUL, RequestBody
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ class Sort(StrEnum):
 
 
 def _looks_like_rfc3339(value: object) -> object:
-    if isinstance(value, str) and not _RFC3339.match(value):
+    if not isinstance(value, str) or not _RFC3339.match(value):
         raise PydanticCustomError("datetime_format", "write an instant as RFC 3339, like 2027-01-31T09:00:00Z")
     return value
 
@@ -60,9 +60,12 @@ def _not_blank(value: str) -> str:
     return value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_looks_like_rfc3339), AfterValidator(_within_reason)]
-Title = Annotated[CleanText, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
-Description = Annotated[CleanText, Field(max_length=20_000)]
+Instant = Annotated[
+    AwareDatetime, Field(strict=False), BeforeValidator(_looks_like_rfc3339), AfterValidator(_within_reason)
+]
+"""An instant as text with an offset; not strict because JSON has no instants, guarded by its form instead."""
+Title = Annotated[str, Field(min_length=1, max_length=255), NO_NUL, AfterValidator(_not_blank)]
+Description = Annotated[str, Field(max_length=20_000), NO_NUL]
 Priority = Annotated[int, Field(ge=1, le=10)]
 StatusField = Annotated[Status, Field(strict=False)]
 """A member of the enumeration by its value; JSON has only strings."""
