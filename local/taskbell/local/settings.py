@@ -43,12 +43,14 @@ def known_names() -> set[str]:
 
 def unknown_variables(environment: Mapping[str, str], *, known: Iterable[str]) -> list[str]:
     """Return one line for each variable with our prefix that nobody knows, with the nearest name that is known."""
-    names = sorted(known)
+    names = {name.removeprefix(PREFIX) for name in known}
     lines = []
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in names:
-            nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-            lines.append(f"{name} is no setting of Taskbell" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+        own = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and own not in names:
+            nearest = difflib.get_close_matches(own, sorted(names), n=1, cutoff=0.7)
+            hint = f"; did you mean {PREFIX}{nearest[0]}?" if nearest else ""
+            lines.append(f"{name} is no setting of Taskbell{hint}")
     return lines
 
 

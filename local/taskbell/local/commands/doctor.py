@@ -12,16 +12,17 @@ import typer
 from rich.console import Console
 
 from taskbell.kit.settings import load
-from taskbell.local.diagnosis import Verdict, diagnose
 from taskbell.local.settings import LocalSettings
 
-_COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of lines.")] = False
 ) -> None:
     """Explain what is wrong with this installation and what to do; exit status 1 if something fails."""
+    from taskbell.local.diagnosis import diagnose  # noqa: PLC0415 -- Alembic; other commands start faster without
+
     findings = asyncio.run(diagnose(load(LocalSettings), os.environ))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -32,5 +33,5 @@ def doctor(
             console.print(f"{finding.name}: {finding.detail}", markup=False)
             if finding.remedy:
                 console.print(f"     -> {finding.remedy}", markup=False, style="dim")
-    if any(finding.verdict is Verdict.FAIL for finding in findings):
+    if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

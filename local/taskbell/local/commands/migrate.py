@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from taskbell.api.db import migrate as migrations
 from taskbell.kit.settings import Settings, load
 
 
@@ -17,6 +16,8 @@ class MigrateSettings(Settings):
 
 def migrate() -> None:
     """Bring the database at TASKBELL_DATABASE_URL to the newest schema; safe to repeat and to run twice at once."""
+    from taskbell.api.db import migrate as migrations  # noqa: PLC0415 -- Alembic; other commands start faster without
+
     settings = load(MigrateSettings)
     revision = migrations.upgrade(settings.database_url.get_secret_value())
     print(f"schema at {revision}")
