@@ -76,6 +76,14 @@ class Signals:
         except NatsError:
             SIGNALS_LOST.inc()
 
+    async def listen(self, subject: str, heard: Callable[[], None]) -> None:
+        """Call `heard` for every signal on a subject, until the connection ends. Signals sent meanwhile are lost."""
+
+        async def on_message(_: object) -> None:
+            heard()
+
+        await self._client.subscribe(subject, cb=on_message)
+
     async def check(self) -> None:
         """Health check: a round trip to the server.
 

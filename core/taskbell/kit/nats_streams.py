@@ -1,0 +1,135 @@
+"""JetStream streams as a publisher keeps them: look, make, adjust, remove, and read message ids."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from taskbell.kit.nats_bus import BusUnavailable
+
+_TIMEOUT = 5.0
+_READS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """A stream as it shall be: limits retention, file storage, oldest messages discarded by age.
+
+    Attributes:
+        max_age: Seconds that a message is kept.
+        duplicate_window: Seconds that message ids are remembered.
+        replicas: Copies in a cluster.
+        metadata: Own entries; the server adds some of its own.
+    """
+
+    name: str
+    subjects: tuple[str, ...]
+    max_age: float
+    duplicate_window: float
+    replicas: int = 1
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """A stream as it is. `last_sequence` counts messages that have expired, too; `matches` is its configuration."""
+
+    messages: int
+    first_sequence: int
+    last_sequence: int
+    metadata: Mapping[str, str]
+    config: StreamConfig
+
+    def matches(self, spec: StreamSpec) -> bool:
+        """Whether the configuration is as specified."""
+        wanted = _config(spec)
+        own = {name: value for name, value in self.metadata.items() if not name.startswith("_nats.")}
+        return own == dict(spec.metadata) and all(
+            getattr(self.config, name) == getattr(wanted, name)
+            for name in ("subjects", "max_age", "duplicate_window", "num_replicas", "allow_direct")
+        )
+
+
+class Streams:
+    """Stream administration on one connection. Every call waits at most a few seconds.
+
+    Each raises `BusUnavailable` when JetStream does not answer or refuses.
+    """
+
+    def __init__(self, client: Client) -> None:
+        """Take a connection; the caller closes it."""
+        self._context = JetStreamContext(client, timeout=_TIMEOUT)
+
+    async def look(self, name: str) -> StreamFacts | None:
+        """Describe a stream, or None if there is none."""
+        async with _answering():
+            try:
+                info = await self._context.stream_info(name)
+            except NotFoundError:
+                return None
+        return StreamFacts(
+            messages=info.state.messages,
+            first_sequence=info.state.first_seq,
+            last_sequence=info.state.last_seq,
+            metadata=info.config.metadata or {},
+            config=info.config,
+        )
+
+    async def create(self, spec: StreamSpec) -> None:
+        """Make a stream anew; one of that name is deleted before, with all its messages."""
+        async with _answering():
+            with suppress(NotFoundError):
+                await self._context.delete_stream(spec.name)
+            await self._context.add_stream(_config(spec))
+
+    async def adjust(self, spec: StreamSpec) -> None:
+        """Change the configuration of a stream and keep its messages."""
+        async with _answering():
+            await self._context.update_stream(_config(spec))
+
+    async def message_ids(self, name: str, *, first: int, last: int) -> list[str | None]:
+        """The deduplication ids of the messages from sequence `first` to `last`; None for one that is gone."""
+        found: list[str | None] = []
+        for start in range(first, last + 1, _READS_AT_ONCE):
+            some = range(start, min(start + _READS_AT_ONCE, last + 1))
+            found += await asyncio.gather(*(self._message_id(name, sequence) for sequence in some))
+        return found
+
+    async def _message_id(self, name: str, sequence: int) -> str | None:
+        async with _answering():
+            try:
+                message = await self._context.get_msg(name, seq=sequence)
+            except NotFoundError:
+                return None
+        return (message.headers or {}).get("Nats-Msg-Id")
+
+
+def _config(spec: StreamSpec) -> StreamConfig:
+    return StreamConfig(
+        name=spec.name,
+        subjects=list(spec.subjects),
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        storage=StorageType.FILE,
+        max_age=spec.max_age,
+        duplicate_window=spec.duplicate_window,
+        num_replicas=spec.replicas,
+        allow_direct=True,
+        metadata=dict(spec.metadata),
+    )
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    try:
+        yield
+    except (NatsError, TimeoutError, OSError) as refused:
+        raise BusUnavailable(f"JetStream: {refused!r}") from refused
