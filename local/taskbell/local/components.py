@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -15,7 +15,7 @@ from taskbell.local.data_dir import DataDir
 from taskbell.local.db import DATABASE
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
-from taskbell.local.embedded.process import free_port, launched
+from taskbell.local.embedded.process import launched
 from taskbell.local.listeners import port_of
 from taskbell.local.probes import answers_ready
 from taskbell.local.supervisor.component import Component
@@ -46,6 +46,8 @@ class Platform:
     workers: int
     api_listener: socket.socket
     gateway_listener: socket.socket
+    relay_listeners: Sequence[socket.socket]
+    """One for the probes of each relay: the active one and its standbys."""
     postgres: PostgresServer
     replica: PostgresReplica
     nats: NatsServer
@@ -126,11 +128,11 @@ class Platform:
 
     def services(self) -> list[Component]:
         """Our own processes, which need migrated stores."""
-        workers = [self._api("api" if number == 1 else f"api-{number}") for number in range(1, self.workers + 1)]
-        return [self._relay("relay"), self._relay("relay-2"), *workers, self._gateway()]
+        relays = [self._relay(_numbered("relay", n), listener) for n, listener in enumerate(self.relay_listeners, 1)]
+        workers = [self._api(_numbered("api", number)) for number in range(1, self.workers + 1)]
+        return [*relays, *workers, self._gateway()]
 
     def _api(self, name: str) -> Component:
-        descriptor = self.api_listener.fileno()
         environment = self._environment(
             TASKBELL_DATABASE_URL=self.database_url(roles.API),
             TASKBELL_DATABASE_REPLICA_URLS=self.database_url(roles.API, server=self.replica),
@@ -138,49 +140,35 @@ class Platform:
             TASKBELL_GATEWAY_URL=self.gateway_url,
         )
         environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // self.workers)))
-        return self._service(
-            name,
-            ["taskbell.api", "--fd", str(descriptor)],
-            stage=Stage.API,
-            env=environment,
-            fds=(descriptor,),
-            port=port_of(self.api_listener),
-        )
+        return self._service(name, "taskbell.api", stage=Stage.API, env=environment, listener=self.api_listener)
 
-    def _relay(self, name: str) -> Component:
-        port = free_port()
-        return self._service(
-            name,
-            ["taskbell.api.outbox", "--port", str(port)],
-            stage=Stage.RELAY,
-            env=self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY)),
-            port=port,
-        )
+    def _relay(self, name: str, listener: socket.socket) -> Component:
+        environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
+        return self._service(name, "taskbell.api.outbox", stage=Stage.RELAY, env=environment, listener=listener)
 
     def _gateway(self) -> Component:
-        descriptor = self.gateway_listener.fileno()
-        return self._service(
-            "gateway",
-            ["taskbell.notifier", "--fd", str(descriptor)],
-            stage=Stage.GATEWAY,
-            env=self._environment(
-                TASKBELL_DATABASE_URL=self.database_url(roles.GATEWAY),
-                TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
-            ),
-            fds=(descriptor,),
-            port=port_of(self.gateway_listener),
+        environment = self._environment(
+            TASKBELL_DATABASE_URL=self.database_url(roles.GATEWAY),
+            TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
         )
+        listener = self.gateway_listener
+        return self._service("gateway", "taskbell.notifier", stage=Stage.GATEWAY, env=environment, listener=listener)
 
     def _service(
-        self, name: str, module: list[str], *, stage: Stage, env: dict[str, str], port: int, fds: tuple[int, ...] = ()
+        self, name: str, module: str, *, stage: Stage, env: dict[str, str], listener: socket.socket
     ) -> Component:
+        port = port_of(listener)
         return Component(
             name=name,
-            command=tuple(launched([sys.executable, "-m", *module])),
+            command=tuple(launched([sys.executable, "-m", module, "--fd", str(listener.fileno())])),
             log=self.data.logs / f"{name}.log",
             stage=stage,
             env=env,
-            fds=fds,
+            fds=(listener.fileno(),),
             port=port,
             is_ready=lambda: answers_ready(port),
         )
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"

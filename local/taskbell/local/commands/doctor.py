@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import load
 from taskbell.local.settings import LocalSettings
 
@@ -23,6 +24,7 @@ def doctor(
     """Explain what is wrong with this installation and what to do; exit status 1 if something fails."""
     from taskbell.local.diagnosis import diagnose  # noqa: PLC0415 -- Alembic; other commands start faster without
 
+    configure_logs(service="doctor", level="ERROR")
     findings = asyncio.run(diagnose(load(LocalSettings), os.environ))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))

@@ -28,6 +28,7 @@ from taskbell.local.supervisor.status import Display, display
 from taskbell.local.supervisor.supervisor import Supervisor
 
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
+_RELAYS = 2  # one carries events, one stands by
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,6 +41,7 @@ def up() -> None:
             held.enter_context(data.locked())
             api = held.enter_context(listen(settings.api_port, setting="TASKBELL_API_PORT"))
             gateway = held.enter_context(listen(settings.gateway_port, setting="TASKBELL_GATEWAY_PORT"))
+            relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
             secret = credentials.load_or_generate(data)
             postgres = PostgresServer(data.postgres, password=secret.superuser_password)
             postgres.prepare()
@@ -50,6 +52,7 @@ def up() -> None:
                 workers=settings.api_workers,
                 api_listener=api,
                 gateway_listener=gateway,
+                relay_listeners=relays,
                 postgres=postgres,
                 replica=PostgresReplica(data.replica, primary=postgres),
                 nats=NatsServer(data.nats, accounts={NATS_ACCOUNT: secret.nats_password}),
