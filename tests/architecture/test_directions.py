@@ -1,0 +1,96 @@
+"""Directions that go by a module's name; those between rooms are in `.importlinter`, which `make check` runs."""
+
+import sys
+
+import pytest
+
+_DATABASE = {"sqlalchemy", "alembic", "asyncpg", "psycopg"}
+_WEB = {"fastapi", "starlette"}
+_BUS = {"nats"}
+_IO = {
+    *_DATABASE,
+    *_WEB,
+    *_BUS,
+    *("asyncio", "concurrent", "http", "httpx", "multiprocessing", "os", "select", "selectors", "shutil", "socket"),
+    *("ssl", "structlog", "subprocess", "tempfile", "threading", "urllib", "uvicorn", "websockets"),
+}
+_PURE_LIBRARIES = {"orjson", "pydantic", "annotated_types"}
+_WEB_MODULES = {"endpoints", "deps", "app", "lifespan", "problem"}
+
+
+def _offenders(modules, forbidden, *, allowed):
+    """Modules that import what only `allowed` ones may, with what they import."""
+    found = {str(module): module.tops() & forbidden for module in modules if not allowed(module)}
+    return {name: imports for name, imports in found.items() if imports}
+
+
+def test_databases_are_reached_through_repositories(modules):
+    """`sqlalchemy` and `asyncpg` appear only in `db`, `models` and `repository`."""
+    assert _offenders(modules, _DATABASE, allowed=lambda m: {"db", "models", "repository"} & {*m.words}) == {}
+
+
+def test_the_bus_is_reached_through_its_adapter(modules):
+    """`nats` appears only in `taskbell.kit.nats_*`."""
+    assert _offenders(modules, _BUS, allowed=lambda m: m.words[0] == "kit" and m.words[-1].startswith("nats_")) == {}
+
+
+def test_the_web_framework_stays_at_the_edge(modules):
+    """`fastapi` appears only in endpoints, deps, app, lifespan, problem, and in the API's own HTTP room."""
+
+    def allowed(module):
+        return module.words[:2] == ["api", "http"] or module.words[-1] in _WEB_MODULES
+
+    assert _offenders(modules, _WEB, allowed=allowed) == {}
+
+
+def test_decisions_are_pure(modules):
+    """`policy` and `session` import nothing that performs I/O: they are tested with plain values."""
+
+    def allowed(module):
+        return not ({"policy", "session"} & {module.words[-1]} or {"specs", "plan"} & {*module.words})
+
+    assert _offenders(modules, _IO, allowed=allowed) == {}
+
+
+def test_the_contract_is_pure(modules):
+    """`contract` imports the standard library without I/O, a few libraries of plain values, and itself."""
+    contract = [module for module in modules if module.words[0] == "contract"]
+    assert len(contract) > 5
+    assert _offenders(contract, _IO, allowed=lambda _: False) == {}
+    for module in contract:
+        assert module.tops() <= {*sys.stdlib_module_names, *_PURE_LIBRARIES, "taskbell"}, module
+        assert all(name.startswith("taskbell.contract") for name in module.imports() if name.startswith("taskbell."))
+
+
+_LAYERS = ("errors", "policy", "models", "repository", "service", "endpoints")
+
+
+def _against_the_layers(module, name):
+    """Whether a module of a feature imports one that is not below it, or another feature's repository."""
+    feature, imported = module.words, name.split(".")[1:]
+    if len(feature) != 3 or feature[-1] not in _LAYERS or len(imported) != 3 or imported[0] != "api":
+        return False
+    if imported[1] != feature[1]:
+        return imported[-1] == "repository"
+    return imported[-1] in _LAYERS and _LAYERS.index(imported[-1]) >= _LAYERS.index(feature[-1])
+
+
+def test_a_feature_is_layered(modules):
+    """In a feature of the API: endpoints > service > repository > models, and no feature knows another's repository."""
+    api = [module for module in modules if module.words[0] == "api"]
+    assert [(str(m), name) for m in api for name in m.imports() if _against_the_layers(m, name)] == []
+
+
+@pytest.mark.feature("F6")
+def test_endpoints_speak_no_sql(modules):
+    """SQL is in repositories, models and the schema; no endpoint, service or policy holds a statement."""
+    words = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ")
+    elsewhere = {"endpoints", "service", "policy", "schemas", "app", "deps"}
+    found = [
+        (str(module), word)
+        for module in modules
+        if module.words[-1] in elsewhere
+        for word in words
+        if word in module.path.read_text()
+    ]
+    assert found == []
