@@ -6,14 +6,17 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from taskbell.api.accounts import endpoints as accounts
+from taskbell.api.events import endpoints as events
 from taskbell.api.health import endpoints as health
 from taskbell.api.http import openapi, problem
 from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
 from taskbell.api.lifespan import lifespan_for
+from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks import endpoints as tasks
 from taskbell.api.version import VERSION
+from taskbell.api.workspaces import endpoints as workspaces
 from taskbell.kit.trace import Tracing
 
 DESCRIPTION = """
@@ -37,7 +40,10 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     app.include_router(health.router)
     for router in accounts.routers:
         app.include_router(router)
+    app.include_router(workspaces.router)
     app.include_router(tasks.router)
+    app.include_router(events.router)
+    app.include_router(realtime.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     if settings.cors_origins:
         app.add_middleware(

@@ -14,12 +14,16 @@ from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.db.pool import Database, open_pool
+from taskbell.api.events.service import EventFeed
 from taskbell.api.health.checks import schema_check
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
+from taskbell.api.workspaces.service import Workspaces
+from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
-from taskbell.kit.nats_bus import Signals, connect
+from taskbell.kit.nats_bus import Signals, connecting
+from taskbell.kit.nats_reader import StreamReplays
 
 
 @asynccontextmanager
@@ -29,8 +33,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_pool_size)
         stack.push_async_callback(pool.close)
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
-        client = await connect(settings.nats_url.get_secret_value(), name="taskbell-api")
-        stack.push_async_callback(client.close)
+        client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
         signals = Signals(client)
         keys = parse_keys(settings.signing_keys.get_secret_value())
         passwords = Passwords(
@@ -54,7 +57,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 ),
                 throttle=Throttle(database, allowed=settings.login_failures_allowed),
             ),
+            workspaces=Workspaces(database, signals=signals),
             tasks=TaskService(database=database, signals=signals),
+            events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH)),
             checks={"database": schema_check(database), "nats": signals.check},
         )
 

@@ -8,8 +8,10 @@ from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.db.pool import Database
+from taskbell.api.events.service import EventFeed
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
+from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
 from taskbell.kit.health import Check
 from taskbell.kit.jwt import VerifiedTokens
@@ -26,6 +28,8 @@ class Services:
     access_tokens: VerifiedTokens[Claims]
     signing_keys: KeySet
     accounts: Accounts
+    workspaces: Workspaces
     tasks: TaskService
+    events: EventFeed
     checks: dict[str, Check]
     """What `/readyz` asks."""

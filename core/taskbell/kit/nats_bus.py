@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -22,16 +23,42 @@ class BusUnavailable(Exception):
     """NATS does not answer."""
 
 
-async def connect(url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None) -> Client:
+async def connect(
+    url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None, patience: float = 5.0
+) -> Client:
     """Connect to NATS and stay connected.
 
     Reconnects without end (nats-py gives up after 60 tries by default), pings every 20 s (default: 120 s).
     `name` shows up in the server's connection list.
 
     Raises:
-        BusUnavailable: The first connection cannot be made.
+        BusUnavailable: The first connection cannot be made within `patience` seconds (nats-py would try for ever).
     """
 
+    client = Client()
+    try:
+        async with asyncio.timeout(patience):
+            await _open(client, url, name=name, on_reconnect=on_reconnect)
+    except (OSError, NatsError, TimeoutError) as refused:
+        raise BusUnavailable(f"no connection to NATS: {type(refused).__name__}") from refused
+    return client
+
+
+@asynccontextmanager
+async def connecting(url: str, *, name: str) -> AsyncIterator[Client]:
+    """A connection that is made in the background, for those who can work while NATS is away; closed at the end."""
+    client = Client()
+    attempt = asyncio.create_task(_open(client, url, name=name, on_reconnect=None), name=f"{name}-connects")
+    try:
+        yield client
+    finally:
+        attempt.cancel()
+        with suppress(asyncio.CancelledError, NatsError, OSError):  # what it met is in the log
+            await attempt
+        await client.close()
+
+
+async def _open(client: Client, url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
     async def log_error(error: Exception) -> None:
         _log.warning("bus_error", error=repr(error))
 
@@ -43,20 +70,17 @@ async def connect(url: str, *, name: str, on_reconnect: Callable[[], Awaitable[N
         if on_reconnect is not None:
             await on_reconnect()
 
-    try:
-        return await nats.connect(
-            url,
-            name=name,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
-            ping_interval=20,
-            error_cb=log_error,
-            disconnected_cb=log_disconnect,
-            reconnected_cb=log_reconnect,
-            allow_reconnect=True,
-        )
-    except (OSError, NatsError, TimeoutError) as refused:
-        raise BusUnavailable(f"no connection to NATS: {type(refused).__name__}") from refused
+    await client.connect(
+        url,
+        name=name,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.25,
+        ping_interval=20,
+        error_cb=log_error,
+        disconnected_cb=log_disconnect,
+        reconnected_cb=log_reconnect,
+        allow_reconnect=True,
+    )
 
 
 class Signals:

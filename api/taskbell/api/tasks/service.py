@@ -64,6 +64,15 @@ class TaskService:
         await self._written(EventType.TASK_CREATED)
         return document
 
+    async def require_member(self, actor: Claims, workspace_id: UUID) -> None:
+        """Let only members of a workspace pass.
+
+        Raises:
+            WorkspaceNotFound: The actor is none.
+        """
+        if await repository.role(self._database, actor=actor.user_id, workspace_id=workspace_id) is None:
+            raise WorkspaceNotFound
+
     async def get(self, actor: Claims, task_id: UUID) -> Document:
         """Read a task.
 

@@ -1,0 +1,1 @@
+"""The change feed: a workspace's events in the order of the stream, for readers who poll."""

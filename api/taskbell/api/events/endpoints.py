@@ -1,0 +1,76 @@
+"""`GET /v1/events`: the change feed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from taskbell.api.deps import Actor, services
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+
+class FeedQuery(BaseModel):
+    """Query parameters of the change feed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    workspace_id: UUID | None = None
+    """Whose events; your personal workspace when absent."""
+    after: str | None = Field(default=None, max_length=64)
+    """The cursor of the last event you have, from this feed or from a WebSocket frame. `latest` stands for the end;
+    absent means from the oldest event that is kept."""
+    limit: int = Field(default=100, ge=1, le=1000)
+    """Events in a page."""
+
+
+class FeedItem(BaseModel):
+    """One event with its place."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    cursor: str
+    """Continue after this event with it, here or in a WebSocket's `hello`."""
+    event: dict[str, Any]
+    """A CloudEvents 1.0 document."""
+
+
+class FeedMeta(BaseModel):
+    """Where a page stands in the feed."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    limit: int
+    """The most events the page could hold."""
+    has_more: bool
+    """Whether more waits now."""
+    next_cursor: str
+    """Send it as `after`; given even at the end, so that you can poll."""
+
+
+class Feed(BaseModel):
+    """A page of the change feed."""
+
+    items: list[FeedItem]
+    meta: FeedMeta
+
+
+@router.get("/events", response_model=Feed, summary="Read a workspace's events")
+async def read_events(request: Request, actor: Actor, query: Annotated[FeedQuery, Query()]) -> Response:
+    """Pages through the events of a workspace in the order WebSockets deliver them.
+
+    An expired cursor is answered with 410 and a `Link` to the end of the feed.
+    """
+    here = services(request)
+    workspace_id = query.workspace_id or actor.workspace_id
+    await here.tasks.require_member(actor, workspace_id)
+    page = await here.events.page(workspace_id=workspace_id, after=query.after, limit=query.limit)
+    items = b",".join(b'{"cursor":"%s","event":%s}' % (str(cursor).encode(), event) for cursor, event in page.items)
+    meta = orjson.dumps(FeedMeta(limit=query.limit, has_more=page.has_more, next_cursor=str(page.next_cursor)).__dict__)
+    return Response(b'{"items":[%s],"meta":%s}' % (items, meta), media_type="application/json")

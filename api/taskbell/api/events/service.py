@@ -1,0 +1,88 @@
+"""Reads the change feed from the stream, which is in the order that WebSockets deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from taskbell.api.events.errors import EventCursorExpired, EventCursorMalformed, EventsUnavailable
+from taskbell.contract.cursors import CursorMalformed, EventCursor
+from taskbell.contract.subjects import workspace_filter
+from taskbell.kit.nats_reader import ReplayInterrupted, StreamMessage, StreamReplays
+
+LATEST = "latest"
+"""A cursor that stands for the end of the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """Events after a cursor.
+
+    Attributes:
+        items: Each event's cursor and CloudEvents document.
+        next_cursor: Where to go on; given even at the end, so that a reader can poll.
+        has_more: Whether more waits now.
+    """
+
+    items: Sequence[tuple[EventCursor, bytes]]
+    next_cursor: EventCursor
+    has_more: bool
+
+
+class EventFeed:
+    """The change feed of workspaces. Whether the caller may read one is decided before."""
+
+    def __init__(self, replays: StreamReplays) -> None:
+        """Take the reader of the stream."""
+        self._replays = replays
+
+    async def page(self, *, workspace_id: UUID, after: str | None, limit: int) -> FeedPage:
+        """Read up to `limit` events after a cursor, or from the oldest kept one.
+
+        Raises:
+            EventCursorMalformed: The cursor is none, or names a place the stream has not reached.
+            EventCursorExpired: Events after it are gone, or the stream was built anew.
+            EventsUnavailable: NATS does not answer.
+        """
+        try:
+            bounds = await self._replays.bounds()
+            if bounds.epoch is None:
+                raise EventsUnavailable(headers={"Retry-After": "1"})
+            end = EventCursor(epoch=bounds.epoch, sequence=bounds.last)
+            if after == LATEST:
+                return FeedPage(items=(), next_cursor=end, has_more=False)
+            begin = EventCursor(epoch=bounds.epoch, sequence=max(bounds.first - 1, 0))
+            cursor = begin if after is None else _parse(after)
+            if cursor.epoch != end.epoch or cursor.sequence < begin.sequence:
+                link = f'</v1/events?workspace_id={workspace_id}&after={end}>; rel="latest"'
+                raise EventCursorExpired(headers={"Link": link})
+            if cursor.sequence > end.sequence:
+                raise EventCursorMalformed
+            found = await self._read(workspace_id, cursor=cursor, end=end, limit=limit + 1)
+        except ReplayInterrupted as away:
+            raise EventsUnavailable(headers={"Retry-After": "1"}) from away
+        items = [(EventCursor(cursor.epoch, message.sequence), message.data) for message in found[:limit]]
+        has_more = len(found) > limit
+        return FeedPage(items=items, next_cursor=items[-1][0] if has_more else end, has_more=has_more)
+
+    async def _read(
+        self, workspace_id: UUID, *, cursor: EventCursor, end: EventCursor, limit: int
+    ) -> list[StreamMessage]:
+        if cursor.sequence == end.sequence:
+            return []
+        found: list[StreamMessage] = []
+        subjects = [workspace_filter(workspace_id)]
+        async with self._replays.open(subjects=subjects, after=cursor.sequence, until=end.sequence) as replay:
+            async for batch in replay.batches(at_most=limit):
+                found += batch
+                if len(found) >= limit:
+                    break
+        return found
+
+
+def _parse(text: str) -> EventCursor:
+    try:
+        return EventCursor.parse(text)
+    except CursorMalformed as malformed:
+        raise EventCursorMalformed from malformed
