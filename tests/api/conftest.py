@@ -76,7 +76,7 @@ async def api(app):
 
 @pytest.fixture
 def sign_up(api):
-    """Register an account and return it signed in: `await sign_up()`, or with an `email` and `name` of your own."""
+    """Registers an account and returns it signed in; with an e-mail address and a name of its own, or those given."""
     numbers = itertools.count(1)
 
     async def register(*, email=None, password=PASSWORD, name="Somebody"):

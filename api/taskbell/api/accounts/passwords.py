@@ -59,9 +59,10 @@ class Passwords:
 
         def verified() -> bool:
             try:
-                return self._hasher.verify(hashed or self._nobodys_hash, _canonical(password)) and hashed is not None
+                self._hasher.verify(hashed or self._nobodys_hash, _canonical(password))
             except (VerificationError, InvalidHashError):
                 return False
+            return hashed is not None
 
         return await self._in_thread(verified)
 

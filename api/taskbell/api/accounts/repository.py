@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import asyncpg
@@ -13,8 +14,6 @@ from taskbell.api.accounts.errors import EmailTaken
 from taskbell.api.accounts.policy import Attempts, TokenState
 from taskbell.api.db.pool import Connection, Database
 from taskbell.kit.ids import bare_uuid
-
-_PROFILE = "id, email, name, time_zone, personal_workspace_id, created_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ async def add_account(
     try:
         row = await connection.fetchrow(
             "INSERT INTO users (id, email, name, password_hash, personal_workspace_id) VALUES ($1, $2, $3, $4, $5)"
-            f" RETURNING {_PROFILE}",  # noqa: S608 -- a constant of this module
+            " RETURNING id, email, name, time_zone, personal_workspace_id, created_at",
             user_id,
             email,
             name,
@@ -70,7 +69,7 @@ async def add_account(
     await connection.execute(
         "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'owner')", user_id, workspace_id
     )
-    return _profile(row)
+    return _profile(cast("asyncpg.Record", row))
 
 
 async def find_account(database: Database, email: str) -> Account | None:
@@ -89,7 +88,9 @@ async def find_account(database: Database, email: str) -> Account | None:
 
 async def get_profile(connection: Connection, user_id: UUID) -> Profile | None:
     """An account, or None when it is gone."""
-    row = await connection.fetchrow(f"SELECT {_PROFILE} FROM users WHERE id = $1", user_id)  # noqa: S608 -- constant
+    row = await connection.fetchrow(
+        "SELECT id, email, name, time_zone, personal_workspace_id, created_at FROM users WHERE id = $1", user_id
+    )
     return None if row is None else _profile(row)
 
 
@@ -98,8 +99,9 @@ async def change_profile(
 ) -> Profile | None:
     """Change what is given, leave what is None; None when the account is gone."""
     row = await connection.fetchrow(
-        "UPDATE users SET name = coalesce($2, name), time_zone = coalesce($3, time_zone), updated_at = clock_timestamp()"
-        f" WHERE id = $1 RETURNING {_PROFILE}",  # noqa: S608 -- a constant of this module
+        "UPDATE users SET name = coalesce($2, name), time_zone = coalesce($3, time_zone),"
+        " updated_at = clock_timestamp() WHERE id = $1"
+        " RETURNING id, email, name, time_zone, personal_workspace_id, created_at",
         user_id,
         name,
         time_zone,

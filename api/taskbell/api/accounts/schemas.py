@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.accounts.emails import EmailMalformed, normalised
-from taskbell.api.http.body import CleanText, RequestBody
+from taskbell.api.http.body import NO_NUL, RequestBody
 
 
 def _email(text: str) -> str:
@@ -35,20 +35,23 @@ def _time_zone(text: str) -> str:
 
 
 Email = Annotated[
-    CleanText,
+    str,
     StringConstraints(min_length=3, max_length=320),
+    NO_NUL,
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}, examples=["ann@example.com"]),
 ]
 """An e-mail address, in its one stored form."""
 NewPassword = Annotated[
-    CleanText,
+    str,
     StringConstraints(min_length=8, max_length=256),
+    NO_NUL,
     Field(json_schema_extra={"format": "password"}, examples=["correct horse battery staple"]),
 ]
 GivenPassword = Annotated[
-    CleanText,
+    str,
     StringConstraints(min_length=1, max_length=256),
+    NO_NUL,
     Field(json_schema_extra={"format": "password"}, examples=["correct horse battery staple"]),
 ]
 """A password to be checked: no rule but a bound, since rules change and old passwords stay."""
@@ -58,7 +61,7 @@ PersonName = Annotated[
 TimeZone = Annotated[
     CleanText, StringConstraints(max_length=64), AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
 ]
-OpaqueToken = Annotated[CleanText, StringConstraints(min_length=1, max_length=4096)]
+OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=4096), NO_NUL]
 
 
 class Registration(RequestBody):
@@ -79,11 +82,11 @@ class Credentials(RequestBody):
         json_schema_extra={"oneOf": [{"required": ["email"]}, {"required": ["username"]}]},
     )
 
-    email: Annotated[CleanText, StringConstraints(min_length=1, max_length=320)] | None = Field(
+    email: Annotated[str, StringConstraints(min_length=1, max_length=320), NO_NUL] | None = Field(
         default=None, examples=["ann@example.com"]
     )
     """The e-mail address of the account."""
-    username: Annotated[CleanText, StringConstraints(min_length=1, max_length=320)] | None = None
+    username: Annotated[str, StringConstraints(min_length=1, max_length=320), NO_NUL] | None = None
     """The same, as OAuth2 calls it."""
     password: GivenPassword
 
@@ -100,12 +103,12 @@ class Credentials(RequestBody):
 
 
 class PasswordForm(RequestBody):
-    """An OAuth2 password grant (RFC 6749, section 4.3.2). What it has beyond this, such as a scope, is not looked at."""
+    """An OAuth2 password grant (RFC 6749, section 4.3.2). A scope or a client's id is not looked at."""
 
     model_config = ConfigDict(extra="ignore")
 
-    grant_type: Literal["password"] = "password"  # noqa: S105 -- OAuth2's word for this grant
-    username: Annotated[CleanText, StringConstraints(min_length=1, max_length=320)]
+    grant_type: Literal["password"] = "password"
+    username: Annotated[str, StringConstraints(min_length=1, max_length=320), NO_NUL]
     password: GivenPassword
 
 

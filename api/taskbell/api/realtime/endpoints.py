@@ -1,0 +1,57 @@
+"""`/v1/realtime/tickets`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from taskbell.api.accounts.tokens import issue
+from taskbell.api.deps import Actor, services
+from taskbell.contract.tokens import TICKET_TTL, TokenType
+
+router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
+
+
+class Ticket(BaseModel):
+    """Admission to the gateway for one connection."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    ticket: str
+    """Signed, valid for 30 seconds and for one connection."""
+    url: str = Field(examples=["wss://taskbell.example.com/ws?ticket=..."])
+    """The gateway's address with the ticket, ready to be opened."""
+    expires_at: datetime
+    """Until when the connection must be opened."""
+
+
+@router.post("/tickets", status_code=201, summary="Get a ticket for the WebSocket")
+async def create_ticket(request: Request, response: Response, actor: Actor) -> Ticket:
+    """Browsers cannot send a bearer header with a WebSocket, and an access token must not stand in an address.
+
+    Open `url` with subprotocol `taskbell.v1.json` within 30 seconds. A ticket is refused everywhere else.
+    """
+    here = services(request)
+    expires_at = datetime.now(UTC).replace(microsecond=0) + TICKET_TTL
+    ticket = issue(
+        token_type=TokenType.TICKET,
+        user_id=actor.user_id,
+        workspace_id=actor.workspace_id,
+        session_id=actor.session_id,
+        ttl=TICKET_TTL,
+        keys=here.signing_keys,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return Ticket(ticket=ticket, url=with_ticket(here.settings.gateway_url, ticket), expires_at=expires_at)
+
+
+def with_ticket(address: str, ticket: str) -> str:
+    """The gateway's address with the ticket added to whatever query it has."""
+    parts = urlsplit(address)
+    query = "&".join(filter(None, (parts.query, urlencode({"ticket": ticket}))))
+    return urlunsplit(parts._replace(query=query))

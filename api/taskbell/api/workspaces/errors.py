@@ -1,0 +1,41 @@
+"""What can be wrong with a request about workspaces."""
+
+from __future__ import annotations
+
+from taskbell.contract.problems import ProblemCode, Refused
+
+
+class WorkspaceNotFound(Refused):
+    """There is no such workspace, or you are not a member of it."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class AccountNotFound(Refused):
+    """There is no account with this e-mail address."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class MemberNotFound(Refused):
+    """The user is no member of this workspace."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class RoleInsufficient(Refused):
+    """Only owners and admins change who belongs to a workspace, and only owners make or remove owners."""
+
+    code = ProblemCode.FORBIDDEN
+
+
+class AlreadyMember(Refused):
+    """The account is a member of this workspace already."""
+
+    code = ProblemCode.CONFLICT
+
+
+class LastOwnerKept(Refused):
+    """A workspace keeps at least one owner: make another one first."""
+
+    code = ProblemCode.CONFLICT

@@ -1,0 +1,69 @@
+"""Bodies and answers about workspaces."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from taskbell.api.accounts.schemas import Email
+from taskbell.api.http.body import NO_NUL, RequestBody
+from taskbell.api.http.paging import PageMeta
+from taskbell.api.workspaces.policy import Role
+
+WorkspaceName = Annotated[
+    CleanText, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), Field(examples=["Garden"])
+]
+
+
+class WorkspaceCreate(RequestBody):
+    """A new workspace."""
+
+    name: WorkspaceName
+    """1 to 255 characters."""
+
+
+class MemberAdd(RequestBody):
+    """Who shall belong to a workspace."""
+
+    email: Email
+    """Of an existing account."""
+    role: Annotated[Role, Field(strict=False)] = Role.MEMBER
+    """What they may do there."""
+
+
+class Workspace(BaseModel):
+    """A workspace, as one of its members sees it."""
+
+    id: UUID
+    name: str = Field(examples=["Garden"])
+    role: Role = Field(description="Your own role in it.")
+    created_at: datetime
+
+
+class WorkspacePage(BaseModel):
+    """A page of workspaces."""
+
+    items: list[Workspace]
+    meta: PageMeta
+
+
+class Member(BaseModel):
+    """A member of a workspace."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    user_id: UUID
+    email: str = Field(examples=["ann@example.com"])
+    name: str = Field(examples=["Ann"])
+    role: Role
+    created_at: datetime = Field(description="Since when.")
+
+
+class MemberPage(BaseModel):
+    """A page of members."""
+
+    items: list[Member]
+    meta: PageMeta
