@@ -34,7 +34,6 @@ async def connect(
     Raises:
         BusUnavailable: The first connection cannot be made within `patience` seconds (nats-py would try for ever).
     """
-
     client = Client()
     try:
         async with asyncio.timeout(patience):
@@ -74,7 +73,7 @@ async def _open(client: Client, url: str, *, name: str, on_reconnect: Callable[[
         url,
         name=name,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, but only slept for
         ping_interval=20,
         error_cb=log_error,
         disconnected_cb=log_disconnect,
