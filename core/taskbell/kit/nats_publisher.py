@@ -4,7 +4,7 @@ nats-py's own `publish_async` loses error replies and waits for ever for a lost 
 
 Each message names the sequence and the id of the message it must follow. The server (2.15, tried) checks in this order:
 the sequence (error 10071), the duplicate (an acknowledgement marked so, nothing stored), the id before (10070). So a
-message is stored in its place or not at all, everything sent after a failed one fails too, and what a paused or
+message is stored in its place, directly after the message it was made to follow, or not at all; and what a paused or
 disconnected publisher sends late can only continue the very chain it was made for. The sequence alone would not
 do: another publisher may since have stored a different message at the same sequence.
 """

@@ -155,7 +155,7 @@ def settings(database, nats_url):
 
 @pytest.fixture
 def relay(settings):
-    """Runs a relay in this process for the length of a block: `async with relay():`."""
+    """A relay in this process, which runs for the length of a block."""
 
     @contextlib.asynccontextmanager
     async def run(**overrides):

@@ -4,11 +4,14 @@ import asyncio
 import signal
 import time
 
+import asyncpg
 import httpx
+import nats
 import pytest
 
 from taskbell.api.outbox.repository import Events
-from taskbell.contract.subjects import STREAM
+from taskbell.contract.subjects import METADATA_EPOCH, STREAM
+from taskbell.kit.health import examine
 from taskbell.local.embedded.nats import NatsServer
 
 
@@ -175,17 +178,12 @@ async def test_a_lost_database_session_is_made_anew(relay, table, stream, databa
     async with relay():
         first = await table.write()
         await stream.holds(1)
-        await table.connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'taskbell-relay' AND datname = current_database()"
-        ) if False else await _end_sessions(database)
+        await _end_sessions(database)
         second = await table.write()
         assert await stream.holds(2) == [first, second]
 
 
 async def _end_sessions(database):
-    import asyncpg
-
     superuser = await asyncpg.connect(database.superuser_url)
     ended = await superuser.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -203,11 +201,6 @@ def own_nats(tmp_path):
 
 async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path, eventually):
     """While NATS is away the relay is not ready; when it is back everything follows in order, same epoch."""
-    import nats
-
-    from taskbell.contract.subjects import METADATA_EPOCH
-    from taskbell.kit.health import examine
-
     log = tmp_path / "nats.log"
 
     async def ids():
@@ -227,22 +220,20 @@ async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path
         async def well():
             return (await examine(supervision.checks())).ok
 
+        async def unwell():
+            return not await well()
+
+        async def all_there():
+            try:
+                return (await ids())[0] == written
+            except nats.js.errors.NotFoundError:
+                return False
+
         for _ in range(2):
             with own_nats.running(log):
                 await eventually(well)
-
-                async def all_there():
-                    try:
-                        return (await ids())[0] == written
-                    except nats.js.errors.NotFoundError:
-                        return False
-
                 await eventually(all_there)
-            written += [await table.write() for _ in range(10)]
-
-            async def unwell():
-                return not await well()
-
+            written.extend([await table.write() for _ in range(10)])
             await eventually(unwell)
         with own_nats.running(log):
             await eventually(all_there)

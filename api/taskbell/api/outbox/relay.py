@@ -28,10 +28,11 @@ from taskbell.api.outbox.repository import Events
 from taskbell.api.outbox.stream import EventStream
 from taskbell.contract.events import EventRecord, envelope
 from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_TRACEPARENT, event_subject
-from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher, Message, MessageDuplicated
+from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher, Message, MessageDuplicated, PositionTaken
 from taskbell.kit.trace import TraceContext, Tracing
 
 _log = structlog.get_logger(__name__)
+_TAKEN_AT_MOST = 5
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Relay:
         self._found: set[str] = set()
         """Ids met in the stream after `_found_after` and not yet in the table: published before an interruption."""
         self._found_after = 0
+        self._taken_in_a_row = 0
 
     async def run(self) -> None:
         """Carry until `signals.stopping`; then everything acknowledged is saved.
@@ -113,7 +115,7 @@ class Relay:
             if self._signals.replay_wanted:
                 await self._settle()
             started = time.monotonic()
-            found = await self._page() if self._position.window else await self._look()
+            found = await self._carry()
             empty_looks = 0 if found else empty_looks + 1
             await self._save_when_due(idle=not found)
             if not found and time.monotonic() - checked_at >= self._rhythm.stream_check:
@@ -180,6 +182,24 @@ class Relay:
         known = self._position.sequence
         if judge(epoch=self._position.epoch, sequence=known, stream=state) is not Verdict.KEEP:
             raise StreamChanged("the stream is gone, cut or another")
+
+    async def _carry(self) -> int:
+        """Take one step; returns how many events were found.
+
+        Whoever held the lease before may have sent messages that only now arrive. They can but continue the stream as
+        this relay would: so it looks where the stream ends now, and goes on.
+        """
+        try:
+            found = await self._page() if self._position.window else await self._look()
+        except PositionTaken as taken:
+            self._taken_in_a_row += 1
+            if self._taken_in_a_row > _TAKEN_AT_MOST:
+                raise
+            _log.warning("relay_position_taken", detail=str(taken))
+            await self._settle()
+            return 1
+        self._taken_in_a_row = 0
+        return found
 
     async def _look(self) -> int:
         """Publish what is new; a large window is only begun. Returns how many events were found."""

@@ -92,7 +92,7 @@ class Supervision:
         settings = self._settings
         self._signals.reconnected = False
         client = await connect(
-            settings.nats_url.get_secret_value(), name="taskbell-relay", on_reconnect=self._reconnected
+            settings.nats_url.get_secret_value(), name="taskbell-relay", on_reconnect=self._reconnected, patience=1.0
         )
         try:
             self._bus = BusSignals(client)
