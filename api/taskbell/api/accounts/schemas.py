@@ -56,10 +56,10 @@ GivenPassword = Annotated[
 ]
 """A password to be checked: no rule but a bound, since rules change and old passwords stay."""
 PersonName = Annotated[
-    CleanText, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), Field(examples=["Ann"])
+    str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), NO_NUL, Field(examples=["Ann"])
 ]
 TimeZone = Annotated[
-    CleanText, StringConstraints(max_length=64), AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
+    str, StringConstraints(max_length=64), NO_NUL, AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
 ]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=4096), NO_NUL]
 

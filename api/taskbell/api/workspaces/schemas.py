@@ -14,7 +14,7 @@ from taskbell.api.http.paging import PageMeta
 from taskbell.api.workspaces.policy import Role
 
 WorkspaceName = Annotated[
-    CleanText, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), Field(examples=["Garden"])
+    str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), NO_NUL, Field(examples=["Garden"])
 ]
 
 
