@@ -67,8 +67,7 @@ def pip(*arguments: str, total: int = 0) -> None:
     with LOG.open("a") as log:
         log.write(f"$ {' '.join(command)}\n")
         child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert child.stdout is not None
-        for line in child.stdout:
+        for line in child.stdout or ():
             log.write(line)
             if line.startswith(("Collecting ", "Requirement already satisfied: ")):
                 done += 1

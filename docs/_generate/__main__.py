@@ -1,0 +1,39 @@
+"""`python -m docs._generate` writes the generated references; with `--check` it only tells which are stale."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from docs._generate import environment, errors, features, metrics, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    ".env.example": environment.text,
+    "docs/reference/errors.md": errors.text,
+    "docs/reference/metrics.md": metrics.text,
+    "docs/reference/settings.md": settings.text,
+}
+"""What is generated, and by what."""
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check every page; the exit status is 1 when a page is stale or a test names an unknown promise."""
+    check = "--check" in arguments
+    stale = []
+    for name, write in PAGES.items():
+        path, wanted = ROOT / name, write()
+        if not path.exists() or path.read_text() != wanted:
+            stale.append(name)
+            if not check:
+                path.write_text(wanted)
+    for name in stale:
+        print(f"{name}: {'stale, run `make docs`' if check else 'written'}")
+    unknown = features.unknown_marks()
+    for place, mark in unknown:
+        print(f"{place}: {mark} is no line of docs/reference/features.md")
+    return 1 if unknown or (check and stale) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""`docs/reference/metrics.md`, from the calls that make metrics; nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = {"Counter", "Gauge", "Histogram", "Summary"}
+HEAD = """\
+# Metrics
+
+<!-- Generated from the metric definitions by `make docs`. -->
+
+Prometheus text format at `/metrics` of the API, the relay and the gateway. Names are
+`taskbell_<room>_<thing>_<unit>`; a counter ends in `_total`, a duration in `_seconds`.
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Metric:
+    """One metric as it is defined."""
+
+    name: str
+    kind: str
+    labels: str
+    meaning: str
+
+
+def metrics() -> Iterator[Metric]:
+    """Every metric of the source."""
+    for path in ROOT.glob("*/taskbell/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS:
+                name, meaning = (ast.literal_eval(argument) for argument in node.args[:2])
+                named = {keyword.arg: keyword.value for keyword in node.keywords}
+                given = node.args[2] if len(node.args) > 2 else named.get("labelnames")
+                labels = ast.literal_eval(given) if given is not None else ()
+                yield Metric(name, node.func.id.lower(), ", ".join(f"`{label}`" for label in labels), meaning)
+
+
+def text() -> str:
+    """The page."""
+    parts, room = [HEAD], ""
+    for metric in sorted(metrics()):
+        if (found := metric.name.split("_")[1]) != room:
+            room = found
+            parts.append(f"\n## {room}\n\n| Name | Kind | Labels | Meaning |\n| --- | --- | --- | --- |\n")
+        parts.append(f"| `{metric.name}` | {metric.kind} | {metric.labels} | {metric.meaning} |\n")
+    return "".join(parts)
