@@ -1,0 +1,162 @@
+"""Client frames: read strictly, refused with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from taskbell.contract.frames import MAX_CLIENT_FRAME_BYTES, ClientFrame
+
+MAX_CHANNELS = 100
+_MAX_ID_LENGTH = 128
+_MAX_CREDENTIAL_LENGTH = 8192
+_WORKSPACE = "workspace:"
+ME = "me"
+
+
+class FrameMalformed(ValueError):
+    """The client sent what the protocol does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a client signs in with: an access token, or a one-time ticket."""
+
+    text: str = field(repr=False)
+    is_ticket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first frame: who it is (unless the address or a header said so), where it stands, what it wants."""
+
+    credential: Credential | None = None
+    resume: str | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Wish for one more channel, from a cursor on if it is given."""
+
+    channel: str
+    id: str | int | None = None
+    resume: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Wish for one channel less."""
+
+    channel: str
+    id: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """A sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """A newer access token of the same user."""
+
+    credential: Credential
+    id: str | int | None = None
+
+
+ClientInput = Hello | Subscribe | Unsubscribe | Pong | Refresh
+
+
+def read(message: str | bytes) -> ClientInput:
+    """Read one message. Fields nobody knows are ignored, so that newer clients can talk to older gateways.
+
+    Raises:
+        FrameMalformed: It is binary, too large, not a JSON object, of an unknown type, or a field has a wrong form.
+    """
+    if not isinstance(message, str):
+        raise FrameMalformed("frames are text, not binary")
+    if len(message) > MAX_CLIENT_FRAME_BYTES or len(message.encode()) > MAX_CLIENT_FRAME_BYTES:
+        raise FrameMalformed(f"a frame has at most {MAX_CLIENT_FRAME_BYTES} bytes")
+    try:
+        fields = orjson.loads(message)  # refuses nesting beyond 1,024 levels by itself
+    except orjson.JSONDecodeError:
+        raise FrameMalformed("not JSON") from None
+    if not isinstance(fields, dict):
+        raise FrameMalformed("a frame is a JSON object")
+    kind = fields.get("t")
+    match kind:
+        case ClientFrame.HELLO:
+            return _hello(fields)
+        case ClientFrame.SUBSCRIBE:
+            return Subscribe(channel=_required(fields, "channel"), id=_id(fields), resume=_text(fields, "resume"))
+        case ClientFrame.UNSUBSCRIBE:
+            return Unsubscribe(channel=_required(fields, "channel"), id=_id(fields))
+        case ClientFrame.PONG:
+            return Pong()
+        case ClientFrame.REFRESH:
+            return Refresh(credential=Credential(_required(fields, "token", _MAX_CREDENTIAL_LENGTH)), id=_id(fields))
+        case _:
+            raise FrameMalformed("unknown frame type")
+
+
+def workspace_of(channel: str) -> str | None:
+    """The workspace id of a channel `workspace:<id>` in its one canonical form; None for any other channel."""
+    if not channel.startswith(_WORKSPACE):
+        return None
+    text = channel.removeprefix(_WORKSPACE)
+    try:
+        found = str(UUID(text))
+    except ValueError:
+        return None
+    return found if found == text.lower() else None
+
+
+def workspace_channel(workspace_id: str) -> str:
+    """The channel of a workspace."""
+    return _WORKSPACE + workspace_id
+
+
+def _hello(fields: dict[str, Any]) -> Hello:
+    token, ticket = _text(fields, "token", _MAX_CREDENTIAL_LENGTH), _text(fields, "ticket", _MAX_CREDENTIAL_LENGTH)
+    if token is not None and ticket is not None:
+        raise FrameMalformed("either token or ticket")
+    credential = None
+    if token is not None:
+        credential = Credential(token)
+    elif ticket is not None:
+        credential = Credential(ticket, is_ticket=True)
+    channels = fields.get("channels") or []
+    if not isinstance(channels, list) or len(channels) > MAX_CHANNELS:
+        raise FrameMalformed(f"channels is a list of at most {MAX_CHANNELS}")
+    if not all(isinstance(channel, str) and len(channel) <= _MAX_ID_LENGTH for channel in channels):
+        raise FrameMalformed(f"a channel is a text of at most {_MAX_ID_LENGTH} characters")
+    return Hello(credential=credential, resume=_text(fields, "resume"), channels=tuple(dict.fromkeys(channels)))
+
+
+def _text(fields: dict[str, Any], name: str, longest: int = _MAX_ID_LENGTH) -> str | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > longest:
+        raise FrameMalformed(f"{name} is a text of at most {longest} characters")
+    return value
+
+
+def _required(fields: dict[str, Any], name: str, longest: int = _MAX_ID_LENGTH) -> str:
+    value = _text(fields, name, longest)
+    if value is None:
+        raise FrameMalformed(f"{name} is missing")
+    return value
+
+
+def _id(fields: dict[str, Any]) -> str | int | None:
+    value = fields.get("id")
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_ID_LENGTH:
+        return value
+    raise FrameMalformed(f"id is a whole number or a text of at most {_MAX_ID_LENGTH} characters")

@@ -1,0 +1,73 @@
+"""Metrics of the gateway."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge(
+    "taskbell_gateway_connections",
+    "Open WebSocket connections of this process, signed in or not. Scale on it; new pods get no old connections.",
+)
+CONNECTIONS_OPENED = Counter(
+    "taskbell_gateway_connections_opened_total", "WebSocket connections accepted by this process."
+)
+CONNECTIONS_REFUSED = Counter(
+    "taskbell_gateway_connections_refused_total",
+    "Upgrades refused over HTTP by reason (origin, full, draining, token_in_address). Many of origin: a missing "
+    "TASKBELL_ALLOWED_ORIGINS; many of full: add pods.",
+    ["reason"],
+)
+CLOSES = Counter(
+    "taskbell_gateway_closes_total",
+    "Connections closed by the gateway, by close code. 4408 are clients that read too slowly, 4401 expired sign-ins, "
+    "4201 dead peers, 4001 and 4429 broken clients.",
+    ["code"],
+)
+EVENTS_ROUTED = Counter(
+    "taskbell_gateway_events_routed_total",
+    "Events read from the stream, by whether a connection here wanted them (delivered, unwanted, malformed). "
+    "Malformed ones were not written by the relay.",
+    ["outcome"],
+)
+EVENTS_DELIVERED = EVENTS_ROUTED.labels(outcome="delivered")
+EVENTS_UNWANTED = EVENTS_ROUTED.labels(outcome="unwanted")
+EVENTS_MALFORMED = EVENTS_ROUTED.labels(outcome="malformed")
+FRAMES_SENT = Counter(
+    "taskbell_gateway_event_frames_total", "Event frames handed to connections: events times their receivers."
+)
+DELIVERY_LATENCY = Histogram(
+    "taskbell_gateway_delivery_latency_seconds",
+    "From an event's creation in PostgreSQL to its frame, for events somebody here wanted. Clocks of both machines "
+    "enter. A high value with a low reader lag is the relay's.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
+)
+REPLAYS = Counter(
+    "taskbell_gateway_replays_total",
+    "Resumes by outcome: memory, stream, gap, interrupted. Many gaps: clients stay away longer than events are kept, "
+    "or TASKBELL_GATEWAY_MAX_REPLAY_EVENTS is too low.",
+    ["outcome"],
+)
+REPLAYED_EVENTS = Counter("taskbell_gateway_replayed_events_total", "Event frames sent by replays.")
+READER_POSITION = Gauge(
+    "taskbell_gateway_reader_position_sequence", "Stream sequence of the last event this process has routed."
+)
+READER_LAG = Gauge(
+    "taskbell_gateway_reader_lag_events",
+    "By how many events the reader was behind the stream when it last looked (every 10 s). Growing: the process is "
+    "saturated, add pods.",
+)
+READER_RESETS = Counter(
+    "taskbell_gateway_reader_resets_total",
+    "Times the reader made its consumer anew, by reason. Nothing is lost by it; a steady rate means NATS is unwell.",
+    ["reason"],
+)
+SIGN_INS = Counter(
+    "taskbell_gateway_sign_ins_total",
+    "Sign-ins by kind (token, ticket) and outcome (ok, refused, unavailable).",
+    ["kind", "outcome"],
+)
+KEY_FETCHES = Counter(
+    "taskbell_gateway_key_fetches_total",
+    "Fetches of the API's public keys by outcome (ok, failed). Failing: the API is away; known keys go on serving.",
+    ["outcome"],
+)

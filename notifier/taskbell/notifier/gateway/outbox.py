@@ -1,0 +1,92 @@
+"""What waits to be written to one connection: bounded, in order, never more than once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+_CHUNK_BYTES = 64 * 1024
+
+
+class OutboxOverflow(Exception):
+    """The client reads more slowly than its events come."""
+
+
+class Outbox:
+    """The events of one connection between the hub and the wire.
+
+    `flowing` is the hot path's one question: while true, an event may be written at once. It is false until
+    `release`, while the transport is full (`pause`), while older frames wait, and after `close`.
+    """
+
+    __slots__ = ("_bytes", "_closed", "_frames", "_held", "_max_bytes", "_max_messages", "_paused", "flowing")
+
+    def __init__(self, *, max_messages: int, max_bytes: int) -> None:
+        """Begin held: nothing may overtake the `welcome`."""
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._held = True
+        self._paused = False
+        self._closed = False
+        self.flowing = False
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def keep(self, frame: bytes) -> None:
+        """Keep an event that cannot be written now. After `close` it is dropped: the client resumes by cursor.
+
+        Raises:
+            OutboxOverflow: There is no room; the connection must be closed.
+        """
+        if self._closed:
+            return
+        if len(self._frames) >= self._max_messages or self._bytes + len(frame) > self._max_bytes:
+            raise OutboxOverflow
+        self._frames.append(frame)
+        self._bytes += len(frame)
+
+    def take(self) -> bytes:
+        """Return what may be written now, some 64 KiB at most; empty when there is nothing."""
+        if self._held or self._paused or self._closed:
+            return b""
+        chunk: list[bytes] = []
+        size = 0
+        while self._frames and size < _CHUNK_BYTES:
+            frame = self._frames.popleft()
+            chunk.append(frame)
+            size += len(frame)
+        self._bytes -= size
+        self._settle()
+        return b"".join(chunk)
+
+    def hold(self) -> None:
+        """Keep all events back: a replay of older ones goes first."""
+        self._held = True
+        self._settle()
+
+    def release(self) -> None:
+        """The replay is over."""
+        self._held = False
+        self._settle()
+
+    def pause(self) -> None:
+        """The transport is full."""
+        self._paused = True
+        self._settle()
+
+    def resume(self) -> None:
+        """The transport takes bytes again."""
+        self._paused = False
+        self._settle()
+
+    def close(self) -> None:
+        """Drop everything, for good."""
+        self._closed = True
+        self._frames.clear()
+        self._bytes = 0
+        self._settle()
+
+    def _settle(self) -> None:
+        self.flowing = not (self._held or self._paused or self._closed or self._frames)

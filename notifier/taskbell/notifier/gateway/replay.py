@@ -1,0 +1,155 @@
+"""Resuming: whether a cursor can be served exactly, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from taskbell.contract.cursors import CursorMalformed, EventCursor
+from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
+from taskbell.kit.nats_reader import StreamReplay, StreamReplays
+from taskbell.notifier.gateway import metrics
+from taskbell.notifier.gateway.frames import event_frame
+from taskbell.notifier.gateway.hub import Hub
+from taskbell.notifier.gateway.recent import PastEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Which events a connection missed.
+
+    Attributes:
+        after: The sequence it stands at.
+        until: The position since which it is served live.
+        user_id: Whose `me` channel counts, or empty when that channel is carried already.
+        workspaces: The channels' workspaces: all their events count.
+        member_of: The user's workspaces; `me` counts only within them.
+        carried_after: Events addressed to `carried_user` after this sequence came by `me` already.
+    """
+
+    after: int
+    until: int
+    user_id: str
+    workspaces: frozenset[str]
+    member_of: frozenset[str]
+    carried_user: str = ""
+    carried_after: int = 0
+
+    def wants(self, event: PastEvent) -> bool:
+        """Whether this event was missed."""
+        if not self.after < event.sequence <= self.until:
+            return False
+        if event.workspace_id in self.workspaces:
+            carried = self.carried_user and event.sequence > self.carried_after
+            return not (carried and _addresses(event, self.carried_user))
+        return bool(self.user_id) and event.workspace_id in self.member_of and _addresses(event, self.user_id)
+
+    @property
+    def subjects(self) -> list[str]:
+        """What to read from the stream."""
+        wanted = self.workspaces | (self.member_of if self.user_id else frozenset())
+        return [workspace_filter(workspace_id) for workspace_id in sorted(wanted)]
+
+
+class Prepared:
+    """A replay that can be served whole. Its frames come once, in order."""
+
+    def __init__(self, hub: Hub, missed: Missed, source: list[PastEvent] | StreamReplay, stack: AsyncExitStack) -> None:
+        """Take what `Resumption.prepare` found."""
+        self._epoch = hub.epoch
+        self._missed = missed
+        self._source = source
+        self._stack = stack
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield frames, many at a time.
+
+        Raises:
+            ReplayInterrupted: NATS failed in the middle; what came until then is in order and without gaps.
+        """
+        async with self._stack:
+            if isinstance(self._source, list):
+                for start in range(0, len(self._source), 200):
+                    yield self._written(self._source[start : start + 200])
+                return
+            async for batch in self._source.batches():
+                events = [
+                    PastEvent(
+                        message.sequence,
+                        parse_event_subject(message.subject)[0],
+                        message.headers.get(HEADER_AUDIENCE, ""),
+                        message.data,
+                    )
+                    for message in batch
+                ]
+                yield self._written([event for event in events if self._missed.wants(event)])
+
+    async def abandon(self) -> None:
+        """Let go of a replay that will not be read."""
+        await self._stack.aclose()
+
+    def _written(self, events: list[PastEvent]) -> bytes:
+        metrics.REPLAYED_EVENTS.inc(len(events))
+        return b"".join(event_frame(self._epoch, event.sequence, event.payload) for event in events)
+
+
+class Resumption:
+    """Finds out whether a cursor can be served: from memory when the absence was short, else from the stream."""
+
+    def __init__(self, hub: Hub, replays: StreamReplays, *, max_events: int) -> None:
+        """`max_events`: more of the user's workspaces' events than this are a gap."""
+        self._hub = hub
+        self._replays = replays
+        self._max_events = max_events
+
+    def position(self, cursor: str) -> int | None:
+        """The sequence of a cursor of this stream; None when it is malformed, of another epoch or from the future."""
+        try:
+            parsed = EventCursor.parse(cursor)
+        except CursorMalformed:
+            return None
+        if parsed.epoch != self._hub.epoch or parsed.sequence > self._hub.position:
+            return None
+        return parsed.sequence
+
+    async def prepare(self, missed: Missed) -> Prepared | None:
+        """Prepare to serve everything missed; None is a gap.
+
+        Raises:
+            ReplayInterrupted: NATS does not answer, so that nothing is known.
+        """
+        epoch = self._hub.epoch
+        recent = self._hub.recent.after(missed.after)
+        if recent is not None:
+            wanted = [event for event in recent if missed.wants(event)]
+            return self._found("memory", Prepared(self._hub, missed, wanted, AsyncExitStack()), len(wanted))
+        if not missed.subjects:
+            return self._found("memory", Prepared(self._hub, missed, [], AsyncExitStack()), 0)
+        stack = AsyncExitStack()
+        opened = await stack.enter_async_context(
+            self._replays.open(subjects=missed.subjects, after=missed.after, until=missed.until)
+        )
+        try:
+            # Looked at after opening: what retention takes from now on is missing from the replay's count.
+            bounds = await self._replays.bounds()
+        except BaseException:
+            await stack.aclose()
+            raise
+        if bounds.epoch != epoch or missed.after < bounds.first - 1 or epoch != self._hub.epoch:
+            await stack.aclose()
+            return self._found("gap", None, 0)
+        prepared = self._found("stream", Prepared(self._hub, missed, opened, stack), opened.pending)
+        if prepared is None:
+            await stack.aclose()
+        return prepared
+
+    def _found(self, outcome: str, prepared: Prepared | None, events: int) -> Prepared | None:
+        if prepared is not None and events > self._max_events:
+            outcome, prepared = "gap", None
+        metrics.REPLAYS.labels(outcome=outcome).inc()
+        return prepared
+
+
+def _addresses(event: PastEvent, user_id: str) -> bool:
+    return user_id in event.audience  # ids have one form and length: a part of the list is one of its ids
