@@ -1,0 +1,313 @@
+"""`make bench`: the API beside its floor, and the way of an event from commit to frame.
+
+Starts the real platform in a folder of its own, fills a workspace with tasks, and measures create, get and list in
+turns with the floor (ours, floor, ours, floor ...), so that a machine whose speed drifts does not favour one of them.
+Both are single processes on the same database. Ratios are what counts; absolute figures belong to the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import orjson
+import uvloop
+from client import Load, connect, request, saturate
+from websockets.asyncio.client import connect as open_socket
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+
+@dataclass(slots=True)
+class Figure:
+    """One line of the table."""
+
+    name: str
+    ours: float
+    floor: float | None
+    ratio: float | None
+    unit: str
+    p50_ms: float
+    p99_ms: float
+
+
+@contextmanager
+def platform(data_dir: Path) -> Iterator[dict[str, Any]]:
+    """Run `taskbell up` with one API process; yields what it wrote into run.json."""
+    environment = {
+        **os.environ,
+        "TASKBELL_DATA_DIR": str(data_dir),
+        "TASKBELL_API_PORT": "0",
+        "TASKBELL_GATEWAY_PORT": "0",
+        "TASKBELL_API_WORKERS": "1",
+    }
+    with (data_dir.parent / "up.log").open("wb") as log:
+        process = subprocess.Popen([BIN / "taskbell", "up"], env=environment, stdout=log, stderr=log)
+        try:
+            run = data_dir / "run.json"
+            deadline = time.monotonic() + 180
+            while not run.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"bench: the platform did not start; see {log.name}")
+                time.sleep(0.2)
+            yield json.loads(run.read_text())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@contextmanager
+def floor(*, database_url: str, actor: str, workspace: str) -> Iterator[int]:
+    """Run the floor in one process; yields its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "FLOOR_DATABASE_URL": database_url,
+        "FLOOR_ACTOR": actor,
+        "FLOOR_WORKSPACE": workspace,
+    }
+    command = [BIN / "python", "-m", "uvicorn", "floor:app", "--port", str(port), "--loop", "uvloop"]
+    command += ["--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT / "loadtests")
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("bench: the floor did not start")
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+async def sign_in(host: str, port: int, *, email: str, password: str) -> dict[str, Any]:
+    """Sign in; returns the answer with the account under `me`."""
+    connection = await connect(host, port)
+    body = orjson.dumps({"email": email, "password": password})
+    answer = await connection.exchange(request("POST", "/v1/auth/login", body=body))
+    tokens: dict[str, Any] = orjson.loads(answer.partition(b"\r\n\r\n")[2])
+    answer = await connection.exchange(request("GET", "/v1/me", token=tokens["access_token"]))
+    tokens["me"] = orjson.loads(answer.partition(b"\r\n\r\n")[2])
+    connection.close()
+    return tokens
+
+
+async def fill(database_url: str, *, workspace: str, user: str, count: int) -> list[str]:
+    """Put `count` tasks into a workspace, straight into the database; returns some of their ids."""
+    connection = await asyncpg.connect(database_url)
+    done, step = 0, 50_000
+    while done < count:
+        size = min(step, count - done)
+        await connection.execute(
+            "INSERT INTO tasks (workspace_id, title, status, priority, due_at, created_by, created_at, updated_at)"
+            " SELECT $1, 'Task ' || g, CASE g % 4 WHEN 0 THEN 'completed' ELSE 'pending' END, 1 + g % 10,"
+            " now() + g * interval '1 minute', $2, now(), now() FROM generate_series(1, $3::int) g",
+            workspace,
+            user,
+            size,
+        )
+        done += size
+        sys.stderr.write(f"\rfilling: {done:,} of {count:,} tasks")
+    sys.stderr.write("\n")
+    await connection.execute("ANALYZE tasks")
+    ids = await connection.fetch("SELECT id FROM tasks WHERE workspace_id = $1 ORDER BY position LIMIT 5000", workspace)
+    await connection.close()
+    return [str(row[0]) for row in ids]
+
+
+async def compare(
+    name: str,
+    *,
+    ours: tuple[str, int],
+    floor_port: int,
+    make: Callable[[int], bytes],
+    status: int,
+    seconds: float,
+    rounds: int,
+) -> Figure:
+    """Measure ours and the floor in turns; the ratio is the median of the rounds' ratios."""
+    pairs: list[tuple[Load, Load]] = []
+    for turn in range(rounds + 1):
+        pair = [
+            await saturate(
+                host=host, port=port, make=make, seconds=seconds if turn else 1.0, connections=16, status=status
+            )
+            for host, port in (ours, ("127.0.0.1", floor_port))
+        ]
+        if turn:  # the first turn warms both up
+            pairs.append((pair[0], pair[1]))
+    best = [mine for mine, _ in pairs]
+    return Figure(
+        name=name,
+        ours=round(statistics.median(mine.per_second for mine in best)),
+        floor=round(statistics.median(theirs.per_second for _, theirs in pairs)),
+        ratio=round(statistics.median(mine.per_second / theirs.per_second for mine, theirs in pairs), 2),
+        unit="1/s",
+        p50_ms=round(statistics.median(mine.percentile_ms(0.5) for mine in best), 2),
+        p99_ms=round(statistics.median(mine.percentile_ms(0.99) for mine in best), 2),
+    )
+
+
+async def event_latency(*, ours: tuple[str, int], gateway_url: str, token: str, rate: int, seconds: float) -> Figure:
+    """Create `rate` tasks a second; measure from the event row's time (just before its commit) to the frame."""
+    total = int(rate * seconds)
+    arrived: list[float] = []
+
+    async def listen(ready: asyncio.Event) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with open_socket(
+            gateway_url, additional_headers=headers, subprotocols=["taskbell.v1.json"], max_queue=None
+        ) as socket_:
+            await socket_.send('{"t":"hello"}')
+            async for text in socket_:
+                now = time.time()
+                frame = orjson.loads(text)
+                if frame["t"] == "welcome":
+                    ready.set()
+                elif frame["t"] == "event":
+                    arrived.append(now - datetime.fromisoformat(frame["event"]["time"]).timestamp())
+                    if len(arrived) == total:
+                        return
+
+    async def create(ready: asyncio.Event) -> None:
+        await ready.wait()
+        connections = [await connect(*ours) for _ in range(8)]
+        free = asyncio.Queue[int]()
+        for number in range(len(connections)):
+            free.put_nowait(number)
+        raw = request("POST", "/v1/tasks", token=token, body=b'{"title":"Latency","priority":5}')
+
+        async def one(number: int) -> None:
+            answer = await connections[number].exchange(raw)
+            if not answer.startswith(b"HTTP/1.1 201"):
+                raise SystemExit(f"bench: {answer[:300]!r}")
+            free.put_nowait(number)
+
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(total):
+                wait = started + number / rate - time.perf_counter()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                group.create_task(one(await free.get()))
+        for connection in connections:
+            connection.close()
+
+    ready = asyncio.Event()
+    async with asyncio.timeout(seconds * 4 + 30), asyncio.TaskGroup() as group:
+        group.create_task(listen(ready))
+        group.create_task(create(ready))
+    ordered = sorted(arrived)
+    p50, p99 = (round(ordered[int(len(ordered) * share)] * 1000, 2) for share in (0.5, 0.99))
+    return Figure(name=f"event at {rate}/s", ours=p99, floor=None, ratio=None, unit="ms p99", p50_ms=p50, p99_ms=p99)
+
+
+async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Figure]:
+    """Run the whole comparison."""
+    address = urlsplit(run["api_url"])
+    ours = (address.hostname or "127.0.0.1", address.port or 80)
+    signed_in = await sign_in(*ours, **run["demo"])
+    token, me = signed_in["access_token"], signed_in["me"]
+    workspace = me["personal_workspace_id"]
+    ids = await fill(run["owner_database_url"], workspace=workspace, user=me["id"], count=arguments.tasks)
+    bodies = b'{"title":"Benchmark task","priority":3}'
+    makes: list[tuple[str, Callable[[int], bytes], int]] = [
+        ("get", lambda n: request("GET", f"/v1/tasks/{ids[n % len(ids)]}", token=token), 200),
+        ("list of 20", lambda _: request("GET", "/v1/tasks?limit=20", token=token), 200),
+        ("create", lambda _: request("POST", "/v1/tasks", token=token, body=bodies), 201),
+    ]
+    figures: list[Figure] = []
+    with floor(database_url=run["database_url"], actor=me["id"], workspace=workspace) as floor_port:
+        for name, make, status in makes:
+            sys.stderr.write(f"measuring: {name}\n")
+            figures.append(
+                await compare(
+                    name,
+                    ours=ours,
+                    floor_port=floor_port,
+                    make=make,
+                    status=status,
+                    seconds=arguments.seconds,
+                    rounds=arguments.rounds,
+                )
+            )
+    sys.stderr.write("measuring: events\n")
+    await settle(run["owner_database_url"])
+    figures.append(
+        await event_latency(
+            ours=ours, gateway_url=run["gateway_url"], token=token, rate=500, seconds=arguments.seconds * 2
+        )
+    )
+    return figures
+
+
+async def settle(database_url: str) -> None:
+    """Wait until the relay has carried everything that the benchmark created."""
+    connection = await asyncpg.connect(database_url)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        behind = await connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM events e, relay_state r"
+            " WHERE r.window_snapshot IS NOT NULL OR e.xid >= pg_snapshot_xmax(r.done_snapshot))"
+        )
+        if not behind:
+            break
+        await asyncio.sleep(0.2)
+    await connection.close()
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures for people."""
+    lines = [f"{'':16}{'ours':>10}{'floor':>10}{'ratio':>8}  {'unit':8}{'p50 ms':>9}{'p99 ms':>9}"]
+    for figure in figures:
+        base = "" if figure.floor is None else f"{figure.floor:,.0f}"
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        lines.append(
+            f"{figure.name:16}{figure.ours:>10,.0f}{base:>10}{ratio:>8}  {figure.unit:8}"
+            f"{figure.p50_ms:>9.2f}{figure.p99_ms:>9.2f}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print a table, write build/bench.json."""
+    parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--tasks", type=int, default=1_000_000, help="tasks in the workspace (default: 1,000,000)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one turn (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="counted turns of each side (default: 5)")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="where the JSON goes")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="taskbell-bench-") as folder, platform(Path(folder) / "data") as run:
+        figures = uvloop.run(measure(run, arguments))
+    print(table(figures))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    print(f"written to {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""A lean HTTP/1.1 load client: keep-alive connections, one request in flight on each, requests built beforehand.
+
+It costs a tenth of a full client, so that on a small machine the server is what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+
+class UnexpectedAnswer(Exception):
+    """A status other than the expected one: a benchmark of errors is worth nothing."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What a run measured: durations of the answers in seconds, and how long the run took."""
+
+    durations: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second."""
+        return len(self.durations) / self.seconds
+
+    def percentile_ms(self, share: float) -> float:
+        """The duration that `share` (0 to 1) of the answers did not exceed, in milliseconds."""
+        ordered = sorted(self.durations)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+
+
+def request(method: str, path: str, *, token: str = "", body: bytes = b"") -> bytes:
+    """Build a request's bytes."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+class Connection(asyncio.Protocol):
+    """One connection; `exchange` sends a request and waits for its answer."""
+
+    def __init__(self) -> None:
+        """Begin without a transport."""
+        self._buffer = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Collect until the answer is whole."""
+        self._buffer += data
+        head = self._buffer.find(b"\r\n\r\n")
+        if head < 0 or self._answer is None or self._answer.done():
+            return
+        mark = self._buffer.find(b"content-length: ", 0, head)
+        length = int(self._buffer[mark + 16 : self._buffer.index(b"\r\n", mark)]) if mark >= 0 else 0
+        if len(self._buffer) >= head + 4 + length:
+            answer = bytes(self._buffer)
+            self._buffer.clear()
+            self._answer.set_result(answer)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Fail what waits."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("the server closed the connection"))
+
+    async def exchange(self, raw: bytes) -> bytes:
+        """Send a request, return the whole answer."""
+        if self._transport is None:
+            raise ConnectionResetError("not connected")
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(raw)
+        return await self._answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def connect(host: str, port: int) -> Connection:
+    """Open a connection."""
+    _, protocol = await asyncio.get_running_loop().create_connection(Connection, host, port)
+    return protocol
+
+
+async def saturate(
+    *, host: str, port: int, make: Callable[[int], bytes], seconds: float, connections: int, status: int
+) -> Load:
+    """Keep `connections` busy for `seconds`; `make(n)` builds the n-th request.
+
+    Raises:
+        UnexpectedAnswer: An answer had another status.
+    """
+    load = Load()
+    started = time.perf_counter()
+    deadline = started + seconds
+    expected = f"HTTP/1.1 {status}".encode()
+    number = 0
+
+    async def work() -> None:
+        nonlocal number
+        connection = await connect(host, port)
+        try:
+            while (before := time.perf_counter()) < deadline:
+                number += 1
+                answer = await connection.exchange(make(number))
+                load.durations.append(time.perf_counter() - before)
+                if not answer.startswith(expected):
+                    raise UnexpectedAnswer(answer[:400].decode(errors="replace"))
+        finally:
+            connection.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(work())
+    load.seconds = time.perf_counter() - started
+    return load
