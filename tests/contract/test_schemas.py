@@ -1,0 +1,110 @@
+"""The schemas hold what the contract and the database say, and the AsyncAPI document refers to all of them."""
+
+import json
+import re
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+import referencing
+
+from taskbell.contract.events import SCHEMA_BASE, EventRecord, EventType, envelope
+from taskbell.contract.frames import ClientFrame, CloseCode, ServerFrame
+from taskbell.contract.schemas import event_schemas
+from taskbell.local import db
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def validator(name):
+    """A validator for one of the schemas, that finds the others."""
+    resources = [referencing.Resource.from_contents(schema) for schema in event_schemas().values()]
+    registry = referencing.Registry().with_resources([(r.id(), r) for r in resources])
+    kind = jsonschema.Draft202012Validator
+    return kind(event_schemas()[name], registry=registry, format_checker=kind.FORMAT_CHECKER)
+
+
+def record(**changes):
+    """An event as the database holds it."""
+    values = {
+        "id": uuid.uuid4(),
+        "workspace_id": uuid.uuid4(),
+        "type": "task.created",
+        "subject_id": uuid.uuid4(),
+        "actor_id": uuid.uuid4(),
+        "audience": (uuid.uuid4(),),
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "created_at": datetime.now(UTC),
+        "data": json.dumps({"id": str(uuid.uuid4())}),
+    }
+    return EventRecord(**{**values, **changes})
+
+
+def test_every_event_type_has_a_schema_and_every_schema_is_one():
+    """No type is without its schema; each names itself by the address that events carry; none is malformed."""
+    assert set(event_schemas()) == {*map(str, EventType), "task", "envelope"}
+    for name, schema in event_schemas().items():
+        assert schema["$id"] == f"{SCHEMA_BASE}/{name}.json"
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("changes", [{}, {"actor_id": None, "traceparent": None}])
+def test_the_envelope_is_as_its_schema_says(changes):
+    """With and without the optional attributes."""
+    validator("envelope").validate(json.loads(envelope(record(**changes))))
+
+
+async def test_the_document_of_a_task_is_as_its_schema_says(database):
+    """What the database function builds validates as data of each task event, and a stranger's field does not."""
+    async with db.connected(database.owner_url) as connection:
+        user, workspace = uuid.uuid4(), uuid.uuid4()
+        await connection.execute(
+            "INSERT INTO users (id, email, name, personal_workspace_id) VALUES ($1, 'a@b.example', 'A', $2)",
+            user,
+            workspace,
+        )
+        await connection.execute("INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'W', $2)", workspace, user)
+        text = await connection.fetchval(
+            "INSERT INTO tasks (workspace_id, title, created_by, due_at) VALUES ($1, 'T', $2, now())"
+            " RETURNING taskbell.task_document(tasks)::text",
+            workspace,
+            user,
+        )
+    document = json.loads(text)
+    validator("task.created").validate(document)
+    validator("task.deleted").validate(document)
+    validator("task.updated").validate({**document, "previous": {"title": "Old", "due_at": None}})
+    validator("task.status_changed").validate({**document, "previous": {"status": "completed"}})
+    validator("task.moved").validate({**document, "previous": {"position": 1}})
+    for name, wrong in (
+        ("task.created", {**document, "stranger": 1}),
+        ("task.updated", document),
+        ("task.updated", {**document, "previous": {"status": "pending"}}),
+        ("task.moved", {**document, "previous": {}}),
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            validator(name).validate(wrong)
+
+
+def test_the_asyncapi_document_names_every_event_frame_and_close_code():
+    """The reference for readers leaves nothing out, and each file it refers to is there."""
+    path = ROOT / "docs/reference/asyncapi.yaml"
+    text = path.read_text()
+    assert text.startswith("asyncapi: 3.")
+    for name in (*EventType, *ServerFrame, *ClientFrame):
+        assert re.search(rf"^      name: {re.escape(name)}$", text, re.MULTILINE), name
+    for code in CloseCode:
+        assert str(code.value) in text
+    references = set(re.findall(r"\$ref: '?([^'}\s]+)", text))
+    for reference in references:
+        if not reference.startswith("#"):
+            assert (path.parent / reference).is_file(), reference
+    yaml = pytest.importorskip("yaml")
+    document = yaml.safe_load(text)
+    for reference in references:
+        if reference.startswith("#"):
+            place = document
+            for step in reference.removeprefix("#/").split("/"):
+                place = place[step]
