@@ -9,8 +9,6 @@ PYTEST_ARGS ?= -n 2 -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) docs/_generate loadtests tests .ci
 
-export PYTHON
-
 .PHONY: help setup run test check fix bench capacity features lock docs clean
 
 help: ## list the targets

@@ -21,6 +21,7 @@ GROUPS = {
     "GatewaySettings": "Gateway",
     "MaintenanceSettings": "Partition maintenance",
     "MigrateSettings": "`taskbell migrate`",
+    "ReplaySettings": "`taskbell replay`",
 }
 """Titles of the classes that are worth one; a new class appears under its own name until it has a title here."""
 
@@ -64,7 +65,7 @@ def _below(kind: type[Settings]) -> list[type[Settings]]:
 
 
 def settings_of(kind: type[Settings]) -> list[Setting]:
-    """The variables of one class."""
+    """The variables that a class adds to those of the class it is made from."""
     return [
         Setting(
             variable=PREFIX + name.upper(),
@@ -73,6 +74,7 @@ def settings_of(kind: type[Settings]) -> list[Setting]:
             meaning=" ".join((field.description or "").split()),
         )
         for name, field in kind.model_fields.items()
+        if name in kind.__annotations__
     ]
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 _VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "base", "misc"}
@@ -122,3 +123,28 @@ def test_every_test_says_what_it_proves(root):
         and not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+def test_every_dependency_has_a_reason(root):
+    """What `pyproject.toml` asks for and what docs/reference/dependencies.md explains are the same packages."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    asked = [
+        *project["project"]["dependencies"],
+        *(need for extra in project["project"]["optional-dependencies"].values() for need in extra),
+        *(need for group in project["dependency-groups"].values() for need in group if isinstance(need, str)),
+    ]
+    names = {re.match(r"[A-Za-z0-9._-]+", need)[0].lower() for need in asked} - {"taskbell"}
+    page = (root / "docs" / "reference" / "dependencies.md").read_text()
+    assert names == set(re.findall(r"^\| `([a-z0-9._-]+)` \|", page, re.MULTILINE))
+
+
+def test_links_between_documents_lead_somewhere(tracked, root):
+    """Every relative link in a document names a file that is there."""
+    broken = [
+        f"{path.relative_to(root)}: {target}"
+        for path in tracked
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text())
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert broken == []
