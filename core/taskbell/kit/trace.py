@@ -22,7 +22,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 _TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z", re.ASCII)
-_random = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +82,8 @@ class Tracing:
         if given is not None:
             return given
         return TraceContext(
-            trace_id=f"{_random.getrandbits(128) or 1:032x}",
-            span_id=f"{_random.getrandbits(64) or 1:016x}",
+            trace_id=f"{random.getrandbits(128) or 1:032x}",
+            span_id=f"{random.getrandbits(64) or 1:016x}",
             sampled=self._ratio > 0 and random.random() < self._ratio,  # noqa: S311 -- sampling, not a secret
         )
 

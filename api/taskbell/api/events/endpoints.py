@@ -6,20 +6,20 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from taskbell.api.deps import Actor, services
+from taskbell.api.http.query import QueryParameters, query_parameters
+from taskbell.api.http.route import DirectRoute
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = APIRouter(prefix="/v1", tags=["events"], route_class=DirectRoute)
 
 
-class FeedQuery(BaseModel):
+class FeedQuery(QueryParameters):
     """Query parameters of the change feed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     workspace_id: UUID | None = None
     """Whose events; your personal workspace when absent."""
@@ -62,7 +62,9 @@ class Feed(BaseModel):
 
 
 @router.get("/events", response_model=Feed, summary="Read a workspace's events")
-async def read_events(request: Request, actor: Actor, query: Annotated[FeedQuery, Query()]) -> Response:
+async def read_events(
+    request: Request, actor: Actor, query: Annotated[FeedQuery, Depends(query_parameters(FeedQuery))]
+) -> Response:
     """Pages through the events of a workspace in the order WebSockets deliver them.
 
     An expired cursor is answered with 410 and a `Link` to the end of the feed.

@@ -48,7 +48,7 @@ def _refuse_nul(text: str) -> str:
 
 
 NO_NUL = AfterValidator(_refuse_nul)
-"""For text that PostgreSQL shall hold: it cannot store U+0000. Goes after a length bound, which then words its error."""
+"""For text that PostgreSQL shall hold: it cannot store U+0000. It follows a length bound."""
 CleanText = Annotated[str, NO_NUL]
 """Text of any length without U+0000."""
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the bodies that `http.body` reads and the problems every call may answer."""
+"""The OpenAPI document: FastAPI's, with the bodies and parameters that `http` reads itself, and the problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from taskbell.api.http.problem import ProblemDocument
 from taskbell.contract.problems import MEDIA_TYPE
 
-_REFERENCES = "#/components/schemas/{model}"
+_PREFIX = "#/components/schemas/"
 
 
 def install(app: FastAPI) -> None:
@@ -36,31 +36,58 @@ def document(app: FastAPI) -> dict[str, Any]:
         tags=app.openapi_tags,
     )
     routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
-    bodies = {id(route): model for route in routes if (model := _body_model(route)) is not None}
-    models = [*dict.fromkeys(bodies.values()), ProblemDocument]
-    mapping, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCES)
-    schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions.get("$defs", {}))
-    problem = mapping[(ProblemDocument, "validation")]
+    read = {id(route): (_model(route, "json_body_model"), _model(route, "query_model")) for route in routes}
+    models = dict.fromkeys(model for pair in read.values() for model in pair if model is not None)
+    mapping, definitions = models_json_schema(
+        [(model, "validation") for model in (*models, ProblemDocument)], ref_template=_PREFIX + "{model}"
+    )
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(definitions.get("$defs", {}))
     for route in routes:
+        body, query = read[id(route)]
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
-            model = bodies.get(id(route))
-            if model is not None:
+            if body is not None:
                 content = operation.setdefault("requestBody", {"required": True}).setdefault("content", {})
-                content["application/json"] = {"schema": mapping[(model, "validation")]}
+                content["application/json"] = {"schema": mapping[(body, "validation")]}
+            if query is not None:
+                name = mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX)
+                operation.setdefault("parameters", []).extend(_parameters(schemas[name]))
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {
                 "description": "A problem (RFC 9457)",
-                "content": {MEDIA_TYPE: {"schema": problem}},
+                "content": {MEDIA_TYPE: {"schema": mapping[(ProblemDocument, "validation")]}},
             }
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schema["components"]["schemas"].pop(unused, None)
+    queries = {mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX) for _, query in read.values() if query}
+    for unused in ("HTTPValidationError", "ValidationError", *queries):
+        schemas.pop(unused, None)
     return schema
 
 
-def _body_model(route: APIRoute) -> Any:
+def _parameters(model: dict[str, Any]) -> list[dict[str, Any]]:
+    required = model.get("required", ())
+    parameters = []
+    for name, field in model["properties"].items():
+        described = {key: value for key, value in field.items() if key != "description"}
+        # JSON Schema says "or null" for what may be absent; a query parameter has no null.
+        some = [each for each in described.pop("anyOf", ()) if each != {"type": "null"}]
+        if described.get("default", ...) is None:
+            del described["default"]
+        parameters.append(
+            {
+                "name": name,
+                "in": "query",
+                "required": name in required,
+                "description": field.get("description", ""),
+                "schema": {**(some[0] if len(some) == 1 else {"anyOf": some} if some else {}), **described},
+            }
+        )
+    return parameters
+
+
+def _model(route: APIRoute, attribute: str) -> Any:
     for dependency in route.dependant.dependencies:
-        model = getattr(dependency.call, "json_body_model", None)
+        model = getattr(dependency.call, attribute, None)
         if model is not None:
             return model
     return None

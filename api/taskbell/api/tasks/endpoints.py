@@ -6,12 +6,14 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from taskbell.api.deps import Actor, services
 from taskbell.api.http.body import json_body
+from taskbell.api.http.query import query_parameters
+from taskbell.api.http.route import DirectRoute
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.errors import ParameterInvalid
 from taskbell.api.tasks.repository import Document, Page
@@ -29,9 +31,11 @@ from taskbell.api.tasks.schemas import (
 from taskbell.api.tasks.selection import created_by, in_workspace
 from taskbell.contract.problems import FieldError
 
-router = APIRouter(prefix="/v1", tags=["tasks"])
+router = APIRouter(prefix="/v1", tags=["tasks"], route_class=DirectRoute)
 JSON = "application/json"
 TaskId = Annotated[UUID, Path(description="The task's id.")]
+ListQuery = Annotated[TaskListQuery, Depends(query_parameters(TaskListQuery))]
+FilterQuery = Annotated[TaskFilters, Depends(query_parameters(TaskFilters))]
 
 
 def _answer(document: Document, *, status: int = 200) -> Response:
@@ -75,7 +79,7 @@ async def create_task(
 
 
 @router.get("/tasks", response_model=TaskPage, summary="List a workspace's tasks")
-async def list_tasks(request: Request, actor: Actor, query: Annotated[TaskListQuery, Query()]) -> Response:
+async def list_tasks(request: Request, actor: Actor, query: ListQuery) -> Response:
     """Pages through the tasks of a workspace by an opaque cursor; nothing is skipped or repeated in between."""
     here = services(request)
     limit = _limit(query, here.settings)
@@ -86,12 +90,13 @@ async def list_tasks(request: Request, actor: Actor, query: Annotated[TaskListQu
         cursor=query.cursor,
         last_id=query.last_id,
         limit=limit,
+        workspace_id=query.workspace_id,
     )
     return _page(page, limit=limit, following=following)
 
 
 @router.get("/me/tasks", response_model=TaskPage, summary="List your tasks in all workspaces")
-async def list_my_tasks(request: Request, actor: Actor, query: Annotated[TaskFilters, Query()]) -> Response:
+async def list_my_tasks(request: Request, actor: Actor, query: FilterQuery) -> Response:
     """Pages through the tasks you created, newest first; `sort` may be `created_at` or `-created_at`."""
     here = services(request)
     limit = _limit(query, here.settings)
@@ -114,8 +119,8 @@ async def list_my_tasks(request: Request, actor: Actor, query: Annotated[TaskFil
 async def get_task(request: Request, actor: Actor, task_id: TaskId) -> Response:
     """Answers 304 when `If-None-Match` names the present ETag."""
     document = await services(request).tasks.get(actor, task_id)
-    known = request.headers.get("if-none-match")
-    if known is not None and f'"{document.version}"' in (part.strip().removeprefix("W/") for part in known.split(",")):
+    known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
+    if f'"{document.version}"' in known or known == ["*"]:
         return Response(status_code=304, headers={"ETag": f'"{document.version}"'})
     return _answer(document)
 

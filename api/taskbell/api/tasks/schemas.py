@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import NO_NUL, RequestBody
+from taskbell.api.http.query import QueryParameters
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -180,10 +181,8 @@ class TaskPage(BaseModel):
     meta: PageMeta
 
 
-class TaskFilters(BaseModel):
+class TaskFilters(QueryParameters):
     """Query parameters that every list of tasks takes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: int | None = Field(default=None, ge=1)
     """Items in a page; 100 by default, 1,000 at most."""
@@ -191,7 +190,7 @@ class TaskFilters(BaseModel):
     """`meta.next_cursor` of the page before."""
     last_id: UUID | None = None
     """The id of the last task you have, as a plain alternative to `cursor`. It may have changed or gone since."""
-    status: Annotated[list[Status], Field(max_length=4)] = []
+    status: list[Status] = Field(default=[], max_length=4)
     """Only tasks with this status; may be given several times."""
     priority: int | None = Field(default=None, ge=1, le=10)
     """Only tasks of this priority."""
