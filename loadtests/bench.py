@@ -259,7 +259,7 @@ async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Fi
     await settle(run["owner_database_url"])
     figures.append(
         await event_latency(
-            ours=ours, gateway_url=run["gateway_url"], token=token, rate=500, seconds=arguments.seconds * 2
+            ours=ours, gateway_url=f"{run['gateway_url']}/ws", token=token, rate=500, seconds=arguments.seconds * 2
         )
     )
     return figures

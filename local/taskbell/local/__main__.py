@@ -9,6 +9,7 @@ from taskbell.local.commands.doctor import doctor
 from taskbell.local.commands.migrate import migrate
 from taskbell.local.commands.openapi import openapi
 from taskbell.local.commands.relay import relay
+from taskbell.local.commands.replay import replay
 from taskbell.local.commands.up import up
 
 
@@ -26,6 +27,7 @@ def build() -> typer.Typer:
     app.command()(migrate)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(relay)
     app.command()(openapi)
+    app.command()(replay)
     app.add_typer(keys.group())
     return app
 

@@ -59,8 +59,8 @@ class Platform:
 
     @property
     def gateway_url(self) -> str:
-        """WebSocket address of the gateway."""
-        return f"ws://127.0.0.1:{port_of(self.gateway_listener)}/ws"
+        """Base of the gateway; its WebSocket is at `/ws`, and at the base itself."""
+        return f"ws://127.0.0.1:{port_of(self.gateway_listener)}"
 
     @property
     def nats_url(self) -> str:
@@ -135,9 +135,8 @@ class Platform:
     def _api(self, name: str) -> Component:
         environment = self._environment(
             TASKBELL_DATABASE_URL=self.database_url(roles.API),
-            TASKBELL_DATABASE_REPLICA_URLS=self.database_url(roles.API, server=self.replica),
             TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
-            TASKBELL_GATEWAY_URL=self.gateway_url,
+            TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
         environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // self.workers)))
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, listener=self.api_listener)

@@ -153,7 +153,7 @@ class _Session:
         self._is_up = True
         self._write_run_file()
         self._shown.say(f"API      {platform.api_url}  (documentation at /docs)")
-        self._shown.say(f"gateway  {platform.gateway_url}")
+        self._shown.say(f"gateway  {platform.gateway_url}/ws")
         self._shown.say(f"demo     {secret.demo_email}, {hint}")
         self._shown.say("ready; Ctrl-C stops everything")
 
