@@ -162,7 +162,7 @@ class Task(Model):
         Index("tasks_priority_idx", "workspace_id", "priority", "id"),
         Index("tasks_created_idx", "workspace_id", "created_at", "id"),
         Index("tasks_updated_idx", "workspace_id", "updated_at", "id"),
-        Index("tasks_due_idx", "workspace_id", text("coalesce(due_at, 'infinity'::timestamptz)"), "id"),
+        Index("tasks_due_idx", "workspace_id", text("least(due_at, 'infinity'::timestamptz)"), "id"),
         Index("tasks_status_idx", "workspace_id", "status", "position", "id"),
         Index("tasks_creator_idx", "created_by", "created_at", "id"),
         {"postgresql_partition_by": "RANGE (id)"},

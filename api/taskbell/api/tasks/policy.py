@@ -13,7 +13,7 @@ from taskbell.contract.events import EventType
 from taskbell.contract.problems import FieldError
 
 GAP = 1000
-"""Distance between a task and the one before it when there is room to choose."""
+"""Distance between a task and the one before it when there is room to choose; the sequence's increment."""
 ROOMY = 256
 """A re-spread takes in neighbours until its gaps are at least this wide, so that it pays for many moves."""
 WIDEST = 8192
@@ -69,9 +69,27 @@ class Neighbour:
     position: int
 
 
+def is_for_new(position: int) -> bool:
+    """Whether a new task may stand there: the sequence gives positive multiples of `GAP`.
+
+    A move must not take such a position though it looks free: the task on it may not be committed yet.
+    """
+    return position > 0 and position % GAP == 0
+
+
 def middle(lower: int, upper: int) -> int | None:
     """The position halfway between two others, or None when the gap is used up."""
-    return (lower + upper) // 2 if upper - lower >= 2 else None
+    half = (lower + upper) // 2
+    for position in (half, half + 1, half - 1):
+        if lower < position < upper and not is_for_new(position):
+            return position
+    return None
+
+
+def below_first(first: int) -> int:
+    """The position for a task that goes before the first one."""
+    position = first - GAP
+    return position + 1 if is_for_new(position) else position
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +122,8 @@ def spread(below: Sequence[Neighbour], above: Sequence[Neighbour], *, take: int)
     step = (ceiling - floor) // (len(ordered) + 1)
     if step < (ROOMY if take < WIDEST else 2):
         return None
-    placed = [(task, floor + step * place) for place, task in enumerate(ordered, start=1)]
+    even = [floor + step * place for place in range(1, len(ordered) + 1)]
+    placed = [(task, at + 1 if is_for_new(at) else at) for task, at in zip(ordered, even, strict=True)]
     moved = [Neighbour(id=task.id, position=position) for task, position in placed if task is not None]
     return Spread(position=next(position for task, position in placed if task is None), neighbours=moved)
 

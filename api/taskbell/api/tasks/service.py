@@ -16,7 +16,7 @@ from taskbell.api.tasks.errors import (
     TaskVersionMismatch,
     WorkspaceNotFound,
 )
-from taskbell.api.tasks.policy import GAP, Neighbour, change, middle, spread
+from taskbell.api.tasks.policy import Neighbour, below_first, change, middle, spread
 from taskbell.api.tasks.repository import Document
 from taskbell.api.tasks.schemas import Sort, TaskCreate, TaskMove, TaskPatch, TaskReplace
 from taskbell.api.tasks.selection import Selection
@@ -93,11 +93,13 @@ class TaskService:
         cursor: str | None,
         last_id: UUID | None,
         limit: int,
+        workspace_id: UUID | None = None,
     ) -> tuple[repository.Page, str | None]:
-        """Read a page and the cursor of the next one.
+        """Read a page and the cursor of the next one. `workspace_id` is the workspace that the client named, if any.
 
         Raises:
             CursorInvalid: The cursor is of another list, or nothing is known of the task `last_id` names.
+            WorkspaceNotFound: The actor is no member of the workspace.
         """
         order = paging.order_of(sort)
         bound_to = paging.fingerprint(sort, *selection.conditions, *selection.arguments)
@@ -113,6 +115,10 @@ class TaskService:
         found = await repository.page(
             self._database, actor=actor.user_id, selection=selection, order=order, after=after, limit=limit
         )
+        if not found.documents and workspace_id is not None:  # an empty page alone does not tell a foreign workspace
+            role = await repository.role(self._database, actor=actor.user_id, workspace_id=workspace_id)
+            if role is None:
+                raise WorkspaceNotFound
         following = None if found.last is None else paging.encode_cursor(found.last, bound_to=bound_to)
         return found, following
 
@@ -177,7 +183,7 @@ class TaskService:
         workspace take turns, so two moves to one spot never end on one position.
 
         Raises:
-            TaskNotFound: There is none that the actor may see.
+            TaskNotFound: One of the two is none that the actor may see.
             ChangeForbidden: The actor may only read it.
             MoveInvalid: The other task is not in its workspace, or is itself.
         """
@@ -190,9 +196,8 @@ class TaskService:
                 raise await self._refusal(connection, task_id)
             gap = await repository.gap(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
             if gap is None or anchor_id == task_id:
-                message = "name another task of the same workspace"
                 pointer = "/before" if wanted.before else "/after"
-                raise MoveInvalid(message, errors=(FieldError(pointer, "anchor_not_found", message),))
+                raise await self._move_refusal(connection, task_id, anchor_id, pointer=pointer)
             lower, upper = gap.bounds(before=wanted.before is not None)
             if (lower is None or lower < gap.moved) and (upper is None or gap.moved < upper):
                 return await self._reread(connection, task_id)
@@ -213,7 +218,7 @@ class TaskService:
         """Decide the moved task's position, and those of neighbours that must make room."""
         if upper is None:
             return [Neighbour(id=task_id, position=await repository.next_position(connection))]
-        position = upper - GAP if lower is None else middle(lower, upper)
+        position = below_first(upper) if lower is None else middle(lower, upper)
         if position is not None:
             return [Neighbour(id=task_id, position=position)]
         take = 8
@@ -221,6 +226,8 @@ class TaskService:
             below, above = await repository.neighbours(
                 connection, workspace_id=workspace_id, task_id=task_id, lower=lower, upper=upper, count=take + 1
             )
+            if not above:  # what was over the gap was deleted meanwhile
+                return [Neighbour(id=task_id, position=await repository.next_position(connection))]
             room = spread(below, above, take=take)
             if room is not None:
                 return [Neighbour(id=task_id, position=room.position), *room.neighbours]
@@ -235,6 +242,18 @@ class TaskService:
     async def _refusal(self, connection: Connection, task_id: UUID) -> TaskNotFound | ChangeForbidden:
         """Why a change met no row: nothing there, or nothing the actor may change."""
         return ChangeForbidden() if await repository.is_seen(connection, task_id=task_id) else TaskNotFound()
+
+    async def _move_refusal(
+        self, connection: Connection, task_id: UUID, anchor_id: UUID, *, pointer: str
+    ) -> TaskNotFound | MoveInvalid:
+        """Why two tasks share no order: one is not there, or they are of two workspaces, or one and the same."""
+        if not await repository.is_seen(connection, task_id=task_id):  # deleted meanwhile
+            return TaskNotFound()
+        if not await repository.is_seen(connection, task_id=anchor_id):
+            message = "there is no such task to move next to"
+            return TaskNotFound(message, errors=(FieldError(pointer, "anchor_not_found", message),))
+        message = "name another task of the same workspace"
+        return MoveInvalid(message, errors=(FieldError(pointer, "anchor_elsewhere", message),))
 
     async def _written(self, *kinds: EventType) -> None:
         for kind in kinds:

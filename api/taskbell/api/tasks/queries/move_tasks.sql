@@ -1,14 +1,15 @@
 -- New positions with their events. $1 workspace, $2 tasks, $3 positions, $4 actor, $5 traceparent
+-- `= ANY` and not only the join: it lets each id be looked up in its own partition, however long the workspace's list is.
 WITH wanted AS (
   SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS w (id, position)
 ), former AS (
-  SELECT t.id, t.position FROM tasks t JOIN wanted w ON w.id = t.id
-  WHERE t.workspace_id = $1
-  ORDER BY t.id FOR NO KEY UPDATE OF t
+  SELECT t.id, t.position FROM tasks t
+  WHERE t.id = ANY ($2::uuid[]) AND t.workspace_id = $1
+  ORDER BY t.id FOR NO KEY UPDATE
 ), task AS (
   UPDATE tasks t SET position = w.position, version = t.version + 1, updated_at = clock_timestamp()
   FROM wanted w JOIN former f ON f.id = w.id
-  WHERE t.id = w.id AND t.workspace_id = $1
+  WHERE t.id = w.id AND t.id = ANY ($2::uuid[]) AND t.workspace_id = $1
   RETURNING t.id, t.workspace_id, t.created_by, t.version, f.position AS former,
             taskbell.task_document(t)::text AS document
 ), event AS (
