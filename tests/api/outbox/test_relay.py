@@ -6,9 +6,14 @@ import random
 import uuid
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from taskbell.api.outbox.supervision import Supervision
 from taskbell.contract.events import EventType
 from taskbell.contract.subjects import RELAY_POKE, STREAM
+from taskbell.kit.trace import Tracing
 
 
 async def test_events_that_exist_before_the_first_start_are_published_in_order(relay, table, stream):
@@ -169,3 +174,24 @@ async def test_the_stream_gets_its_configuration(relay, table, stream, eventuall
     assert info.config.allow_direct
     assert info.config.name == STREAM
     assert info.state.messages == 1
+
+
+@pytest.mark.feature("K13")
+async def test_a_sampled_event_has_a_span_and_readers_continue_it(settings, table, stream):
+    """The span is a child of the request's; header `traceparent` names the span, the envelope the request's."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    supervision = Supervision(settings, holder="test", tracing=Tracing(service="test", provider=provider))
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await table.write(traceparent=traceparent)
+    running = asyncio.create_task(supervision.run())
+    await stream.holds(1)
+    supervision.stop()
+    await asyncio.wait_for(running, 10)
+    (span,) = exporter.get_finished_spans()
+    (message,) = await stream.messages()
+    assert f"{span.context.trace_id:032x}" == traceparent.split("-")[1]
+    assert f"{span.parent.span_id:016x}" == traceparent.split("-")[2]
+    assert message.headers["traceparent"].split("-")[2] == f"{span.context.span_id:016x}"
+    assert traceparent.encode() in message.data
