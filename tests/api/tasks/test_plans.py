@@ -1,0 +1,341 @@
+"""The plans of the hot statements: read from PostgreSQL as the API's role gets them, on a table of many partitions.
+
+The table is big enough, and its statistics fresh, for the planner to choose as it does in service: nothing is switched
+off to make it choose well.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from taskbell.api.tasks import repository
+from taskbell.api.tasks.paging import Place, order_of
+from taskbell.api.tasks.schemas import Sort, Status, TaskFilters
+from taskbell.api.tasks.selection import Selection, created_by, in_workspace
+from taskbell.local import db
+
+pytestmark = pytest.mark.feature("M15", "M16", "M17", "M18", "H20")
+
+LIMIT = 21
+"""A page of 20 and the row that tells whether another follows."""
+FILTERED = 10
+"""How many rows may be read for one that a filter leaves; one in three has a status."""
+_TEMPLATE = "taskbell_template"
+_BIG = ("tasks", "events", "memberships", "deleted_tasks", "workspaces", "users")
+_FILL = """
+INSERT INTO users (id, email, name, personal_workspace_id)
+  SELECT md5('u' || n)::uuid, n || '@example.com', 'Somebody', md5('w' || n)::uuid FROM generate_series(1, 3000) n;
+INSERT INTO workspaces (id, name, created_by)
+  SELECT md5('w' || n)::uuid, 'W', md5('u' || n)::uuid FROM generate_series(1, 3000) n;
+INSERT INTO memberships (user_id, workspace_id, role)
+  SELECT md5('u' || n)::uuid, md5('w' || (n + k - 1) % 3000 + 1)::uuid, 'owner'
+  FROM generate_series(1, 3000) n, generate_series(0, 2) k ON CONFLICT DO NOTHING;
+INSERT INTO tasks (id, workspace_id, title, status, priority, due_at, created_by, created_at, updated_at)
+  SELECT uuidv7(shift), md5('w' || w)::uuid, 'T' || n, (ARRAY['pending', 'completed', 'in_progress'])[n % 3 + 1],
+         n % 10 + 1, CASE WHEN n % 4 > 0 THEN now() + n * interval '1 minute' END, md5('u' || w)::uuid,
+         now() + shift, now() + shift
+  FROM (SELECT n, CASE WHEN n % 2 = 0 THEN 8 ELSE n % 3000 + 1 END AS w, interval '60 days' * (n % 5 - 1) AS shift
+        FROM generate_series(1, 60000) n) s;
+INSERT INTO events (id, workspace_id, type, subject_id, audience, data)
+  SELECT uuidv7(interval '30 days' * (n % 4 - 1)), md5('w' || n % 3000 + 1)::uuid, 'task.created', uuidv7(), '{}', '{}'
+  FROM generate_series(1, 10000) n;
+INSERT INTO deleted_tasks (id, workspace_id, priority, position, created_at, updated_at)
+  SELECT uuidv7(), md5('w' || n % 3000 + 1)::uuid, 5, n, now(), now() FROM generate_series(1, 10000) n;
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One node of a plan, as `EXPLAIN (ANALYZE, FORMAT JSON)` has it, with the expressions above it."""
+
+    fields: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What it does, such as `Index Scan`."""
+        return self.fields["Node Type"]
+
+    @property
+    def table(self) -> str:
+        """The table or partition it reads, or nothing."""
+        return self.fields.get("Relation Name", "")
+
+    @property
+    def loops(self) -> int:
+        """How often it ran; 0 when its partition was pruned at run time."""
+        return self.fields.get("Actual Loops", 0)
+
+    @property
+    def rows(self) -> float:
+        """Rows it gave out each time."""
+        return self.fields.get("Actual Rows", 0)
+
+    @property
+    def read(self) -> float:
+        """Rows it looked at, those that its filter threw away included."""
+        return self.rows + self.fields.get("Rows Removed by Filter", 0)
+
+    @property
+    def children(self) -> "list[Node]":
+        """The nodes it takes its rows from."""
+        return [Node(child) for child in self.fields.get("Plans", ())]
+
+    def __iter__(self) -> "Iterator[Node]":
+        yield self
+        for child in self.children:
+            yield from child
+
+
+def _is_of(node: Node, table: str) -> bool:
+    return node.table == table or node.table.startswith(f"{table}_")
+
+
+def faults(plan: Node, *, limit: int | None = None, one_partition: bool = False) -> list[str]:
+    """What is wrong with a plan.
+
+    Args:
+        plan: Its uppermost node, executed.
+        limit: For a list, how many rows may be fetched from the partitions' indexes, per partition, and be sorted.
+        one_partition: Whether the statement reads by id, so that all partitions of `tasks` but one must be pruned.
+    """
+    found = [
+        f"{node.kind} on {node.table}"
+        for node in plan
+        if node.kind == "Seq Scan" and any(_is_of(node, table) for table in _BIG)
+    ]
+    if limit is not None:
+        found += [f"{node.kind} of {node.rows} rows" for node in plan if "Sort" in node.kind and node.rows > limit]
+        found += [
+            f"{node.kind} reads {node.read} rows of {node.table}"
+            for node in plan
+            if _is_of(node, "tasks") and (node.rows > limit or node.read > FILTERED * limit)
+        ]
+    read = {node.table for node in plan if _is_of(node, "tasks") and "Scan" in node.kind and node.loops}
+    if one_partition and len(read) > 1:
+        found.append(f"read the partitions {sorted(read)}")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """The filled database, and one user with 30,000 tasks in five partitions and ten tasks beside them."""
+
+    api_url: str
+    owner_url: str
+    user: UUID
+    workspace: UUID
+    tasks: tuple[UUID, ...]
+
+
+@pytest.fixture(scope="module")
+def world(servers):
+    """A database for this module, filled once and analysed."""
+    name = f"test_plans_{os.getpid()}_{secrets.token_hex(4)}"
+    superuser, url = servers.postgres_url(), servers.postgres_url("taskbell_owner", name)
+
+    async def fill():
+        await db.ensure_database(superuser, name, template=_TEMPLATE)
+        async with db.connected(url) as owner:
+            await owner.execute(_FILL)
+            await owner.execute("VACUUM ANALYZE")
+            user, workspace = await owner.fetchrow("SELECT md5('u8')::uuid, md5('w8')::uuid")
+            tasks = await owner.fetch(
+                "SELECT id FROM (SELECT DISTINCT ON (tableoid) id FROM tasks WHERE workspace_id = $1) t", workspace
+            )
+            return World(
+                servers.postgres_url("taskbell_api", name), url, user, workspace, tuple(row[0] for row in tasks)
+            )
+
+    yield asyncio.run(fill())
+    asyncio.run(db.drop_database(superuser, name))
+
+
+@pytest.fixture
+async def connection(world):
+    """A connection as the API's role, with the role's settings; what it does is rolled back."""
+    async with db.connected(world.api_url) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(f"SELECT set_config('taskbell.actor', '{world.user}', true)")
+        yield connection
+        await transaction.rollback()
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list | tuple):
+        return _literal("{" + ",".join('"' + str(part).replace('"', '\\"') + '"' for part in value) + "}")
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+async def explain(connection: asyncpg.Connection, statement: str, *arguments: Any) -> Node:
+    """The plan that a prepared statement runs; under the API's role the generic one, from the first time on."""
+    await connection.execute(f"PREPARE hot AS {statement}")
+    call = f"EXECUTE hot({', '.join(map(_literal, arguments))})" if arguments else "EXECUTE hot"
+    try:
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF, BUFFERS OFF) {call}")
+    finally:
+        if not connection.is_closed():
+            await connection.execute("DEALLOCATE hot")
+    return Node(json.loads(text)[0]["Plan"])
+
+
+def _statements(world: World) -> dict[str, tuple[str, tuple[Any, ...]]]:
+    """Every hot statement that reads or writes by id, with arguments that it meets rows by."""
+    task, anchor, user, workspace = world.tasks[0], world.tasks[1], world.user, world.workspace
+    values = ("Title", None, "pending", 5, None, None)
+    return {
+        "create_task": (repository._CREATE, (user, workspace, *values, None)),
+        "get_task": (repository._GET, (user, task)),
+        "lock_task": (repository._LOCK, (task,)),
+        "update_task": (
+            repository._UPDATE,
+            (task, workspace, *values, "false", user, None, ["task.updated"], ["{}"]),
+        ),
+        "delete_task": (repository._DELETE, (task, None, user, None)),
+        "select_role": (repository._ROLE, (user, workspace)),
+        "select_sort_keys": (repository._SORT_KEYS, (user, task)),
+        "lock_order": (repository._LOCK_ORDER, (task,)),
+        "select_neighbours": (repository._NEIGHBOURS, (workspace, task, anchor)),
+        "select_below": (repository._BELOW, (workspace, task, 30_000_000, 9)),
+        "select_above": (repository._ABOVE, (workspace, task, 30_000_000, 9)),
+        "move_tasks": (repository._MOVE, (workspace, [task, anchor], [1, 2], user, None)),
+    }
+
+
+_BY_ID = {"get_task", "lock_task", "update_task", "delete_task", "select_sort_keys", "lock_order"}
+_NAMES = sorted(path.stem for path in Path(repository.__file__).with_name("queries").glob("*.sql"))
+
+
+def test_every_statement_is_tried(world):
+    """A new `.sql` file of the room must be added here."""
+    assert sorted(_statements(world)) == _NAMES
+
+
+async def test_the_role_keeps_generic_plans(connection):
+    """The plans below are those of the service: one generic plan for each statement."""
+    assert await connection.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
+    assert await connection.fetchval("SELECT current_user") == "taskbell_api"
+
+
+async def test_the_tasks_lie_in_several_partitions(world):
+    """The proofs below stand on five partitions with rows of one workspace in each."""
+    assert len(world.tasks) >= 4
+
+
+@pytest.mark.parametrize("name", _NAMES)
+async def test_statements_by_id_use_indexes(world, connection, name):
+    """No hot statement scans a table, and one that knows the task's id touches that task's partition alone."""
+    statement, arguments = _statements(world)[name]
+    plan = await explain(connection, statement, *arguments)
+    assert faults(plan, one_partition=name in _BY_ID) == []
+
+
+@pytest.mark.parametrize("name", ["select_neighbours", "select_below", "select_above", "move_tasks"])
+async def test_a_move_reads_few_rows(world, connection, name):
+    """Finding the place of a moved task costs some rows of each partition, however long the list is."""
+    statement, arguments = _statements(world)[name]
+    assert faults(await explain(connection, statement, *arguments), limit=10) == []
+
+
+def _list(world: World, selection: Selection, sort: Sort, place: Place | None) -> tuple[str, tuple[Any, ...]]:
+    statement = repository.list_statement(selection, order_of(sort), after=place is not None)
+    after = () if place is None else (place.key, place.id)
+    return statement, (world.user, LIMIT, *selection.arguments, *after)
+
+
+def _place(world: World, sort: Sort) -> Place:
+    """A place in the midst of the list."""
+    keys = {"position": "30000000", "priority": "5"}
+    return Place(key=keys.get(sort.value.lstrip("-"), "2026-12-01 00:00:00+00"), id=world.tasks[0])
+
+
+@pytest.mark.feature("M5", "M6", "M19")
+@pytest.mark.parametrize("continued", [False, True])
+@pytest.mark.parametrize("status", [(), (Status.PENDING,)], ids=["any", "pending"])
+@pytest.mark.parametrize("sort", Sort)
+async def test_lists_read_little_more_than_a_page(world, connection, sort, status, continued):
+    """Every sort, with and without a status, from the start and by cursor: a range of an index in each partition."""
+    selection = in_workspace(world.workspace, TaskFilters(status=list(status)))
+    place = _place(world, sort) if continued else None
+    statement, arguments = _list(world, selection, sort, place)
+    plan = await explain(connection, statement, *arguments)
+    assert faults(plan, limit=LIMIT) == [], json.dumps(plan.fields, indent=1)
+
+
+@pytest.mark.feature("M11", "H20")
+@pytest.mark.parametrize("continued", [False, True])
+@pytest.mark.parametrize("sort", [Sort.CREATED_AT, Sort.CREATED_AT_DESC])
+async def test_my_tasks_read_little_more_than_a_page(world, connection, sort, continued):
+    """The list over all workspaces reads a range of the creator's index in each partition."""
+    place = _place(world, sort) if continued else None
+    statement, arguments = _list(world, created_by(world.user, TaskFilters()), sort, place)
+    plan = await explain(connection, statement, *arguments)
+    assert faults(plan, limit=LIMIT) == [], json.dumps(plan.fields, indent=1)
+
+
+async def test_no_statement_counts_or_skips(world):
+    """No list is counted and none uses OFFSET: the texts of all statements hold neither."""
+    texts = [statement for statement, _ in _statements(world).values()]
+    for sort in Sort:
+        texts += [
+            _list(world, in_workspace(world.workspace, TaskFilters()), sort, place)[0]
+            for place in (None, _place(world, sort))
+        ]
+    for text in texts:
+        assert "offset" not in text.lower()
+        assert "count(" not in text.lower()
+
+
+@contextlib.asynccontextmanager
+async def _rolled_back(connection):
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
+
+
+async def _without_indexes(owner, world, pattern):
+    """Drop indexes of `tasks` in the owner's open transaction, as a careless migration would."""
+    await owner.execute(f"SET LOCAL ROLE NONE; SELECT set_config('taskbell.actor', '{world.user}', true)")
+    for row in await owner.fetch(
+        "SELECT indexname FROM pg_indexes WHERE tablename = 'tasks' AND indexname ~ $1", pattern
+    ):
+        await owner.execute(f"DROP INDEX {row[0]}")
+
+
+async def test_the_check_finds_a_missing_index(world):
+    """Without the index of the position the same check reports sorts and scans of whole partitions."""
+    async with db.connected(world.owner_url) as owner, _rolled_back(owner):
+        await _without_indexes(owner, world, "tasks_(position|status)_idx")
+        statement, arguments = _list(world, in_workspace(world.workspace, TaskFilters()), Sort.POSITION, None)
+        found = faults(await explain(owner, statement, *arguments), limit=LIMIT)
+    assert any("rows of tasks_" in fault for fault in found), found
+
+
+async def test_the_check_finds_a_sequential_scan(world):
+    """Without any index that begins with the workspace the same check reports sequential scans of the partitions."""
+    async with db.connected(world.owner_url) as owner, _rolled_back(owner):
+        await _without_indexes(owner, world, "tasks_.*_idx")
+        statement, arguments = _list(world, in_workspace(world.workspace, TaskFilters()), Sort.POSITION, None)
+        found = faults(await explain(owner, statement, *arguments), limit=LIMIT)
+    assert any(fault.startswith("Seq Scan on tasks_") for fault in found), found
+
+
+async def test_the_check_finds_unpruned_partitions(world, connection):
+    """A statement that looks an id up in every partition is reported."""
+    plan = await explain(connection, "SELECT 1 FROM tasks WHERE id::text = $1", world.tasks[0])
+    assert faults(plan, one_partition=True)
