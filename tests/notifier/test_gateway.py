@@ -25,19 +25,23 @@ async def test_an_event_reaches_members_and_addressees_once_and_nobody_else(run_
     workspace, other = new_id(), new_id()
     member = await people.user(workspaces=[workspace])
     stranger = await people.user(workspaces=[other])
-    async with run_gateway() as running, listener(running, member, channels=[f"workspace:{workspace}"]) as both:
-        async with listener(running, member) as me_alone, listener(running, stranger) as outside:
-            for one in (both, me_alone, outside):
-                await one.connect()
-            await stream.publish(workspace, number=1, audience=[member])
-            await stream.publish(workspace, number=2)
-            await stream.publish(other, number=3, audience=[stranger])
-            await stream.publish(workspace, number=4, audience=[stranger, member])
-            await both.until_events(3)
-            await me_alone.until_events(2)
-            await outside.until_events(2)
-            assert (numbers(both), numbers(me_alone), numbers(outside)) == ([1, 2, 4], [1, 4], [3, 4])
-            assert [received.cursor for received in both.events] == ["1-1", "1-2", "1-4"]
+    async with (
+        run_gateway() as running,
+        listener(running, member, channels=[f"workspace:{workspace}"]) as both,
+        listener(running, member) as me_alone,
+        listener(running, stranger) as outside,
+    ):
+        for one in (both, me_alone, outside):
+            await one.connect()
+        await stream.publish(workspace, number=1, audience=[member])
+        await stream.publish(workspace, number=2)
+        await stream.publish(other, number=3, audience=[stranger])
+        await stream.publish(workspace, number=4, audience=[stranger, member])
+        await both.until_events(3)
+        await me_alone.until_events(2)
+        await outside.until_events(2)
+        assert (numbers(both), numbers(me_alone), numbers(outside)) == ([1, 2, 4], [1, 4], [3, 4])
+        assert [received.cursor for received in both.events] == ["1-1", "1-2", "1-4"]
 
 
 async def test_the_event_text_is_passed_on_untouched(run_gateway, people, stream, listener):
@@ -90,12 +94,16 @@ async def test_a_ticket_works_once_among_all_gateways(run_gateway, people, liste
     """The second use of a ticket, at another gateway, closes with 4401."""
     user = await people.user()
     ticket = people.ticket(user)
-    async with run_gateway() as first, run_gateway() as second:
-        async with listener(first, user) as one, listener(second, user) as two:
-            await one.connect(ticket=ticket)
-            await two.open(ticket=ticket)
-            assert await two.until_closed() == CloseCode.SIGN_IN
-            assert two.frames[0]["code"] == "sign_in_refused"
+    async with (
+        run_gateway() as first,
+        run_gateway() as second,
+        listener(first, user) as one,
+        listener(second, user) as two,
+    ):
+        await one.connect(ticket=ticket)
+        await two.open(ticket=ticket)
+        assert await two.until_closed() == CloseCode.SIGN_IN
+        assert two.frames[0]["code"] == "sign_in_refused"
 
 
 @pytest.mark.parametrize("kind", ["refresh", "expired", "foreign key", "ticket as token", "token as ticket", "garbage"])
@@ -161,21 +169,23 @@ async def test_a_foreign_workspace_is_refused_and_the_connection_lives(run_gatew
     mine, foreign = new_id(), new_id()
     user = await people.user(workspaces=[mine])
     await people.user(workspaces=[foreign])
-    async with run_gateway() as running:
-        async with listener(running, user, channels=[f"workspace:{foreign}", f"workspace:{mine}", "x"]) as one:
-            welcome = await one.connect()
-            assert welcome["channels"] == ["me", f"workspace:{mine}"]
-            await one.until(lambda: len(one.frames) == 2, "two errors")
-            assert [(frame["code"], frame["channel"]) for frame in one.frames] == [
-                ("forbidden", f"workspace:{foreign}"),
-                ("unknown_channel", "x"),
-            ]
-            reply = await one.ask({"t": "subscribe", "channel": f"workspace:{foreign}"})
-            assert (reply["ok"], reply["code"], reply["retryable"]) == (False, "forbidden", False)
-            await stream.publish(foreign, number=1)
-            await stream.publish(mine, number=2)
-            await one.until_events(1)
-            assert numbers(one) == [2]
+    async with (
+        run_gateway() as running,
+        listener(running, user, channels=[f"workspace:{foreign}", f"workspace:{mine}", "x"]) as one,
+    ):
+        welcome = await one.connect()
+        assert welcome["channels"] == ["me", f"workspace:{mine}"]
+        await one.until(lambda: len(one.frames) == 2, "two errors")
+        assert [(frame["code"], frame["channel"]) for frame in one.frames] == [
+            ("forbidden", f"workspace:{foreign}"),
+            ("unknown_channel", "x"),
+        ]
+        reply = await one.ask({"t": "subscribe", "channel": f"workspace:{foreign}"})
+        assert (reply["ok"], reply["code"], reply["retryable"]) == (False, "forbidden", False)
+        await stream.publish(foreign, number=1)
+        await stream.publish(mine, number=2)
+        await one.until_events(1)
+        assert numbers(one) == [2]
 
 
 async def test_unsubscribe_ends_a_channel(run_gateway, people, stream, listener):
@@ -267,27 +277,33 @@ async def test_a_flood_of_frames_closes_with_4429(run_gateway, people, listener)
 async def test_a_user_has_so_many_connections_and_no_more(run_gateway, people, listener, eventually):
     """One connection too many is closed with 4004; the others stay."""
     user = await people.user()
-    async with run_gateway(gateway_max_connections_per_user=1) as running:
-        async with listener(running, user) as one, listener(running, user) as two:
-            await one.connect()
-            await two.open()
-            assert await two.until_closed() == CloseCode.TOO_MANY_CONNECTIONS
-            assert (await one.ask({"t": "subscribe", "channel": "me"}))["ok"]
-            await one.close()
-            await eventually(lambda: not running.hub.connections_of(str(user)))
-            await two.connect()
+    async with (
+        run_gateway(gateway_max_connections_per_user=1) as running,
+        listener(running, user) as one,
+        listener(running, user) as two,
+    ):
+        await one.connect()
+        await two.open()
+        assert await two.until_closed() == CloseCode.TOO_MANY_CONNECTIONS
+        assert (await one.ask({"t": "subscribe", "channel": "me"}))["ok"]
+        await one.close()
+        await eventually(lambda: not running.hub.connections_of(str(user)))
+        await two.connect()
 
 
 async def test_a_full_gateway_answers_503(run_gateway, people, listener):
     """Past the bound of the process an upgrade is refused, to be tried elsewhere."""
     user = await people.user()
-    async with run_gateway(gateway_max_connections=1) as running:
-        async with listener(running, user) as one, listener(running, user) as two:
-            await one.connect()
-            with pytest.raises(InvalidStatus) as refused:
-                await two.open()
-            assert refused.value.response.status_code == 503
-            assert refused.value.response.headers["Retry-After"] == "1"
+    async with (
+        run_gateway(gateway_max_connections=1) as running,
+        listener(running, user) as one,
+        listener(running, user) as two,
+    ):
+        await one.connect()
+        with pytest.raises(InvalidStatus) as refused:
+            await two.open()
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "1"
 
 
 async def test_an_expired_token_ends_the_connection_and_refresh_extends_it(run_gateway, people, listener):
@@ -308,13 +324,16 @@ async def test_an_expired_token_ends_the_connection_and_refresh_extends_it(run_g
 async def test_pings_are_answered_or_the_connection_ends(run_gateway, people, listener):
     """A client that answers stays and its cursor moves on; one that is silent is closed with 4201."""
     user = await people.user()
-    async with run_gateway(gateway_ping_interval="PT1S") as running:
-        async with listener(running, user) as alive, listener(running, user, answer_pings=False) as dead:
-            await alive.connect()
-            await dead.connect()
-            assert await dead.until_closed() == CloseCode.NO_PONG
-            await alive.until(lambda: alive.pings >= 3, "three pings")
-            assert alive.cursor == running.hub.cursor
+    async with (
+        run_gateway(gateway_ping_interval="PT1S") as running,
+        listener(running, user) as alive,
+        listener(running, user, answer_pings=False) as dead,
+    ):
+        await alive.connect()
+        await dead.connect()
+        assert await dead.until_closed() == CloseCode.NO_PONG
+        await alive.until(lambda: alive.pings >= 3, "three pings")
+        assert alive.cursor == running.hub.cursor
 
 
 async def test_rotated_keys_are_fetched_when_first_met(run_gateway, people, listener, jwks, signing_keys):
@@ -341,7 +360,7 @@ async def test_health_says_what_works(run_gateway, settings, stream):
     """livez, readyz, health and metrics answer over HTTP; other paths are 404, a plain GET of /ws is no WebSocket."""
     async with run_gateway() as running, httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
         async with asyncio.timeout(10):
-            while (ready := await client.get("/readyz")).status_code != 200:
+            while (ready := await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 -- asks over HTTP
                 await asyncio.sleep(0.05)
         assert ready.json() == {"status": "ok", "checks": {"stream": "ok", "memberships": "ok", "keys": "ok"}}
         assert (await client.get("/livez")).text == "ok\n"

@@ -16,6 +16,7 @@ from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_once import OneTimeNames
 from taskbell.kit.nats_reader import StreamReader, StreamReplays
 from taskbell.kit.trace import Tracing
+from taskbell.notifier.gateway.channels import Admission
 from taskbell.notifier.gateway.http import HttpSide
 from taskbell.notifier.gateway.hub import Hub
 from taskbell.notifier.gateway.intake import Intake
@@ -78,17 +79,21 @@ async def gateway(
         )
         around = Surroundings(
             hub=hub,
-            memberships=memberships,
+            admission=Admission(
+                hub=hub,
+                memberships=memberships,
+                resumption=Resumption(
+                    hub,
+                    StreamReplays(bus, stream=STREAM, epoch_key=METADATA_EPOCH),
+                    max_events=settings.gateway_max_replay_events,
+                ),
+                max_connections_per_user=settings.gateway_max_connections_per_user,
+            ),
             sign_ins=SignIns(
                 keys,
                 OneTimeNames(bus, bucket=TICKET_BUCKET, ttl=TICKET_BUCKET_TTL),
                 ticket_session=settings.gateway_ticket_session_ttl.total_seconds(),
                 monotonic=loop.time,
-            ),
-            resumption=Resumption(
-                hub,
-                StreamReplays(bus, stream=STREAM, epoch_key=METADATA_EPOCH),
-                max_events=settings.gateway_max_replay_events,
             ),
             wheel=TimerWheel(resolution=WHEEL_SECONDS, now=loop.time()),
             limits=SessionLimits(
@@ -96,7 +101,6 @@ async def gateway(
                 queue_messages=settings.gateway_queue_messages,
                 queue_bytes=settings.gateway_queue_bytes,
             ),
-            max_connections_per_user=settings.gateway_max_connections_per_user,
         )
         checks = {"stream": reader.check, "memberships": memberships.check, "keys": keys.check}
         server = GatewayServer(

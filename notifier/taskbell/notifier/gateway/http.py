@@ -52,7 +52,7 @@ class HttpSide:
     async def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a plain request; None lets the upgrade go on."""
         match urlsplit(request.path).path:
-            case "/ws":
+            case "/ws" | "/":
                 return self._upgrade(connection, request)
             case "/livez":
                 return connection.respond(http.HTTPStatus.OK, "ok\n")

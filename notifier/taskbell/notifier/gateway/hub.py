@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Protocol
@@ -45,6 +46,7 @@ class Hub:
         self._workspaces: dict[str, set[Receiver]] = {}
         self._users: dict[str, set[Receiver]] = {}
         self._removals: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
     def cursor(self) -> str:
@@ -96,12 +98,27 @@ class Hub:
                 addressed = self._users.get(user_id)
                 if addressed:
                     receivers = addressed if receivers is None else receivers | addressed
+        if self._awaited:
+            self._tell_awaited()
         if not receivers:
             return 0
         frame = event_frame(self.epoch, sequence, payload)
         for receiver in receivers:
             receiver.deliver(frame)
         return len(receivers)
+
+    async def reached(self, sequence: int) -> None:
+        """Wait until the position is at least here. The caller sets the deadline."""
+        if self.position < sequence:
+            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._awaited.append((sequence, reached))
+            await reached
+
+    def _tell_awaited(self) -> None:
+        for sequence, reached in self._awaited:
+            if sequence <= self.position and not reached.done():
+                reached.set_result(None)
+        self._awaited = [entry for entry in self._awaited if not entry[1].done()]
 
     def remove_member(self, workspace_id: str, user_id: str) -> None:
         """End a user's subscriptions to a workspace, and remember it for checks that are still under way."""

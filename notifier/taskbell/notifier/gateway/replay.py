@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
-from taskbell.kit.nats_reader import StreamReplay, StreamReplays
+from taskbell.kit.nats_reader import ReplayInterrupted, StreamReplay, StreamReplays
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.frames import event_frame
 from taskbell.notifier.gateway.hub import Hub
 from taskbell.notifier.gateway.recent import PastEvent
+
+_PATIENCE = 2.0
+"""Seconds to wait for this gateway to reach a client's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Prepared:
         self._source = source
         self._stack = stack
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield frames, many at a time.
 
         Raises:
@@ -103,15 +107,30 @@ class Resumption:
         self._replays = replays
         self._max_events = max_events
 
-    def position(self, cursor: str) -> int | None:
-        """The sequence of a cursor of this stream; None when it is malformed, of another epoch or from the future."""
+    async def locate(self, cursor: str) -> int | None:
+        """The sequence of a cursor of this stream; None when it is malformed, of another epoch or from the future.
+
+        A client may come from a gateway that was quicker than this one: then its place is waited for.
+
+        Raises:
+            ReplayInterrupted: This gateway is so far behind, or NATS does not answer.
+        """
         try:
             parsed = EventCursor.parse(cursor)
         except CursorMalformed:
             return None
-        if parsed.epoch != self._hub.epoch or parsed.sequence > self._hub.position:
+        if parsed.epoch != self._hub.epoch:
             return None
-        return parsed.sequence
+        if parsed.sequence > self._hub.position:
+            bounds = await self._replays.bounds()
+            if bounds.epoch != parsed.epoch or parsed.sequence > bounds.last:
+                return None
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._hub.reached(parsed.sequence)
+            except TimeoutError:
+                raise ReplayInterrupted("this gateway is behind") from None
+        return parsed.sequence if parsed.epoch == self._hub.epoch else None
 
     async def prepare(self, missed: Missed) -> Prepared | None:
         """Prepare to serve everything missed; None is a gap.

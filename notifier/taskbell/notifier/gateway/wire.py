@@ -63,12 +63,13 @@ class GatewayConnection(ServerConnection):
         if encoded and self.protocol.state is OPEN:
             self.transport.write(encoded)
 
-    async def writable(self) -> None:
-        """Wait until the transport takes more, or the connection closes."""
+    async def writable(self) -> bool:
+        """Wait until the transport takes more; False says that the closing has begun."""
         while self.paused and self.protocol.state is OPEN:
             if self._room is None:
                 self._room = self.loop.create_future()
             await asyncio.shield(self._room)
+        return self.protocol.state is OPEN
 
     def close_now(self, code: int, reason: str) -> None:
         """Send a close frame without waiting, and cut the connection if its answer does not come in time."""
