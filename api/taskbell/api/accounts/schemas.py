@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.accounts.emails import EmailMalformed, normalised
-from taskbell.api.http.body import NO_NUL, RequestBody
+from taskbell.api.http.body import NO_NUL, Name, RequestBody
 
 
 def _email(text: str) -> str:
@@ -55,9 +55,7 @@ GivenPassword = Annotated[
     Field(json_schema_extra={"format": "password"}, examples=["correct horse battery staple"]),
 ]
 """A password to be checked: no rule but a bound, since rules change and old passwords stay."""
-PersonName = Annotated[
-    str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), NO_NUL, Field(examples=["Ann"])
-]
+PersonName = Annotated[Name, Field(examples=["Ann"])]
 TimeZone = Annotated[
     str, StringConstraints(max_length=64), NO_NUL, AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
 ]

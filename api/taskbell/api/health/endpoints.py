@@ -15,7 +15,7 @@ from taskbell.kit.health import examine
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", summary="Is the process alive")
+@router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
 async def livez() -> PlainTextResponse:
     """Answers 200 as long as the event loop turns. Asks nobody else: a database outage must not restart pods."""
     return PlainTextResponse("ok")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
@@ -49,6 +49,17 @@ def _refuse_nul(text: str) -> str:
 
 NO_NUL = AfterValidator(_refuse_nul)
 """For text that PostgreSQL shall hold: it cannot store U+0000. It follows a length bound."""
+
+
+def _stripped(text: str) -> str:
+    found = text.strip()
+    if not found:
+        raise PydanticCustomError("blank", "the text must not be blank")
+    return found
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), NO_NUL, AfterValidator(_stripped)]
+"""What something is called: not blank, kept without space around it."""
 CleanText = Annotated[str, NO_NUL]
 """Text of any length without U+0000."""
 

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskbell.contract.problems import FieldError, ProblemCode, Refused
 
@@ -36,6 +36,17 @@ class PageMeta(BaseModel):
     """Whether another page follows."""
     next_cursor: str | None
     """Send it as `cursor`, with the same sort and filters, for the next page."""
+
+
+class PageQuery(BaseModel):
+    """Query parameters that every list takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    limit: int | None = Field(default=None, ge=1)
+    """Items in a page; 100 by default, 1,000 at most."""
+    cursor: str | None = Field(default=None, max_length=512)
+    """`meta.next_cursor` of the page before."""
 
 
 def page_limit(wanted: int | None, *, default: int, most: int) -> int:

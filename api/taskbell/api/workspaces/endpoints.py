@@ -10,15 +10,14 @@ from starlette.requests import Request
 
 from taskbell.api.deps import Actor, services
 from taskbell.api.http.body import json_body
-from taskbell.api.http.paging import PageMeta, id_cursor, page_limit, read_id_cursor
+from taskbell.api.http.paging import PageMeta, PageQuery, id_cursor, page_limit, read_id_cursor
 from taskbell.api.workspaces import schemas
 
 router = APIRouter(prefix="/v1/workspaces", tags=["workspaces"])
 
 WorkspaceId = Annotated[UUID, Path(description="The workspace's id.")]
 UserId = Annotated[UUID, Path(description="The member's user id.")]
-Limit = Annotated[int | None, Query(ge=1, description="Items in a page; 100 by default, 1,000 at most.")]
-Cursor = Annotated[str | None, Query(max_length=512, description="`meta.next_cursor` of the page before.")]
+Paging = Annotated[PageQuery, Query()]
 _MINE = "workspaces"
 
 
@@ -39,12 +38,10 @@ async def create_workspace(
 
 
 @router.get("", summary="List your workspaces")
-async def list_workspaces(
-    request: Request, actor: Actor, limit: Limit = None, cursor: Cursor = None
-) -> schemas.WorkspacePage:
+async def list_workspaces(request: Request, actor: Actor, query: Paging) -> schemas.WorkspacePage:
     """Pages through the workspaces you belong to, oldest first, each with your role in it."""
-    size = _limit(request, limit)
-    past = None if cursor is None else read_id_cursor(cursor, bound_to=_MINE)
+    size = _limit(request, query.limit)
+    past = None if query.cursor is None else read_id_cursor(query.cursor, bound_to=_MINE)
     rows, has_more = await services(request).workspaces.page(actor.user_id, past=past, limit=size)
     following = id_cursor(rows[-1].id, bound_to=_MINE) if has_more else None
     return schemas.WorkspacePage(
@@ -61,12 +58,10 @@ async def get_workspace(request: Request, actor: Actor, workspace_id: WorkspaceI
 
 
 @router.get("/{workspace_id}/members", summary="List a workspace's members")
-async def list_members(
-    request: Request, actor: Actor, workspace_id: WorkspaceId, limit: Limit = None, cursor: Cursor = None
-) -> schemas.MemberPage:
+async def list_members(request: Request, actor: Actor, workspace_id: WorkspaceId, query: Paging) -> schemas.MemberPage:
     """Pages through the members, by user id; every member may see them."""
-    size = _limit(request, limit)
-    past = None if cursor is None else read_id_cursor(cursor, bound_to=str(workspace_id))
+    size = _limit(request, query.limit)
+    past = None if query.cursor is None else read_id_cursor(query.cursor, bound_to=str(workspace_id))
     rows, has_more = await services(request).workspaces.members(actor.user_id, workspace_id, past=past, limit=size)
     following = id_cursor(rows[-1].user_id, bound_to=str(workspace_id)) if has_more else None
     return schemas.MemberPage(

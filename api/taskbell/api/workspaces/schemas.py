@@ -6,16 +6,14 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskbell.api.accounts.schemas import Email
-from taskbell.api.http.body import NO_NUL, RequestBody
+from taskbell.api.http.body import Name, RequestBody
 from taskbell.api.http.paging import PageMeta
 from taskbell.api.workspaces.policy import Role
 
-WorkspaceName = Annotated[
-    str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), NO_NUL, Field(examples=["Garden"])
-]
+WorkspaceName = Annotated[Name, Field(examples=["Garden"])]
 
 
 class WorkspaceCreate(RequestBody):

@@ -1,0 +1,83 @@
+"""One's own account: read, change, set a new password."""
+
+import pytest
+
+
+@pytest.mark.feature("H4", "M2")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/me"), ("PATCH", "/v1/me"), ("POST", "/v1/me/password"), ("POST", "/v1/realtime/tickets")],
+)
+async def test_a_token_is_needed(api, method, path):
+    """Without a token the answer is 401, before any look at the body."""
+    answer = await api.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_changing_what_is_given(api, sign_up):
+    """A change answers the whole account, leaves what is not given, and stays."""
+    ann = await sign_up(name="Ann")
+    answer = await api.patch("/v1/me", json={"time_zone": "Europe/Berlin"}, headers=ann.headers)
+    assert answer.status_code == 200
+    assert (answer.json()["name"], answer.json()["time_zone"]) == ("Ann", "Europe/Berlin")
+    await api.patch("/v1/me", json={"name": "Anna"}, headers=ann.headers)
+    answer = await api.patch("/v1/me", json={}, headers=ann.headers)
+    assert (answer.json()["name"], answer.json()["time_zone"]) == ("Anna", "Europe/Berlin")
+    assert (await api.get("/v1/me", headers=ann.headers)).json() == answer.json()
+
+
+@pytest.mark.feature("M35")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"name": None},
+        {"name": "x" * 256},
+        {"time_zone": "Mars/Olympus"},
+        {"time_zone": "../etc/passwd"},
+        {"time_zone": "localtime"},
+        {"time_zone": ""},
+        {"time_zone": None},
+        {"email": "new@example.com"},
+        {"personal_workspace_id": "00000000-0000-0000-0000-000000000000"},
+    ],
+)
+async def test_a_bad_change_is_refused(api, sign_up, change):
+    """Wrong values, and fields that are not the user's to change, are 422 and change nothing."""
+    ann = await sign_up()
+    before = (await api.get("/v1/me", headers=ann.headers)).json()
+    answer = await api.patch("/v1/me", json=change, headers=ann.headers)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{next(iter(change))}")
+    assert (await api.get("/v1/me", headers=ann.headers)).json() == before
+
+
+async def test_a_new_password_ends_the_other_sessions(api, sign_up):
+    """After the change only the new password signs in, other sessions are over, and the present one lives on."""
+    ann = await sign_up()
+    other = (await api.post("/v1/auth/login", json={"email": ann.email, "password": ann.password})).json()
+    body = {"current_password": ann.password, "new_password": "a new passphrase"}
+    assert (await api.post("/v1/me/password", json=body, headers=ann.headers)).status_code == 204
+    for password, status in ((ann.password, 401), ("a new passphrase", 200)):
+        answer = await api.post("/v1/auth/login", json={"email": ann.email, "password": password})
+        assert answer.status_code == status
+    for token, status in ((other["refresh_token"], 401), (ann.refresh_token, 200)):
+        assert (await api.post("/v1/auth/refresh", json={"refresh_token": token})).status_code == status
+
+
+async def test_the_current_password_is_needed_and_guarded(api, sign_up):
+    """A wrong current password points at the field, and guesses with a stolen token are throttled like sign-ins."""
+    ann = await sign_up()
+    body = {"current_password": "wrong", "new_password": "a new passphrase"}
+    for _ in range(10):
+        answer = await api.post("/v1/me/password", json=body, headers=ann.headers)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/current_password")
+    assert (await api.post("/v1/me/password", json=body, headers=ann.headers)).status_code == 429
+
+
+async def test_a_weak_new_password_is_refused(api, sign_up):
+    """The rules of registration hold."""
+    ann = await sign_up()
+    body = {"current_password": ann.password, "new_password": "short"}
+    answer = await api.post("/v1/me/password", json=body, headers=ann.headers)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/new_password")
