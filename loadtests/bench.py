@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import uvloop
-from client import Load, connect, request, saturate
+from client import Connection, Load, connect, request, saturate
 from websockets.asyncio.client import connect as open_socket
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,56 +172,57 @@ async def compare(
     )
 
 
-async def event_latency(*, ours: tuple[str, int], gateway_url: str, token: str, rate: int, seconds: float) -> Figure:
-    """Create `rate` tasks a second; measure from the event row's time (just before its commit) to the frame."""
-    total = int(rate * seconds)
+async def receive_events(gateway_url: str, *, token: str, total: int, ready: asyncio.Event) -> list[float]:
+    """Listen until `total` events came; returns for each the seconds since its row was written, before the commit."""
     arrived: list[float] = []
+    headers = {"Authorization": f"Bearer {token}"}
+    async with open_socket(
+        gateway_url, additional_headers=headers, subprotocols=["taskbell.v1.json"], max_queue=None
+    ) as listener:
+        await listener.send('{"t":"hello"}')
+        async for text in listener:
+            now = time.time()
+            frame = orjson.loads(text)
+            if frame["t"] == "welcome":
+                ready.set()
+            elif frame["t"] == "event":
+                arrived.append(now - datetime.fromisoformat(frame["event"]["time"]).timestamp())
+                if len(arrived) == total:
+                    break
+    return arrived
 
-    async def listen(ready: asyncio.Event) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
-        async with open_socket(
-            gateway_url, additional_headers=headers, subprotocols=["taskbell.v1.json"], max_queue=None
-        ) as socket_:
-            await socket_.send('{"t":"hello"}')
-            async for text in socket_:
-                now = time.time()
-                frame = orjson.loads(text)
-                if frame["t"] == "welcome":
-                    ready.set()
-                elif frame["t"] == "event":
-                    arrived.append(now - datetime.fromisoformat(frame["event"]["time"]).timestamp())
-                    if len(arrived) == total:
-                        return
 
-    async def create(ready: asyncio.Event) -> None:
-        await ready.wait()
-        connections = [await connect(*ours) for _ in range(8)]
-        free = asyncio.Queue[int]()
-        for number in range(len(connections)):
-            free.put_nowait(number)
-        raw = request("POST", "/v1/tasks", token=token, body=b'{"title":"Latency","priority":5}')
+async def create_at_rate(ours: tuple[str, int], *, token: str, rate: int, total: int, ready: asyncio.Event) -> None:
+    """Create `total` tasks, `rate` a second, over eight connections."""
+    await ready.wait()
+    free = asyncio.Queue[Connection]()
+    for _ in range(8):
+        free.put_nowait(await connect(*ours))
+    raw = request("POST", "/v1/tasks", token=token, body=b'{"title":"Latency","priority":5}')
 
-        async def one(number: int) -> None:
-            answer = await connections[number].exchange(raw)
-            if not answer.startswith(b"HTTP/1.1 201"):
-                raise SystemExit(f"bench: {answer[:300]!r}")
-            free.put_nowait(number)
+    async def one(connection: Connection) -> None:
+        answer = await connection.exchange(raw)
+        if not answer.startswith(b"HTTP/1.1 201"):
+            raise SystemExit(f"bench: {answer[:300]!r}")
+        free.put_nowait(connection)
 
-        started = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for number in range(total):
-                wait = started + number / rate - time.perf_counter()
-                if wait > 0:
-                    await asyncio.sleep(wait)
-                group.create_task(one(await free.get()))
-        for connection in connections:
-            connection.close()
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(total):
+            await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
+            group.create_task(one(await free.get()))
+    while not free.empty():
+        free.get_nowait().close()
 
+
+async def event_latency(*, ours: tuple[str, int], gateway_url: str, token: str, rate: int, seconds: float) -> Figure:
+    """Measure the way of events at a steady rate, from the row to the frame."""
+    total = int(rate * seconds)
     ready = asyncio.Event()
     async with asyncio.timeout(seconds * 4 + 30), asyncio.TaskGroup() as group:
-        group.create_task(listen(ready))
-        group.create_task(create(ready))
-    ordered = sorted(arrived)
+        listening = group.create_task(receive_events(gateway_url, token=token, total=total, ready=ready))
+        group.create_task(create_at_rate(ours, token=token, rate=rate, total=total, ready=ready))
+    ordered = sorted(listening.result())
     p50, p99 = (round(ordered[int(len(ordered) * share)] * 1000, 2) for share in (0.5, 0.99))
     return Figure(name=f"event at {rate}/s", ours=p99, floor=None, ratio=None, unit="ms p99", p50_ms=p50, p99_ms=p99)
 
