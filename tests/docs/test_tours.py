@@ -1,0 +1,94 @@
+"""The README's tour and the tutorial, run as they stand against the real platform."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_READY_WITHIN = 100.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A folder in which the whole platform runs, as `make run` would leave it in a checkout."""
+    folder = tmp_path_factory.mktemp("checkout")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKBELL_")}
+    environment = {**kept, "TASKBELL_API_PORT": "0", "TASKBELL_GATEWAY_PORT": "0", "TASKBELL_API_WORKERS": "1"}
+    log = folder / "up.log"
+    with log.open("wb") as output:
+        up = subprocess.Popen(
+            [sys.executable, "-m", "taskbell.local", "up"], cwd=folder, env=environment, stdout=output, stderr=output
+        )
+    until = time.monotonic() + _READY_WITHIN
+    try:
+        while not (folder / ".taskbell" / "run.json").exists():
+            assert up.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        yield folder
+    finally:
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(60) == 0, log.read_text()
+
+
+def _follow(document, folder):
+    """Run the document's blocks in one shell; returns what each printed. Commands of other terminals are left out."""
+    blocks = [
+        block
+        for block in _BLOCK.findall((_ROOT / document).read_text())
+        if re.search(r"^(curl|API=)", block, re.MULTILINE)
+    ]
+    address = json.loads((folder / ".taskbell" / "run.json").read_text())["api_url"]
+    script = "\n".join(f"{block}\nprintf '\\n=====\\n'" for block in blocks)
+    script = script.replace("API=http://127.0.0.1:8000", f"API={address}")
+    shell = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert shell.returncode == 0, shell.stderr
+    printed = shell.stdout.split("=====\n")[:-1]
+    assert len(printed) == len(blocks)
+    return printed
+
+
+def _documents(printed):
+    """The JSON documents in what a block printed, answers' heads left out."""
+    found, decoder, place = [], json.JSONDecoder(), 0
+    while (start := printed.find("{", place)) >= 0:
+        document, place = decoder.raw_decode(printed, start)
+        found.append(document)
+    return found
+
+
+@pytest.mark.feature("T18", "P1", "P2")
+def test_the_tour_of_the_readme(running):
+    """A newcomer who copies the README's commands signs in, creates, lists, and is told what is wrong."""
+    _, created, listed, refused, survived = _follow("README.md", running)
+    (task,) = _documents(created)
+    assert task["title"] == "Ring the bell"
+    tasks, events = _documents(listed)
+    assert task in tasks["items"]
+    assert {item["event"]["type"] for item in events["items"]} <= {"task.created"}  # the relay may be a moment behind
+    assert _documents(refused)[0]["code"] == "validation_failed"
+    assert _documents(survived)[0]["title"] == "Written while the gateway was away"
+
+
+def test_the_tutorial(running):
+    """Its commands do what its words say: a shared workspace, a move, a stale version, a feed, a secret kept."""
+    _, member, tasks, stale, feed, secret = _follow("docs/tutorial.md", running)
+    assert _documents(member)[0]["email"] == "bob@example.com"
+    moved, changed, listed = _documents(tasks)
+    assert [task["title"] for task in listed["items"]] == ["Sow", "Dig"]
+    assert moved["position"] < listed["items"][1]["position"]
+    assert changed["status"] == "in_progress"
+    assert "412" in stale.splitlines()[0]
+    assert _documents(stale)[0]["code"] == "version_mismatch"
+    assert _documents(feed)[0]["meta"]["next_cursor"]
+    assert "404" in secret.splitlines()[0]
