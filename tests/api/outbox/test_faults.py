@@ -9,10 +9,16 @@ import httpx
 import nats
 import pytest
 
+from taskbell.api.db import migrate, roles
 from taskbell.api.outbox.repository import Events
+from taskbell.api.outbox.settings import RelaySettings
+from taskbell.api.outbox.supervision import Supervision
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.health import examine
+from taskbell.kit.trace import Tracing
+from taskbell.local import db
 from taskbell.local.embedded.nats import NatsServer
+from taskbell.local.embedded.postgres import PostgresServer
 
 
 async def holder(table):
@@ -199,8 +205,10 @@ def own_nats(tmp_path):
     return NatsServer(tmp_path / "nats", accounts={"a": "secret"})
 
 
-async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path, eventually):
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path, eventually, end):
     """While NATS is away the relay is not ready; when it is back everything follows in order, same epoch."""
+    own_nats.stop_signal = end
     log = tmp_path / "nats.log"
 
     async def ids():
@@ -246,3 +254,38 @@ async def test_clean_stop_while_nats_is_away_takes_no_time(relay, table, own_nat
         await asyncio.sleep(0.3)
         asked = time.monotonic()
     assert time.monotonic() - asked < 10
+
+
+async def test_a_crash_of_postgresql_repeats_nothing_and_loses_nothing(settings, stream, tmp_path, eventually):
+    """The server dies without a shutdown while it writes: after its recovery every committed event is there once."""
+    server = PostgresServer(tmp_path / "postgres", password="secret", durable=False)
+    server.stop_signal = signal.SIGQUIT  # immediate: no checkpoint, sessions are cut
+    log = tmp_path / "postgres.log"
+    committed = []
+
+    async def write(count):
+        connection = await asyncpg.connect(server.url(roles.OWNER, "secret", "taskbell"))
+        await connection.execute("SET synchronous_commit = on")  # the relay's own saves do not wait for the disk
+        insert = (
+            "INSERT INTO events (workspace_id, type, subject_id, audience, data)"
+            " VALUES (gen_random_uuid(), 'task.created', gen_random_uuid(), '{}', '{}') RETURNING id::text"
+        )
+        committed.extend([await connection.fetchval(insert) for _ in range(count)])
+        await connection.close()
+
+    with server.running(log):
+        await db.ensure_roles(server.url(), dict.fromkeys(roles.ROLES, "secret"))
+        await db.ensure_database(server.url())
+        await migrate.upgrade_async(server.url(roles.OWNER, "secret", "taskbell"))
+        values = settings.model_dump() | {"database_url": server.url(roles.RELAY, "secret", "taskbell")}
+        supervision = Supervision(RelaySettings(**values), holder="test", tracing=Tracing(service="test"))
+        running = asyncio.create_task(supervision.run())
+        await write(20)
+        await stream.holds(20)
+        await write(20)
+    with server.running(log):
+        await write(20)
+        await stream.holds(60)
+        supervision.stop()
+        await asyncio.wait_for(running, 20)
+    assert await stream.ids() == committed

@@ -13,8 +13,9 @@ EVENTS_SKIPPED = Counter(
 )
 LAG_SECONDS = Gauge(
     "taskbell_relay_lag_seconds",
-    "Age of the oldest committed event that the relay has seen and not yet published; 0 when there is none. "
-    "Above a second for long: look at the interruptions, then at the publish duration.",
+    "For how long the active relay has been behind: 0 when everything committed is published, else the age of the "
+    "oldest event it is at, or the time since an interruption. Above a second for long: look at the interruptions, "
+    "then at the publish duration.",
 )
 BACKLOG_EVENTS = Gauge(
     "taskbell_relay_backlog_events", "Committed events that the relay has seen and not yet published."

@@ -57,6 +57,22 @@ class Watermark:
         return max(position.sequence, self.sequence) if self.epoch == position.epoch else position.sequence
 
 
+@dataclass(slots=True)
+class Lag:
+    """Since when (Unix seconds) the relay is behind, None when it is not; grows by itself while nothing moves."""
+
+    since: float | None = None
+
+    def seconds(self) -> float:
+        """How long that has lasted."""
+        return 0.0 if self.since is None else max(0.0, time.time() - self.since)
+
+    def interrupted(self) -> None:
+        """Whether anything waits cannot be known from now on."""
+        if self.since is None:
+            self.since = time.time()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rhythm:
     """The relay's times and sizes (seconds, events), as the settings describe them."""
@@ -79,6 +95,7 @@ class Relay:
         publisher: AppendPublisher,
         signals: Signals,
         watermark: Watermark,
+        lag: Lag,
         rhythm: Rhythm,
         tracing: Tracing,
     ) -> None:
@@ -88,6 +105,7 @@ class Relay:
         self._publisher = publisher
         self._signals = signals
         self._watermark = watermark
+        self._lag = lag
         self._rhythm = rhythm
         self._tracing = tracing
         self._position = Position(epoch=0, sequence=0)
@@ -208,7 +226,7 @@ class Relay:
         if not rows:
             self._found.clear()
             self._position = replace(self._position, done=snapshot)
-            metrics.LAG_SECONDS.set(0)
+            self._lag.since = None
             metrics.BACKLOG_EVENTS.set(0)
             return 0
         if len(rows) > self._rhythm.batch:
@@ -241,7 +259,7 @@ class Relay:
         return max(len(rows), 1)
 
     async def _publish(self, rows: Sequence[EventRecord]) -> None:
-        metrics.LAG_SECONDS.set(max(0.0, time.time() - rows[0].created_at.timestamp()))
+        self._lag.since = rows[0].created_at.timestamp()
         pending = self._unpublished(rows) if self._found else rows
         while pending:
             with metrics.PUBLISH_SECONDS.time(), ExitStack() as spans:

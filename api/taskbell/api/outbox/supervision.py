@@ -13,7 +13,7 @@ import structlog
 from taskbell.api.outbox import metrics
 from taskbell.api.outbox.errors import DatabaseUnavailable, RelayInterrupted
 from taskbell.api.outbox.policy import Pace
-from taskbell.api.outbox.relay import Relay, Rhythm, Signals, Watermark
+from taskbell.api.outbox.relay import Lag, Relay, Rhythm, Signals, Watermark
 from taskbell.api.outbox.repository import Events, Leases, Term, connected
 from taskbell.api.outbox.settings import RelaySettings
 from taskbell.api.outbox.stream import EventStream
@@ -42,6 +42,8 @@ class Supervision:
         self._holder = holder
         self._tracing = tracing
         self._watermark = Watermark()
+        self._lag = Lag()
+        metrics.LAG_SECONDS.set_function(self._lag.seconds)
         self._signals = Signals(wake=asyncio.Event())
         self._leases: Leases | None = None
         self._bus: BusSignals | None = None
@@ -81,6 +83,7 @@ class Supervision:
                     # A relay without NATS must not hold the lease: another may be able to reach it.
                     async with self._on_bus() as (publisher, stream):
                         while (term := await leases.acquire()) is None:
+                            self._lag.since = None  # the active relay's matter
                             if await self._stopped_within(ttl / 6):
                                 return
                         await self._serve(leases, term, publisher=publisher, stream=stream)
@@ -115,6 +118,8 @@ class Supervision:
         metrics.LEASE_HELD.set(1)
         settings = self._settings
         try:
+            # From taking the lease to the first look, and after any sudden end, it counts as behind.
+            self._lag.interrupted()
             async with connected(settings.database_url.get_secret_value()) as session:
                 relay = Relay(
                     events=Events(session, term=term),
@@ -122,11 +127,13 @@ class Supervision:
                     publisher=publisher,
                     signals=self._signals,
                     watermark=self._watermark,
+                    lag=self._lag,
                     rhythm=_rhythm(settings),
                     tracing=self._tracing,
                 )
                 await _first_of(carry=relay.run(), renew=self._renew(leases, term))
         finally:
+            self._lag.interrupted()
             metrics.LEASE_HELD.set(0)
             await _give_back(leases, term)
 
