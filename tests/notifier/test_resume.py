@@ -7,7 +7,7 @@ import pytest
 
 from taskbell.contract.frames import CloseCode
 from taskbell.contract.subjects import STREAM
-from taskbell.kit import nats_reader
+from taskbell.kit import nats_reader, nats_replay
 from taskbell.kit.ids import new_id
 from taskbell.notifier.gateway.intake import Intake
 
@@ -24,7 +24,7 @@ def numbers(listener):
 @pytest.mark.parametrize("memory", [MEMORY, NO_MEMORY], ids=["from memory", "from the stream"])
 async def test_random_cuts_lose_and_repeat_nothing(run_gateway, people, stream, listener, memory, monkeypatch):
     """A client that is cut at random points while events flow gets each of its events exactly once, in order."""
-    monkeypatch.setattr(nats_reader, "_BATCH", 7)
+    monkeypatch.setattr(nats_replay, "_BATCH", 7)
     chance = random.Random(20261120)
     workspace, foreign, third = new_id(), new_id(), new_id()
     user = await people.user(workspaces=[workspace, third])
@@ -253,19 +253,19 @@ async def test_an_interrupted_replay_ends_the_connection_and_the_next_goes_on(
     run_gateway, people, stream, listener, monkeypatch
 ):
     """A replay that breaks off sends goaway and closes retryably; resuming from the last cursor completes it."""
-    monkeypatch.setattr(nats_reader, "_BATCH", 10)
+    monkeypatch.setattr(nats_replay, "_BATCH", 10)
     workspace = new_id()
     user = await people.user(workspaces=[workspace])
     await stream.publish_many(workspace, range(50))
-    fetch = nats_reader.StreamReplay._fetch
+    fetch = nats_replay.StreamReplay._fetch
     failures = iter([False, False, True])
 
     async def fail_once(self, wanted, *, after):
         if next(failures, False):
-            raise nats_reader.ReplayInterrupted("a test")
+            raise nats_replay.ReplayInterrupted("a test")
         return await fetch(self, wanted, after=after)
 
-    monkeypatch.setattr(nats_reader.StreamReplay, "_fetch", fail_once)
+    monkeypatch.setattr(nats_replay.StreamReplay, "_fetch", fail_once)
     async with (
         run_gateway(**NO_MEMORY) as running,
         listener(running, user, channels=[f"workspace:{workspace}"], cursor="1-0") as one,

@@ -23,7 +23,7 @@ from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
 from taskbell.kit.nats_bus import Signals, connecting
-from taskbell.kit.nats_reader import StreamReplays
+from taskbell.kit.nats_replay import StreamReplays
 
 
 @asynccontextmanager

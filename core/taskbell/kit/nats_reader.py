@@ -1,6 +1,6 @@
-"""Reading a JetStream stream: a live reader that never skips a message, and exact replays of a part.
+"""Following a JetStream stream without ever skipping a message.
 
-Neither trusts delivery: the consumer's own sequence shows a loss, idle heartbeats show a silent end, and the reader
+Delivery is not trusted: the consumer's own sequence shows a loss, idle heartbeats show a silent end, and the reader
 then continues from the message after the last one it handed over.
 """
 
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
-import orjson
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -23,21 +22,17 @@ from nats.js.errors import NotFoundError
 
 _log = structlog.get_logger(__name__)
 
-_REQUEST_TIMEOUT = 2.0
+REQUEST_TIMEOUT = 2.0
+"""Seconds that JetStream has for an answer."""
 _RETRY_AFTER = 0.5
 _LOOK_AGAIN_AFTER = 10.0
-_BATCH = 500
-_BATCH_TIMEOUT = 5.0
 _UNBOUNDED = 2**31
-_NO_HEADERS: Mapping[str, str] = {}
+NO_HEADERS: Mapping[str, str] = {}
+"""The headers of a message that has none."""
 
 
 class StreamNotRead(Exception):
     """The stream is not being followed at the moment, or not yet up to its end."""
-
-
-class ReplayInterrupted(Exception):
-    """A replay ended before its last message; what was handed over until then is in order and without gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +42,6 @@ class StreamBounds:
     epoch: int | None
     first: int
     last: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamMessage:
-    """One message of a stream."""
-
-    sequence: int
-    subject: str
-    headers: Mapping[str, str]
-    data: bytes
 
 
 class Listener(Protocol):
@@ -114,7 +99,7 @@ class StreamReader:
         at the beginning; without word from the server for three `heartbeat`s (s) the consumer is made anew.
         """
         self._client = client
-        self._jetstream = client.jetstream(timeout=_REQUEST_TIMEOUT)
+        self._jetstream = client.jetstream(timeout=REQUEST_TIMEOUT)
         self._listener = listener
         self._stream = stream
         self._epoch_key = epoch_key
@@ -280,7 +265,7 @@ class _Attachment:
             self._break("messages were lost")
             return
         try:
-            self._listener.message(sequence, message.subject, message.headers or _NO_HEADERS, message.data)
+            self._listener.message(sequence, message.subject, message.headers or NO_HEADERS, message.data)
         except Exception:  # noqa: BLE001 -- whatever fails, the message must come again
             _log.exception("stream_message_failed", sequence=sequence)
             self._break("a message failed")
@@ -290,7 +275,7 @@ class _Attachment:
 
     async def _control(self, message: Msg) -> None:
         """Answer flow control; compare a heartbeat's last sequence with ours (ADR-15)."""
-        headers = message.headers or _NO_HEADERS
+        headers = message.headers or NO_HEADERS
         if message.reply:
             await self._client.publish(message.reply)
         if stalled := headers.get("Nats-Consumer-Stalled"):
@@ -311,120 +296,3 @@ def read_bounds(info: StreamInfo, epoch_key: str) -> StreamBounds:
     return StreamBounds(
         epoch=int(epoch) if epoch.isdecimal() else None, first=info.state.first_seq, last=info.state.last_seq
     )
-
-
-class StreamReplays:
-    """Reads past parts of a stream, in order and exactly."""
-
-    def __init__(self, client: Client, *, stream: str, epoch_key: str) -> None:
-        """Take a connection, which the caller closes."""
-        self._client = client
-        self._jetstream = client.jetstream(timeout=_REQUEST_TIMEOUT)
-        self._stream = stream
-        self._epoch_key = epoch_key
-
-    async def bounds(self) -> StreamBounds:
-        """What the stream holds now.
-
-        Raises:
-            ReplayInterrupted: NATS does not answer or has no such stream.
-        """
-        try:
-            return read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
-        except (NatsError, TimeoutError) as away:
-            raise ReplayInterrupted(type(away).__name__) from away
-
-    @contextlib.asynccontextmanager
-    async def open(self, *, subjects: Sequence[str], after: int, until: int) -> AsyncIterator[StreamReplay]:
-        """Prepare to read what follows sequence `after`, through `until`, on any of `subjects`.
-
-        Raises:
-            ReplayInterrupted: NATS does not answer.
-        """
-        name = f"replay-{uuid4().hex}"
-        config = ConsumerConfig(
-            name=name,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=after + 1,
-            filter_subjects=list(subjects),
-            ack_policy=AckPolicy.NONE,
-            inactive_threshold=30.0,
-            mem_storage=True,
-            num_replicas=1,
-        )
-        try:
-            info = await self._jetstream.add_consumer(self._stream, config)
-        except (NatsError, TimeoutError) as away:
-            raise ReplayInterrupted(type(away).__name__) from away
-        try:
-            yield StreamReplay(
-                self._client,
-                pending=info.num_pending or 0,
-                request_subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
-                until=until,
-            )
-        finally:
-            with contextlib.suppress(NatsError, TimeoutError):  # it ends by itself when its threshold is over
-                await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
-
-
-class StreamReplay:
-    """One replay. `pending` is how many messages wait, those past its end included."""
-
-    def __init__(self, client: Client, *, pending: int, request_subject: str, until: int) -> None:
-        """Take what `StreamReplays.open` prepared."""
-        self.pending = pending
-        self._client = client
-        self._subject = request_subject
-        self._until = until
-
-    async def batches(self, *, at_most: int = _BATCH) -> AsyncIterator[list[StreamMessage]]:
-        """Yield the messages in order, up to `at_most` at a time; the next are asked for when these are done with.
-
-        Raises:
-            ReplayInterrupted: Messages were lost on the way, or vanished, or NATS went away.
-        """
-        done = 0
-        while done < self.pending:
-            wanted = min(at_most, _BATCH, self.pending - done)
-            batch = await self._fetch(wanted, after=done)
-            done += len(batch)
-            within = [message for message in batch if message.sequence <= self._until]
-            if within:
-                yield within
-            if len(within) < len(batch) or batch[-1].sequence >= self._until:
-                return
-
-    async def _fetch(self, wanted: int, *, after: int) -> list[StreamMessage]:
-        batch: list[StreamMessage] = []
-        finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        async def receive(message: Msg) -> None:
-            if finished.done():
-                return
-            if not message.reply.startswith("$JS.ACK."):
-                status = (message.headers or _NO_HEADERS).get("Status", "")
-                finished.set_exception(ReplayInterrupted(f"status {status}"))
-                return
-            sequence, consumer_sequence = reply_sequences(message.reply)
-            if consumer_sequence != after + len(batch) + 1:
-                finished.set_exception(ReplayInterrupted("messages were lost"))
-                return
-            batch.append(StreamMessage(sequence, message.subject, message.headers or _NO_HEADERS, message.data))
-            if len(batch) == wanted or sequence >= self._until:
-                finished.set_result(None)
-
-        inbox = self._client.new_inbox()
-        try:
-            subscription = await self._client.subscribe(inbox, cb=receive)
-            try:
-                request = orjson.dumps({"batch": wanted, "expires": int(_BATCH_TIMEOUT * 1e9)})
-                await self._client.publish(self._subject, request, reply=inbox)
-                async with asyncio.timeout(_BATCH_TIMEOUT):
-                    await finished
-            finally:
-                finished.cancel()
-                await subscription.unsubscribe()
-        except (NatsError, TimeoutError) as away:
-            raise ReplayInterrupted(type(away).__name__) from away
-        return batch

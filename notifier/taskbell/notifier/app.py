@@ -14,7 +14,8 @@ from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET, TI
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_once import OneTimeNames
-from taskbell.kit.nats_reader import StreamReader, StreamReplays
+from taskbell.kit.nats_reader import StreamReader
+from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.trace import Tracing
 from taskbell.notifier.gateway.channels import Admission
 from taskbell.notifier.gateway.http import HttpSide

@@ -9,7 +9,7 @@ from uuid import UUID
 from taskbell.api.events.errors import EventCursorExpired, EventCursorMalformed, EventsUnavailable
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.subjects import workspace_filter
-from taskbell.kit.nats_reader import ReplayInterrupted, StreamMessage, StreamReplays
+from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamReplays
 
 LATEST = "latest"
 """A cursor that stands for the end of the stream."""

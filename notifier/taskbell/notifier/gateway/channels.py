@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from taskbell.contract.cursors import EventCursor
 from taskbell.contract.frames import CloseCode, Resume
-from taskbell.kit.nats_reader import ReplayInterrupted
+from taskbell.kit.nats_replay import ReplayInterrupted
 from taskbell.notifier.gateway.actions import AddChannel, Join, Joined, Refusal, Subscribed
 from taskbell.notifier.gateway.hub import Hub, Receiver
 from taskbell.notifier.gateway.inputs import ME, workspace_channel, workspace_of

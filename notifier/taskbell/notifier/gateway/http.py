@@ -17,7 +17,6 @@ from taskbell.kit.health import Check, examine
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.inputs import Credential
 
-PATH = "/ws"
 _TOKEN_NAMES = frozenset({"token", "access_token", "jwt", "bearer", "authorization"})
 
 
@@ -63,7 +62,9 @@ class HttpSide:
             case "/metrics":
                 return _answer(http.HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
             case _:
-                return connection.respond(http.HTTPStatus.NOT_FOUND, "The gateway serves /ws, nothing else.\n")
+                return connection.respond(
+                    http.HTTPStatus.NOT_FOUND, "The gateway serves /ws and its health, nothing else.\n"
+                )
 
     def _upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Upgrade", "").lower() != "websocket":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
-from taskbell.kit.nats_reader import ReplayInterrupted, StreamReplay, StreamReplays
+from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplay, StreamReplays
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.frames import event_frame
 from taskbell.notifier.gateway.hub import Hub

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
 
-from taskbell.kit.nats_reader import ReplayInterrupted
+from taskbell.kit.nats_replay import ReplayInterrupted
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.actions import (
     Action,

@@ -1,0 +1,151 @@
+"""Replaying a past part of a JetStream stream: in order, exactly, at the reader's pace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from taskbell.kit.nats_reader import NO_HEADERS, REQUEST_TIMEOUT, StreamBounds, read_bounds, reply_sequences
+
+_BATCH = 500
+_BATCH_TIMEOUT = 5.0
+
+
+class ReplayInterrupted(Exception):
+    """A replay ended before its last message; what was handed over until then is in order and without gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMessage:
+    """One message of a stream."""
+
+    sequence: int
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class StreamReplays:
+    """Reads past parts of a stream, in order and exactly."""
+
+    def __init__(self, client: Client, *, stream: str, epoch_key: str) -> None:
+        """Take a connection, which the caller closes."""
+        self._client = client
+        self._jetstream = client.jetstream(timeout=REQUEST_TIMEOUT)
+        self._stream = stream
+        self._epoch_key = epoch_key
+
+    async def bounds(self) -> StreamBounds:
+        """What the stream holds now.
+
+        Raises:
+            ReplayInterrupted: NATS does not answer or has no such stream.
+        """
+        try:
+            return read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
+        except (NatsError, TimeoutError) as away:
+            raise ReplayInterrupted(type(away).__name__) from away
+
+    @contextlib.asynccontextmanager
+    async def open(self, *, subjects: Sequence[str], after: int, until: int) -> AsyncIterator[StreamReplay]:
+        """Prepare to read what follows sequence `after`, through `until`, on any of `subjects`.
+
+        Raises:
+            ReplayInterrupted: NATS does not answer.
+        """
+        name = f"replay-{uuid4().hex}"
+        config = ConsumerConfig(
+            name=name,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=after + 1,
+            filter_subjects=list(subjects),
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=30.0,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        try:
+            info = await self._jetstream.add_consumer(self._stream, config)
+        except (NatsError, TimeoutError) as away:
+            raise ReplayInterrupted(type(away).__name__) from away
+        try:
+            yield StreamReplay(
+                self._client,
+                pending=info.num_pending or 0,
+                request_subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
+                until=until,
+            )
+        finally:
+            with contextlib.suppress(NatsError, TimeoutError):  # it ends by itself when its threshold is over
+                await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
+
+
+class StreamReplay:
+    """One replay. `pending` is how many messages wait, those past its end included."""
+
+    def __init__(self, client: Client, *, pending: int, request_subject: str, until: int) -> None:
+        """Take what `StreamReplays.open` prepared."""
+        self.pending = pending
+        self._client = client
+        self._subject = request_subject
+        self._until = until
+
+    async def batches(self, *, at_most: int = _BATCH) -> AsyncIterator[list[StreamMessage]]:
+        """Yield the messages in order, up to `at_most` at a time; the next are asked for when these are done with.
+
+        Raises:
+            ReplayInterrupted: Messages were lost on the way, or vanished, or NATS went away.
+        """
+        done = 0
+        while done < self.pending:
+            wanted = min(at_most, _BATCH, self.pending - done)
+            batch = await self._fetch(wanted, after=done)
+            done += len(batch)
+            within = [message for message in batch if message.sequence <= self._until]
+            if within:
+                yield within
+            if len(within) < len(batch) or batch[-1].sequence >= self._until:
+                return
+
+    async def _fetch(self, wanted: int, *, after: int) -> list[StreamMessage]:
+        batch: list[StreamMessage] = []
+        finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def receive(message: Msg) -> None:
+            if finished.done():
+                return
+            if not message.reply.startswith("$JS.ACK."):
+                status = (message.headers or NO_HEADERS).get("Status", "")
+                finished.set_exception(ReplayInterrupted(f"status {status}"))
+                return
+            sequence, consumer_sequence = reply_sequences(message.reply)
+            if consumer_sequence != after + len(batch) + 1:
+                finished.set_exception(ReplayInterrupted("messages were lost"))
+                return
+            batch.append(StreamMessage(sequence, message.subject, message.headers or NO_HEADERS, message.data))
+            if len(batch) == wanted or sequence >= self._until:
+                finished.set_result(None)
+
+        inbox = self._client.new_inbox()
+        try:
+            subscription = await self._client.subscribe(inbox, cb=receive)
+            try:
+                request = orjson.dumps({"batch": wanted, "expires": int(_BATCH_TIMEOUT * 1e9)})
+                await self._client.publish(self._subject, request, reply=inbox)
+                async with asyncio.timeout(_BATCH_TIMEOUT):
+                    await finished
+            finally:
+                finished.cancel()
+                await subscription.unsubscribe()
+        except (NatsError, TimeoutError) as away:
+            raise ReplayInterrupted(type(away).__name__) from away
+        return batch

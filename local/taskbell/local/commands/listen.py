@@ -1,0 +1,75 @@
+"""`taskbell listen`: a terminal client of the WebSocket gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import httpx
+import typer
+
+from taskbell.kit.settings import load
+from taskbell.local import run_file
+from taskbell.local.data_dir import DataDir
+from taskbell.local.listening import Connected, Event, Note, SignIn, SignInRefused, events, websocket_address
+from taskbell.local.settings import LocalSettings
+
+
+def listen(
+    *,
+    url: Annotated[str | None, typer.Option(help="Gateway, ws(s)://...; default: the platform that runs here.")] = None,
+    api_url: Annotated[str | None, typer.Option(help="API to sign in at, with --email.")] = None,
+    email: Annotated[str | None, typer.Option(help="Account; default: the demo account.")] = None,
+    password: Annotated[str | None, typer.Option(envvar="TASKBELL_LISTEN_PASSWORD", help="Its password.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="TASKBELL_LISTEN_TOKEN", help="An access token instead.")] = None,
+    workspace: Annotated[list[str] | None, typer.Option(help="Follow a whole workspace, too. Repeatable.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Begin after this cursor instead of now.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, with their cursors.")] = False,
+) -> None:
+    """Print events as they happen, one a line; come back by cursor whenever the connection ends."""
+    address, sign_in = _target(url=url, api_url=api_url, email=email, password=password, token=token)
+    channels = [f"workspace:{one}" for one in workspace or ()]
+    try:
+        asyncio.run(_follow(address, sign_in, channels=channels, cursor=cursor, count=count, as_json=as_json))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    except SignInRefused as refused:
+        sys.stderr.write(f"taskbell: {refused}\n")
+        raise typer.Exit(1) from None
+
+
+def _target(
+    *, url: str | None, api_url: str | None, email: str | None, password: str | None, token: str | None
+) -> tuple[str, SignIn]:
+    """Fill what was not given from `run.json`, or stop with one line."""
+    running = run_file.read(DataDir(load(LocalSettings).data_dir).run)
+    if running is not None:
+        url = url or running.gateway_url
+        api_url = api_url or running.api_url
+        if email is None and token is None:
+            email, password = running.demo.email, password or running.demo.password
+    if url is None:
+        sys.stderr.write("taskbell: no platform runs here: give --url, or TASKBELL_DATA_DIR of one that runs\n")
+        raise typer.Exit(2)
+    if token is None and (api_url is None or email is None or password is None):
+        sys.stderr.write("taskbell: give --token, or --api-url, --email and --password\n")
+        raise typer.Exit(2)
+    return websocket_address(url), SignIn(api_url or "", email or "", password or "", token)
+
+
+async def _follow(
+    address: str, sign_in: SignIn, *, channels: list[str], cursor: str | None, count: int | None, as_json: bool
+) -> None:
+    seen = 0
+    async with httpx.AsyncClient(timeout=10) as client:
+        async for found in events(address, sign_in, client=client, channels=channels, cursor=cursor):
+            match found:
+                case Event():
+                    print(found.text if as_json else found.line, flush=True)
+                    seen += 1
+                    if seen == count:
+                        return
+                case Connected() | Note():
+                    print(f"-- {found.text}", file=sys.stderr, flush=True)
