@@ -1,4 +1,5 @@
 -- The deletion, its event, and the sort keys that let lists go on after the task.
+-- Who created the task may have left the workspace since, and then hears of it no more.
 -- $1 task, $2 wanted version or NULL, $3 actor, $4 traceparent
 WITH task AS (
   DELETE FROM tasks
@@ -10,6 +11,9 @@ WITH task AS (
   SELECT id, workspace_id, priority, position, due_at, created_at, updated_at FROM task
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  SELECT workspace_id, 'task.deleted', id, $3, ARRAY[created_by], $4, document FROM task
+  SELECT workspace_id, 'task.deleted', id, $3,
+         CASE WHEN created_by = $3 THEN ARRAY[created_by]
+              ELSE taskbell.audience(workspace_id, ARRAY[created_by]) END, $4, document
+  FROM task
 )
 SELECT id FROM task

@@ -1,4 +1,5 @@
 -- New positions with their events. $1 workspace, $2 tasks, $3 positions, $4 actor, $5 traceparent
+-- Who created the task may have left the workspace since, and then hears of it no more.
 -- `= ANY` and not only the join: it lets each id be looked up in its own partition, however long the workspace's list is.
 WITH wanted AS (
   SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS w (id, position)
@@ -14,7 +15,9 @@ WITH wanted AS (
             taskbell.task_document(t)::text AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  SELECT workspace_id, 'task.moved', id, $4, ARRAY[created_by], $5,
+  SELECT workspace_id, 'task.moved', id, $4,
+         CASE WHEN created_by = $4 THEN ARRAY[created_by]
+              ELSE taskbell.audience(workspace_id, ARRAY[created_by]) END, $5,
          (left(document, -1) || ',"previous":{"position":' || former || '}}')::json
   FROM task
 )
