@@ -103,7 +103,11 @@ def main() -> None:
     os.chdir(ROOT)
     LOG.parent.mkdir(exist_ok=True)
     with (LOG.parent / "setup.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("setup: waiting for another setup of this folder")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         state, before = wanted(), found()
         if state != before or not PYTHON.exists():
             build(state, before)
