@@ -6,6 +6,7 @@ import typer
 
 from taskbell.local.commands import keys
 from taskbell.local.commands.doctor import doctor
+from taskbell.local.commands.listen import listen
 from taskbell.local.commands.migrate import migrate
 from taskbell.local.commands.openapi import openapi
 from taskbell.local.commands.relay import relay
@@ -26,6 +27,7 @@ def build() -> typer.Typer:
     app.command()(doctor)
     app.command()(migrate)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(relay)
+    app.command()(listen)
     app.command()(openapi)
     app.command()(replay)
     app.add_typer(keys.group())
