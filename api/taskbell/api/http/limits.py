@@ -56,7 +56,8 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                await _drain(receive)
+                if message.get("more_body", False):
+                    await _drain(receive)
                 raise BodyTooLarge(self._detail, headers=_CLOSE)
             return message
 

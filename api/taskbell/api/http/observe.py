@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskbell.api import metrics
@@ -37,12 +38,7 @@ class Observe:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = None
-        for name, value in scope["headers"]:
-            if name == b"traceparent":
-                given = value.decode("latin-1")
-                break
-        context = self._tracing.begin(given)
+        context = self._tracing.begin(_traceparent(scope))
         token = trace.current.set(context)
         metrics.REQUESTS_IN_PROGRESS.inc()
         status = 0
@@ -60,6 +56,8 @@ class Observe:
                 await self._traced(context, scope, receive, observed)
             else:
                 await self._app(scope, receive, observed)
+        except ClientDisconnect:
+            status = status or _CLIENT_LEFT
         except Exception:
             metrics.REQUESTS_FAILED.labels(route=_route(scope)).inc()
             _log.exception("request_failed", method=scope["method"], path=scope["path"])
@@ -105,7 +103,16 @@ class Observe:
         return timer
 
 
+_CLIENT_LEFT = 499
+"""What nginx logs when nobody waits for the answer any more."""
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+def _traceparent(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            return str(value, "latin-1")
+    return None
 
 
 def _route(scope: Scope) -> str:

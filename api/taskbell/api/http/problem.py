@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from taskbell.contract.problems import MEDIA_TYPE, FieldError, ProblemCode, Refused
 from taskbell.kit import trace
@@ -87,6 +88,15 @@ def field_errors(refused: ValidationError | RequestValidationError, *, query: bo
     return tuple(found)
 
 
+def _allowed_methods(request: Request) -> list[str]:
+    """Methods of all routes that this path has; Starlette would name those of the first one."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
+
+
 def install(app: FastAPI) -> None:
     """Answer every foreseen error of the application with a problem document."""
 
@@ -113,9 +123,10 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
         code = _BY_STATUS.get(error.status_code, ProblemCode.INVALID_REQUEST)
-        return problem_response(
-            code, detail=code.value.title, instance=request.url.path, headers=dict(error.headers or {})
-        )
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed_methods(request))
+        return problem_response(code, detail=code.value.title, instance=request.url.path, headers=headers)
 
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(RequestValidationError, invalid)
