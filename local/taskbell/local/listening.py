@@ -128,11 +128,10 @@ async def events(
                 compression=None,
                 max_size=2**24,
             ) as connection:
-                await connection.send(orjson.dumps(following.hello(channels)).decode())
-                async for found in following.read(connection):
+                async for found in following.read(connection, channels):
                     pause = _FIRST_PAUSE
                     yield found
-                reason = f"closed ({connection.close_code}) {connection.close_reason}"
+                reason = f"closed ({connection.close_code}) {connection.close_reason or ''}".rstrip()
                 if connection.close_code == CloseCode.SIGN_IN:
                     sign_in.forget()
         except (OSError, TimeoutError, InvalidHandshake, httpx.HTTPError) as away:
@@ -155,10 +154,13 @@ class _Following:
         hello: dict[str, Any] = {"t": "hello", "channels": list(channels)}
         return hello if self.cursor is None else hello | {"resume": self.cursor}
 
-    async def read(self, connection: ClientConnection) -> AsyncIterator[Event | Connected | Note]:
-        """Yield what comes, until the connection ends."""
+    async def read(
+        self, connection: ClientConnection, channels: Sequence[str]
+    ) -> AsyncIterator[Event | Connected | Note]:
+        """Say hello and yield what comes, until the connection ends: a gateway that is starting may end it at once."""
         self.retry_after = 0.0
         try:
+            await connection.send(orjson.dumps(self.hello(channels)).decode())
             while True:
                 text = await connection.recv(decode=True)
                 frame = orjson.loads(text)
