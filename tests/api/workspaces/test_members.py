@@ -249,3 +249,25 @@ async def test_the_database_itself_keeps_strangers_from_memberships(members, dat
         await act_as(who)
         assert await connection.execute(delete, team.id, people["owner"].user_id) == "DELETE 0"
     await connection.close()
+
+
+async def test_hot_statements_do_not_pay_for_administration(members, database):
+    """Reading tasks, which every policy lets read the actor's own memberships, asks nobody who administers what."""
+    team = await members.gather()
+    connection = await asyncpg.connect(database.superuser_url)
+
+    async def calls(statement):
+        async with connection.transaction():
+            await connection.execute("SET LOCAL track_functions = 'all'; SET LOCAL ROLE taskbell_api")
+            actor = team.people["owner"].user_id
+            await connection.execute("SELECT set_config('taskbell.actor', $1, true)", actor)
+            await connection.execute(statement)
+            return await connection.fetchval(
+                "SELECT coalesce(sum(calls), 0) FROM pg_stat_xact_user_functions"
+                " WHERE funcname IN ('administers', 'role_in')"
+            )
+
+    await team.add("stranger", "member", by="owner")
+    assert await calls("SELECT * FROM tasks") == 0
+    assert await calls("SELECT * FROM memberships") > 0  # a stranger's row among them
+    await connection.close()

@@ -47,10 +47,10 @@ MAY_CHANGE = (
     "CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner' ELSE taskbell.administers(workspace_id) END"
 )
 
-# The name sorts after `own_memberships`: PostgreSQL asks the cheap policy first, and hot statements need no other.
+# Every policy of every other table reads the actor's own memberships: CASE keeps the function out of that.
 POLICIES = f"""
 CREATE POLICY seen_by_administrators ON memberships FOR SELECT TO taskbell_api
-  USING (taskbell.administers(workspace_id));
+  USING (CASE WHEN user_id = taskbell.actor() THEN true ELSE taskbell.administers(workspace_id) END);
 CREATE POLICY added ON memberships FOR INSERT TO taskbell_api WITH CHECK ({MAY_CHANGE});
 CREATE POLICY removed ON memberships FOR DELETE TO taskbell_api USING (user_id = taskbell.actor() OR {MAY_CHANGE});
 GRANT DELETE ON memberships TO taskbell_api;
