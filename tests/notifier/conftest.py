@@ -47,9 +47,11 @@ class EventStream:
         await self.jetstream.delete_stream(STREAM)
         await self.create(epoch=epoch)
 
-    async def publish(self, workspace, *, number=0, audience=(), event_type="task.created", subject=None, pad=""):
+    async def publish(
+        self, workspace, *, number=0, audience=(), event_type="task.created", subject=None, pad="", event_id=None
+    ):
         """Publish one event; return its stream sequence."""
-        event_id = str(new_id())
+        event_id = event_id or str(new_id())
         event = {
             "id": event_id,
             "type": event_type,
@@ -166,6 +168,12 @@ async def jwks(signing_keys):
 def people(database, signing_keys):
     """Users and their tokens."""
     return People(database.superuser_url, signing_keys)
+
+
+@pytest.fixture(name="event_stream")
+def event_stream_fixture():
+    """The class of streams, for a server of one's own."""
+    return EventStream
 
 
 @pytest.fixture

@@ -121,9 +121,16 @@ class Listener:
         self._reading = asyncio.create_task(self._read(self._connection), name="listener")
 
     async def send(self, frame: dict[str, Any] | str | bytes) -> None:
-        """Send a frame; a text or bytes go as they are."""
+        """Send a frame; a text or bytes go as they are.
+
+        Raises:
+            ListenerClosed: The connection is closed.
+        """
         assert self._connection is not None  # noqa: S101 -- a mistake in the test
-        await self._connection.send(orjson.dumps(frame).decode() if isinstance(frame, dict) else frame)
+        try:
+            await self._connection.send(orjson.dumps(frame).decode() if isinstance(frame, dict) else frame)
+        except ConnectionClosed as closed:
+            raise ListenerClosed(str(closed)) from None
 
     async def ask(self, frame: dict[str, Any]) -> dict[str, Any]:
         """Send a frame with an id and return its reply."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET, TICKET_BUCKET_TTL
+from taskbell.kit.health import Check, examine
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_once import OneTimeNames
@@ -40,6 +41,10 @@ class Gateway:
     server: GatewayServer
     hub: Hub
     port: int
+
+
+_SETTLE_SECONDS = 3.0
+"""A gateway that could serve within this time accepts nobody earlier; one that cannot listens, unready."""
 
 
 @asynccontextmanager
@@ -117,8 +122,17 @@ async def gateway(
         await stack.enter_async_context(running(keys.run, name="gateway-keys"))
         await stack.enter_async_context(running(reader.run, name="gateway-reader"))
         await stack.enter_async_context(running(server.turn_wheel, name="gateway-wheel"))
+        await _settle(checks, within=_SETTLE_SECONDS)
         got = await server.start(host=host, port=port, listening=listening)
         try:
             yield Gateway(server=server, hub=hub, port=got)
         finally:
             await server.drain(within=settings.gateway_drain_timeout.total_seconds())
+
+
+async def _settle(checks: Mapping[str, Check], *, within: float) -> None:
+    """Wait until all checks pass, or the time is over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while loop.time() < deadline and not (await examine(checks, deadline=within)).ok:  # noqa: ASYNC110 -- asks, too
+        await asyncio.sleep(0.02)

@@ -129,7 +129,7 @@ class Channels:
         return frozenset(one for one in found if not self._hub.removed_since(asked_at, one, user_id))
 
     def _register(self, user_id: str, workspaces: list[str]) -> Refusal | None:
-        if not self._is_open():
+        if not self._is_open() or not self._hub.epoch:
             return _UNAVAILABLE
         allowed = self._admission.max_connections_per_user
         if self._hub.connections_of(user_id) >= allowed:
