@@ -149,7 +149,7 @@ def _eventually():
 def settings(database, nats_url):
     """Settings of a relay, for a database and a stream of this test alone."""
     return RelaySettings(
-        database_url=database.relay_url, nats_url=nats_url, relay_lease_ttl="PT1S", acknowledgement_timeout="PT1S"
+        database_url=database.relay_url, nats_url=nats_url, relay_lease_ttl="PT1S", relay_acknowledgement_timeout="PT1S"
     )
 
 

@@ -41,7 +41,7 @@ class RelaySettings(Settings):
     """While busy, how often the position is written to the database; when idle it is written at once."""
     relay_stream_check: Annotated[timedelta, Gt(timedelta(0))] = timedelta(seconds=5)
     """How often an idle relay looks whether the stream is still there and whole."""
-    acknowledgement_timeout: Annotated[timedelta, Gt(timedelta(0))] = timedelta(seconds=2)
+    relay_acknowledgement_timeout: Annotated[timedelta, Gt(timedelta(0))] = timedelta(seconds=2)
     """How long the stream may take to acknowledge a message before it is published anew."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe records that are written."""

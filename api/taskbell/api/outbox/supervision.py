@@ -103,7 +103,7 @@ class Supervision:
             publisher = AppendPublisher(
                 client,
                 in_flight=settings.relay_batch_size,
-                ack_timeout=settings.acknowledgement_timeout.total_seconds(),
+                ack_timeout=settings.relay_acknowledgement_timeout.total_seconds(),
             )
             await publisher.start()
             configuration = StreamConfiguration(max_age=settings.event_retention, replicas=settings.stream_replicas)
