@@ -67,9 +67,22 @@ def _documents(printed):
     return found
 
 
-@pytest.mark.feature("T18", "P1", "P2")
-def test_the_tour_of_the_readme(running):
-    """A newcomer who copies the README's commands signs in, creates, lists, and is told what is wrong."""
+@pytest.fixture
+def listening(running):
+    """The third terminal of the tour: `taskbell listen`, connected; it ends by itself after two events."""
+    command = [sys.executable, "-m", "taskbell.local", "listen", "--json", "--count", "2"]
+    with subprocess.Popen(command, cwd=running, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listen:
+        assert "listening" in listen.stderr.readline()
+        yield listen
+        listen.kill()
+
+
+@pytest.mark.feature("T18", "P1", "P2", "F3", "M63")
+def test_the_tour_of_the_readme(running, listening):
+    """A newcomer who copies the README's commands signs in, creates, lists, is told what is wrong, and hears of it all.
+
+    The gateway is killed in between, as the tour says, and the listener misses nothing.
+    """
     _, created, listed, refused, survived = _follow("README.md", running)
     (task,) = _documents(created)
     assert task["title"] == "Ring the bell"
@@ -78,6 +91,9 @@ def test_the_tour_of_the_readme(running):
     assert {item["event"]["type"] for item in events["items"]} <= {"task.created"}  # the relay may be a moment behind
     assert _documents(refused)[0]["code"] == "validation_failed"
     assert _documents(survived)[0]["title"] == "Written while the gateway was away"
+    heard, _ = listening.communicate(timeout=60)
+    titles = [json.loads(line)["event"]["data"]["title"] for line in heard.splitlines()]
+    assert titles == ["Ring the bell", "Written while the gateway was away"]
 
 
 def test_the_tutorial(running):
