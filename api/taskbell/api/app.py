@@ -41,6 +41,10 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     for router in (tasks.router, *accounts.routers, workspaces.router, events.router, realtime.router, health.router):
         app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        Observe, tracing=tracing or Tracing(service="taskbell-api"), slow=settings.slow_request.total_seconds()
+    )
+    # Outermost, so that browsers may also read an answer that nobody foresaw.
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -49,7 +53,4 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
             allow_headers=["*"],
             expose_headers=["ETag", "Retry-After", "X-Request-ID"],
         )
-    app.add_middleware(
-        Observe, tracing=tracing or Tracing(service="taskbell-api"), slow=settings.slow_request.total_seconds()
-    )
     return app
