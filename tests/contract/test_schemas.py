@@ -12,7 +12,7 @@ import referencing
 
 from taskbell.contract.events import SCHEMA_BASE, EventRecord, EventType, envelope
 from taskbell.contract.frames import ClientFrame, CloseCode, ServerFrame
-from taskbell.contract.schemas import event_schemas
+from taskbell.contract.schemas.documents import event_schemas
 from taskbell.local import db
 
 ROOT = Path(__file__).resolve().parents[2]
