@@ -1,0 +1,105 @@
+"""What a request costs the database is counted: a statement more does not slip in unnoticed."""
+
+import contextlib
+
+import pytest
+
+
+@pytest.fixture
+def overrides():
+    """One connection, so that all statements of a request pass by one listener."""
+    return {"database_pool_size": 1}
+
+
+@pytest.fixture
+def counted(app):
+    """A block that collects the statements sent to the database while it lasts."""
+
+    @contextlib.asynccontextmanager
+    async def block():
+        sent = []
+        database = app.state.services.database
+
+        def note(record):
+            sent.append(" ".join(record.query.split()))
+
+        async with database.connection() as connection:
+            # asyncpg asks once in a connection's life what these types are.
+            await connection.fetchval("SELECT $1::uuid[], $2::bigint[], $3::text[]", [], [], [])
+            connection.add_query_logger(note)
+        yield sent
+        async with database.connection() as connection:
+            connection.remove_query_logger(note)
+
+    return block
+
+
+@pytest.fixture
+async def tasks(ann):
+    """Three tasks of Ann."""
+    return [(await ann.create(priority=priority))["id"] for priority in (1, 2, 3)]
+
+
+_COSTS = {
+    "create": (1, "POST", "/tasks", {"json": {"title": "t"}}),
+    "create, named workspace": (1, "POST", "/tasks", {"json": {"title": "t", "workspace_id": "W"}}),
+    "get": (1, "GET", "/tasks/T0", {}),
+    "get, not found": (1, "GET", "/tasks/{none}", {}),
+    "get, not modified": (1, "GET", "/tasks/T0", {"headers": {"If-None-Match": '"1"'}}),
+    "list": (1, "GET", "/tasks", {}),
+    "list, filtered": (1, "GET", "/tasks", {"params": {"status": ["pending", "completed"], "priority_min": 2}}),
+    "list, named workspace": (1, "GET", "/tasks", {"params": {"workspace_id": "W"}}),
+    "list, continued": (1, "GET", "/tasks", {"params": {"limit": 1, "cursor": "C"}}),
+    "list, last id": (2, "GET", "/tasks", {"params": {"last_id": "T0"}}),
+    "list, of a foreign workspace": (2, "GET", "/tasks", {"params": {"workspace_id": "{none}"}}),
+    "my tasks": (1, "GET", "/me/tasks", {}),
+    "patch": (4, "PATCH", "/tasks/T0", {"json": {"title": "new", "status": "completed"}}),
+    "patch, nothing": (3, "PATCH", "/tasks/T0", {"json": {}}),
+    "put": (4, "PUT", "/tasks/T0", {"json": {"title": "new"}}),
+    "delete": (3, "DELETE", "/tasks/T0", {}),
+    "delete, guarded": (3, "DELETE", "/tasks/T0", {"headers": {"If-Match": '"1"'}}),
+    "move, first": (5, "POST", "/tasks/T2/move", {"json": {"before": "T0"}}),
+    "move, between": (5, "POST", "/tasks/T2/move", {"json": {"after": "T0"}}),
+    "move, to the end": (6, "POST", "/tasks/T0/move", {"json": {"after": "T2"}}),
+    "move, in place": (5, "POST", "/tasks/T1/move", {"json": {"after": "T0"}}),
+    "without a token": (0, "GET", "/tasks", {"headers": {"Authorization": ""}}),
+    "bad body": (0, "POST", "/tasks", {"json": {"title": ""}}),
+    "bad cursor": (0, "GET", "/tasks", {"params": {"cursor": "x"}}),
+}
+_NONE = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.feature("H8")
+@pytest.mark.parametrize("name", _COSTS)
+async def test_statements_of_a_request_are_counted(ann, tasks, counted, name):
+    """Create, get and list are one round trip; a change is begin, lock, write, commit; whatever the data."""
+    cost, method, path, sent = _COSTS[name]
+    words = {f"T{number}": task for number, task in enumerate(tasks)}
+    words |= {"W": ann.workspace_id, "{none}": _NONE, "C": (await ann.page(limit=1))["meta"]["next_cursor"]}
+    path = "/".join(words.get(part, part) for part in path.split("/"))
+    if part := {"params", "json"} & set(sent):
+        (part,) = part
+        sent = sent | {part: {key: words.get(str(value), value) for key, value in sent[part].items()}}
+    async with counted() as statements:
+        await ann.request(method, path, **sent)
+    assert len(statements) == cost, statements
+
+
+async def test_a_page_costs_one_statement_whatever_it_holds(ann, counted):
+    """There is no statement for each item of a list."""
+    for _ in range(20):
+        await ann.create()
+    async with counted() as statements:
+        assert len((await ann.page(limit=20))["items"]) == 20
+    assert len(statements) == 1
+
+
+async def test_the_counter_counts(app, counted):
+    """The counter sees each statement, those of a transaction too."""
+    database = app.state.services.database
+    async with counted() as statements:
+        await database.value("SELECT 1")
+        async with database.connection() as connection:
+            await connection.execute("BEGIN; SELECT 2")
+            await connection.execute("COMMIT")
+    assert statements == ["SELECT 1", "BEGIN; SELECT 2", "COMMIT"]
