@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -12,6 +13,8 @@ from nats.errors import Error as NatsError
 from prometheus_client import Counter
 
 _log = structlog.get_logger(__name__)
+_REPEAT_AFTER = 30.0
+"""Seconds until the same error is logged again."""
 
 SIGNALS_LOST = Counter(
     "taskbell_bus_signals_lost_total",
@@ -58,8 +61,15 @@ async def connecting(url: str, *, name: str) -> AsyncIterator[Client]:
 
 
 async def _open(client: Client, url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
+    told: dict[str, float] = {}
+
     async def log_error(error: Exception) -> None:
-        _log.warning("bus_error", error=repr(error))
+        # While NATS is away every attempt to reconnect fails alike, several times a second.
+        now, text = time.monotonic(), repr(error)
+        if now - told.get(text, -_REPEAT_AFTER) >= _REPEAT_AFTER:
+            told.clear()
+            told[text] = now
+            _log.warning("bus_error", error=text)
 
     async def log_disconnect() -> None:
         _log.warning("bus_disconnected")
