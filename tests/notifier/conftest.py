@@ -220,8 +220,8 @@ def run_gateway(settings, stream):
     """Run a gateway for the length of a block, ready; keyword arguments override settings."""
 
     @contextlib.asynccontextmanager
-    async def run(**overrides) -> AsyncIterator[Gateway]:
-        async with gateway(settings(**overrides)) as running:
+    async def run(port=0, **overrides) -> AsyncIterator[Gateway]:
+        async with gateway(settings(**overrides), port=port) as running:
             await ready(running, stream)
             yield running
 

@@ -45,9 +45,10 @@ from taskbell.notifier.gateway.inputs import (
 )
 from taskbell.notifier.gateway.outbox import Outbox
 
-HELLO_GRACE_SECONDS = 0.25
+HELLO_GRACE_SECONDS = 2.0
 """A connection that signed in by its address or header may send `hello {resume, channels}` within this time; then
-`welcome` is sent without. Any other first frame ends the wait."""
+`welcome` is sent without. Any other first frame ends the wait. It must exceed a slow network's round trip: the client
+can only speak when the handshake's answer has reached it."""
 FRAMES_PER_SECOND = 20.0
 """Client frames that may come in the long run."""
 FRAMES_AT_ONCE = 100.0
@@ -113,9 +114,9 @@ class Session:
         """When the next tick is due."""
         if self.phase is Phase.OPEN:
             return min(self._ping_at, self._expires_at)
-        if self.phase in {Phase.CLOSED, Phase.JOINING}:
-            return float("inf")
-        return self._sign_in_by
+        if self.phase in {Phase.ARRIVED, Phase.VERIFYING}:
+            return self._sign_in_by
+        return float("inf")
 
     # What happens
 

@@ -1,0 +1,110 @@
+"""`taskbell listen` against a real gateway."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+
+import httpx
+import pytest
+
+from taskbell.kit.ids import new_id
+from taskbell.local.listening import Connected, Event, Note, SignIn, SignInRefused, describe, events, websocket_address
+
+
+async def collect(found, *, events_wanted):
+    """Take from a client until it has brought so many events."""
+    kept = []
+    async with asyncio.timeout(20), contextlib.aclosing(found):
+        async for one in found:
+            kept.append(one)
+            if sum(isinstance(item, Event) for item in kept) == events_wanted:
+                return kept
+    return kept
+
+
+async def test_the_command_prints_events_as_json_lines(run_gateway, people, stream, tmp_path):
+    """With --token, --url, --workspace, --cursor and --count it prints what happened, and ends."""
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    await stream.publish_many(workspace, range(3))
+    async with run_gateway() as running:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "taskbell.local", "listen", "--json", "--count", "3", "--cursor", "1-0"),
+            *("--url", f"ws://127.0.0.1:{running.port}", "--workspace", str(workspace)),
+            env={**os.environ, "TASKBELL_LISTEN_TOKEN": people.token(user), "TASKBELL_DATA_DIR": str(tmp_path)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            output, _ = await child.communicate()
+    assert child.returncode == 0
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["event"]["data"]["number"] for line in lines] == [0, 1, 2]
+    assert [line["cursor"] for line in lines] == ["1-1", "1-2", "1-3"]
+
+
+async def test_without_a_platform_the_command_says_what_it_needs(tmp_path):
+    """One line and status 2."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "taskbell.local", "listen"),
+        env={**os.environ, "TASKBELL_DATA_DIR": str(tmp_path)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, complaint = await child.communicate()
+    assert child.returncode == 2
+    assert complaint.decode().count("\n") == 1
+
+
+async def test_it_comes_back_with_its_cursor(run_gateway, people, stream, free_port):
+    """A gateway that goes and another one in its place cost a pause and nothing else."""
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    sign_in = SignIn("", "", "", people.token(user))
+    async with httpx.AsyncClient() as client:
+        found = events(f"ws://127.0.0.1:{free_port}/ws", sign_in, client=client)
+        async with run_gateway(port=free_port):
+            while not isinstance(await anext(found), Connected):
+                pass
+            await stream.publish(workspace, number=1, audience=[user])
+            assert isinstance(await anext(found), Event)
+        await stream.publish(workspace, number=2, audience=[user])
+        async with run_gateway(port=free_port):
+            kept = await collect(found, events_wanted=1)
+    assert json.loads(kept[-1].text)["event"]["data"]["number"] == 2
+    assert any(isinstance(item, Note) for item in kept)
+
+
+async def test_a_token_that_is_refused_ends_it(run_gateway, people):
+    """There is no use in trying on with a token that was given."""
+    async with run_gateway() as running, httpx.AsyncClient() as client:
+        sign_in = SignIn("", "", "", "nonsense")
+        with pytest.raises(SignInRefused):
+            await collect(events(f"ws://127.0.0.1:{running.port}/ws", sign_in, client=client), events_wanted=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("ws://h:1", "ws://h:1/ws"),
+        ("https://h/", "wss://h/ws"),
+        ("http://h:1/ws", "ws://h:1/ws"),
+        ("wss://h/realtime/ws", "wss://h/realtime/ws"),
+    ],
+)
+def test_a_base_address_is_completed(given, address):
+    """Base or whole address, HTTP's scheme or WebSocket's."""
+    assert websocket_address(given) == address
+
+
+def test_an_event_is_one_line():
+    """Time, type, title and what changed."""
+    event = {
+        "type": "task.updated",
+        "time": "2026-11-20T21:00:00.000000Z",
+        "data": {"title": "Buy milk", "priority": 2, "previous": {"priority": 5}},
+    }
+    assert describe(event) == "2026-11-20 21:00:00  task.updated          Buy milk  priority: 5 -> 2"
+    assert describe({}).strip().startswith("?")
