@@ -20,6 +20,7 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InternalClientError,  # a connection that broke in the middle of an answer
 )
 
 

@@ -20,6 +20,13 @@ from taskbell.contract.events import EventRecord
 _PACKAGE = "taskbell.api.outbox"
 _CONNECT_SECONDS = 5.0
 _STATEMENT_SECONDS = 10.0
+_REFUSALS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a session that broke in the middle of an answer
+)
 _SESSION = {
     "application_name": "taskbell-relay",
     "plan_cache_mode": "force_generic_plan",
@@ -221,7 +228,7 @@ class _translated:  # noqa: N801 -- reads as a word in `with`; a generator-based
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        if isinstance(error, _REFUSALS):
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
 
