@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from joserfc.jwk import KeySet
 
-from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType
+from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType, verify_token
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
 
@@ -33,31 +32,11 @@ def issue(
     return jwt.sign(claims, token_type=token_type, keys=keys)
 
 
-def read_claims(claims: dict[str, Any]) -> Claims:
-    """Read the claims of a verified token.
-
-    Raises:
-        TokenRefused: One is missing or malformed, so it is none of ours.
-    """
-    try:
-        return Claims(
-            user_id=UUID(claims["sub"]),
-            workspace_id=UUID(claims["ws"]),
-            session_id=UUID(claims["sid"]),
-            token_id=str(claims["jti"]),
-            expires_at=int(claims["exp"]),
-        )
-    except (KeyError, ValueError, TypeError, AttributeError) as missing:
-        raise jwt.TokenRefused("a claim is missing or malformed") from missing
-
-
 def access_token_verifier(keys: KeySet) -> Callable[[str], tuple[Claims, int]]:
     """The verification that `VerifiedTokens` remembers the outcome of."""
 
     def verify(token: str) -> tuple[Claims, int]:
-        claims = read_claims(
-            jwt.verify(token, token_type=TokenType.ACCESS, keys=keys, issuer=ISSUER, audience=AUDIENCE, now=time.time())
-        )
+        claims = verify_token(token, token_type=TokenType.ACCESS, keys=keys, now=time.time())
         return claims, claims.expires_at
 
     return verify

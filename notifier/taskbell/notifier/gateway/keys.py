@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
-from uuid import UUID
 
 import httpx
 import structlog
 from joserfc.jwk import KeySet
 
-from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType
-from taskbell.kit.jwt import SigningKeysMalformed, TokenRefused, VerifiedTokens, key_id, parse_keys, verify
+from taskbell.contract.tokens import Claims, TokenType, verify_token
+from taskbell.kit.jwt import SigningKeysMalformed, VerifiedTokens, key_id, parse_keys
 from taskbell.notifier.gateway import metrics
 
 _log = structlog.get_logger(__name__)
@@ -98,19 +96,4 @@ class Keys:
     def _verify(self, token: str, token_type: TokenType) -> Claims:
         if self._keys is None:
             raise KeysUnavailable("no keys yet")
-        return _read(
-            verify(token, token_type=token_type, keys=self._keys, issuer=ISSUER, audience=AUDIENCE, now=time.time())
-        )
-
-
-def _read(claims: dict[str, Any]) -> Claims:
-    try:
-        return Claims(
-            user_id=UUID(claims["sub"]),
-            workspace_id=UUID(claims["ws"]),
-            session_id=UUID(claims["sid"]),
-            token_id=str(claims["jti"]),
-            expires_at=int(claims["exp"]),
-        )
-    except (KeyError, ValueError, TypeError, AttributeError) as missing:
-        raise TokenRefused("a claim is missing or malformed") from missing
+        return verify_token(token, token_type=token_type, keys=self._keys, now=time.time())
