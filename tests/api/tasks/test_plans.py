@@ -274,6 +274,29 @@ async def test_lists_read_little_more_than_a_page(world, connection, sort, statu
     assert faults(plan, limit=LIMIT) == [], json.dumps(plan.fields, indent=1)
 
 
+_FILTERS = {
+    "statuses": {"status": [Status.PENDING, Status.COMPLETED]},
+    "priority": {"priority": 4},
+    "priorities": {"priority_min": 2, "priority_max": 4},
+    "due": {"due_after": "2027-01-01T00:00:00Z", "due_before": "2027-01-02T00:00:00Z"},
+    "updated": {"updated_since": "2026-01-01T00:00:00Z"},
+    "several": {"status": [Status.PENDING], "priority_max": 9, "due_after": "2027-01-01T00:00:00Z"},
+}
+
+
+@pytest.mark.feature("M4")
+@pytest.mark.parametrize("name", _FILTERS)
+@pytest.mark.parametrize("sort", Sort)
+async def test_filtered_lists_go_along_an_index(world, connection, sort, name):
+    """Under any filter a list follows the index of its order and stops after a page: no scan and no sort of a table."""
+    selection = in_workspace(world.workspace, TaskFilters.model_validate(_FILTERS[name]))
+    statement, arguments = _list(world, selection, sort, None)
+    plan = await explain(connection, statement, *arguments)
+    assert faults(plan) == []
+    assert [node.kind for node in plan if "Sort" in node.kind and node.rows > LIMIT] == []
+    assert all(node.rows <= LIMIT for node in plan if _is_of(node, "tasks"))
+
+
 @pytest.mark.feature("M11", "H20")
 @pytest.mark.parametrize("continued", [False, True])
 @pytest.mark.parametrize("sort", [Sort.CREATED_AT, Sort.CREATED_AT_DESC])

@@ -25,7 +25,7 @@ def counted(app):
 
         async with database.connection() as connection:
             # asyncpg asks once in a connection's life what these types are.
-            await connection.fetchval("SELECT $1::uuid[], $2::bigint[], $3::text[]", [], [], [])
+            await connection.fetchval("SELECT $1::uuid[], $2::bigint[], $3::text[], $4::smallint[]", [], [], [], [])
             connection.add_query_logger(note)
         yield sent
         async with database.connection() as connection:

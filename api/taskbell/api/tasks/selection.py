@@ -34,10 +34,12 @@ def _selection(first: str, argument: UUID, filters: TaskFilters) -> Selection:
         wanted.append(("t.status = {}", filters.status[0].value))
     elif filters.status:
         wanted.append(("t.status = ANY ({}::text[])", sorted(status.value for status in filters.status)))
+    lowest, highest = filters.priority_min, filters.priority_max
+    if lowest is not None or highest is not None:
+        # As a list, not as a range: PostgreSQL takes a range of unknown bounds for rare, and would rather sort it all.
+        wanted.append(("t.priority = ANY ({}::smallint[])", list(range(lowest or 1, (highest or 10) + 1))))
     for condition, value in (
         ("t.priority = {}", filters.priority),
-        ("t.priority >= {}", filters.priority_min),
-        ("t.priority <= {}", filters.priority_max),
         ("t.due_at < {}", filters.due_before),
         ("t.due_at >= {}", filters.due_after),
         ("t.updated_at >= {}", filters.updated_since),
