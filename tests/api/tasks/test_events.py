@@ -9,7 +9,7 @@ import structlog
 
 from taskbell.contract.events import EventRecord, envelope
 
-pytestmark = pytest.mark.feature("F2", "K2")
+pytestmark = pytest.mark.feature("F2")
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 

@@ -261,7 +261,7 @@ def _place(world: World, sort: Sort) -> Place:
     return Place(key=keys.get(sort.value.lstrip("-"), "2026-12-01 00:00:00+00"), id=world.tasks[0])
 
 
-@pytest.mark.feature("M5", "M6", "M19")
+@pytest.mark.feature("M5", "M6")
 @pytest.mark.parametrize("continued", [False, True])
 @pytest.mark.parametrize("status", [(), (Status.PENDING,)], ids=["any", "pending"])
 @pytest.mark.parametrize("sort", Sort)
