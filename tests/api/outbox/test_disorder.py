@@ -38,16 +38,18 @@ async def write(table, seed, done):
 
 async def read(server):
     """Epoch, ids, and the versions of each task, in the order of the stream."""
-    client = await nats.connect(server.url("a"))
-    context = client.jetstream()
-    info = await context.stream_info(STREAM)
-    ids, versions = [], {task: [] for task in range(TASKS)}
-    for sequence in range(1, info.state.last_seq + 1):
-        message = await context.get_msg(STREAM, seq=sequence)
-        data = json.loads(message.data)["data"]
-        ids.append(message.headers["Nats-Msg-Id"])
-        versions[uuid.UUID(data["id"]).int].append(data["version"])
-    await client.close()
+    client = await nats.connect(server.url("a"), allow_reconnect=False)
+    try:
+        context = client.jetstream()
+        info = await context.stream_info(STREAM)
+        ids, versions = [], {task: [] for task in range(TASKS)}
+        for sequence in range(1, info.state.last_seq + 1):
+            message = await context.get_msg(STREAM, seq=sequence)
+            data = json.loads(message.data)["data"]
+            ids.append(message.headers["Nats-Msg-Id"])
+            versions[uuid.UUID(data["id"]).int].append(data["version"])
+    finally:
+        await client.close()  # one that is left reconnects for ever once the server is gone
     return info.config.metadata[METADATA_EPOCH], ids, versions
 
 
