@@ -1,0 +1,98 @@
+"""The real platform beside a collector of traces, for the whole module; and two strangers on it."""
+
+import dataclasses
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from taskbell.testing.platform import Platform
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """What a test wants to know of a span."""
+
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+
+
+class Collector:
+    """Takes spans by OTLP over HTTP, as a real collector does."""
+
+    def __init__(self):
+        self.spans = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                assert self.path == "/v1/traces"
+                collector.spans += decoded(ExportTraceServiceRequest.FromString(body))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, name="collector")
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    @property
+    def url(self):
+        """What `OTEL_EXPORTER_OTLP_ENDPOINT` is set to."""
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def of_trace(self, trace_id):
+        """The spans of one trace that have come until now."""
+        return [span for span in self.spans if span.trace_id == trace_id]
+
+
+def decoded(request):
+    """The spans of an export request."""
+    return [
+        Span(
+            service=next(
+                entry.value.string_value for entry in resource.resource.attributes if entry.key == "service.name"
+            ),
+            name=span.name,
+            trace_id=span.trace_id.hex(),
+            span_id=span.span_id.hex(),
+            parent_id=span.parent_span_id.hex(),
+        )
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+@pytest.fixture(scope="module")
+def collector():
+    """A collector of traces."""
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory, collector):
+    """A running platform that samples no trace by itself but records those of clients that ask for it."""
+    traced = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_TRACES_SAMPLER_ARG": "0",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    with Platform(tmp_path_factory.mktemp("platform"), **traced).up() as running:
+        yield running
