@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,8 @@ _AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InternalClientError,  # a connection that broke in the middle of an answer
 )
+_CANCEL_SECONDS = 0.5
+_ROLLBACK_SECONDS = 5.0
 
 
 class DatabaseUnavailable(Refused):
@@ -67,10 +69,24 @@ class Database:
         try:
             # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
             timeout = None if self._pool.get_idle_size() else self._acquire_timeout
-            async with self._pool.acquire(timeout=timeout) as borrowed:
+            borrowed = await self._pool.acquire(timeout=timeout)
+            try:
                 yield borrowed
+            except BaseException:
+                await self._give_back(borrowed)
+                raise
+            await self._pool.release(borrowed)
         except _AWAY as lost:
             raise DatabaseUnavailable from lost
+
+    async def _give_back(self, borrowed: Connection) -> None:
+        """Return a connection after a failure.
+
+        If its statement is still being cancelled, asyncpg waits for the server as long as for a statement: a frozen
+        server would hold up the deadlines of all who wait. So the wait is short; then the connection is cut.
+        """
+        with suppress(*_AWAY):
+            await self._pool.release(borrowed, timeout=_CANCEL_SECONDS)
 
     async def value(self, statement: str, *arguments: Any) -> Any:
         """Run one statement and return the first column of its first row, or None."""
@@ -102,7 +118,7 @@ class Database:
                 yield connection
             except BaseException:
                 if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                    await connection.execute("ROLLBACK", timeout=_ROLLBACK_SECONDS)
                 raise
             await connection.execute("COMMIT")
 

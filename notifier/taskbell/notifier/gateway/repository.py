@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,7 @@ _AWAY = (
 )
 _OF_USER = "SELECT workspace_id::text FROM memberships WHERE user_id = $1"
 _TIMEOUT = 5.0
+_CANCEL_SECONDS = 0.5
 
 
 class MembershipsUnavailable(Exception):
@@ -46,7 +47,7 @@ class Memberships:
             MembershipsUnavailable: There is no answer.
         """
         try:
-            async with asyncio.timeout(_TIMEOUT), self._pool.acquire() as connection:
+            async with asyncio.timeout(_TIMEOUT), self._borrowed() as connection:
                 rows = await connection.fetch(_OF_USER, UUID(user_id))
         except _AWAY as lost:
             raise MembershipsUnavailable(type(lost).__name__) from lost
@@ -59,6 +60,18 @@ class Memberships:
             MembershipsUnavailable: There is no answer.
         """
         await self.workspaces_of(str(UUID(int=0)))
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """A connection. After a failure it is soon cut: a frozen server never confirms that a query is cancelled."""
+        connection = await self._pool.acquire()
+        try:
+            yield connection
+        except BaseException:
+            with suppress(*_AWAY):
+                await self._pool.release(connection, timeout=_CANCEL_SECONDS)
+            raise
+        await self._pool.release(connection)
 
 
 @asynccontextmanager
