@@ -48,7 +48,7 @@ async def create(request: Request) -> Response:
     body = await request.json()
     async with request.app.state.pool.acquire() as connection:
         document = await connection.fetchval(
-            CREATE, ACTOR, WORKSPACE, body["title"], None, "pending", body["priority"], None, None, None
+            CREATE, ACTOR, WORKSPACE, body["title"], None, "pending", body["priority"], None, None, [], None, []
         )
     return Response(document, status_code=201, media_type="application/json")
 

@@ -55,6 +55,8 @@ class Database:
     api_url: str
     relay_url: str
     gateway_url: str
+    sweeper_url: str
+    delivery_url: str
 
 
 _SERVERS = pytest.StashKey[Servers]()
@@ -134,6 +136,8 @@ async def _fresh_database(servers: Servers, *, template: str):
         api_url=servers.postgres_url(roles.API, name),
         relay_url=servers.postgres_url(roles.RELAY, name),
         gateway_url=servers.postgres_url(roles.GATEWAY, name),
+        sweeper_url=servers.postgres_url(roles.SWEEPER, name),
+        delivery_url=servers.postgres_url(roles.DELIVERY, name),
     )
     await db.drop_database(superuser, name)
 

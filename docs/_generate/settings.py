@@ -95,7 +95,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, timedelta):
         return _iso(value)
     if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
+        return ",".join(map(_shown, value))
     return str(value)
 
 

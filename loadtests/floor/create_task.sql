@@ -1,15 +1,34 @@
--- The task and its event, one round trip. The row's CTE depends on `actor`, so the actor is set before the policies ask.
--- $1 actor, $2 workspace, $3 title, $4 description, $5 status, $6 priority, $7 start_at, $8 due_at, $9 traceparent
+-- The task, its events, notifications and reminders, one round trip. The row's CTE depends on `actor`, so the actor is
+-- set before the policies ask. No row: one of the assignees is no member.
+-- `event` is read so that its ids come before those of the notifications' events.
+-- $1 actor, $2 workspace, $3 title, $4 description, $5 status, $6 priority, $7 start_at, $8 due_at, $9 assignees,
+-- $10 traceparent, $11 reminder leads
 WITH actor AS MATERIALIZED (
   SELECT set_config('taskbell.actor', $1, true)::uuid AS id
 ), task AS (
-  INSERT INTO tasks (workspace_id, title, description, status, priority, start_at, due_at, created_by,
+  INSERT INTO tasks (workspace_id, title, description, status, priority, start_at, due_at, assignee_ids, created_by,
                      created_at, updated_at, status_changed_at, completed_at)
-  SELECT $2, $3, $4, $5, $6, $7, $8, actor.id, now(), now(), now(), CASE WHEN $5 = 'completed' THEN now() END
+  SELECT $2, $3, $4, $5, $6, $7, $8, $9, actor.id, now(), now(), now(), CASE WHEN $5 = 'completed' THEN now() END
   FROM actor
-  RETURNING id, workspace_id, created_by, taskbell.task_document(tasks) AS document
+  WHERE cardinality($9::uuid[]) = 0 OR cardinality(taskbell.audience($2, $9)) = cardinality($9)
+  RETURNING id, workspace_id, created_by, title, status, due_at, assignee_ids, taskbell.task_document(tasks) AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  SELECT workspace_id, 'task.created', id, created_by, ARRAY[created_by], $9, document FROM task
+  SELECT workspace_id, 'task.created', id, created_by,
+         taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), $10, document
+  FROM task
+  UNION ALL
+  SELECT workspace_id, 'task.assigned', id, created_by,
+         taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), $10,
+         (left(document::text, -1) || ',"previous":{"assignee_ids":[]}}')::json
+  FROM task WHERE cardinality(assignee_ids) > 0
+  RETURNING id
 )
-SELECT document::text FROM task
+SELECT t.document::text,
+       CASE WHEN cardinality(t.assignee_ids) > 0 THEN
+         taskbell.notify(t.assignee_ids, 'assigned', t.workspace_id, t.id, t.created_by, t.title, 'Assigned to you', $10)
+       END,
+       CASE WHEN t.due_at IS NOT NULL AND t.status IN ('pending', 'in_progress') THEN
+         taskbell.plan_reminders(t.id, t.workspace_id, t.due_at, $11)
+       END
+FROM task t CROSS JOIN (SELECT array_agg(id) FROM event) written

@@ -44,7 +44,7 @@ def record(**changes):
 
 def test_every_event_type_has_a_schema_and_every_schema_is_one():
     """No type is without its schema; each names itself by the address that events carry; none is malformed."""
-    assert set(event_schemas()) == {*map(str, EventType), "task", "envelope"}
+    assert set(event_schemas()) == {*map(str, EventType), "task", "notification", "envelope"}
     for name, schema in event_schemas().items():
         assert schema["$id"] == f"{SCHEMA_BASE}/{name}.json"
         jsonschema.Draft202012Validator.check_schema(schema)
@@ -78,6 +78,7 @@ async def test_the_document_of_a_task_is_as_its_schema_says(database):
     validator("task.updated").validate({**document, "previous": {"title": "Old", "due_at": None}})
     validator("task.status_changed").validate({**document, "previous": {"status": "completed"}})
     validator("task.moved").validate({**document, "previous": {"position": 1}})
+    validator("task.assigned").validate({**document, "previous": {"assignee_ids": [str(user)]}})
     for name, wrong in (
         ("task.created", {**document, "stranger": 1}),
         ("task.updated", document),

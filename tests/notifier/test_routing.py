@@ -9,6 +9,7 @@ from taskbell.notifier.gateway.hub import Hub
 from taskbell.notifier.gateway.intake import created_at
 from taskbell.notifier.gateway.outbox import Outbox, OutboxOverflow
 from taskbell.notifier.gateway.recent import PastEvent, RecentEvents
+from taskbell.notifier.gateway.replay import Missed
 from taskbell.notifier.gateway.wheel import TimerWheel
 
 
@@ -47,6 +48,23 @@ def test_the_hub_drops_what_it_has_passed():
     routing.register(client)
     assert [routing.route(sequence, "w", "u", b"{}") for sequence in (1, 2, 1, 2, 3)] == [1, 1, 0, 0, 1]
     assert len(client.frames) == 3
+
+
+@pytest.mark.feature("P14")
+def test_a_personal_event_reaches_its_audience_alone():
+    """Who subscribes to the workspace gets no notification of another person, now or later from memory."""
+    routing, subscriber, addressed = hub(), Client("u"), Client("v")
+    for client in (subscriber, addressed):
+        routing.register(client)
+        routing.subscribe(client, "w")
+    assert routing.route(1, "w", "v", b"{}", personal=True) == 1
+    assert (len(subscriber.frames), len(addressed.frames)) == (0, 1)
+    (past,) = routing.recent.after(0)
+    wanted = {
+        user: Missed(after=0, until=1, user_id=user, workspaces=frozenset({"w"}), member_of=frozenset({"w"}))
+        for user in ("u", "v")
+    }
+    assert [wanted[user].wants(past) for user in ("u", "v")] == [False, True]
 
 
 def test_an_event_for_both_channels_comes_once():

@@ -12,6 +12,7 @@ from taskbell.api.http import openapi, problem
 from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
 from taskbell.api.lifespan import lifespan_for
+from taskbell.api.notifications import endpoints as notifications
 from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks import endpoints as tasks
@@ -38,7 +39,15 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     problem.install(app)
     openapi.install(app)
     # Joined as plain routes, the busiest first: an included router is matched twice, and costs each request time.
-    for router in (tasks.router, *accounts.routers, workspaces.router, events.router, realtime.router, health.router):
+    for router in (
+        tasks.router,
+        notifications.router,
+        *accounts.routers,
+        workspaces.router,
+        events.router,
+        realtime.router,
+        health.router,
+    ):
         app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(

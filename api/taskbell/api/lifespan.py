@@ -16,6 +16,7 @@ from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.db.pool import Database, open_pool
 from taskbell.api.events.service import EventFeed
 from taskbell.api.health.checks import schema_check
+from taskbell.api.notifications.service import Notifications
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
@@ -58,7 +59,8 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 throttle=Throttle(database, allowed=settings.login_failures_allowed),
             ),
             workspaces=Workspaces(database, signals=signals),
-            tasks=TaskService(database=database, signals=signals),
+            tasks=TaskService(database=database, signals=signals, reminder_leads=settings.reminder_leads),
+            notifications=Notifications(database, signals=signals),
             events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH)),
             checks={"database": schema_check(database), "nats": signals.check},
         )

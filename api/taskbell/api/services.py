@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.db.pool import Database
 from taskbell.api.events.service import EventFeed
+from taskbell.api.notifications.service import Notifications
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
@@ -30,6 +31,7 @@ class Services:
     accounts: Accounts
     workspaces: Workspaces
     tasks: TaskService
+    notifications: Notifications
     events: EventFeed
     checks: dict[str, Check]
     """What `/readyz` asks."""

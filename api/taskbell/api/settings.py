@@ -33,6 +33,11 @@ class ApiSettings(Settings):
     """Public address of the WebSocket gateway, as handed to clients with a ticket."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Browser origins that may call the API, separated by commas. `*` is refused: credentials travel with calls."""
+    reminder_leads: Annotated[tuple[timedelta, ...], NoDecode, Field(max_length=10)] = (
+        timedelta(hours=24),
+        timedelta(hours=1),
+    )
+    """How long before it is due a task is reminded of, separated by commas. A change holds for tasks written later."""
     default_page_size: int = Field(default=100, ge=1, le=1000)
     """Items in a page when the client names no limit."""
     max_page_size: int = Field(default=1000, ge=1, le=10_000)
@@ -54,7 +59,7 @@ class ApiSettings(Settings):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severity that is logged."""
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "reminder_leads", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -66,6 +71,13 @@ class ApiSettings(Settings):
     def _refuse_any(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "*" in value:
             raise ValueError("name the origins; '*' cannot be combined with credentials")
+        return value
+
+    @field_validator("reminder_leads")
+    @classmethod
+    def _positive(cls, value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        if any(not timedelta(0) <= lead <= timedelta(days=365) for lead in value) or len(set(value)) < len(value):
+            raise ValueError("each lead lies between PT0S and P365D, and comes once")
         return value
 
     @field_validator("signing_keys")

@@ -1,4 +1,4 @@
-"""Events: past facts about tasks and members, in a CloudEvents 1.0 envelope (JSON format).
+"""Events: past facts about tasks, members and notifications, in a CloudEvents 1.0 envelope (JSON format).
 
 The envelope is assembled around the `data` text that PostgreSQL wrote, byte for byte: nothing between the
 database and the client parses or rebuilds it.
@@ -23,10 +23,22 @@ class EventType(StrEnum):
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"
     TASK_STATUS_CHANGED = "task.status_changed"
+    TASK_ASSIGNED = "task.assigned"
     TASK_MOVED = "task.moved"
     TASK_DELETED = "task.deleted"
     MEMBER_ADDED = "member.added"
     MEMBER_REMOVED = "member.removed"
+    NOTIFICATION_CREATED = "notification.created"
+    NOTIFICATION_READ = "notification.read"
+    NOTIFICATION_UNREAD = "notification.unread"
+
+
+def is_personal(event_type: str) -> bool:
+    """Whether an event is for its audience alone, not for everybody who may read its workspace.
+
+    Goes by the prefix, so that a reader also keeps newer types of its kind to those they are for.
+    """
+    return event_type.startswith("notification.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,7 @@ class EventRecord:
         id: UUIDv7, given after the changed row's lock was taken; it orders the events of one task.
         workspace_id: The tenant it belongs to.
         type: One of `EventType`; kept as text so that a reader meets newer types without failing.
-        subject_id: The task (or member's user) it speaks of.
+        subject_id: The task, the member's user or the notification it speaks of.
         actor_id: Who caused it, None for the platform itself.
         audience: The users whose `me` channel carries it.
         traceparent: W3C Trace Context of the request that caused it, or None.

@@ -14,6 +14,7 @@ from taskbell.local import db
 pytestmark = pytest.mark.feature("M33")
 
 _WITHOUT_TENANT = {
+    "job_log": "ids of jobs that are done; the API's role has no right to it",
     "relay_state": "the relay's own bookkeeping; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
 }
@@ -55,6 +56,16 @@ async def _account(owner) -> Account:
         workspace,
         task,
         json.dumps({"id": str(task)}),
+    )
+    await owner.execute(
+        "INSERT INTO notifications (user_id, kind, workspace_id, task_id, title, body)"
+        " VALUES ($1, 'due_soon', $2, $3, 'Secret', 'Due')",
+        user,
+        workspace,
+        task,
+    )
+    await owner.execute(
+        "INSERT INTO reminders (task_id, workspace_id, lead, fire_at) VALUES ($1, $2, '1 hour', now())", task, workspace
     )
     session = await owner.fetchval(
         "INSERT INTO sessions (id, user_id, expires_at) VALUES (gen_random_uuid(), $1, now() + '1 day') RETURNING id",
@@ -234,7 +245,7 @@ async def test_a_partition_cannot_be_read_past_its_table(api, owner, act_as, min
             await api.fetch(f"SELECT 1 FROM {row[0]}")
 
 
-@pytest.mark.parametrize("role", ["api", "relay", "gateway"])
+@pytest.mark.parametrize("role", ["api", "sweeper", "relay", "gateway"])
 async def test_no_service_can_pass_by_security(database, role):
     """The services' roles are no superusers, own no table, cannot bypass row-level security nor create anything."""
     async with db.connected(getattr(database, f"{role}_url")) as connection:
@@ -251,7 +262,12 @@ async def test_no_service_can_pass_by_security(database, role):
 
 @pytest.mark.parametrize(
     ("role", "allowed"),
-    [("relay", {"events", "relay_state"}), ("gateway", {"memberships"}), ("api", {*_OF_A_TENANT, "login_attempts"})],
+    [
+        ("relay", {"events", "relay_state"}),
+        ("sweeper", {"reminders", "job_log"}),
+        ("gateway", {"memberships"}),
+        ("api", {*_OF_A_TENANT, "login_attempts"}),
+    ],
 )
 async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):
     """Least privilege: each service reads its own tables and no other."""
@@ -261,6 +277,18 @@ async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):
         f"taskbell_{role}",
     )
     assert {row[0] for row in readable} == allowed
+
+
+async def test_the_sweeper_sees_of_a_task_only_what_a_reminder_says(owner):
+    """Beside its own tables it may read seven columns of tasks, their descriptions not among them."""
+    columns = await owner.fetch(
+        "SELECT attrelid::regclass::text AS relation, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped"
+        " AND relname NOT IN ('reminders', 'job_log', 'alembic_version')"
+        " AND has_column_privilege('taskbell_sweeper', attrelid, attname, 'SELECT')"
+    )
+    seen = {"id", "workspace_id", "title", "status", "due_at", "assignee_ids", "created_by"}
+    assert {tuple(row) for row in columns} == {("tasks", column) for column in seen}
 
 
 @pytest.mark.feature("P22")

@@ -63,10 +63,24 @@ def _reads(actor, workspace, task):
 
 def _writes(actor, workspace, task, other):
     """Every statement that runs in a transaction with an actor, on a workspace and its tasks."""
-    values = ("Taken", None, "pending", 5, None, None)
+    values = ("Taken", None, "pending", 5, None, None, [])
     return {
         "lock": (repository._LOCK, task),
-        "update": (repository._UPDATE, task, workspace, *values, False, actor, None, ["task.updated"], ["{}"]),
+        "update": (
+            repository._UPDATE,
+            task,
+            workspace,
+            *values,
+            False,
+            actor,
+            None,
+            ["task.updated"],
+            ["{}"],
+            [],
+            [],
+            "pending",
+            None,
+        ),
         "delete": (repository._DELETE, task, None, actor, None),
         "lock_order": (repository._LOCK_ORDER, task),
         "neighbours": (repository._NEIGHBOURS, workspace, task, other),
@@ -105,7 +119,7 @@ async def test_statements_that_write_meet_nothing_foreign(connection, owner, ann
 
 async def test_nothing_is_created_for_a_stranger(connection, ann, bob):
     """The statement that creates is refused by the database for a workspace that the actor does not belong to."""
-    values = ("Planted", None, "pending", 5, None, None, None)
+    values = ("Planted", None, "pending", 5, None, None, [], None, [])
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
         await connection.fetch(repository._CREATE, ann.user_id, bob.workspace_id, *values)
 

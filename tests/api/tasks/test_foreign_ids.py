@@ -19,6 +19,7 @@ _KINDS = {
     "last_id": "task",
     "workspace_id": "workspace",
     "user_id": "user",
+    "notification_id": "notification",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 
@@ -39,6 +40,8 @@ def _sample(schema):
         return schema["enum"][0]
     if schema.get("type") == "integer":
         return schema.get("minimum", 1)
+    if schema.get("type") == "boolean":
+        return True
     return {"email": "somebody@example.org", "password": "correct horse battery staple"}.get(
         schema.get("format"), "text"
     )
@@ -73,6 +76,16 @@ async def _belongings(person):
     return {"task": tasks[0], "other_task": tasks[1], "workspace": person.workspace_id, "user": person.user_id}
 
 
+async def _notified(owner, person):
+    """The id of a notification that a person has."""
+    return await owner.fetchval(
+        "INSERT INTO notifications (user_id, kind, workspace_id, title, body) VALUES ($1, 'due_soon', $2, 'T', 'Due')"
+        " RETURNING id::text",
+        person.user_id,
+        person.workspace_id,
+    )
+
+
 async def _call(person, document, operation, *, method, path, own, place=None, identity=None):
     """Call an operation with own ids, but for the one in `place`."""
     where, name = place or (None, None)
@@ -95,10 +108,11 @@ async def _call(person, document, operation, *, method, path, own, place=None, i
 
 
 @pytest.mark.feature("M33", "P4")
-async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob):
+async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     """Every id of every route, with another user's: 404, never 403, in the very words for an id that does not exist."""
     document = app.openapi()
     own, foreign = await _belongings(ann), await _belongings(bob)
+    own["notification"], foreign["notification"] = await _notified(owner, ann), await _notified(owner, bob)
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):

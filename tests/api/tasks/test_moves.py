@@ -220,7 +220,7 @@ async def test_a_task_that_is_not_committed_yet_keeps_its_position(ann, move, da
     async with db.connected(database.api_url) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        values = ("slow", None, "pending", 5, None, None, None)
+        values = ("slow", None, "pending", 5, None, None, [], None, [])
         await connection.fetchval(repository._CREATE, ann.user_id, ann.workspace_id, *values)
         last = await ann.create()
         if place == "before":  # then the free looking position is the one before the first

@@ -194,14 +194,14 @@ async def explain(connection: asyncpg.Connection, statement: str, *arguments: An
 def _statements(world: World) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """Every hot statement that reads or writes by id, with arguments that it meets rows by."""
     task, anchor, user, workspace = world.tasks[0], world.tasks[1], world.user, world.workspace
-    values = ("Title", None, "pending", 5, None, None)
+    values = ("Title", None, "pending", 5, None, None, [])
     return {
-        "create_task": (repository._CREATE, (user, workspace, *values, None)),
+        "create_task": (repository._CREATE, (user, workspace, *values, None, [])),
         "get_task": (repository._GET, (user, task)),
         "lock_task": (repository._LOCK, (task,)),
         "update_task": (
             repository._UPDATE,
-            (task, workspace, *values, "false", user, None, ["task.updated"], ["{}"]),
+            (task, workspace, *values, "false", user, None, ["task.updated"], ["{}"], [], [], "pending", None),
         ),
         "delete_task": (repository._DELETE, (task, None, user, None)),
         "select_role": (repository._ROLE, (user, workspace)),

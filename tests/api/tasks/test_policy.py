@@ -30,6 +30,7 @@ _CURRENT = {
     "priority": 5,
     "start_at": None,
     "due_at": datetime(2027, 1, 1, tzinfo=UTC),
+    "assignee_ids": [],
 }
 _POSITIONS = st.integers(-(10**7), 10**12)
 

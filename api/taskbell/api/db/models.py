@@ -6,7 +6,7 @@ statement sees only what the actor named by the setting `taskbell.actor` may see
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +16,10 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
+    Interval,
     SmallInteger,
     Text,
     text,
@@ -54,6 +56,7 @@ class Model(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy reads it as a class attribute
         UUID: PG_UUID(as_uuid=True),
         datetime: DateTime(timezone=True),
+        timedelta: Interval(),
         str: Text(),
     }
 
@@ -158,6 +161,7 @@ class Task(Model):
         CheckConstraint("char_length(description) <= 20000", name="tasks_description_length"),
         CheckConstraint("status IN ('pending', 'in_progress', 'completed', 'cancelled')", name="tasks_status"),
         CheckConstraint("priority BETWEEN 1 AND 10", name="tasks_priority"),
+        CheckConstraint("cardinality(assignee_ids) <= 50", name="tasks_assignees_count"),
         Index("tasks_position_idx", "workspace_id", "position", "id"),
         Index("tasks_priority_idx", "workspace_id", "priority", "id"),
         Index("tasks_created_idx", "workspace_id", "created_at", "id"),
@@ -177,6 +181,8 @@ class Task(Model):
     position: Mapped[int] = mapped_column(BigInteger, server_default=text("nextval('task_position')"))
     start_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    assignee_ids: Mapped[list[UUID]] = mapped_column(ARRAY(PG_UUID(as_uuid=True)), server_default="{}")
+    """Members of the workspace when they were assigned; one may have left since."""
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -222,6 +228,56 @@ class Event(Model):
     data: Mapped[str] = mapped_column(JSON)
 
 
+class Notification(Model):
+    """What one person is told about. Append-only but for `read_at`, partitioned by time."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        CheckConstraint("kind IN ('assigned', 'status_changed', 'due_soon')", name="notifications_kind"),
+        Index("notifications_user_idx", "user_id", "id"),
+        Index("notifications_unread_idx", "user_id", "id", postgresql_where=text("read_at IS NULL")),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    workspace_id: Mapped[UUID]
+    task_id: Mapped[UUID | None]
+    actor_id: Mapped[UUID | None]
+    title: Mapped[str]
+    body: Mapped[str]
+    urgent: Mapped[bool] = mapped_column(server_default=text("false"))
+    read_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Reminder(Model):
+    """A due reminder that is still to fire. Written and removed together with what it depends on."""
+
+    __tablename__ = "reminders"
+    __table_args__ = (
+        ForeignKeyConstraint(["task_id", "workspace_id"], ["tasks.id", "tasks.workspace_id"], ondelete="CASCADE"),
+        Index("reminders_fire_at_idx", "fire_at"),
+    )
+
+    task_id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID]
+    lead: Mapped[timedelta] = mapped_column(primary_key=True)
+    """How long before the due time it fires."""
+    fire_at: Mapped[datetime]
+
+
+class FinishedJob(Model):
+    """A job that was done: its id says what it was, so that doing it again is refused by the key."""
+
+    __tablename__ = "job_log"
+    __table_args__ = (Index("job_log_finished_at_idx", "finished_at"),)
+
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    finished_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
 class RelayState(Model):
     """How far the relay has carried events to the stream. One row.
 
@@ -246,16 +302,100 @@ class RelayState(Model):
     lease_expires_at: Mapped[datetime | None]
 
 
+class Webhook(Model):
+    """Where a workspace's events are posted to, and the secrets that they are signed with."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        Index("webhooks_workspace_id_idx", "workspace_id", "id"),
+        CheckConstraint("char_length(url) <= 2048", name="webhooks_url_length"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    event_types: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    """Types of events it wants; `*` is all."""
+    enabled: Mapped[bool] = mapped_column(server_default="true")
+    enabled_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    """Events of earlier times are not for it: a replay of the stream does not flood it."""
+    disabled_reason: Mapped[str | None]
+    secret: Mapped[str]
+    previous_secret: Mapped[str | None]
+    """Signs beside the new one until `previous_secret_expires_at`."""
+    previous_secret_expires_at: Mapped[datetime | None]
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class EmailChannel(Model):
+    """Which notifications a person wants by e-mail. No row: none."""
+
+    __tablename__ = "email_channels"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    enabled: Mapped[bool] = mapped_column(server_default="false")
+    enabled_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    """Notifications of earlier times are not sent."""
+    kinds: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    """Kinds of notifications; `*` is all."""
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Delivery(Model):
+    """One event on its way to one endpoint, once. Partitioned by the event's time.
+
+    `due_at` is when it may be tried next; a worker that takes it moves `due_at` ahead, which is its lease.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("deliveries_due_idx", "due_at", postgresql_where=text("state IN ('pending', 'retrying')")),
+        Index("deliveries_endpoint_idx", "endpoint_id", "id"),
+        Index("deliveries_dead_idx", "id", postgresql_where=text("state = 'dead'")),
+        CheckConstraint("channel IN ('webhook', 'email')", name="deliveries_channel"),
+        CheckConstraint("state IN ('pending', 'retrying', 'delivered', 'dead')", name="deliveries_state"),
+        {"postgresql_partition_by": "RANGE (event_id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(server_default=text("taskbell.new_id()"))
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """A webhook's id, or a user's."""
+    workspace_id: Mapped[UUID]
+    event_type: Mapped[str]
+    payload: Mapped[str]
+    """The event's CloudEvents document, byte for byte as the stream held it."""
+    traceparent: Mapped[str | None]
+    state: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    due_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    give_up_at: Mapped[datetime]
+    response_status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    attempted_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+
+
 __all__ = [
     "DeletedTask",
+    "Delivery",
+    "EmailChannel",
     "Event",
+    "FinishedJob",
     "LoginAttempts",
     "Membership",
     "Model",
+    "Notification",
     "RefreshToken",
     "RelayState",
+    "Reminder",
     "Session",
     "Task",
     "User",
+    "Webhook",
     "Workspace",
 ]

@@ -43,7 +43,7 @@ class MaintenanceSettings(Settings):
     task_partition_width: Width = Width.QUARTER
     """Time covered by one partition of `tasks`: a list probes each of them."""
     event_partition_width: Width = Width.MONTH
-    """Time covered by one partition of `events`: retention drops whole partitions."""
+    """Time covered by one partition of `events`, `notifications` or `deliveries`: retention drops whole partitions."""
     partitions_ahead: int = 2
     """Partitions to keep ready beyond the present one."""
 
@@ -96,7 +96,12 @@ async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSetti
     """
     created: list[str] = []
     in_default: dict[str, int] = {}
-    widths = {"tasks": settings.task_partition_width, "events": settings.event_partition_width}
+    widths = {
+        "tasks": settings.task_partition_width,
+        "events": settings.event_partition_width,
+        "notifications": settings.event_partition_width,
+        "deliveries": settings.event_partition_width,
+    }
     for table, width in widths.items():
         for wanted in plan(table=table, now=now, width=width, ahead=settings.partitions_ahead):
             created += await _cover(connection, table=table, wanted=wanted)

@@ -11,7 +11,11 @@ OWNER = "taskbell_owner"
 API = "taskbell_api"
 RELAY = "taskbell_relay"
 GATEWAY = "taskbell_gateway"
-ROLES = (OWNER, API, RELAY, GATEWAY)
+SWEEPER = "taskbell_sweeper"
+"""Fires due reminders, in all workspaces; sees of a task only what a reminder says."""
+DELIVERY = "taskbell_delivery"
+"""Carries events outwards: reads endpoints and their secrets, keeps the ledger of deliveries."""
+ROLES = (OWNER, API, RELAY, GATEWAY, SWEEPER, DELIVERY)
 
 _SETTINGS: Mapping[str, str] = {
     "timezone": "'UTC'",

@@ -72,7 +72,7 @@ async def read_events(
     here = services(request)
     workspace_id = query.workspace_id or actor.workspace_id
     await here.tasks.require_member(actor, workspace_id)
-    page = await here.events.page(workspace_id=workspace_id, after=query.after, limit=query.limit)
+    page = await here.events.page(workspace_id=workspace_id, reader=actor.user_id, after=query.after, limit=query.limit)
     items = b",".join(b'{"cursor":"%s","event":%s}' % (str(cursor).encode(), event) for cursor, event in page.items)
     meta = orjson.dumps(FeedMeta(limit=query.limit, has_more=page.has_more, next_cursor=str(page.next_cursor)).__dict__)
     return Response(b'{"items":[%s],"meta":%s}' % (items, meta), media_type="application/json")

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from taskbell.api.events.errors import EventCursorExpired, EventCursorMalformed, EventsUnavailable
 from taskbell.contract.cursors import CursorMalformed, EventCursor
-from taskbell.contract.subjects import workspace_filter
+from taskbell.contract.events import is_personal
+from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamReplays
 
 LATEST = "latest"
@@ -37,8 +38,8 @@ class EventFeed:
         """Take the reader of the stream."""
         self._replays = replays
 
-    async def page(self, *, workspace_id: UUID, after: str | None, limit: int) -> FeedPage:
-        """Read up to `limit` events after a cursor, or from the oldest kept one.
+    async def page(self, *, workspace_id: UUID, reader: UUID, after: str | None, limit: int) -> FeedPage:
+        """Read up to `limit` events after a cursor, or from the oldest kept one; personal ones only to their audience.
 
         Raises:
             EventCursorMalformed: The cursor is none, or names a place the stream has not reached.
@@ -59,7 +60,7 @@ class EventFeed:
                 raise EventCursorExpired(headers={"Link": link})
             if cursor.sequence > end.sequence:
                 raise EventCursorMalformed
-            found = await self._read(workspace_id, cursor=cursor, end=end, limit=limit + 1)
+            found = await self._read(workspace_id, reader=reader, cursor=cursor, end=end, limit=limit + 1)
         except ReplayInterrupted as away:
             raise EventsUnavailable(headers={"Retry-After": "1"}) from away
         items = [(EventCursor(cursor.epoch, message.sequence), message.data) for message in found[:limit]]
@@ -67,7 +68,7 @@ class EventFeed:
         return FeedPage(items=items, next_cursor=items[-1][0] if has_more else end, has_more=has_more)
 
     async def _read(
-        self, workspace_id: UUID, *, cursor: EventCursor, end: EventCursor, limit: int
+        self, workspace_id: UUID, *, reader: UUID, cursor: EventCursor, end: EventCursor, limit: int
     ) -> list[StreamMessage]:
         if cursor.sequence == end.sequence:
             return []
@@ -75,10 +76,15 @@ class EventFeed:
         subjects = [workspace_filter(workspace_id)]
         async with self._replays.open(subjects=subjects, after=cursor.sequence, until=end.sequence) as replay:
             async for batch in replay.batches(at_most=limit):
-                found += batch
+                found += [message for message in batch if _is_for(message, reader)]
                 if len(found) >= limit:
                     break
         return found
+
+
+def _is_for(message: StreamMessage, reader: UUID) -> bool:
+    _, event_type = parse_event_subject(message.subject)
+    return not is_personal(event_type) or str(reader) in message.headers.get(HEADER_AUDIENCE, "")
 
 
 def _parse(text: str) -> EventCursor:

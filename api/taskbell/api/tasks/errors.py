@@ -45,3 +45,9 @@ class MoveInvalid(Refused):
     """A task is moved next to another task of the same workspace."""
 
     code = ProblemCode.VALIDATION_FAILED
+
+
+class AssigneeNotMember(Refused):
+    """Only members of the workspace can be assigned."""
+
+    code = ProblemCode.VALIDATION_FAILED

@@ -18,8 +18,10 @@ ROOMY = 256
 """A re-spread takes in neighbours until its gaps are at least this wide, so that it pays for many moves."""
 WIDEST = 8192
 """So many neighbours on a side are enough to take any gap at all."""
-FIELDS = ("title", "description", "status", "priority", "start_at", "due_at")
+FIELDS = ("title", "description", "status", "priority", "start_at", "due_at", "assignee_ids")
 """What a client may change."""
+OPEN = frozenset({"pending", "in_progress"})
+"""Statuses of tasks that are still to be done, and so reminded of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,14 @@ class Change:
     Attributes:
         values: Every changeable field as it shall be.
         facts: The events it causes, each with the old values of the fields it speaks of.
+        assigned: Who is assigned and was not before.
+        moves_reminders: Whether other reminders are due than before.
     """
 
     values: Mapping[str, Any]
     facts: Sequence[tuple[EventType, Mapping[str, Any]]]
+    assigned: Sequence[UUID] = ()
+    moves_reminders: bool = False
 
     @property
     def changes_status(self) -> bool:
@@ -47,18 +53,27 @@ def change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
         ParameterInvalid: The outcome would start after it is due.
     """
     values = {field: wanted.get(field, current[field]) for field in FIELDS}
+    if set(values["assignee_ids"]) == set(current["assignee_ids"]):  # their order means nothing
+        values["assignee_ids"] = current["assignee_ids"]
     start, due = values["start_at"], values["due_at"]
     if start is not None and due is not None and start > due:
         told = FieldError(pointer="/start_at", code="start_after_due", message="start_at must not lie after due_at")
         raise ParameterInvalid(told.message, errors=(told,))
     previous = {field: current[field] for field in FIELDS if values[field] != current[field]}
     facts: list[tuple[EventType, Mapping[str, Any]]] = []
-    others = {field: value for field, value in previous.items() if field != "status"}
+    others = {field: value for field, value in previous.items() if field not in {"status", "assignee_ids"}}
     if others:
         facts.append((EventType.TASK_UPDATED, others))
     if "status" in previous:
         facts.append((EventType.TASK_STATUS_CHANGED, {"status": previous["status"]}))
-    return Change(values=values, facts=facts)
+    if "assignee_ids" in previous:
+        facts.append((EventType.TASK_ASSIGNED, {"assignee_ids": previous["assignee_ids"]}))
+    return Change(
+        values=values,
+        facts=facts,
+        assigned=[user for user in values["assignee_ids"] if user not in current["assignee_ids"]],
+        moves_reminders="due_at" in previous or (current["status"] in OPEN) != (values["status"] in OPEN),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +147,6 @@ def iso(value: Any) -> Any:
     """A field's old value as the event carries it: instants in RFC 3339 with microseconds, like the task's own."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, list):
+        return [str(user) for user in value]
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,14 +58,21 @@ class Page:
     last: Place | None
 
 
-async def create(database: Database, *, actor: UUID, fields: Mapping[str, Any], traceparent: str | None) -> str:
-    """Insert a task and its event; returns the document. One round trip.
+async def create(
+    database: Database,
+    *,
+    actor: UUID,
+    fields: Mapping[str, Any],
+    leads: Sequence[timedelta],
+    traceparent: str | None,
+) -> str:
+    """Insert a task with its events, notifications and reminders; returns the document. One round trip.
 
     Raises:
-        RowRefused: The actor may not create tasks there.
+        RowRefused: The actor may not create tasks there, or an assignee is no member.
     """
     try:
-        document: str = await database.value(
+        document: str | None = await database.value(
             _CREATE,
             str(actor),
             fields["workspace_id"],
@@ -74,10 +82,14 @@ async def create(database: Database, *, actor: UUID, fields: Mapping[str, Any], 
             fields["priority"],
             fields["start_at"],
             fields["due_at"],
+            fields["assignee_ids"],
             traceparent,
+            leads,
         )
     except (asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError) as refused:
         raise RowRefused from refused
+    if document is None:
+        raise RowRefused
     return document
 
 
@@ -149,6 +161,11 @@ async def role(database: Database, *, actor: UUID, workspace_id: UUID) -> str | 
     return found
 
 
+async def members_among(connection: Connection, *, workspace_id: UUID, users: Sequence[UUID]) -> set[UUID]:
+    """Of some users, the members of a workspace. One round trip."""
+    return set(await connection.fetchval("SELECT taskbell.audience($1, $2)", workspace_id, users))
+
+
 async def lock(connection: Connection, *, task_id: UUID) -> dict[str, Any] | None:
     """Lock a task the actor may change and read it. One round trip in a transaction."""
     row = await connection.fetchrow(_LOCK, task_id)
@@ -161,9 +178,18 @@ async def is_seen(connection: Connection, *, task_id: UUID) -> bool:
 
 
 async def update(
-    connection: Connection, *, task: Mapping[str, Any], change: Change, actor: UUID, traceparent: str | None
+    connection: Connection,
+    *,
+    task: Mapping[str, Any],
+    change: Change,
+    actor: UUID,
+    leads: Sequence[timedelta],
+    traceparent: str | None,
 ) -> Document:
-    """Write a change and its events. One round trip in a transaction that holds the task's lock."""
+    """Write a change with its events, notifications and reminders.
+
+    One round trip in a transaction that holds the task's lock.
+    """
     row = await connection.fetchrow(
         _UPDATE,
         task["id"],
@@ -174,6 +200,10 @@ async def update(
         traceparent,
         [kind.value for kind, _ in change.facts],
         [orjson.dumps({name: iso(old) for name, old in facts.items()}).decode() for _, facts in change.facts],
+        task["assignee_ids"],
+        change.assigned,
+        task["status"],
+        leads if change.moves_reminders else None,
     )
     assert row is not None  # noqa: S101 -- the row is locked by this transaction
     return Document(text=row[0], version=row[1])

@@ -73,6 +73,15 @@ StatusField = Annotated[Status, Field(strict=False)]
 IdField = Annotated[UUID, Field(strict=False)]
 
 
+def _distinct(users: list[UUID]) -> list[UUID]:
+    if len(set(users)) < len(users):
+        raise PydanticCustomError("not_distinct", "nobody is assigned twice")
+    return users
+
+
+Assignees = Annotated[list[IdField], Field(max_length=50), AfterValidator(_distinct)]
+
+
 class TaskCreate(RequestBody):
     """A new task."""
 
@@ -90,6 +99,8 @@ class TaskCreate(RequestBody):
     """When work can begin; not after `due_at`."""
     due_at: Instant | None = None
     """When it is due."""
+    assignee_ids: Assignees = Field(default=[])
+    """Who shall do it: up to 50 members of the workspace. Each is notified, and reminded before it is due."""
 
     @model_validator(mode="after")
     def _start_before_due(self) -> Self:
@@ -117,6 +128,8 @@ class TaskPatch(RequestBody):
     """When work can begin; null removes it."""
     due_at: Instant | None = None
     """When it is due; null removes it."""
+    assignee_ids: Assignees = Field(default=[])
+    """Who shall do it, all of them; those who are new must be members of the workspace."""
 
 
 class TaskMove(RequestBody):
@@ -149,6 +162,8 @@ class Task(BaseModel):
     """1 (highest) to 10."""
     position: int
     """Place in the workspace's own order; gaps are normal."""
+    assignee_ids: list[UUID]
+    """Who shall do it; somebody may have left the workspace since."""
     start_at: datetime | None
     due_at: datetime | None
     version: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,7 @@ from taskbell.api import metrics
 from taskbell.api.db.pool import Connection, Database
 from taskbell.api.tasks import paging, repository
 from taskbell.api.tasks.errors import (
+    AssigneeNotMember,
     ChangeForbidden,
     CursorInvalid,
     MoveInvalid,
@@ -38,10 +41,11 @@ def _traceparent() -> str | None:
 class TaskService:
     """Tasks on behalf of a signed-in user."""
 
-    def __init__(self, *, database: Database, signals: Signals) -> None:
-        """Take the database, and the signals that wake the relay after a commit."""
+    def __init__(self, *, database: Database, signals: Signals, reminder_leads: Sequence[timedelta]) -> None:
+        """Take the database, the signals that wake the relay after a commit, and how long before due to remind."""
         self._database = database
         self._signals = signals
+        self._leads = reminder_leads
 
     async def create(self, actor: Claims, wanted: TaskCreate) -> str:
         """Create a task; returns its document.
@@ -49,20 +53,43 @@ class TaskService:
         Raises:
             WorkspaceNotFound: The actor is no member of the workspace.
             ChangeForbidden: The actor may only read there.
+            AssigneeNotMember: Somebody who shall do it is no member of the workspace.
         """
         workspace_id = wanted.workspace_id or actor.workspace_id
         fields = {**wanted.__dict__, "workspace_id": workspace_id}
         try:
             document = await repository.create(
-                self._database, actor=actor.user_id, fields=fields, traceparent=_traceparent()
+                self._database,
+                actor=actor.user_id,
+                fields=fields,
+                leads=self._leads,
+                traceparent=_traceparent(),
             )
         except repository.RowRefused as refused:
             role = await repository.role(self._database, actor=actor.user_id, workspace_id=workspace_id)
             if role is None:
                 raise WorkspaceNotFound from refused
+            if role != "viewer":
+                async with self._database.acting(actor.user_id) as connection:
+                    await self._require_members(
+                        connection, workspace_id, wanted.assignee_ids, newly=wanted.assignee_ids
+                    )
             raise ChangeForbidden from refused
-        await self._written(EventType.TASK_CREATED)
+        await self._written(EventType.TASK_CREATED, *([EventType.TASK_ASSIGNED] if wanted.assignee_ids else []))
         return document
+
+    @staticmethod
+    async def _require_members(
+        connection: Connection, workspace_id: UUID, assignees: Sequence[UUID], *, newly: Sequence[UUID]
+    ) -> None:
+        members = await repository.members_among(connection, workspace_id=workspace_id, users=newly)
+        told = tuple(
+            FieldError(f"/assignee_ids/{place}", "assignee_not_member", "only members of the workspace can be assigned")
+            for place, user in enumerate(assignees)
+            if user in newly and user not in members
+        )
+        if told:
+            raise AssigneeNotMember(errors=told)
 
     async def require_member(self, actor: Claims, workspace_id: UUID) -> None:
         """Let only members of a workspace pass.
@@ -152,8 +179,17 @@ class TaskService:
             decided = change(task, wanted)
             if not decided.facts:
                 return Document(text=task["document"], version=task["version"])
+            if decided.assigned:
+                await self._require_members(
+                    connection, task["workspace_id"], wanted["assignee_ids"], newly=decided.assigned
+                )
             changed = await repository.update(
-                connection, task=task, change=decided, actor=actor.user_id, traceparent=_traceparent()
+                connection,
+                task=task,
+                change=decided,
+                actor=actor.user_id,
+                leads=self._leads,
+                traceparent=_traceparent(),
             )
         await self._written(*(kind for kind, _ in decided.facts))
         return changed

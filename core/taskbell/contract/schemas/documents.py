@@ -17,5 +17,5 @@ def _all() -> dict[str, dict[str, Any]]:
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """Return every schema by its name: an event type, `task` (what the task events share), or `envelope`."""
+    """Return every schema by its name: an event type, what the events of one kind share (`task`), or `envelope`."""
     return dict(_all())

@@ -86,13 +86,16 @@ class Hub:
         for workspace_id in workspaces:
             self.unsubscribe(receiver, workspace_id)
 
-    def route(self, sequence: int, workspace_id: str, audience: str, payload: bytes) -> int:
-        """Deliver one event to whoever wants it, once each; return to how many. Passed sequences are dropped."""
+    def route(self, sequence: int, workspace_id: str, audience: str, payload: bytes, *, personal: bool = False) -> int:
+        """Deliver one event to whoever wants it, once each; return to how many. Passed sequences are dropped.
+
+        A personal event goes to its audience alone, not to those who subscribe to its workspace.
+        """
         if sequence <= self.position:
             return 0
         self.position = sequence
-        self.recent.add(PastEvent(sequence, workspace_id, audience, payload))
-        receivers = self._workspaces.get(workspace_id)
+        self.recent.add(PastEvent(sequence, workspace_id, audience, payload, personal))
+        receivers = None if personal else self._workspaces.get(workspace_id)
         if audience:
             for user_id in audience.split(","):
                 addressed = self._users.get(user_id)

@@ -9,7 +9,7 @@ import orjson
 import structlog
 from opentelemetry.trace import SpanKind
 
-from taskbell.contract.events import EventType
+from taskbell.contract.events import EventType, is_personal
 from taskbell.contract.subjects import (
     HEADER_AUDIENCE,
     HEADER_MESSAGE_ID,
@@ -45,13 +45,14 @@ class Intake:
             return
         traceparent = headers.get(HEADER_TRACEPARENT)
         context = TraceContext.parse(traceparent) if traceparent and not traceparent.endswith("-00") else None
+        audience, personal = headers.get(HEADER_AUDIENCE, ""), is_personal(event_type)
         if context is None:
-            receivers = self._hub.route(sequence, workspace_id, headers.get(HEADER_AUDIENCE, ""), data)
+            receivers = self._hub.route(sequence, workspace_id, audience, data, personal=personal)
         else:
             with self._tracing.span(
                 "gateway.deliver", parent=context, kind=SpanKind.CONSUMER, attributes={"taskbell.event": event_type}
             ):
-                receivers = self._hub.route(sequence, workspace_id, headers.get(HEADER_AUDIENCE, ""), data)
+                receivers = self._hub.route(sequence, workspace_id, audience, data, personal=personal)
         if receivers:
             metrics.EVENTS_DELIVERED.inc()
             metrics.FRAMES_SENT.inc(receivers)

@@ -11,12 +11,18 @@ _OVERHEAD = 300
 
 @dataclass(frozen=True, slots=True)
 class PastEvent:
-    """An event as the stream carries it. `audience` is a comma-separated list of user ids, possibly empty."""
+    """An event as the stream carries it.
+
+    Attributes:
+        audience: User ids, separated by commas; possibly empty.
+        personal: Whether only the audience may have it (`contract.events.is_personal`).
+    """
 
     sequence: int
     workspace_id: str
     audience: str
     payload: bytes
+    personal: bool = False
 
 
 class RecentEvents:

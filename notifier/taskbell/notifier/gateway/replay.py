@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from taskbell.contract.cursors import CursorMalformed, EventCursor
+from taskbell.contract.events import is_personal
 from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
-from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplay, StreamReplays
+from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamReplay, StreamReplays
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.frames import event_frame
 from taskbell.notifier.gateway.hub import Hub
@@ -44,7 +45,7 @@ class Missed:
         """Whether this event was missed."""
         if not self.after < event.sequence <= self.until:
             return False
-        if event.workspace_id in self.workspaces:
+        if event.workspace_id in self.workspaces and not event.personal:
             carried = self.carried_user and event.sequence > self.carried_after
             return not (carried and _addresses(event, self.carried_user))
         return bool(self.user_id) and event.workspace_id in self.member_of and _addresses(event, self.user_id)
@@ -78,15 +79,7 @@ class Prepared:
                     yield self._written(self._source[start : start + 200])
                 return
             async for batch in self._source.batches():
-                events = [
-                    PastEvent(
-                        message.sequence,
-                        parse_event_subject(message.subject)[0],
-                        message.headers.get(HEADER_AUDIENCE, ""),
-                        message.data,
-                    )
-                    for message in batch
-                ]
+                events = [_past(message) for message in batch]
                 yield self._written([event for event in events if self._missed.wants(event)])
 
     async def abandon(self) -> None:
@@ -168,6 +161,12 @@ class Resumption:
             outcome, prepared = "gap", None
         metrics.REPLAYS.labels(outcome=outcome).inc()
         return prepared
+
+
+def _past(message: StreamMessage) -> PastEvent:
+    workspace_id, event_type = parse_event_subject(message.subject)
+    audience = message.headers.get(HEADER_AUDIENCE, "")
+    return PastEvent(message.sequence, workspace_id, audience, message.data, is_personal(event_type))
 
 
 def _addresses(event: PastEvent, user_id: str) -> bool:

@@ -1,5 +1,4 @@
 -- New positions with their events. $1 workspace, $2 tasks, $3 positions, $4 actor, $5 traceparent
--- Who created the task may have left the workspace since, and then hears of it no more.
 -- `= ANY` and not only the join: it lets each id be looked up in its own partition, however long the workspace's list is.
 WITH wanted AS (
   SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS w (id, position)
@@ -11,13 +10,12 @@ WITH wanted AS (
   UPDATE tasks t SET position = w.position, version = t.version + 1, updated_at = clock_timestamp()
   FROM wanted w JOIN former f ON f.id = w.id
   WHERE t.id = w.id AND t.id = ANY ($2::uuid[]) AND t.workspace_id = $1
-  RETURNING t.id, t.workspace_id, t.created_by, t.version, f.position AS former,
+  RETURNING t.id, t.workspace_id, t.created_by, t.assignee_ids, t.version, f.position AS former,
             taskbell.task_document(t)::text AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
   SELECT workspace_id, 'task.moved', id, $4,
-         CASE WHEN created_by = $4 THEN ARRAY[created_by]
-              ELSE taskbell.audience(workspace_id, ARRAY[created_by]) END, $5,
+         taskbell.task_audience(workspace_id, created_by, assignee_ids, $4), $5,
          (left(document, -1) || ',"previous":{"position":' || former || '}}')::json
   FROM task
 )

@@ -1,0 +1,106 @@
+"""People of one workspace who assign tasks to each other."""
+
+import dataclasses
+import json
+
+import httpx
+import pytest
+
+from taskbell.local import db
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Person:
+    """A signed-in account; `request` and the shorthands call the API on its behalf."""
+
+    api: httpx.AsyncClient
+    user_id: str
+    email: str
+    workspace_id: str
+    authorization: dict
+
+    async def request(self, method, path, *, status=None, **sent):
+        """Call a path under `/v1`; with a status, expect it."""
+        answer = await self.api.request(method, f"/v1{path}", headers=self.authorization, **sent)
+        assert status in {None, answer.status_code}, answer.text
+        return answer
+
+    async def create(self, title="A task", **fields):
+        """Create a task and return its document."""
+        return (await self.request("POST", "/tasks", status=201, json={"title": title} | fields)).json()
+
+    async def patch(self, task, **fields):
+        """Change a task and return its document."""
+        return (await self.request("PATCH", f"/tasks/{task['id']}", status=200, json=fields)).json()
+
+    async def inbox(self, **params):
+        """Read a page of the inbox."""
+        return (await self.request("GET", "/notifications", status=200, params=params)).json()
+
+
+@pytest.fixture
+def person(sign_up, api):
+    """Makes people, each in a call."""
+
+    async def make():
+        account = await sign_up()
+        return Person(
+            api=api,
+            user_id=account.user_id,
+            email=account.email,
+            workspace_id=account.workspace_id,
+            authorization=account.headers,
+        )
+
+    return make
+
+
+@pytest.fixture
+async def ann(person):
+    """The owner of the workspace."""
+    return await person()
+
+
+@pytest.fixture
+async def bob(person, ann):
+    """A member of Ann's workspace."""
+    return await _joined(ann, await person())
+
+
+@pytest.fixture
+async def cid(person, ann):
+    """Another member of Ann's workspace."""
+    return await _joined(ann, await person())
+
+
+@pytest.fixture
+async def dan(person):
+    """A stranger to Ann's workspace."""
+    return await person()
+
+
+async def _joined(host, newcomer):
+    path = f"/workspaces/{host.workspace_id}/members"
+    await host.request("POST", path, status=201, json={"email": newcomer.email, "role": "member"})
+    return newcomer
+
+
+@pytest.fixture
+async def owner(database):
+    """A connection as the schema's owner, who sees every row."""
+    async with db.connected(database.owner_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def told(owner):
+    """Reads all events, without those about members, in their order: type, audience and data."""
+
+    async def read():
+        rows = await owner.fetch(
+            "SELECT type, audience::text[] AS audience, data::text AS data FROM events"
+            " WHERE type NOT LIKE 'member.%' ORDER BY id"
+        )
+        return [(row["type"], set(row["audience"]), json.loads(row["data"])) for row in rows]
+
+    return read
