@@ -1,0 +1,120 @@
+"""From pydantic models to the structural schemas of Kubernetes (OpenAPI v3, nothing shared, every bound stated)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+Json = dict[str, Any]
+
+Duration = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$", min_length=2)]
+"""A span of time as Kubernetes writes it: `90s`, `5m`, `1h30m`."""
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
+"""RFC 3339, in UTC."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+"""The name of a Kubernetes object."""
+Label = Annotated[str, StringConstraints(max_length=63)]
+
+_DROPPED = {"title", "$defs", "additionalProperties", "propertyNames"}
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+class Model(BaseModel):
+    """Part of a custom resource: camelCase outside, unknown fields left alone, docstrings become descriptions."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+
+class Condition(Model):
+    """One aspect of an object's state, as all of Kubernetes writes them."""
+
+    type: str = Field(max_length=64)
+    """Ready, Progressing or Degraded."""
+    status: str = Field(max_length=7, json_schema_extra={"enum": ["True", "False", "Unknown"]})
+    reason: str = Field(max_length=128)
+    """One CamelCase word, stable, for programs."""
+    message: str = Field(max_length=1024)
+    """For people, with the numbers."""
+    last_transition_time: Instant
+    """When the status last changed."""
+    observed_generation: int = Field(ge=0)
+    """The generation of the object that this speaks of."""
+
+
+Conditions = Annotated[
+    list[Condition],
+    Field(
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
+
+
+def rule(cel: str, message: str) -> Json:
+    """One validation rule of the API server."""
+    return {"rule": cel, "message": message}
+
+
+def rules(*stated: Json) -> Json:
+    """Validation rules as part of a schema."""
+    return {"x-kubernetes-validations": list(stated)}
+
+
+def seconds(duration: str) -> int:
+    """The length of a `Duration`."""
+    total, number = 0, ""
+    for letter in duration:
+        if letter in _UNITS:
+            total += int(number) * _UNITS[letter]
+            number = ""
+        else:
+            number += letter
+    return total
+
+
+def structural(model: type[BaseModel]) -> Json:
+    """The structural schema of a model: references resolved, optional fields simply absent."""
+    whole = model.model_json_schema(by_alias=True)
+    definitions: Json = whole.get("$defs", {})
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        return flattened(node)
+
+    def flattened(node: Json) -> Json:
+        if "$ref" in node:
+            target = definitions[str(node["$ref"]).rsplit("/", 1)[-1]]
+            node = {**target, **{name: value for name, value in node.items() if name != "$ref"}}
+        if "anyOf" in node:
+            (real,) = (option for option in node["anyOf"] if option != {"type": "null"})
+            return flattened({**real, **{name: value for name, value in node.items() if name != "anyOf"}})
+        values = node.get("additionalProperties")
+        result = {
+            name: plain(value)
+            for name, value in node.items()
+            if name not in _DROPPED | {"properties"} and not (name == "default" and value is None)
+        }
+        if "const" in result:
+            result["enum"] = [result.pop("const")]
+        if "properties" in node:
+            required = node.get("required", ())
+            result["properties"] = {
+                name: {**_filled(value, name in required), **plain(value)} for name, value in node["properties"].items()
+            }
+        if isinstance(values, dict):
+            result["additionalProperties"] = plain(values)
+        return result
+
+    return flattened(whole)
+
+
+def _filled(node: Json, required: bool) -> Json:  # noqa: FBT001 -- a fact about the node
+    """An object that may be left out is filled in empty, so that the defaults inside it apply."""
+    return {} if required or "$ref" not in node else {"default": {}}

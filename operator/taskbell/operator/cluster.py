@@ -1,0 +1,206 @@
+"""The only room that talks to the API server. Plain dictionaries in and out; writes by server-side apply."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client as kubernetes
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client.exceptions import ApiException
+
+from taskbell.operator.metrics import WRITES
+
+Json = dict[str, Any]
+
+FIELD_MANAGER = "taskbell-operator"
+_TIMEOUT = 10.0
+_NOT_FOUND = 404
+_CONFLICT = 409
+
+
+class ClusterRefused(Exception):
+    """The API server refused a request, failed in it, or cannot be reached. Trying again later may help."""
+
+
+class ObjectChanged(ClusterRefused):
+    """Somebody else changed or made the object meanwhile (409)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object as the API server's paths name it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
+        """The path of an object, a collection (no name), or a subresource."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        parts = [root, *(("namespaces", namespace) if namespace else ()), self.plural, name, subresource]
+        return "/".join(part for part in parts if part)
+
+    @property
+    def api_version(self) -> str:
+        """Group and version as objects spell them."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+REMINDER_SCHEDULES = Resource("taskbell.dev", "v1alpha1", "reminderschedules", "ReminderSchedule")
+WORKER_POOLS = Resource("taskbell.dev", "v1alpha1", "workerpools", "WorkerPool")
+CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+PODS = Resource("", "v1", "pods", "Pod")
+SECRETS = Resource("", "v1", "secrets", "Secret")
+EVENTS = Resource("", "v1", "events", "Event")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
+
+
+class Cluster:
+    """Requests to one API server. Every call ends within 10 s; none is repeated here.
+
+    All raise `ClusterRefused`, or `ObjectChanged` on a conflict.
+    """
+
+    def __init__(self, api: kubernetes.ApiClient) -> None:
+        """Take a client; the caller closes it."""
+        self._api = api
+
+    async def get(self, resource: Resource, namespace: str, name: str, *, subresource: str = "") -> Json | None:
+        """An object, or None if there is none, nor such a resource."""
+        return await self._send("GET", resource.path(namespace, name, subresource), absent_is_none=True)
+
+    async def all(self, resource: Resource, namespace: str, *, labels: str = "") -> list[Json]:
+        """All objects in a namespace, or in all (empty); none if the resource does not exist. `labels` selects."""
+        query = [("labelSelector", labels)] if labels else []
+        found = await self._send("GET", resource.path(namespace), query=query, absent_is_none=True)
+        return list(found["items"]) if found else []
+
+    async def apply(self, resource: Resource, manifest: Json, *, subresource: str = "") -> Json:
+        """Server-side apply: make the object so in the fields given, which from then on are the operator's."""
+        metadata = manifest["metadata"]
+        return await self._write(
+            "PATCH",
+            resource,
+            resource.path(metadata["namespace"], metadata["name"], subresource),
+            body=manifest,
+            query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def apply_status(self, resource: Resource, owner: Json, status: Json) -> Json:
+        """Write the status of a custom resource."""
+        metadata = {"name": owner["metadata"]["name"], "namespace": owner["metadata"]["namespace"]}
+        manifest = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "status": status}
+        return await self.apply(resource, manifest, subresource="status")
+
+    async def scale(self, resource: Resource, scale: Json, replicas: int) -> Json:
+        """Set a size, provided that nobody changed the object since its scale was read."""
+        metadata = scale["metadata"]
+        return await self._write(
+            "PATCH",
+            resource,
+            resource.path(metadata["namespace"], metadata["name"], "scale"),
+            body={"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"replicas": replicas}},
+            query=[("fieldManager", FIELD_MANAGER)],
+            content_type="application/merge-patch+json",
+        )
+
+    async def create(self, resource: Resource, manifest: Json) -> Json:
+        """Add an object; `ObjectChanged` if there is one of its name."""
+        path = resource.path(manifest["metadata"]["namespace"])
+        return await self._write("POST", resource, path, body=manifest, query=[("fieldManager", FIELD_MANAGER)])
+
+    async def replace(self, resource: Resource, manifest: Json) -> Json:
+        """Replace an object, provided that it still has the manifest's `resourceVersion`."""
+        metadata = manifest["metadata"]
+        path = resource.path(metadata["namespace"], metadata["name"])
+        return await self._write("PUT", resource, path, body=manifest, query=[("fieldManager", FIELD_MANAGER)])
+
+    async def may(self, *, verb: str, group: str, resource: str, subresource: str, namespace: str) -> bool:
+        """Whether this process has a permission (SelfSubjectAccessReview)."""
+        asked = {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {name: value for name, value in asked.items() if value}},
+        }
+        answer = await self._send("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
+        return bool(answer and answer["status"]["allowed"])
+
+    async def check(self) -> None:
+        """Health check: the API server answers."""
+        await self._send("GET", "/version")
+
+    async def _write(
+        self,
+        method: str,
+        resource: Resource,
+        path: str,
+        *,
+        body: Json,
+        query: list[tuple[str, str]],
+        content_type: str = "application/json",
+    ) -> Json:
+        WRITES.labels(resource=resource.plural).inc()
+        answer = await self._send(method, path, body=body, query=query, content_type=content_type)
+        return answer or {}
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        query: list[tuple[str, str]] | None = None,
+        content_type: str = "application/json",
+        absent_is_none: bool = False,
+    ) -> Json | None:
+        try:
+            request = await self._api.param_serialize(
+                method,
+                path,
+                query_params=query or [],
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT)
+            text = await response.read()  # type: ignore[no-untyped-call]  # generated code
+        except ApiException as refused:
+            if refused.status == _NOT_FOUND and absent_is_none:
+                return None
+            raise _refusal(refused.status, refused.body, method=method, path=path) from refused
+        except (aiohttp.ClientError, OSError, TimeoutError) as lost:
+            raise ClusterRefused(f"{method} {path}: {lost!r}") from lost
+        if response.status == _NOT_FOUND and absent_is_none:
+            return None
+        if response.status >= 400:
+            raise _refusal(response.status, text, method=method, path=path)
+        found: Json = json.loads(text)
+        return found
+
+
+def _refusal(status: int | None, body: Any, *, method: str, path: str) -> ClusterRefused:
+    try:
+        message = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = "no reason given"
+    kind = ObjectChanged if status == _CONFLICT else ClusterRefused
+    return kind(f"{method} {path}: {status} {message}")
+
+
+async def open_api(*, url: str = "") -> kubernetes.ApiClient:
+    """A client from the pod's service account, else from the kubeconfig; or for a plain address, without sign-in."""
+    configuration = kubernetes.Configuration()
+    if url:
+        configuration.host = url
+    else:
+        await kubernetes_config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # bare
+    return kubernetes.ApiClient(configuration)

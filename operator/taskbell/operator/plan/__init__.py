@@ -1,0 +1,1 @@
+"""Decisions: from plain values to plain values. Neither I/O nor the clock is allowed in here."""
