@@ -212,14 +212,16 @@ async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path
     log = tmp_path / "nats.log"
 
     async def ids():
-        client = await nats.connect(own_nats.url("a"))
-        context = client.jetstream()
-        info = await context.stream_info(STREAM)
-        found = [
-            (await context.get_msg(STREAM, seq=sequence)).headers["Nats-Msg-Id"]
-            for sequence in range(1, info.state.last_seq + 1)
-        ]
-        await client.close()
+        client = await nats.connect(own_nats.url("a"), allow_reconnect=False)
+        try:
+            context = client.jetstream()
+            info = await context.stream_info(STREAM)
+            found = [
+                (await context.get_msg(STREAM, seq=sequence)).headers["Nats-Msg-Id"]
+                for sequence in range(1, info.state.last_seq + 1)
+            ]
+        finally:
+            await client.close()
         return found, info.config.metadata[METADATA_EPOCH]
 
     written = [await table.write()]
