@@ -40,8 +40,8 @@ bench: setup ## measure the hot paths beside their floors; writes build/bench.js
 	@mkdir -p build
 	@exec $(BIN)/python loadtests/bench.py $(BENCH_ARGS)
 
-capacity: ## the locust capacity check (comes with the load test)
-	@echo "make capacity: there is no load test yet; the capacity check comes with it. See 'make bench'." >&2; exit 2
+capacity: setup ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
+	@exec env PYTHONPATH=loadtests $(BIN)/python -m capacity $(CAPACITY_ARGS)
 
 features: setup ## print the ledger of promises and the tests that prove them
 	@exec $(BIN)/python -m docs._generate.features

@@ -1,0 +1,188 @@
+"""The WebSocket listeners of a run, in a process of their own: each keeps what it got, and comes back with its cursor.
+
+Started by `capacity.run`; SIGTERM ends it, after which everything heard is in the run's folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+import time
+from array import array
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
+
+from capacity.briefing import Account, Briefing
+from taskbell.contract.frames import SUBPROTOCOL, ClientFrame, Resume, ServerFrame
+
+_OPENING_AT_ONCE = 20
+
+
+class Heard:
+    """What all listeners got. Ids are kept once, since many listeners get the same."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.numbers: dict[str, int] = {}
+        self.latencies_ms: list[float] = []
+        self.frames = 0
+
+    def take(self, event: dict[str, Any]) -> int:
+        """Note an event and how long it took; return the number of its id."""
+        committed = datetime.fromisoformat(event["time"]).timestamp()
+        self.latencies_ms.append(round((time.time() - committed) * 1000, 1))
+        self.frames += 1
+        return self.numbers.setdefault(event["id"], len(self.numbers))
+
+
+class Listener:
+    """One client over as many connections as it takes."""
+
+    def __init__(self, account: Account, *, url: str, heard: Heard) -> None:
+        """Describe it; `listen` connects."""
+        self._account = account
+        self._url = url
+        self._heard = heard
+        self.is_open = False
+        self.joined = ""
+        self.cursor = ""
+        self.events = array("L")
+        self.reconnects = 0
+        self.gaps = 0
+
+    async def listen(self, opening: asyncio.Semaphore) -> None:
+        """Listen until cancelled; come back after each end of the connection, in a little while."""
+        pause = 0.1
+        while True:
+            try:
+                async with opening:
+                    connection = await self._connect()
+                try:
+                    pause = 0.1
+                    await self._read(connection)
+                finally:
+                    self.is_open = False
+                    await connection.close()
+            except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake) as ended:
+                sys.stderr.write(f"listener: {type(ended).__name__}: {ended}\n")
+            self.reconnects += 1
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(pause * 2, 3.0)
+
+    async def _connect(self) -> ClientConnection:
+        connection = await connect(
+            self._url,
+            additional_headers={"Authorization": f"Bearer {self._account.token}"},
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            compression=None,
+            ping_interval=None,  # the protocol has its own
+            proxy=None,
+            close_timeout=2,
+            max_size=2**24,
+        )
+        hello: dict[str, Any] = {"t": ClientFrame.HELLO, "channels": [f"workspace:{self._account.workspace_id}"]}
+        if self.cursor:
+            hello["resume"] = self.cursor
+        await connection.send(orjson.dumps(hello).decode())
+        return connection
+
+    async def _read(self, connection: ClientConnection) -> None:
+        async for text in connection:
+            frame = orjson.loads(text)
+            match frame["t"]:
+                case ServerFrame.EVENT:
+                    self.cursor = frame["cursor"]
+                    if frame["event"]["type"].startswith("task."):
+                        self.events.append(self._heard.take(frame["event"]))
+                case ServerFrame.PING:
+                    await connection.send('{"t":"pong"}')
+                case ServerFrame.WELCOME:
+                    self.is_open = True
+                    self.cursor = frame["cursor"]
+                    self.joined = self.joined or frame["cursor"]
+                    self.gaps += frame["resume"] == Resume.GAP
+
+    def as_json(self) -> dict[str, Any]:
+        """What it got, as plain values."""
+        return {
+            "workspace": self._account.workspace_id,
+            "joined": self.joined,
+            "events": self.events.tolist(),
+            "reconnects": self.reconnects,
+            "gaps": self.gaps,
+        }
+
+
+class Crowd:
+    """All listeners: the first ones are one for each team, further ones go round."""
+
+    def __init__(self, briefing: Briefing) -> None:
+        """Begin with nobody."""
+        self._briefing = briefing
+        self._heard = Heard()
+        self._listeners: list[Listener] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opening = asyncio.Semaphore(_OPENING_AT_ONCE)
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Grow as asked and report twice a second, until stopped; then write everything down."""
+        with self._briefing.heard_by_second.open("ab") as lines:
+            while not stopped.is_set():
+                self._grow()
+                lines.write(orjson.dumps(self._since_last_time()) + b"\n")
+                lines.flush()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), 0.5)
+        for listening in self._tasks:
+            listening.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        everything = {
+            "ids": list(self._heard.numbers),
+            "listeners": [listener.as_json() for listener in self._listeners if listener.joined],
+        }
+        self._briefing.heard.write_bytes(orjson.dumps(everything))
+
+    def _grow(self) -> None:
+        for listening in self._tasks:
+            if listening.done():
+                listening.result()  # a listener ends by no fault that was foreseen: fail with it
+        wanted = self._briefing.wanted_listeners
+        number = self._briefing.plan.teams + (int(wanted.read_text()) if wanted.exists() else 0)
+        accounts = self._briefing.accounts
+        for n in range(len(self._listeners), number):
+            listener = Listener(accounts[n % len(accounts)], url=self._briefing.gateway_url, heard=self._heard)
+            self._listeners.append(listener)
+            self._tasks.append(asyncio.create_task(listener.listen(self._opening), name=f"listener {n}"))
+
+    def _since_last_time(self) -> dict[str, Any]:
+        latencies, self._heard.latencies_ms = self._heard.latencies_ms, []
+        return {
+            "at": time.time(),
+            "wanted": len(self._listeners),
+            "open": sum(listener.is_open for listener in self._listeners),
+            "frames": self._heard.frames,
+            "latencies_ms": latencies,
+        }
+
+
+async def main(path: Path) -> None:
+    """Listen until SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await Crowd(Briefing.read(path)).run(stopped)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(Path(sys.argv[1])))

@@ -1,0 +1,85 @@
+"""Samples the processor time of the platform, the generator and the listeners, once a second or so."""
+
+from __future__ import annotations
+
+import re
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from capacity.steps import Processor
+
+GENERATOR, LISTENERS, UP = "generator", "listeners", "up"
+_NUMBERED = re.compile(r"-[0-9]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Processor seconds used until an instant (Unix seconds): by each part, and by the whole machine."""
+
+    at: float
+    parts: Mapping[str, float]
+    machine: float
+
+
+class Sampler:
+    """Follows some processes, with all processes that these started."""
+
+    def __init__(self, roots: Mapping[str, int]) -> None:
+        """Take the process id of each part; parts whose names differ by a number (`api-2`) are counted as one."""
+        self._roots = {psutil.Process(pid): _NUMBERED.sub("", name) for name, pid in roots.items()}
+        self._used: dict[tuple[int, float], tuple[str, float]] = {}
+        self.samples: list[Sample] = []
+
+    def sample(self) -> None:
+        """Take one sample. What a process used that has ended since stays counted as it was."""
+        for process, part in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                self._used[process.pid, process.create_time()] = part, times.user + times.system
+        parts: dict[str, float] = {}
+        for part, used in self._used.values():
+            parts[part] = parts.get(part, 0.0) + used
+        whole = psutil.cpu_times()
+        busy = sum(whole) - whole.idle - getattr(whole, "iowait", 0.0) - getattr(whole, "guest", 0.0)
+        self.samples.append(Sample(time.time(), parts, busy - getattr(whole, "guest_nice", 0.0)))
+
+    def _processes(self) -> Iterator[tuple[psutil.Process, str]]:
+        own = {process.pid for process in self._roots}
+        for process, part in self._roots.items():
+            yield process, part
+            if part == UP:
+                continue  # its children are the other parts
+            with suppress(psutil.NoSuchProcess):
+                yield from ((child, part) for child in process.children(recursive=True) if child.pid not in own)
+
+    def between(self, started: float, ended: float) -> Processor | None:
+        """Sum up the samples about a time between two instants; None if there are not two."""
+        return used_between(self.samples, started, ended)
+
+
+def used_between(samples: list[Sample], started: float, ended: float) -> Processor | None:
+    """Sum up, from the last sample before `started` to the first after `ended`; None if these are not two."""
+    instants = [sample.at for sample in samples]
+    first = max(0, bisect_right(instants, started) - 1)
+    last = min(len(samples) - 1, bisect_left(instants, ended))
+    if last <= first:
+        return None
+    before, after = samples[first], samples[last]
+    seconds = after.at - before.at
+    used = {part: (total - before.parts.get(part, 0.0)) / seconds for part, total in after.parts.items()}
+    generator, listeners = used.pop(GENERATOR, 0.0), used.pop(LISTENERS, 0.0)
+    platform = sum(used.values())
+    machine = (after.machine - before.machine) / seconds
+    return Processor(
+        cores=psutil.cpu_count() or 1,
+        platform=platform,
+        generator=generator,
+        listeners=listeners,
+        others=max(0.0, machine - platform - generator - listeners),
+        by_part=dict(sorted(used.items(), key=lambda item: -item[1])),
+    )

@@ -1,0 +1,139 @@
+"""The platform under load: `taskbell up` in a folder of its own, and the accounts of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from capacity.briefing import Account
+
+_START_SECONDS = 150.0
+_STOP_SECONDS = 60.0
+_PASSWORD = "capacity " * 2
+
+
+class PlatformNotStarted(Exception):
+    """`taskbell up` ended, or was not ready in time. The message holds the end of what it printed."""
+
+
+class PlatformNotPrepared(Exception):
+    """An account, a workspace or a member could not be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A running platform, as its `run.json` describes it."""
+
+    pid: int
+    api_url: str
+    gateway_url: str
+    owner_database_url: str
+    processes: dict[str, int]
+    """Process id of each part."""
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Platform]:
+    """Start the platform in a folder, on free ports; stop it at the end.
+
+    Raises:
+        PlatformNotStarted: It did not come up.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TASKBELL_", "OTEL_"))}
+    own = {"TASKBELL_DATA_DIR": str(folder / "data"), "TASKBELL_API_PORT": "0", "TASKBELL_GATEWAY_PORT": "0"}
+    log = folder / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "taskbell.local", "up"],
+            env=kept | own,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us: we stop it when we have ended
+        )
+    try:
+        run_file = folder / "data" / "run.json"
+        deadline = time.monotonic() + _START_SECONDS
+        while not run_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                end = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
+                raise PlatformNotStarted(f"the platform did not start: {end or 'it printed nothing'}")
+            time.sleep(0.1)
+        yield _read(run_file)
+    finally:
+        stop(process, within=_STOP_SECONDS)
+
+
+def stop(process: subprocess.Popen[Any], *, within: float) -> int:
+    """End a process in order, or by force after so many seconds; return its status."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        return process.wait(within)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _read(run_file: Path) -> Platform:
+    found = json.loads(run_file.read_text())
+    gateway = str(found["gateway_url"])
+    return Platform(
+        pid=found["pid"],
+        api_url=found["api_url"],
+        gateway_url=gateway if gateway.endswith("/ws") else f"{gateway}/ws",
+        owner_database_url=found["owner_database_url"],
+        processes={name: part["pid"] for name, part in found["components"].items() if part["pid"]},
+    )
+
+
+def can_assign(api_url: str) -> bool:
+    """Whether tasks can be assigned to people, by what the API documents of itself."""
+    document = httpx.get(f"{api_url}/openapi.json", trust_env=False, timeout=20).raise_for_status().json()
+    return "assignee_ids" in document["components"]["schemas"]["TaskCreate"]["properties"]
+
+
+def make_teams(api_url: str, *, run: str, teams: int) -> list[Account]:
+    """Make teams of two; return all owners, then in the same order all other members.
+
+    Raises:
+        PlatformNotPrepared: The API refused something.
+    """
+    with httpx.Client(base_url=api_url, timeout=60, trust_env=False) as client, ThreadPoolExecutor(4) as pool:
+        try:
+            pairs = list(pool.map(lambda number: _make_team(client, f"{run}-{number}"), range(teams)))
+        except httpx.HTTPError as failed:
+            raise PlatformNotPrepared(f"the platform could not be prepared: {failed}") from failed
+    return [owner for owner, _ in pairs] + [mate for _, mate in pairs]
+
+
+def _make_team(client: httpx.Client, name: str) -> tuple[Account, Account]:
+    owner, mate = (_register(client, f"{name}-{role}@example.com") for role in ("owner", "mate"))
+    headers = {"Authorization": f"Bearer {owner['access_token']}"}
+    made = client.post("/v1/workspaces", json={"name": f"Team {name}"}, headers=headers).raise_for_status()
+    workspace = made.json()["id"]
+    member = {"email": mate["user"]["email"], "role": "member"}
+    client.post(f"/v1/workspaces/{workspace}/members", json=member, headers=headers).raise_for_status()
+    ids = owner["user"]["id"], mate["user"]["id"]
+    return (
+        Account(ids[0], owner["access_token"], workspace, ids[1]),
+        Account(ids[1], mate["access_token"], workspace, ids[0]),
+    )
+
+
+def _register(client: httpx.Client, email: str) -> dict[str, Any]:
+    made: dict[str, Any] = (
+        client.post("/v1/auth/register", json={"email": email, "password": _PASSWORD}).raise_for_status().json()
+    )
+    return made

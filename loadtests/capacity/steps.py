@@ -1,0 +1,172 @@
+"""Judges steps: what was measured, which limits broke, how many users come next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from capacity.plan import Limits, Plan
+
+BUSY = 0.85
+"""A single-threaded generator that is busy for this share of its time adds delays of its own."""
+DISTURBANCE = 0.15
+"""Programs that do not belong to the run and use this share of all cores take part in its result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Durations of one kind in one step; None where nothing was measured."""
+
+    count: int
+    rps: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """Processor time in one step, in cores: 1.0 is one core all the time."""
+
+    cores: int
+    platform: float
+    generator: float
+    listeners: float
+    others: float
+    by_part: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step as it was measured. `started` and `ended` are Unix seconds and enclose what was measured.
+
+    `generator_lag_ms` is by how much the generator's own clock was late, 99 of 100 times: it is part of what it
+    measured.
+    """
+
+    number: int
+    users: int
+    listeners: int
+    started: float
+    ended: float
+    kinds: Mapping[str, Figures]
+    event_latency: Figures
+    generator_lag_ms: float
+    broken: Sequence[str] = ()
+    processor: Processor | None = None
+
+    @property
+    def requests(self) -> int:
+        """Answered and failed requests of all kinds."""
+        return sum(figures.count for figures in self.kinds.values())
+
+    @property
+    def errors(self) -> int:
+        """Failed requests of all kinds."""
+        return sum(figures.errors for figures in self.kinds.values())
+
+    @property
+    def error_share(self) -> float:
+        """Failed requests among all."""
+        return self.errors / self.requests if self.requests else 0.0
+
+    @property
+    def rps(self) -> float:
+        """Requests a second of all kinds."""
+        return self.requests / max(self.ended - self.started, 1e-9)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Step:
+        """Read a step as `dataclasses.asdict` wrote it."""
+        kinds = {name: Figures(**figures) for name, figures in values["kinds"].items()}
+        processor = None if values["processor"] is None else Processor(**values["processor"])
+        event_latency = Figures(**values["event_latency"])
+        return cls(**{**values, "kinds": kinds, "event_latency": event_latency, "processor": processor})
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """The least value that `share` (0 to 1) of the ordered values do not exceed (nearest rank); None of nothing."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def summarize(milliseconds: Sequence[float], *, seconds: float, errors: int = 0) -> Figures:
+    """Sum up the durations of `seconds` of load. A failed request counts, and its duration is among the others."""
+    ordered = sorted(milliseconds)
+    p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
+    return Figures(
+        count=len(ordered), rps=len(ordered) / max(seconds, 1e-9), p50_ms=p50, p95_ms=p95, p99_ms=p99, errors=errors
+    )
+
+
+def broken_limits(step: Step, limits: Limits) -> list[str]:
+    """Say which limits a step exceeded, one sentence each; none if it held."""
+    if not step.requests:
+        return ["no request was answered"]
+    found = [
+        f"{kind}: p99 {figures.p99_ms:,.0f} ms, the limit is {limits.p99_ms[kind]:,.0f} ms"
+        for kind, figures in step.kinds.items()
+        if figures.p99_ms is not None and figures.p99_ms > limits.p99_ms[kind]
+    ]
+    if step.error_share > limits.error_share:
+        found.append(
+            f"errors: {step.errors:,} of {step.requests:,} requests ({step.error_share:.2%}),"
+            f" the limit is {limits.error_share:.2%}"
+        )
+    late = step.event_latency.p99_ms
+    if late is not None and late > limits.event_p99_ms:
+        found.append(f"events: p99 {late:,.0f} ms to the frame, the limit is {limits.event_p99_ms:,.0f} ms")
+    created = step.kinds.get("create")
+    if late is None and created is not None and created.count > created.errors:
+        found.append("events: tasks were created and no frame came")
+    return found
+
+
+def next_users(plan: Plan, steps: Sequence[Step], *, seconds_left: float) -> int | None:
+    """Decide how many users the next step has; None ends the load.
+
+    A broken step is held once more with the same users, so that one bad moment of the machine breaks nothing.
+    """
+    if seconds_left < plan.step_seconds:
+        return None
+    if not steps:
+        return min(plan.first_users, plan.most_users)
+    last = steps[-1]
+    if last.broken:
+        return None if _is_second_attempt(steps) else last.users
+    if last.users >= plan.most_users:
+        return None
+    return min(max(math.ceil(last.users * plan.growth), last.users + 1), plan.most_users)
+
+
+def _is_second_attempt(steps: Sequence[Step]) -> bool:
+    return len(steps) > 1 and steps[-2].users == steps[-1].users
+
+
+def breaking_step(steps: Sequence[Step]) -> Step | None:
+    """The step that ended the load by breaking a limit, or None if the load ended for another reason."""
+    return steps[-1] if steps and steps[-1].broken else None
+
+
+def held_users(steps: Sequence[Step]) -> int:
+    """The most users of a step that held; 0 if none did."""
+    return max((step.users for step in steps if not step.broken), default=0)
+
+
+def is_saturated(step: Step, limits: Limits) -> bool:
+    """Whether the load generator was the limit: busy all the time, or late by half of what it judges by."""
+    strictest = min(*limits.p99_ms.values(), limits.event_p99_ms)
+    if step.generator_lag_ms > strictest / 2:
+        return True
+    processor = step.processor
+    return processor is not None and max(processor.generator, processor.listeners) >= BUSY
+
+
+def is_disturbed(step: Step) -> bool:
+    """Whether other programs used so much of the machine that the step says less about the platform."""
+    processor = step.processor
+    return processor is not None and processor.others >= DISTURBANCE * processor.cores
