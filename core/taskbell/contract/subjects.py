@@ -21,6 +21,16 @@ HEADER_AUDIENCE = "Taskbell-Audience"
 """Comma-separated ids of the users whose `me` channel carries the event, so that no gateway parses a body."""
 HEADER_TRACEPARENT = "traceparent"
 
+DELIVERY_CONSUMER = "delivery"
+"""Durable pull consumer that all delivery workers share; scale them on its backlog."""
+REDRIVE_CONSUMER = "delivery-redrive"
+"""Durable pull consumer of what `taskbell deadletters redrive` sends anew."""
+DEAD_LETTER_STREAM = "TASKBELL_DEAD_LETTERS"
+DEAD_LETTER_SUBJECT = "taskbell.deadletters.delivery"
+REDRIVE_SUBJECT = "taskbell.redrive.delivery"
+"""Not a subject of the event stream: nobody but the relay may write there."""
+DEAD_LETTER_AGE = timedelta(days=30)
+
 METADATA_EPOCH = "taskbell.epoch"
 """Stream metadata key that holds the epoch as a decimal number."""
 

@@ -16,7 +16,9 @@ SETTINGS_MODULES: Final = (
     "taskbell.api.settings",
     "taskbell.api.db.partitions",
     "taskbell.api.outbox.settings",
+    "taskbell.api.reminders.settings",
     "taskbell.notifier.settings",
+    "taskbell.notifier.delivery.settings",
 )
 """Modules that define the settings of the services."""
 

@@ -77,6 +77,17 @@ async def _account(owner) -> Account:
         session,
         user,
     )
+    await owner.execute(
+        "INSERT INTO webhooks (id, workspace_id, url, event_types, secret)"
+        " VALUES ($1, $1, 'https://a.example', '{*}', 's')",
+        workspace,
+    )
+    await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
+    await owner.execute(
+        "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
+        " VALUES ($1, 'webhook', $1, $1, 'task.created', '{}', now())",
+        workspace,
+    )
     return Account(user=user, workspace=workspace, task=task)
 
 
@@ -142,7 +153,7 @@ async def test_without_an_actor_nothing_is_seen(api, act_as, mine, table):
 async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, foreign, table):
     """`SELECT * FROM` any tenant table shows the actor's rows, all of them, and nobody else's."""
     await act_as(mine.user)
-    own = {mine.user} if table in {"users", "sessions", "refresh_tokens"} else {mine.workspace}
+    own = {mine.user} if table in {"users", "sessions", "refresh_tokens", "email_channels"} else {mine.workspace}
     assert await _holders(api, table) == own
 
 
@@ -266,6 +277,7 @@ async def test_no_service_can_pass_by_security(database, role):
         ("relay", {"events", "relay_state"}),
         ("sweeper", {"reminders", "job_log"}),
         ("gateway", {"memberships"}),
+        ("delivery", {"webhooks", "email_channels", "deliveries"}),
         ("api", {*_OF_A_TENANT, "login_attempts"}),
     ],
 )
@@ -289,6 +301,25 @@ async def test_the_sweeper_sees_of_a_task_only_what_a_reminder_says(owner):
     )
     seen = {"id", "workspace_id", "title", "status", "due_at", "assignee_ids", "created_by"}
     assert {tuple(row) for row in columns} == {("tasks", column) for column in seen}
+
+
+async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
+    """Beside its own tables it may read a user's id and e-mail address, and it switches webhooks off, nothing else."""
+    columns = await owner.fetch(
+        "SELECT c.relname, a.attname, p.privilege FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) AS p (privilege)"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0"
+        " AND NOT a.attisdropped AND c.relname NOT IN ('deliveries', 'alembic_version')"
+        " AND has_column_privilege('taskbell_delivery', a.attrelid, a.attname, p.privilege)"
+        " AND NOT (p.privilege = 'SELECT' AND c.relname IN ('webhooks', 'email_channels'))"
+    )
+    assert {tuple(row) for row in columns} == {
+        ("users", "id", "SELECT"),
+        ("users", "email", "SELECT"),
+        ("webhooks", "enabled", "UPDATE"),
+        ("webhooks", "disabled_reason", "UPDATE"),
+        ("webhooks", "updated_at", "UPDATE"),
+    }
 
 
 @pytest.mark.feature("P22")

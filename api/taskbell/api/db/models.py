@@ -344,10 +344,7 @@ class EmailChannel(Model):
 
 
 class Delivery(Model):
-    """One event on its way to one endpoint, once. Partitioned by the event's time.
-
-    `due_at` is when it may be tried next; a worker that takes it moves `due_at` ahead, which is its lease.
-    """
+    """One event on its way to one endpoint, once. Partitioned by the event's time; a lease is a later `due_at`."""
 
     __tablename__ = "deliveries"
     __table_args__ = (

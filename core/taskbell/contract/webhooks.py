@@ -1,0 +1,23 @@
+"""Webhooks as both sides of a delivery know them (Standard Webhooks, https://www.standardwebhooks.com)."""
+
+from __future__ import annotations
+
+HEADER_ID = "webhook-id"
+"""The event's id: constant over retries and redeliveries."""
+HEADER_TIMESTAMP = "webhook-timestamp"
+"""Unix seconds of this attempt."""
+HEADER_SIGNATURE = "webhook-signature"
+"""`v1,<base64>` for every secret that is valid, separated by spaces."""
+SECRET_PREFIX = "whsec_"  # noqa: S105 -- how secrets begin
+"""A secret is this and the base64 of 32 random bytes."""
+EVERYTHING = "*"
+"""Stands for all types of events, or all kinds of notifications."""
+TEST_TYPE = "webhook.test"
+"""Type of the event that a test delivery carries; it concerns no object and never enters the stream."""
+
+_SHARED_ROOTS = frozenset({"task", "member"})
+
+
+def is_shared(event_type: str) -> bool:
+    """Whether an event is every member's to know: only such ones go to webhooks, never a person's own."""
+    return event_type.partition(".")[0] in _SHARED_ROOTS

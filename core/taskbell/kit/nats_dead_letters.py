@@ -1,0 +1,183 @@
+"""Messages that could not be processed: kept in a stream of their own, for a person to look at and send anew.
+
+Two kinds lie there: what a worker gave up, with its reason and a copy of the message; and the server's own advisory
+that a message was delivered as often as it may be (its worker died each time), which names only its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import RawStreamMsg, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from taskbell.kit.nats_bus import BusUnavailable
+
+_TIMEOUT = 5.0
+HEADER_REASON = "Taskbell-Reason"
+HEADER_SUBJECT = "Taskbell-Subject"
+HEADER_DELIVERIES = "Taskbell-Deliveries"
+_ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
+_OWN = (HEADER_REASON, HEADER_SUBJECT, HEADER_DELIVERIES, "Nats-Msg-Id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterSpec:
+    """The stream of dead letters of one consumer.
+
+    Attributes:
+        stream: Its own name.
+        letters: Subject that dead letters are published under.
+        redrive: Subject that they are published under again, for the consumer of redriven messages.
+        source: The stream they come from, and its consumer.
+        max_age: Seconds that a letter is kept.
+    """
+
+    stream: str
+    letters: str
+    redrive: str
+    source: tuple[str, str]
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One message that could not be processed. `data` is None where the message itself has expired meanwhile."""
+
+    sequence: int
+    time: str
+    reason: str
+    subject: str
+    deliveries: int
+    headers: Mapping[str, str]
+    data: bytes | None
+
+
+class DeadLetters:
+    """The stream of dead letters. Every call raises `BusUnavailable` when JetStream does not answer."""
+
+    def __init__(self, client: Client, spec: DeadLetterSpec) -> None:
+        """Take a connection; the caller closes it."""
+        self._context = client.jetstream(timeout=_TIMEOUT)
+        self._spec = spec
+
+    async def ensure(self) -> None:
+        """Make the stream as it shall be."""
+        spec = self._spec
+        config = StreamConfig(
+            name=spec.stream,
+            subjects=[spec.letters, spec.redrive, ".".join((_ADVISORY, *spec.source))],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=spec.max_age,
+        )
+        try:
+            try:
+                await self._context.update_stream(config)
+            except NotFoundError:
+                await self._context.add_stream(config)
+        except (NatsError, TimeoutError) as refused:
+            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+
+    async def keep(
+        self, *, identity: str, subject: str, headers: Mapping[str, str], data: bytes, reason: str, deliveries: int
+    ) -> None:
+        """Keep a message with the reason; the same `identity` is kept once within the duplicate window."""
+        marked = {
+            **headers,
+            HEADER_REASON: " ".join(reason.split())[:500],
+            HEADER_SUBJECT: subject,
+            HEADER_DELIVERIES: str(deliveries),
+            "Nats-Msg-Id": identity,
+        }
+        try:
+            await self._context.publish(self._spec.letters, data, headers=marked)
+        except (NatsError, TimeoutError) as refused:
+            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+
+    async def page(self, *, limit: int) -> list[DeadLetter]:
+        """The oldest letters, up to a limit."""
+        found: list[DeadLetter] = []
+        after = 0
+        while len(found) < limit:
+            raw = await self._next(after)
+            if raw is None or raw.seq is None:
+                break
+            after = raw.seq
+            letter = await self._letter(raw)
+            if letter is not None:
+                found.append(letter)
+        return found
+
+    async def get(self, sequence: int) -> DeadLetter | None:
+        """One letter, or None."""
+        try:
+            raw = await self._context.get_msg(self._spec.stream, seq=sequence)
+        except NotFoundError:
+            return None
+        except (NatsError, TimeoutError) as refused:
+            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+        return await self._letter(raw)
+
+    async def redrive(self, letter: DeadLetter) -> bool:
+        """Let a message be processed anew and take its letter away; False when the message itself is gone.
+
+        Sent first, taken away then: at worst it is processed twice.
+        """
+        if letter.data is None:
+            return False
+        headers = {name: value for name, value in letter.headers.items() if name not in _OWN}
+        try:
+            await self._context.publish(
+                self._spec.redrive, letter.data, headers={**headers, HEADER_SUBJECT: letter.subject}
+            )
+            await self._context.delete_msg(self._spec.stream, letter.sequence)
+        except (NatsError, TimeoutError) as refused:
+            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+        return True
+
+    async def _next(self, after: int) -> RawStreamMsg | None:
+        try:
+            return await self._context.get_msg(self._spec.stream, seq=after + 1, subject=">", next=True)
+        except NotFoundError:
+            return None
+        except (NatsError, TimeoutError) as refused:
+            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+
+    async def _letter(self, raw: RawStreamMsg) -> DeadLetter | None:
+        """Read a stored message; None for one that waits to be processed anew."""
+        headers = raw.headers or {}
+        if raw.subject == self._spec.redrive or raw.seq is None:
+            return None
+        time = str(raw.time or "")
+        if raw.subject == self._spec.letters:
+            return DeadLetter(
+                sequence=raw.seq,
+                time=time,
+                reason=headers.get(HEADER_REASON, ""),
+                subject=headers.get(HEADER_SUBJECT, ""),
+                deliveries=int(headers.get(HEADER_DELIVERIES, "0")),
+                headers=headers,
+                data=raw.data or b"",
+            )
+        advisory = orjson.loads(raw.data or b"{}")
+        source = await self._source(advisory["stream_seq"])
+        return DeadLetter(
+            sequence=raw.seq,
+            time=time,
+            reason="delivered as often as it may be, never answered",
+            subject=source.subject or "" if source else "",
+            deliveries=advisory["deliveries"],
+            headers=(source.headers or {}) if source else {},
+            data=(source.data or b"") if source else None,
+        )
+
+    async def _source(self, sequence: int) -> RawStreamMsg | None:
+        try:
+            return await self._context.get_msg(self._spec.source[0], seq=sequence)
+        except NotFoundError:
+            return None

@@ -1,0 +1,34 @@
+"""Which network addresses a webhook may reach: only those of the public internet."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_COMPATIBLE = IPv6Network("::/96")
+
+
+def is_public(text: str) -> bool:
+    """Whether an address (no name) is globally reachable, also through an IPv6 form that carries an IPv4 one.
+
+    Loopback, private, shared (RFC 6598), link-local, multicast, reserved and documentation addresses are not. The
+    link-local ones include the metadata services of clouds.
+    """
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and (inner := _carried(address)) is not None:
+        address = inner
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _carried(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address within an IPv6 one: mapped, 6to4, NAT64 (RFC 6052) or of the old compatible form."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

@@ -1,0 +1,72 @@
+"""The e-mail channel: one message handed to a mail relay by SMTP (RFC 5321)."""
+
+from __future__ import annotations
+
+import time
+
+import aiosmtplib
+import structlog
+
+from taskbell.notifier.delivery.messages import MailboxMalformed, compose, mailbox
+from taskbell.notifier.delivery.policy import Outcome
+from taskbell.notifier.delivery.relay_host import Encryption, RelayHost
+from taskbell.notifier.delivery.repository import Claim
+
+_log = structlog.get_logger(__name__)
+
+
+class EmailChannel:
+    """Sends notifications by e-mail."""
+
+    def __init__(self, host: RelayHost, *, sender: str, timeout: float) -> None:
+        """Take the relay, who the messages are from, and the seconds that one may take."""
+        self._host = host
+        self._sender = mailbox(sender)
+        self._timeout = timeout
+
+    async def send(self, claim: Claim) -> Outcome:
+        """Attempt one delivery. Never raises for what the relay or the network does."""
+        if claim.email is None:
+            return Outcome(delivered=False, error="e-mail is not wanted any more", permanent=True)
+        try:
+            message = compose(
+                delivery_id=claim.id,
+                payload=claim.payload,
+                sender=self._sender,
+                recipient=claim.email,
+                now=time.time(),
+            )
+        except (KeyError, TypeError, ValueError, MailboxMalformed) as malformed:
+            return Outcome(delivered=False, error=f"no message: {type(malformed).__name__}", permanent=True)
+        host = self._host
+        try:
+            async with aiosmtplib.SMTP(
+                hostname=host.host,
+                port=host.port,
+                use_tls=host.encryption is Encryption.TLS,
+                start_tls=host.encryption is Encryption.STARTTLS,
+                username=host.username,
+                password=host.password,
+                timeout=self._timeout,
+            ) as relay:
+                await relay.send_message(message)
+        except aiosmtplib.SMTPException as failed:
+            return judge(failed)
+        except OSError as failed:
+            return Outcome(delivered=False, error=type(failed).__name__)
+        return Outcome(delivered=True, status=250)
+
+
+def judge(failed: aiosmtplib.SMTPException) -> Outcome:
+    """What a failure means: the relay's permanent no (5xx) to a message ends it, everything else is tried again."""
+    name = type(failed).__name__
+    if isinstance(failed, aiosmtplib.SMTPAuthenticationError | aiosmtplib.SMTPConnectResponseError):
+        # Ours to mend, not the message's fault: no message may be lost by a wrong password.
+        _log.error("mail_relay_refuses_us", error=name, code=failed.code)
+        return Outcome(delivered=False, status=failed.code, error=name)
+    if isinstance(failed, aiosmtplib.SMTPRecipientsRefused):
+        codes = [refused.code for refused in failed.recipients]
+        return Outcome(delivered=False, status=max(codes), error=name, permanent=min(codes) >= 500)
+    if isinstance(failed, aiosmtplib.SMTPResponseException):
+        return Outcome(delivered=False, status=failed.code, error=name, permanent=failed.code >= 500)
+    return Outcome(delivered=False, error=name)

@@ -1,0 +1,159 @@
+"""The webhook channel: one signed POST to an address that was looked up and checked just before."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from taskbell.notifier.delivery import metrics
+from taskbell.notifier.delivery.addresses import is_public
+from taskbell.notifier.delivery.policy import Outcome
+from taskbell.notifier.delivery.repository import Claim
+from taskbell.notifier.delivery.signature import signed_headers
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Looks up the addresses of a host. Raises `OSError`."""
+_MOST_BYTES = 64 * 1024
+_MOST_ADDRESSES = 3
+_LONGEST_RETRY_AFTER = 86_400.0
+
+
+class AddressRefused(Exception):
+    """The receiver's name leads to an address that is not public."""
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """Ask the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class WebhookChannel:
+    """Posts events. No redirect is followed, no proxy asked, and no connection kept.
+
+    A kept connection is found again by its address, and two receivers behind one address must not share it.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        within: float,
+        allowed: Callable[[str], bool] = is_public,
+        resolve: Resolve = look_up,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take a client as `open_webhooks` makes it; `within` (s) is for the whole attempt."""
+        self._client = client
+        self._within = within
+        self._allowed = allowed
+        self._resolve = resolve
+        self._clock = clock
+
+    async def send(self, claim: Claim) -> Outcome:
+        """Attempt one delivery. Never raises for what a receiver or the network does."""
+        if claim.url is None:
+            return Outcome(delivered=False, error="the webhook was deleted or switched off", permanent=True)
+        try:
+            async with asyncio.timeout(self._within):
+                return await self._post(httpx.URL(claim.url), claim)
+        except TimeoutError:
+            return Outcome(delivered=False, error=f"no answer within {self._within:g} s")
+        except AddressRefused as refused:
+            metrics.REFUSED.inc()
+            return Outcome(delivered=False, error=str(refused))
+        except httpx.InvalidURL:
+            return Outcome(delivered=False, error="the address cannot be read", permanent=True)
+        except (httpx.HTTPError, OSError, ssl.SSLError) as failed:
+            return Outcome(delivered=False, error=type(failed).__name__)
+
+    async def _post(self, url: httpx.URL, claim: Claim) -> Outcome:
+        body = claim.payload.encode()
+        headers = {
+            "Host": url.netloc.decode("ascii"),
+            "Content-Type": "application/json",
+            "User-Agent": "Taskbell-Webhooks/1",
+            **signed_headers(
+                message_id=str(claim.event_id), timestamp=int(self._clock()), body=body, secrets=claim.secrets
+            ),
+        }
+        addresses = await self._checked(url)
+        for number, address in enumerate(addresses, 1):
+            request = self._client.build_request(
+                "POST",
+                url.copy_with(host=address, username=None, password=None),
+                content=body,
+                headers=headers,
+                extensions={"sni_hostname": url.host},  # also the name that the certificate must be for
+            )
+            try:
+                response = await self._client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+                continue
+            try:
+                await _read_some(response)
+            finally:
+                await response.aclose()
+            return judge(response.status_code, response.headers.get("retry-after"), now=self._clock())
+        raise httpx.ConnectError("no address")
+
+    async def _checked(self, url: httpx.URL) -> list[str]:
+        """The addresses to connect to. One that is refused among them refuses all: the name is not to be trusted."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        found = await self._resolve(url.host, port)
+        for address in found:
+            if not self._allowed(address):
+                raise AddressRefused("the name leads to an address that is not public")
+        return found[:_MOST_ADDRESSES]
+
+
+async def _read_some(response: httpx.Response) -> None:
+    """Let the receiver finish a short answer; what is longer is not read."""
+    read = 0
+    async for piece in response.aiter_raw():
+        read += len(piece)
+        if read > _MOST_BYTES:
+            return
+
+
+def judge(status: int, retry_after: str | None, *, now: float) -> Outcome:
+    """What a receiver's answer means: 2xx is a yes, 410 ends the webhook, everything else is tried again."""
+    if 200 <= status < 300:
+        return Outcome(delivered=True, status=status)
+    if status == httpx.codes.GONE:
+        return Outcome(delivered=False, status=status, error="the receiver is gone", gone=True)
+    error = f"answered {status}"
+    return Outcome(delivered=False, status=status, error=error, retry_after=_seconds(retry_after, now=now))
+
+
+def _seconds(retry_after: str | None, *, now: float) -> float | None:
+    """Read a `Retry-After` header (RFC 9110, section 10.2.3), a day at most; None when there is none to be read."""
+    if not retry_after:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _LONGEST_RETRY_AFTER)
+    try:
+        wanted = parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
+    return min(max(wanted, 0.0), _LONGEST_RETRY_AFTER)
+
+
+@asynccontextmanager
+async def open_webhooks(*, within: float, allow_private: bool, concurrency: int) -> AsyncIterator[WebhookChannel]:
+    """Make the channel; its client is closed at the end. `within` is in seconds, for a whole attempt."""
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=0)
+    async with httpx.AsyncClient(
+        follow_redirects=False, trust_env=False, timeout=httpx.Timeout(within, connect=within / 3), limits=limits
+    ) as client:
+        yield WebhookChannel(client, within=within, allowed=(lambda _: True) if allow_private else is_public)

@@ -1,0 +1,60 @@
+"""Webhooks, from an event in the stream to the receiver's yes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+pytestmark = pytest.mark.feature("H24")
+
+
+async def test_each_event_arrives_until_the_receiver_says_yes(platform, receiver, run_worker, eventually, hang):
+    """500, then silence, then 200: every event is tried until then, with one id and a valid signature each time."""
+    receiver.script = [500, hang]
+    _, workspace = await platform.person()
+    webhook, secret = await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        events = [await platform.event(workspace) for _ in range(5)]
+        await eventually(lambda: receiver.accepted() == set(events))
+        await eventually(lambda: _all_delivered(platform, 5))
+    for event_id in events:
+        requests = receiver.of(event_id)
+        assert [request.status for request in requests] == [500, hang, 200]
+        assert {request.id for request in requests} == {event_id}
+        assert all(request.verify(secret) for request in requests)
+        assert all(request.event["id"] == event_id for request in requests)
+        assert len({request.body for request in requests}) == 1
+    rows = await platform.deliveries()
+    assert [(row["endpoint_id"], row["attempts"], row["response_status"]) for row in rows] == [(webhook, 3, 200)] * 5
+
+
+async def _all_delivered(platform, count):
+    return await platform.states() == ["delivered"] * count
+
+
+async def test_a_webhook_gets_the_types_it_wants_of_its_workspace(platform, receiver, run_worker, eventually):
+    """Not other workspaces' events, unwanted types or personal events; and nothing while it is switched off."""
+    user, workspace = await platform.person()
+    _, other = await platform.person()
+    await platform.webhook(workspace, receiver.url, event_types=["task.created"])
+    await platform.webhook(workspace, receiver.url + "/off", enabled=False)
+    await platform.webhook(other, receiver.url + "/all")
+    async with run_worker():
+        await platform.event(workspace, event_type="task.deleted")
+        await platform.event(other, event_type="notification.created", audience=[user], data={"kind": "assigned"})
+        await platform.event(other, event_type="notification.read", audience=[user])
+        wanted = await platform.event(workspace)
+        theirs = await platform.event(other, event_type="member.added")
+        await eventually(lambda: receiver.accepted() == {wanted, theirs})
+        await eventually(lambda: _all_delivered(platform, 2))
+    assert {request.path for request in receiver.requests} == {"/hook", "/hook/all"}
+
+
+async def test_events_before_a_webhooks_time_are_not_for_it(platform, receiver, run_worker, eventually):
+    """A replayed stream holds old events; a webhook made since gets none of them."""
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        await platform.event(workspace, at=datetime.now(UTC) - timedelta(hours=1))
+        wanted = await platform.event(workspace)
+        await eventually(lambda: receiver.accepted() == {wanted})
+    assert len(await platform.deliveries()) == 1
