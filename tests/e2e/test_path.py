@@ -46,7 +46,7 @@ async def created(http, title, **headers):
     return (await http.post("/v1/tasks", json={"title": title}, headers=headers)).raise_for_status().json()
 
 
-@pytest.mark.feature("H2")
+@pytest.mark.feature("F2", "F3")
 async def test_the_feed_and_the_websocket_tell_the_same_story(platform):
     """`GET /v1/events` gives the events and cursors of the WebSocket; a cursor of one serves the other."""
     account = await platform.register("feed@example.com")
@@ -91,6 +91,7 @@ async def test_cursors_of_elsewhere_are_refused(platform):
             assert refused.json()["code"] in {"invalid_cursor", "validation_failed"}, wrong
 
 
+@pytest.mark.feature("K13")
 async def test_a_trace_reaches_from_the_request_to_the_frame(platform, collector):
     """The traceparent of a request is in its event's frame; spans of api, relay and gateway are of that trace."""
     account = await platform.register("trace@example.com")
@@ -150,6 +151,7 @@ async def test_readiness_tells_the_truth(platform, part, check):
         await platform.ready(service)
 
 
+@pytest.mark.feature("K14")
 async def test_metrics_can_be_read_and_are_named_as_advertised(platform):
     """Prometheus' own parser reads /metrics of each service; the names are there, with help, and move."""
     account = await platform.register("metrics@example.com")
@@ -171,6 +173,7 @@ async def test_metrics_can_be_read_and_are_named_as_advertised(platform):
                 assert families["taskbell_gateway_connections"].samples[0].value == 1
 
 
+@pytest.mark.feature("M33")
 async def test_strangers_find_nothing(platform):
     """Every endpoint that takes an id answers 404 for one of another's; lists and the socket show nothing of it."""
     ann, bob = await platform.register("ann@example.com"), await platform.register("bob@example.com")
@@ -257,6 +260,7 @@ async def test_a_member_who_is_removed_hears_nothing_more(platform, role):
         assert titles == {"mark", "last"}
 
 
+@pytest.mark.feature("T10")
 async def test_200_concurrent_moves_to_one_spot_all_succeed(platform):
     """No error, no equal positions, every task in between, and as many events as moves that changed something."""
     account = await platform.register("moves@example.com")
