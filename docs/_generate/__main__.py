@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docs._generate import environment, errors, features, metrics, settings
+from docs._generate import chart, environment, errors, features, metrics, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     ".env.example": environment.text,
+    "charts/taskbell/values.schema.json": chart.schema,
+    "charts/taskbell/values.yaml": chart.values,
+    "docs/reference/chart.md": chart.text,
     "docs/reference/errors.md": errors.text,
     "docs/reference/metrics.md": metrics.text,
     "docs/reference/settings.md": settings.text,

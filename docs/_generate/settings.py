@@ -21,6 +21,8 @@ GROUPS = {
     "GatewaySettings": "Gateway",
     "MaintenanceSettings": "Partition maintenance",
     "MigrateSettings": "`taskbell migrate`",
+    "SchemaSettings": "`python -m taskbell.api.db migrate` and `wait`",
+    "RoleSettings": "`python -m taskbell.api.db roles`",
     "ReplaySettings": "`taskbell replay`",
 }
 """Titles of the classes that are worth one; a new class appears under its own name until it has a title here."""

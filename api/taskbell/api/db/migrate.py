@@ -6,6 +6,7 @@ import asyncio
 from importlib.resources import files
 from typing import Any
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -16,6 +17,10 @@ from taskbell.api.db.partitions import MaintenanceSettings, run
 
 _ADVISORY_LOCK = 0x7461736B
 """One migration at a time in a database; this connection is direct, never pooled."""
+
+
+class SchemaNotReached(Exception):
+    """The database did not come to the schema that this code knows within the time given."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -62,3 +67,35 @@ def _upgrade(connection: Connection) -> None:
 def upgrade(url: str) -> str:
     """Bring a database to head from a place without an event loop."""
     return asyncio.run(upgrade_async(url))
+
+
+async def wait_for_head(url: str, *, patience: float) -> str:
+    """Return the database's revision once it is at least as new as this code knows; `url` may be any service's.
+
+    Raises:
+        SchemaNotReached: It is not within `patience` seconds; the message says what was found instead.
+    """
+    wanted = head()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while True:
+        try:
+            found = await _revision(url)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as refused:
+            found, seen = None, f"{type(refused).__name__}: {refused}"
+        else:
+            seen = f"schema {found}"
+        if found is not None and found >= wanted:
+            return found
+        if loop.time() >= deadline:
+            raise SchemaNotReached(f"wanted schema {wanted}, after {patience:g} s: {seen}")
+        await asyncio.sleep(0.5)
+
+
+async def _revision(url: str) -> str | None:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    finally:
+        await connection.close(timeout=5)
+    return revision

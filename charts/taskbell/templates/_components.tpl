@@ -1,0 +1,40 @@
+{{/*
+The services that run all the time, as data: what their Deployments, Services, budgets and policies are made from.
+role: the database's role. reaches: what it may connect to. stop: seconds that an orderly end takes after preStop.
+*/}}
+{{- define "taskbell.components" -}}
+api:
+  image: api
+  command: [taskbell-api, --host, "0.0.0.0", --port, "8000"]
+  port: 8000
+  role: api
+  public: true
+  preStop: 5
+  stop: 15
+  reaches: [database, nats]
+relay:
+  image: relay
+  command: [taskbell-relay, --host, "0.0.0.0", --port, "8002"]
+  port: 8002
+  role: relay
+  public: false
+  preStop: 0
+  stop: 10
+  reaches: [database, nats]
+gateway:
+  image: gateway
+  command: [taskbell-gateway, --host, "0.0.0.0", --port, "8001"]
+  port: 8001
+  role: gateway
+  public: true
+  preStop: 5
+  stop: {{ add .Values.gateway.drainSeconds 5 }}
+  reaches: [database, nats, api]
+{{- end -}}
+
+{{/* How many pods a component has at least: what a disruption budget and the checks go by. */}}
+{{- define "taskbell.leastPods" -}}
+{{- $values := .values -}}
+{{- if dig "autoscaling" "enabled" false $values -}}{{ $values.autoscaling.minReplicas }}
+{{- else -}}{{ $values.replicas }}{{- end -}}
+{{- end -}}

@@ -1,0 +1,118 @@
+{{/* What all pods have in common. */}}
+
+{{- define "taskbell.pod.securityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ .uid }}
+runAsGroup: {{ .uid }}
+fsGroup: {{ .uid }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "taskbell.container.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* The image and fences of a container of ours. */}}
+{{- define "taskbell.container" -}}
+image: {{ include "taskbell.image" . }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  {{- include "taskbell.container.securityContext" . | nindent 2 }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{/* The fields of a pod's spec beside its containers. */}}
+{{- define "taskbell.pod" -}}
+serviceAccountName: {{ include "taskbell.fullname" .root }}-{{ .component }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "taskbell.pod.securityContext" (dict "uid" 10001) | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 64Mi}
+{{- end -}}
+
+{{- define "taskbell.placement" -}}
+topologySpreadConstraints:
+  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "taskbell.selector" $ | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Waits until the database has the schema that this release knows, with the service's own rights. */}}
+{{- define "taskbell.waitForSchema" -}}
+- name: wait-for-schema
+  command: [python, -m, taskbell.api.db, wait, --patience, {{ .root.Values.migrations.patienceSeconds | quote }}]
+  env:
+    - name: TASKBELL_DATABASE_URL
+      valueFrom:
+        secretKeyRef: {{ include "taskbell.database.ref" (dict "root" .root "role" .role) }}
+  resources:
+    requests: {cpu: 50m, memory: 96Mi}
+    limits: {memory: 256Mi}
+  {{- include "taskbell.container" (dict "root" .root "image" "api") | nindent 2 }}
+{{- end -}}
+
+{{/* The environment of a service: where things are, then what the values say. */}}
+{{- define "taskbell.environment" -}}
+{{- $root := .root -}}
+{{- if .spec.role }}
+- name: TASKBELL_DATABASE_URL
+  valueFrom:
+    secretKeyRef: {{ include "taskbell.database.ref" (dict "root" $root "role" .spec.role) }}
+{{- end }}
+{{- if has "nats" .spec.reaches }}
+- name: TASKBELL_NATS_URL
+  valueFrom:
+    secretKeyRef: {{ include "taskbell.nats.ref" $root }}
+{{- end }}
+{{- if eq .component "api" }}
+- name: TASKBELL_SIGNING_KEYS
+  valueFrom:
+    secretKeyRef: {{ include "taskbell.signingKeys.ref" $root }}
+- name: TASKBELL_GATEWAY_URL
+  value: {{ include "taskbell.gatewayUrl" $root }}
+{{- else if eq .component "gateway" }}
+- name: TASKBELL_JWKS_URL
+  value: http://{{ include "taskbell.fullname" $root }}-api:8000/.well-known/jwks.json
+- name: TASKBELL_GATEWAY_DRAIN_TIMEOUT
+  value: PT{{ $root.Values.gateway.drainSeconds }}S
+{{- end }}
+{{- range $name, $value := .values.settings }}
+- name: {{ $name }}
+  value: {{ if kindIs "float64" $value }}{{ $value | toJson | quote }}{{ else }}{{ $value | quote }}{{ end }}
+{{- end }}
+{{- with .values.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "taskbell.gatewayUrl" -}}
+{{- if .Values.public.host -}}{{ ternary "wss" "ws" .Values.public.tls }}://{{ .Values.public.host }}/ws
+{{- else -}}ws://127.0.0.1:8001/ws
+{{- end -}}
+{{- end -}}

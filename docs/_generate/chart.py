@@ -1,0 +1,74 @@
+"""`values.yaml`, `values.schema.json` and `docs/reference/chart.md`, from `chart_values`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from docs._generate.chart_values import Value, everything
+
+_HEAD = """\
+# Chart
+
+<!-- Generated from docs/_generate/chart_values.py by `make docs`. -->
+
+Values of `charts/taskbell`. Unknown names and wrong types are refused by its schema; combinations that cannot work are
+refused with a sentence. [How to install](../how-to/install.md) tells which to begin with.
+
+| Value | Default | Meaning |
+| --- | --- | --- |
+"""
+
+
+def text() -> str:
+    """The page."""
+    return _HEAD + "".join(
+        f"| `{value.path}` | `{json.dumps(value.default)}` | {value.meaning} |\n" for value in everything()
+    )
+
+
+def values() -> str:
+    """`values.yaml`: every value with its meaning above it. YAML contains JSON, so values are written as that."""
+    lines = [
+        "# Generated from docs/_generate/chart_values.py by `make docs`; docs/reference/chart.md is the same as a page."
+    ]
+    open_path: list[str] = []
+    for value in everything():
+        *parents, name = value.path.split(".")
+        shared = 0
+        while shared < min(len(parents), len(open_path)) and parents[shared] == open_path[shared]:
+            shared += 1
+        if not shared:
+            lines.append("")
+        lines += ["  " * depth + parents[depth] + ":" for depth in range(shared, len(parents))]
+        indent = "  " * len(parents)
+        lines += textwrap.wrap(
+            value.meaning, 118 - len(indent), initial_indent=indent + "# ", subsequent_indent=indent + "# "
+        )
+        lines.append(f"{indent}{name}: {json.dumps(value.default)}")
+        open_path = parents
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> str:
+    """`values.schema.json`: closed, so that a misspelt value is told instead of ignored."""
+    root: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Values of the chart taskbell",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"global": {"type": "object"}},
+    }
+    for value in everything():
+        _place(root, value)
+    return json.dumps(root, indent=2) + "\n"
+
+
+def _place(root: dict[str, Any], value: Value) -> None:
+    *parents, name = value.path.split(".")
+    node = root
+    for parent in parents:
+        closed = {"type": "object", "additionalProperties": False, "properties": {}}
+        node = node["properties"].setdefault(parent, closed)
+    node["properties"][name] = {**value.schema, "description": value.meaning}

@@ -1,0 +1,229 @@
+"""The chart's values: the one source of `values.yaml`, `values.schema.json` and `docs/reference/chart.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from docs._generate.settings import settings_of
+
+from taskbell.api.outbox.settings import RelaySettings
+from taskbell.api.settings import ApiSettings
+from taskbell.kit.settings import Settings
+from taskbell.notifier.settings import GatewaySettings
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value: where it stands, what it is unless told otherwise, what it may be, what it means."""
+
+    path: str
+    default: Any
+    schema: Mapping[str, Any]
+    meaning: str
+
+
+TEXT = {"type": "string"}
+OBJECT = {"type": "object"}
+LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
+OBJECTS = {"type": "array", "items": {"type": "object"}}
+PORTS = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 65535}}
+QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
+DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
+ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
+"""What stands after `taskbell_` in the names of the database's roles."""
+_GIVEN = {
+    "TASKBELL_DATABASE_URL",
+    "TASKBELL_NATS_URL",
+    "TASKBELL_SIGNING_KEYS",
+    "TASKBELL_JWKS_URL",
+    "TASKBELL_GATEWAY_DRAIN_TIMEOUT",
+    "TASKBELL_GATEWAY_URL",
+}
+"""Settings that the chart gives by itself."""
+
+
+def on(path: str, meaning: str) -> Value:
+    """A switch that is on unless told otherwise."""
+    return Value(path, default=True, schema={"type": "boolean"}, meaning=meaning)
+
+
+def off(path: str, meaning: str) -> Value:
+    """A switch that is off unless told otherwise."""
+    return Value(path, default=False, schema={"type": "boolean"}, meaning=meaning)
+
+
+def number(least: int, most: int | None = None) -> dict[str, Any]:
+    """A whole number within bounds."""
+    return {"type": "integer", "minimum": least} | ({} if most is None else {"maximum": most})
+
+
+def one_of(*words: str) -> dict[str, Any]:
+    """One of some words."""
+    return {"type": "string", "enum": list(words)}
+
+
+def settings(*kinds: type[Settings]) -> dict[str, Any]:
+    """Settings of a service by their variables, without those that the chart gives."""
+    plain = {"type": ["string", "integer", "number", "boolean"]}
+    names = (setting.variable for kind in kinds for setting in settings_of(kind))
+    known = {name: plain for name in names if name not in _GIVEN}
+    return {"type": "object", "properties": known, "additionalProperties": False}
+
+
+def component(
+    name: str, what: str, kinds: tuple[type[Settings], ...], *, replicas: int | None, cpu: str, memory: str, limit: str
+) -> Iterator[Value]:
+    """What every workload has."""
+    if replicas is not None:
+        meaning = f"Pods of {what}. With 2 or more a disruption budget keeps all but one of them."
+        yield Value(f"{name}.replicas", replicas, number(0, 500), meaning)
+    resources = {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
+    yield Value(
+        f"{name}.resources", resources, OBJECT, "Resources of a pod. No processor limit: throttling is latency."
+    )
+    yield Value(f"{name}.settings", {}, settings(*kinds), "Its settings by variable, see docs/reference/settings.md.")
+    yield Value(
+        f"{name}.env", [], OBJECTS, "More environment variables, as in a pod: `OTEL_*`, or values from Secrets."
+    )
+    yield Value(f"{name}.nodeSelector", {}, LABELS, "Labels of the nodes it may run on.")
+    yield Value(f"{name}.tolerations", [], OBJECTS, "Taints that it tolerates.")
+    yield Value(f"{name}.affinity", {}, OBJECT, "Affinity beside the spread over zones and nodes.")
+
+
+def autoscaling(name: str, *, least: int, most: int, cpu: int) -> Iterator[Value]:
+    """What a workload has that follows its processor use."""
+    yield off(f"{name}.autoscaling.enabled", "Let a HorizontalPodAutoscaler decide instead of `replicas`.")
+    yield Value(f"{name}.autoscaling.minReplicas", least, number(1, 500), "Fewest pods.")
+    yield Value(f"{name}.autoscaling.maxReplicas", most, number(1, 500), "Most pods.")
+    yield Value(f"{name}.autoscaling.targetCPUPercent", cpu, number(1, 100), "Processor use, of the request, aimed at.")
+
+
+def secret(path: str, what: str, key: str) -> Iterator[Value]:
+    """A Secret of yours that holds a value."""
+    yield Value(f"{path}.name", "", TEXT, f"A Secret of yours that holds {what}.")
+    yield Value(f"{path}.key", key, TEXT, "The key within it.")
+
+
+def everything() -> list[Value]:
+    """Every value, in the order of the file."""
+    return [*_general(), *_workloads(), *_stores(), *_surroundings()]
+
+
+def _general() -> Iterator[Value]:
+    yield Value("nameOverride", "", TEXT, "Instead of the chart's name in labels.")
+    yield Value("fullnameOverride", "", TEXT, "Instead of the release's name at the front of every name.")
+    yield Value("commonLabels", {}, LABELS, "Labels on every object.")
+    yield Value("image.registry", "ghcr.io/taskbell", TEXT, "Where the images `api`, `relay`, `gateway` ... are.")
+    yield Value("image.tag", "", TEXT, "Tag of all images; the chart's appVersion if empty. `latest` is refused.")
+    yield Value("image.pullPolicy", "IfNotPresent", one_of("Always", "IfNotPresent", "Never"), "When nodes pull.")
+    yield Value("image.pullSecrets", [], OBJECTS, "Secrets for the registry: `[{name: ...}]`.")
+    yield Value("public.host", "", TEXT, "Host name under which the world reaches `/v1`, `/docs` and `/ws`.")
+    yield on("public.tls", "Whether the world comes by https and wss.")
+    keys = "the JWK Set that signs access tokens; `taskbell keys new` prints one"
+    yield Value("signingKeys.value", "", TEXT, f"Here: {keys}. For trials; better is a Secret of yours.")
+    yield from secret("signingKeys.existingSecret", "it", "keys")
+
+
+def _workloads() -> Iterator[Value]:
+    yield from component("api", "the API", (ApiSettings,), replicas=2, cpu="500m", memory="256Mi", limit="512Mi")
+    yield from autoscaling("api", least=2, most=10, cpu=70)
+    yield from component(
+        "relay", "the relay: one works, the others stand by", (RelaySettings,), replicas=2, cpu="200m", memory="128Mi",
+        limit="256Mi",
+    )  # fmt: skip
+    yield from component(
+        "gateway", "the WebSocket gateway", (GatewaySettings,), replicas=2, cpu="500m", memory="256Mi", limit="1Gi"
+    )
+    yield Value(
+        "gateway.drainSeconds",
+        20,
+        number(0, 600),
+        "Over how long a gateway that ends closes its connections, in waves.",
+    )
+    yield from autoscaling("gateway", least=2, most=20, cpu=60)
+    yield on("migrations.enabled", "Bring the database to the schema, by a Job of its own for each revision.")
+    yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
+                OBJECT, "Resources of that Job.")  # fmt: skip
+    yield Value("migrations.patienceSeconds", 600, number(10, 3600), "How long pods wait for the schema, once started.")
+
+
+def _stores() -> Iterator[Value]:
+    yield Value(
+        "database.mode", "bundled", one_of("bundled", "cloudnativepg", "external"),
+        "PostgreSQL: one pod for a trial, a Cluster of the CloudNativePG operator, or one of yours.",
+    )  # fmt: skip
+    for role in ROLES:
+        yield Value(
+            f"database.external.urls.{role}", "", TEXT, f"`postgresql://taskbell_{role}:...@host:5432/taskbell`."
+        )
+    yield Value("database.external.existingSecret", "", TEXT, f"A Secret of yours with a URL each: {', '.join(ROLES)}.")
+    by_role = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            role: {
+                "type": "object",
+                "required": ["name", "key"],
+                "additionalProperties": False,
+                "properties": {"name": TEXT, "key": TEXT},
+            }
+            for role in ROLES
+        },
+    }
+    yield Value("database.external.existingSecrets", {}, by_role, "The same by role: `{api: {name: ..., key: ...}}`.")
+    yield Value("database.external.admin.url", "", TEXT, "If given, roles are made with it before the migrations.")
+    yield from secret("database.external.admin.existingSecret", "that URL", "url")
+    yield Value(
+        "database.password", "", TEXT, "Bundled, CloudNativePG: the roles' passwords follow from it; else random."
+    )
+    yield Value("database.storage.size", "8Gi", QUANTITY, "Bundled, CloudNativePG: size of a volume.")
+    yield Value("database.storage.className", "", TEXT, "Storage class; the cluster's default if empty.")
+    yield Value("database.bundled.image", "docker.io/library/postgres:18.1", TEXT, "The official image.")
+    yield Value("database.bundled.resources", {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits":
+                {"memory": "1Gi"}}, OBJECT, "Resources of the bundled PostgreSQL.")  # fmt: skip
+    yield Value("database.cloudnativepg.instances", 3, number(1, 9), "PostgreSQL servers of the Cluster.")
+    yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.1", TEXT, "Its image.")
+    yield Value("database.cloudnativepg.resources", {}, OBJECT, "Resources of each server.")
+    yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or yours.")
+    yield Value("nats.external.url", "", TEXT, "`nats://user:password@host:4222`; several separated by commas.")
+    yield from secret("nats.external.existingSecret", "that URL", "url")
+    yield Value("nats.password", "", TEXT, "Bundled: its password; random if empty.")
+    yield Value("nats.storage.size", "8Gi", QUANTITY, "Bundled: size of the volume for streams.")
+    yield Value("nats.storage.className", "", TEXT, "Storage class; the cluster's default if empty.")
+    yield Value("nats.bundled.image", "docker.io/library/nats:2.12.2-alpine", TEXT, "The official image.")
+    yield Value("nats.bundled.resources", {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits":
+                {"memory": "512Mi"}}, OBJECT, "Resources of the bundled NATS.")  # fmt: skip
+
+
+def _surroundings() -> Iterator[Value]:
+    yield off("ingress.enabled", "An Ingress: `/ws` to the gateway, `/v1`, `/docs` ... to the API.")
+    yield Value("ingress.className", "", TEXT, "Ingress class; the cluster's default if empty.")
+    yield Value("ingress.annotations", {}, LABELS, "For the controller: long-lived WebSockets want long idle times.")
+    yield Value("ingress.tlsSecret", "", TEXT, "Secret with the certificate of `public.host`.")
+    yield off("httpRoute.enabled", "An HTTPRoute of the Gateway API with the same paths.")
+    yield Value("httpRoute.parentRefs", [], OBJECTS, "The Gateways that it is attached to.")
+    yield on("networkPolicy.enabled", "Deny what the platform does not need, both ways.")
+    yield Value(
+        "networkPolicy.publicFrom", [], OBJECTS, "Who may reach API and gateway, as `from` of a NetworkPolicy; all."
+    )
+    yield Value("networkPolicy.metricsFrom", [], OBJECTS, "Who may scrape the relay; all if empty.")
+    yield Value("networkPolicy.databasePorts", [5432], PORTS, "Ports of an external PostgreSQL.")
+    yield Value("networkPolicy.databaseTo", [], OBJECTS, "Where it is, as `to` of a NetworkPolicy; anywhere if empty.")
+    yield Value("networkPolicy.natsPorts", [4222], PORTS, "Ports of an external NATS.")
+    yield Value("networkPolicy.natsTo", [], OBJECTS, "Where it is; anywhere if empty.")
+    yield Value(
+        "networkPolicy.extraEgress", [], OBJECTS, "More egress rules for all services, say to a trace collector."
+    )
+    yield off("monitoring.serviceMonitor.enabled", "ServiceMonitors for the Prometheus operator.")
+    yield Value("monitoring.serviceMonitor.labels", {}, LABELS, "Labels that your Prometheus selects by.")
+    yield Value("monitoring.serviceMonitor.interval", "15s", DURATION, "How often it scrapes.")
+    yield off("monitoring.rules.enabled", "Alert rules as a PrometheusRule; each has a runbook.")
+    yield Value("monitoring.rules.labels", {}, LABELS, "Labels that your Prometheus selects by.")
+    yield Value(
+        "monitoring.rules.runbooks", "https://github.com/taskbell/taskbell/blob/main/docs/runbooks", TEXT,
+        "Where the runbooks are read.",
+    )  # fmt: skip
+    yield off("monitoring.dashboard.enabled", "The overview for Grafana's sidecar, in a ConfigMap.")
+    yield Value("monitoring.dashboard.labels", {"grafana_dashboard": "1"}, LABELS, "Labels the sidecar selects by.")

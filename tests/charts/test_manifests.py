@@ -1,0 +1,214 @@
+"""What is rendered is what Kubernetes accepts."""
+
+import functools
+import json
+import re
+
+import helm_python
+import jsonschema
+import kubernetes_validate
+import pytest
+
+from taskbell.api.db import roles
+
+OLDEST, NEWEST = "1.30", "1.37"
+_NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+_METADATA = {"type": "object", "required": ["name", "namespace", "labels"]}
+
+
+def _kind(version, spec):
+    return {
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "additionalProperties": False,
+        "properties": {"apiVersion": {"const": version}, "kind": {}, "metadata": _METADATA, "spec": spec},
+    }
+
+
+FOREIGN = {
+    "HTTPRoute": _kind(
+        "gateway.networking.k8s.io/v1",
+        {
+            "type": "object",
+            "required": ["parentRefs", "rules"],
+            "additionalProperties": False,
+            "properties": {
+                "parentRefs": {"type": "array", "items": _NAMED, "minItems": 1},
+                "hostnames": {"type": "array", "items": {"type": "string"}},
+                "rules": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "matches": {"type": "array", "maxItems": 8},
+                            "backendRefs": {"type": "array", "items": {**_NAMED, "required": ["name", "port"]}},
+                        },
+                    },
+                },
+            },
+        },
+    ),
+    "Cluster": _kind(
+        "postgresql.cnpg.io/v1",
+        {
+            "type": "object",
+            "required": ["instances", "storage"],
+            "additionalProperties": False,
+            "properties": {
+                "instances": {"type": "integer", "minimum": 1},
+                "imageName": {"type": "string"},
+                "bootstrap": {"type": "object", "required": ["initdb"]},
+                "enableSuperuserAccess": {"type": "boolean"},
+                "postgresql": {
+                    "type": "object",
+                    "properties": {"parameters": {"additionalProperties": {"type": "string"}}},
+                },
+                "storage": {"type": "object", "required": ["size"]},
+                "resources": {"type": "object"},
+                "affinity": {"type": "object"},
+            },
+        },
+    ),
+}
+"""The parts that we use of kinds that come with other operators, by their documentation."""
+
+
+@pytest.fixture(scope="session")
+def found_valid():
+    """What was validated already: value sets share most objects, and the schemas are read anew for each."""
+    return set()
+
+
+@pytest.fixture(autouse=True)
+def schemas_read_once(monkeypatch):
+    """The validator's files of schemas, kept: it reads megabytes for each object."""
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", _schema_contents)
+
+
+_schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
+
+
+@pytest.mark.feature("K7")
+def test_lints_strictly(chart):
+    """Helm's strict lint has nothing to say about the chart with the least it needs."""
+    report = helm_python.lint("charts/taskbell", {"signingKeys": {"value": '{"keys":[]}'}}, strict=True)
+    assert (report["messages"], report["errors"]) == ([], [])
+
+
+@pytest.mark.feature("K7")
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_every_object_fits_the_schema_of_kubernetes(rendered, version, found_valid):
+    """For every value set each object is valid, strictly, for the oldest and the newest Kubernetes."""
+    for thing in rendered.objects:
+        text = json.dumps(thing, sort_keys=True)
+        if (version, text) in found_valid:
+            continue
+        if thing["kind"] in FOREIGN:
+            jsonschema.validate(thing, FOREIGN[thing["kind"]])
+        else:
+            kubernetes_validate.validate(thing, version, strict=True)
+        found_valid.add((version, text))
+
+
+def test_names_are_unique_and_short_enough(rendered):
+    """No two objects share kind and name; each name is a DNS label, with room for what controllers append."""
+    names = [(thing["kind"], thing["metadata"]["name"]) for thing in rendered.objects]
+    assert len(names) == len(set(names))
+    for kind, name in names:
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name), (kind, name)
+        assert len(name) <= 63 - 6, (kind, name)
+
+
+def test_names_do_not_change(chart):
+    """The names of a release stay the same over renders and revisions; only the migrations' Job is named anew."""
+    first, second = (
+        {(thing["kind"], thing["metadata"]["name"]) for thing in chart.render(revision=revision).objects}
+        for revision in (1, 2)
+    )
+    assert first ^ second == {("Job", "demo-taskbell-migrations-1"), ("Job", "demo-taskbell-migrations-2")}
+    assert {name for kind, name in first if kind == "Deployment"} == {
+        "demo-taskbell-api",
+        "demo-taskbell-gateway",
+        "demo-taskbell-relay",
+    }
+
+
+def test_selectors_never_change(chart):
+    """What selects pods holds nothing that a new version changes: a Deployment's selector is immutable."""
+    for deployment in chart.render().of("Deployment").values():
+        assert set(deployment["spec"]["selector"]["matchLabels"]) == {
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/component",
+        }
+
+
+def test_the_release_knows_every_role_of_the_database(chart):
+    """There is a Secret for each role that the migrations grant rights to."""
+    secrets = chart.render().of("Secret")
+    assert {f"demo-taskbell-database-{role.removeprefix('taskbell_')}" for role in roles.ROLES} <= set(secrets)
+
+
+def test_references_lead_somewhere(rendered):
+    """Secrets, ConfigMaps and service accounts that pods name are rendered, or are named in the values as existing."""
+    existing = {"keys", "urls", "urls-of-api", "admin", "nats", "registry", "demo-taskbell-database-superuser"}
+    secrets = set(rendered.of("Secret")) | existing
+    for name, pod in rendered.pods():
+        account = pod["spec"].get("serviceAccountName", "default")
+        assert account in {*rendered.of("ServiceAccount"), "default"}, name
+    for name, container in rendered.containers():
+        for entry in container.get("env", []):
+            if ref := entry.get("valueFrom", {}).get("secretKeyRef"):
+                assert ref["name"] in secrets, name
+                own = rendered.of("Secret").get(ref["name"])
+                assert own is None or ref["key"] in own["stringData"], name
+
+
+def test_services_select_pods_that_listen(rendered):
+    """Each Service selects exactly one workload's pods and names one of their ports."""
+    for name, service in rendered.of("Service").items():
+        wanted = service["spec"]["selector"].items()
+        found = [pod for _, pod in rendered.pods() if wanted <= pod["metadata"]["labels"].items()]
+        assert len(found) == 1, name
+        ports = {port["name"] for port in found[0]["spec"]["containers"][0]["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@pytest.mark.feature("K8")
+@pytest.mark.parametrize("values", ["ingress", "route"])
+def test_one_address_leads_to_both_services(chart, values):
+    """Ingress and HTTPRoute send `/v1`, `/docs` and `/.well-known` to the API and `/ws` to the gateway."""
+    ways = {}
+    if values == "ingress":
+        made = chart.render({"public": {"host": "t.example"}, "ingress": {"enabled": True, "tlsSecret": "cert"}})
+        for path in made.one("Ingress", "demo-taskbell")["spec"]["rules"][0]["http"]["paths"]:
+            ways[path["path"]] = path["backend"]["service"]["name"]
+    else:
+        made = chart.render(
+            {"public": {"host": "t.example"}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "edge"}]}}
+        )
+        services = made.of("Service")
+        for rule in made.one("HTTPRoute", "demo-taskbell")["spec"]["rules"]:
+            (backend,) = rule["backendRefs"]
+            assert backend["port"] == services[backend["name"]]["spec"]["ports"][0]["port"]
+            ways |= {match["path"]["value"]: backend["name"] for match in rule["matches"]}
+    for path in ("/v1", "/docs", "/.well-known"):
+        assert ways[path] == "demo-taskbell-api"
+    assert ways["/ws"] == "demo-taskbell-gateway"
+    assert not {"/metrics", "/health", "/readyz", "/"} & set(ways)
+    api = made.one("Deployment", "-api")["spec"]["template"]["spec"]["containers"][0]
+    assert made.environment(api)["TASKBELL_GATEWAY_URL"] == "wss://t.example/ws"
+
+
+def test_numbers_reach_settings_as_they_were_written(chart):
+    """A large number in the values is no 1e+07 in the environment."""
+    made = chart.render({"api": {"settings": {"TASKBELL_MAX_BODY_BYTES": 10_000_000}}})
+    api = made.one("Deployment", "-api")["spec"]["template"]["spec"]["containers"][0]
+    assert made.environment(api)["TASKBELL_MAX_BODY_BYTES"] == "10000000"
+
+
+def test_notes_name_what_was_made(rendered):
+    """The notes after an installation name the Job that was made."""
+    (job,) = rendered.of("Job")
+    assert job in rendered.notes
+    assert "helm test demo" in rendered.notes

@@ -1,0 +1,243 @@
+"""The rules that every pod of the chart keeps, whatever the values."""
+
+import datetime as dt
+import re
+
+import pytest
+
+from taskbell.notifier.settings import GatewaySettings
+
+
+def test_pods_are_restricted(rendered):
+    """Each pod meets the "restricted" Pod Security Standard: no root, the default seccomp, nothing of the host."""
+    for name, pod in rendered.pods():
+        spec = pod["spec"]
+        context = spec["securityContext"]
+        assert context["runAsNonRoot"] is True, name
+        assert context["runAsUser"] > 0, name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
+        kinds = {next(iter(set(volume) - {"name"})) for volume in spec["volumes"]}
+        assert kinds <= {"emptyDir", "configMap", "secret", "projected"}, name
+
+
+def test_containers_can_do_nothing_they_need_not(rendered):
+    """No container gains privileges, has a capability or can write to its image; temporary files have a bound."""
+    for name, container in rendered.containers():
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False, name
+        assert context["readOnlyRootFilesystem"] is True, name
+        assert context["capabilities"] == {"drop": ["ALL"]}, name
+        assert "privileged" not in context, name
+    for name, pod in rendered.pods():
+        for volume in pod["spec"]["volumes"]:
+            assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": ""}), name
+
+
+def test_images_are_pinned(rendered):
+    """Every image has a tag, and none is `latest`."""
+    for name, container in rendered.containers():
+        assert re.fullmatch(r"[\w.-]+(/[\w.-]+)+:[\w.-]+", container["image"]), name
+        assert not container["image"].endswith(":latest"), name
+
+
+def test_no_pod_holds_a_token_of_the_cluster(rendered):
+    """No pod that has nothing to ask the API server gets a token for it."""
+    for name, pod in rendered.pods():
+        assert pod["spec"]["automountServiceAccountToken"] is False, name
+    for name, account in rendered.of("ServiceAccount").items():
+        assert account["automountServiceAccountToken"] is False, name
+
+
+def test_secrets_come_by_reference(rendered):
+    """No password stands in a pod's environment: each comes from a Secret."""
+    for name, container in rendered.containers():
+        for entry in container.get("env", []):
+            assert not re.search(r"://[^/@$]+:[^@$]+@", entry.get("value", "")), name
+            if re.search(r"PASSWORD|KEYS$|DATABASE_URL|NATS_URL", entry["name"]) and "value" in entry:
+                assert "$(" in entry["value"], name
+
+
+def test_services_know_only_their_own_role(rendered):
+    """A running service gets the database's address of its own role alone; the owner's stays with the migrations."""
+    for name, workload in rendered.of("Deployment").items():
+        component = workload["metadata"]["labels"]["app.kubernetes.io/component"]
+        pod = workload["spec"]["template"]["spec"]
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            refs = [entry["valueFrom"]["secretKeyRef"] for entry in container.get("env", []) if "valueFrom" in entry]
+            for ref in refs:
+                if "database" in ref["name"]:
+                    assert ref["name"].endswith(f"-database-{component}"), name
+                if ref["name"] == "urls":
+                    assert ref["key"] == component, name
+
+
+def test_containers_have_resources(rendered):
+    """Each container asks for processor and memory and has a bound on memory, but none on processor time."""
+    for name, container in rendered.containers():
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+        assert set(container["resources"]["limits"]) == {"memory"}, name
+
+
+def test_services_are_probed(rendered):
+    """Long-running containers have the three probes; liveness never asks for what others answer."""
+    for name, workload in rendered.of("Deployment").items():
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        assert container["livenessProbe"]["httpGet"]["path"] == "/livez", name
+        assert container["startupProbe"]["httpGet"]["path"] == "/livez", name
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz", name
+        assert container["readinessProbe"]["timeoutSeconds"] > 2, "each check behind it has a deadline of 2 s"
+    for name, workload in rendered.of("StatefulSet").items():
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        assert {"livenessProbe", "startupProbe", "readinessProbe"} <= set(container), name
+
+
+def test_an_update_takes_no_pod_away_before_another_is_ready(rendered):
+    """Rolling updates surge; public services go on for a while after their removal from the endpoints began."""
+    for name, workload in rendered.of("Deployment").items():
+        assert workload["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, name
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        if container["name"] in {"api", "gateway"}:
+            assert container["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5, name
+
+
+@pytest.mark.parametrize("seconds", [0, 20, 600])
+def test_a_gateway_has_the_time_to_drain(chart, seconds):
+    """The grace period holds preStop, the drain as the gateway itself is told it, and some seconds to end."""
+    rendered = chart.render({"gateway": {"drainSeconds": seconds}})
+    pod = rendered.one("Deployment", "-gateway")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    told = GatewaySettings.model_validate(
+        {
+            name.removeprefix("TASKBELL_").lower(): value
+            for name, value in rendered.environment(container).items()
+            if name.startswith("TASKBELL_")
+        }
+    )
+    assert told.gateway_drain_timeout == dt.timedelta(seconds=seconds)
+    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] >= before + seconds + 5
+
+
+def test_an_api_has_the_time_to_finish(chart):
+    """The grace period holds preStop and the ten seconds that the API gives its requests."""
+    pod = chart.render().one("Deployment", "-api")["spec"]["template"]["spec"]
+    before = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] >= before + 10 + 1
+
+
+@pytest.mark.feature("M22")
+def test_more_than_one_pod_means_a_budget(rendered):
+    """Where there is more than one pod one stays through evictions; where there is one, none blocks a node's drain."""
+    scalers = {
+        found["spec"]["scaleTargetRef"]["name"]: found for found in rendered.of("HorizontalPodAutoscaler").values()
+    }
+    for name, workload in rendered.of("Deployment").items():
+        least = scalers[name]["spec"]["minReplicas"] if name in scalers else workload["spec"]["replicas"]
+        budget = rendered.of("PodDisruptionBudget").get(name)
+        assert (budget is not None) == (least > 1), name
+        if budget:
+            assert budget["spec"]["maxUnavailable"] == 1
+            assert budget["spec"]["selector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"]
+
+
+def test_nobody_sets_replicas_beside_an_autoscaler(rendered):
+    """A Deployment that an autoscaler sizes has no `replicas`: server-side apply would fight over it."""
+    scaled = {found["spec"]["scaleTargetRef"]["name"] for found in rendered.of("HorizontalPodAutoscaler").values()}
+    for name, workload in rendered.of("Deployment").items():
+        assert ("replicas" in workload["spec"]) == (name not in scaled), name
+
+
+def test_pods_spread_over_zones_and_nodes(rendered):
+    """The pods of each service spread over zones and nodes, each version by itself, where they can."""
+    for name, workload in rendered.of("Deployment").items():
+        spread = workload["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert {found["topologyKey"] for found in spread} == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+        for found in spread:
+            assert found["whenUnsatisfiable"] == "ScheduleAnyway", name
+            assert found["labelSelector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"], name
+
+
+def test_pods_wait_for_the_schema(rendered):
+    """Before a service starts, a container of its pod waits for the schema with the service's own rights."""
+    for name, workload in rendered.of("Deployment").items():
+        pod = workload["spec"]["template"]["spec"]
+        (waiting,) = pod["initContainers"]
+        assert waiting["command"][:4] == ["python", "-m", "taskbell.api.db", "wait"], name
+        ref = {entry["name"]: entry.get("valueFrom") for entry in pod["containers"][0]["env"]}["TASKBELL_DATABASE_URL"]
+        assert waiting["env"] == [{"name": "TASKBELL_DATABASE_URL", "valueFrom": ref}], name
+
+
+def test_migrations_are_no_hook(rendered):
+    """The migrations are a plain Job: as a hook they would wait for a database that comes with the same release."""
+    (job,) = rendered.of("Job").values()
+    assert "annotations" not in job["metadata"]
+    assert job["metadata"]["name"].endswith("-migrations-1")
+
+
+def _peers(rules, direction):
+    return [peer for rule in rules for peer in rule.get(direction, [None])]
+
+
+def test_the_network_is_closed_unless_needed(chart):
+    """Every pod falls under the policy that denies; each has one of its own; the stores open to this release alone."""
+    rendered = chart.render()
+    policies = rendered.of("NetworkPolicy")
+    deny = policies["demo-taskbell-default"]["spec"]
+    assert deny["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in deny
+    assert {port["port"] for rule in deny["egress"] for port in rule["ports"]} == {53}
+    for name, pod in rendered.pods():
+        labels = pod["metadata"]["labels"].items()
+        assert deny["podSelector"]["matchLabels"].items() <= labels, name
+        own = [
+            policy
+            for policy in policies.values()
+            if "app.kubernetes.io/component" in policy["spec"]["podSelector"]["matchLabels"]
+            and policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+        ]
+        assert len(own) == 1, name
+    for store in ("postgresql", "nats"):
+        spec = policies[f"demo-taskbell-{store}"]["spec"]
+        assert None not in _peers(spec["ingress"], "from")
+        assert "egress" not in spec
+
+
+def test_services_reach_what_their_environment_names(chart):
+    """For each address in a service's environment there is an egress rule to the pods behind it, on that port."""
+    rendered = chart.render()
+    services = rendered.of("Service")
+    for name, workload in rendered.of("Deployment").items():
+        rules = rendered.of("NetworkPolicy")[name]["spec"]["egress"]
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        for value in rendered.environment(container).values():
+            for host, port in re.findall(r"://(?:[^@/]+@)?(demo-[\w-]+):(\d+)", value):
+                selector = services[host]["spec"]["selector"]
+                assert any(
+                    {"podSelector": {"matchLabels": selector}} in rule["to"]
+                    and int(port) in {found["port"] for found in rule["ports"]}
+                    for rule in rules
+                ), (name, host, port)
+
+
+def test_given_networks_narrow_the_rules(chart):
+    """Where the values say who comes and where the stores are, nothing else is let through."""
+    cidr = [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
+    edge = [{"namespaceSelector": {"matchLabels": {"name": "edge"}}}]
+    rendered = chart.render(
+        {
+            "database": {"mode": "external", "external": {"existingSecret": "urls"}},
+            "nats": {"mode": "external", "external": {"existingSecret": {"name": "nats"}}},
+            "networkPolicy": {"publicFrom": edge, "databaseTo": cidr, "natsTo": cidr, "databasePorts": [6432]},
+        }
+    )
+    api = rendered.of("NetworkPolicy")["demo-taskbell-api"]["spec"]
+    assert edge[0] in _peers(api["ingress"], "from")
+    assert None not in _peers(api["ingress"], "from")
+    assert {port["port"]: rule["to"] for rule in api["egress"] for port in rule["ports"]} == {6432: cidr, 4222: cidr}
+
+
+def test_websockets_are_announced(rendered):
+    """The gateway's Service says that it speaks WebSocket, so that proxies let the upgrade through."""
+    (port,) = rendered.one("Service", "-gateway")["spec"]["ports"]
+    assert port["appProtocol"] == "kubernetes.io/ws"

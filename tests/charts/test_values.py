@@ -1,0 +1,96 @@
+"""Wrong values are told in words."""
+
+import importlib
+import json
+from pathlib import Path
+
+import helm_python
+import pytest
+
+from taskbell.api.db import roles
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "taskbell"
+URLS = {role.removeprefix("taskbell_"): f"postgresql://{role}:x@db:5432/taskbell" for role in roles.ROLES}
+
+WRONG = {
+    "no keys": ({"signingKeys": {"value": ""}}, "the API needs keys to sign with"),
+    "keys that are none": ({"signingKeys": {"value": "secret"}}, "signingKeys.value is no JWK Set"),
+    "latest": ({"image": {"tag": "latest"}}, "means something else tomorrow"),
+    "no address for a role": ({"database": {"mode": "external"}}, "has no address for role owner"),
+    "another role's address": (
+        {"database": {"mode": "external", "external": {"urls": URLS | {"api": URLS["owner"]}}}},
+        "database.external.urls.api must begin with postgresql://taskbell_api:",
+    ),
+    "no address of NATS": ({"nats": {"mode": "external"}}, "the external NATS has no address"),
+    "no host": ({"ingress": {"enabled": True}}, "needs public.host"),
+    "no certificate": ({"ingress": {"enabled": True}, "public": {"host": "a.example"}}, "needs ingress.tlsSecret"),
+    "no gateway": (
+        {"httpRoute": {"enabled": True}, "public": {"host": "a.example"}},
+        "httpRoute.parentRefs names no Gateway",
+    ),
+    "bounds crossed": (
+        {"api": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 3}}},
+        "api.autoscaling.minReplicas 9 is above maxReplicas 3",
+    ),
+}
+
+
+@pytest.mark.feature("K7")
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_work_is_refused_with_a_sentence(chart, case):
+    """Values that fit the schema but cannot work end in the chart's own words, which name the value to set."""
+    values, words = WRONG[case]
+    with pytest.raises(helm_python.HelmRenderError, match="taskbell: ") as refused:
+        chart.render(values)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"api": {"replica": 3}}, "replica"),
+        ({"api": {"replicas": "3"}}, "/api/replicas"),
+        ({"api": {"replicas": -1}}, "/api/replicas"),
+        ({"api": {"settings": {"TASKBELL_MAX_PAGESIZE": 5}}}, "TASKBELL_MAX_PAGESIZE"),
+        ({"api": {"settings": {"TASKBELL_DATABASE_URL": "x"}}}, "TASKBELL_DATABASE_URL"),
+        ({"database": {"mode": "sqlite"}}, "/database/mode"),
+        ({"nats": {"storage": {"size": "much"}}}, "/nats/storage/size"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_place(chart, values, place):
+    """Misspelt names, wrong types and settings that no service has are refused, and the refusal names the place."""
+    with pytest.raises(helm_python.HelmError) as refused:
+        chart.render(values)
+    assert place.replace("/", ".").strip(".") in str(refused.value).replace("/", ".")
+
+
+@pytest.fixture
+def source(monkeypatch):
+    """The one source of values and schema; it is no part of the installed package."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("docs._generate.chart"), importlib.import_module("docs._generate.chart_values")
+
+
+def test_values_and_schema_are_generated(source):
+    """`values.yaml`, `values.schema.json` and the page are what their one source says."""
+    generated, _ = source
+    assert (CHART / "values.yaml").read_text() == generated.values()
+    assert (CHART / "values.schema.json").read_text() == generated.schema()
+    assert (ROOT / "docs" / "reference" / "chart.md").read_text() == generated.text()
+
+
+def test_defaults_fit_their_own_schema(chart, source):
+    """The defaults as Helm reads them are the source's."""
+    chart.loaded.validate_schema(chart.loaded.values)
+    for value in source[1].everything():
+        found = chart.loaded.values
+        for name in value.path.split("."):
+            found = found[name]
+        assert found == value.default, value.path
+    assert json.loads((CHART / "values.schema.json").read_text()) == chart.loaded.schema
+
+
+def test_the_chart_knows_the_roles_of_the_database(source):
+    """The values have an address for each role, no more and no less."""
+    assert {f"taskbell_{role}" for role in source[1].ROLES} == set(roles.ROLES)
