@@ -110,7 +110,7 @@ def test_schema_and_model_fill_in_the_same(kind, model, spec):
         ("ReminderSchedule", {"kind": "due", "schedule": "* * * * *", "deadlineSeconds": 9}),
         ("ReminderSchedule", {"kind": "no", "schedule": "* * * * *"}),
         ("ReminderSchedule", {"kind": "due"}),
-        ("ReminderSchedule", {"kind": "due", "schedule": "* * * * *", "leads": ["1 day"]}),
+        ("ReminderSchedule", {"kind": "due", "schedule": "* * * * *", "shards": 65}),
         ("WorkerPool", {"targetRef": {"name": "x"}, "replicas": {"max": 0}}),
         ("WorkerPool", {"targetRef": {"name": "X"}, "replicas": {"max": 1}}),
     ],

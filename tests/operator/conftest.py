@@ -129,10 +129,11 @@ async def server(clock):
 
 
 @pytest.fixture
-def settings(monkeypatch):
+def settings(monkeypatch, request):
     """Settings of the operator under test."""
     monkeypatch.setenv("TASKBELL_OPERATOR_IMAGE", "registry.example/taskbell-api:1")
-    return OperatorSettings(operator_identity="test", operator_job_secrets=("taskbell-database",))
+    nats_url = request.getfixturevalue("nats_url") if "nats_url" in request.fixturenames else None
+    return OperatorSettings(operator_identity="test", operator_job_secrets=("taskbell-database",), nats_url=nats_url)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from taskbell.testing.kubernetes import Fault
 
 async def test_a_schedule_becomes_a_cron_job(place, operate):
     """Creation makes the CronJob with owner, schedule and command, a status that says so, and an event."""
-    await place.make(timeZone="Europe/Berlin", leads=["24h", "1h"])
+    await place.make(timeZone="Europe/Berlin")
     async with operate():
         await place.settled()
     cron_job = place.cron_job()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from taskbell.contract.crd_schema import Conditions, Duration, Instant, Label, Model, Name, rule, rules
+from taskbell.contract.crd_schema import Conditions, Instant, Label, Model, Name, rule, rules
 
 Quantity = Annotated[
     str, StringConstraints(min_length=1, max_length=20, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$")
@@ -79,7 +79,6 @@ class ReminderScheduleSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            rule("!has(self.leads) || size(self.leads) == 0 || self.kind == 'due'", "leads belong to kind due"),
             rule("self.kind != 'maintenance' || self.shards == 1", "maintenance is not sharded"),
         )
     )
@@ -94,8 +93,6 @@ class ReminderScheduleSpec(Model):
     """Five cron fields, or `@hourly` and the like, read in `timeZone`."""
     time_zone: str = Field(default="Etc/UTC", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")
     """IANA name of the zone; daylight saving is followed."""
-    leads: list[Duration] = Field(default=[], max_length=8)
-    """How long before a task is due its reminders fire; empty leaves the platform's setting."""
     batch_size: int = Field(default=500, ge=1, le=10_000)
     """Reminders claimed in one transaction."""
     shards: int = Field(default=1, ge=1, le=64)

@@ -160,7 +160,11 @@ class WorkerPoolSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            rule("self.engine != 'Native' || size(self.signals) > 0", "engine Native needs at least one signal")
+            rule("self.engine != 'Native' || size(self.signals) > 0", "engine Native needs at least one signal"),
+            rule(
+                "self.engine != 'Native' || self.replicas.min > 0 || self.signals.exists(s, has(s.jetStream))",
+                "min 0 needs a jetStream signal: nobody can connect to a gateway that is not there",
+            ),
         )
     )
 

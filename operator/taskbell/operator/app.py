@@ -7,15 +7,23 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
+
 from taskbell.kit.clock import Clock, SystemClock
 from taskbell.kit.looper import running
+from taskbell.kit.nats_consumers import Consumers
 from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.events import Events
 from taskbell.operator.queue import Key, Outcome, Pace, Queue
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
+from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.settings import OperatorSettings
+from taskbell.operator.signals.readings import Signals
 from taskbell.operator.specs.cron_job import SweepSurroundings
 from taskbell.operator.watches import watch
+
+_POD_TIMEOUT = 3.0
+"""Seconds that a pod has to tell its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,13 @@ async def operating(settings: OperatorSettings, around: Surroundings | None = No
         cluster = Cluster(await stack.enter_async_context(await open_api(url=around.url)))
         events = Events(cluster, clock=around.clock, reporter=settings.operator_identity)
         schedules = ScheduleKeeper(cluster, events, around=_sweeps(settings), clock=around.clock)
-        keepers = {"ReminderSchedule": schedules.keep}
+        consumers = await stack.enter_async_context(Consumers(name="taskbell-operator"))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=_POD_TIMEOUT))
+        nats_url = settings.nats_url.get_secret_value() if settings.nats_url else None
+        signals = Signals(cluster, consumers, http, nats_url=nats_url, clock=around.clock)
+        interval = settings.operator_scale_interval.total_seconds()
+        pools = PoolKeeper(cluster, events, signals, interval=interval, clock=around.clock)
+        keepers = {"ReminderSchedule": schedules.keep, "WorkerPool": pools.keep}
 
         async def keep(key: Key) -> Outcome:
             keeper = keepers.get(key.kind)

@@ -40,20 +40,20 @@ class ScheduleKeeper:
         owner = await self._cluster.get(REMINDER_SCHEDULES, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
             return Outcome(gone=owner is None)
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
         try:
             spec = ReminderScheduleSpec.model_validate(owner["spec"])
             schedule = parse(spec.schedule, spec.time_zone)
         except (ValidationError, ScheduleNotUnderstood) as wrong:
-            return await self._refuse(owner, "ScheduleNotUnderstood", str(wrong), now=now)
+            return await self._refuse(owner, "ScheduleNotUnderstood", str(wrong))
         live = await self._cluster.get(CRON_JOBS, key.namespace, cron_job_name(key.name))
         if live is not None and not is_owned(live, owner):
             name = live["metadata"]["name"]
-            return await self._refuse(owner, "NameTaken", f"CronJob {name} exists and is not of this object", now=now)
+            return await self._refuse(owner, "NameTaken", f"CronJob {name} exists and is not of this object")
         declared = build_cron_job(owner, spec, self._around)
         applied = live is None or self._has_drifted(owner, declared, live)
         if applied:
             live = await self._apply(owner, declared, live)
+        now = self._now()
         status = describe(owner, spec, schedule, live or declared, applied=applied, now=now)
         if status != owner.get("status"):
             await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
@@ -85,8 +85,11 @@ class ScheduleKeeper:
             await self._events.tell(owner, "DriftCorrected" if drifted else "CronJobChanged", facts)
         return written
 
-    async def _refuse(self, owner: Json, reason: str, message: str, *, now: datetime) -> Outcome:
-        status = describe_refusal(owner, reason, message, now=now)
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
+
+    async def _refuse(self, owner: Json, reason: str, message: str) -> Outcome:
+        status = describe_refusal(owner, reason, message, now=self._now())
         if status != owner.get("status"):
             await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
             await self._events.tell(owner, reason, message, warning=True)

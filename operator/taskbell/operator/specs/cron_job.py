@@ -90,8 +90,6 @@ def _environment(spec: ReminderScheduleSpec) -> list[Json]:
     settings: dict[str, Json] = {}
     if spec.kind == "due":
         settings["TASKBELL_REMINDER_BATCH_SIZE"] = {"value": str(spec.batch_size)}
-    if spec.leads:
-        settings["TASKBELL_REMINDER_LEADS"] = {"value": ",".join(spec.leads)}
     settings |= {variable.name: _value(variable) for variable in spec.pod.env}
     return [{"name": name, **value} for name, value in settings.items()]
 

@@ -1,0 +1,94 @@
+"""What JetStream says of its durable consumers: how much waits, how much is out.
+
+Asked from the consumer's leader through the JetStream API; exporters and `/jsz` show followers' stale numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from taskbell.kit.nats_bus import BusUnavailable, connecting
+
+_TIMEOUT = 5.0
+_FIRST_PATIENCE = 2.0
+"""Seconds that the first question to an address waits for its connection."""
+
+
+class ConsumerMissing(Exception):
+    """There is no such consumer, or no such stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerFacts:
+    """A consumer at a moment.
+
+    Attributes:
+        pending: Messages that were not delivered yet.
+        unacked: Messages that are delivered and not acknowledged.
+        delivered: Deliveries so far, repeated ones included.
+        max_unacked: How many may be out at once; all members share it. 0 or less: no limit.
+    """
+
+    pending: int
+    unacked: int
+    delivered: int
+    max_unacked: int
+
+
+class Consumers:
+    """Looks at consumers on any number of servers, with one lasting connection to each address."""
+
+    def __init__(self, *, name: str) -> None:
+        """`name` shows up in the servers' connection lists."""
+        self._name = name
+        self._clients: dict[str, Client] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Ready; connections are made when first needed."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        self._clients.clear()
+        await self._stack.aclose()
+
+    async def look(self, url: str, *, stream: str, consumer: str) -> ConsumerFacts:
+        """Describe a consumer, within 5 s.
+
+        Raises:
+            ConsumerMissing: JetStream says that it does not exist.
+            BusUnavailable: Nobody says anything.
+        """
+        client = self._clients.get(url)
+        if client is None:
+            client = self._clients[url] = await self._stack.enter_async_context(connecting(url, name=self._name))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_PATIENCE):
+                    while not client.is_connected:  # noqa: ASYNC110 -- nats-py tells it by no event
+                        await asyncio.sleep(0.02)
+        if not client.is_connected:
+            raise BusUnavailable("not connected to NATS")
+        try:
+            info = await JetStreamContext(client, timeout=_TIMEOUT).consumer_info(stream, consumer)
+        except NotFoundError as missing:
+            raise ConsumerMissing(f"there is no consumer {consumer} on stream {stream}") from missing
+        except (NatsError, TimeoutError, OSError) as refused:
+            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+        return ConsumerFacts(
+            pending=info.num_pending or 0,
+            unacked=info.num_ack_pending or 0,
+            delivered=info.delivered.consumer_seq if info.delivered else 0,
+            max_unacked=info.config.max_ack_pending or 0,
+        )

@@ -1,0 +1,113 @@
+"""How many pods a reading asks for, before patience, speed limits and bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from taskbell.contract.crd_schema import seconds
+from taskbell.contract.worker_pools import JetStreamSignal, WebSocketSignal
+
+_MEMORY = 0.5
+"""Weight of the newest measurement of a pod's pace; the rest is what was known before."""
+_FULL = 0.95
+"""From this share of `max_ack_pending` on, the consumer and not the pods is what limits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A consumer at a moment: messages waiting, messages out, deliveries so far."""
+
+    at: float
+    pending: int
+    unacked: int
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Messages a second: that arrive, and that one pod completes (None while that was never seen)."""
+
+    arriving: float = 0.0
+    per_pod: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one signal says.
+
+    Attributes:
+        value: Messages or connections; None when it cannot be read.
+        needed: Pods that it asks for, as a fraction.
+        wakes: It alone starts an empty pool.
+        occupied: Messages are out or connections open: the pool must not go to zero.
+        saturated: `max_ack_pending` is used up, so that more pods would not help.
+        error: Why it cannot be read.
+        missing: Because what it looks at does not exist.
+    """
+
+    name: str
+    value: int | None = None
+    needed: float = 0.0
+    wakes: bool = False
+    occupied: bool = False
+    saturated: bool = False
+    error: str | None = None
+    missing: bool = False
+
+
+def observe(known: Pace, before: Sample | None, after: Sample, *, pods: int) -> Pace:
+    """The pace as two samples show it.
+
+    What arrived is what waits more and what was delivered; what was completed is what was delivered and is out no
+    longer. A pod's pace shows only while there is a backlog. A consumer that was made anew starts over.
+    """
+    if before is None or after.at <= before.at or after.delivered < before.delivered:
+        return Pace(per_pod=known.per_pod)
+    span = after.at - before.at
+    delivered = after.delivered - before.delivered
+    arriving = max(0.0, (after.pending - before.pending + delivered) / span)
+    completed = delivered - (after.unacked - before.unacked)
+    if pods < 1 or completed <= 0 or not (before.pending and after.pending):
+        return Pace(arriving=arriving, per_pod=known.per_pod)
+    seen = completed / span / pods
+    per_pod = seen if known.per_pod is None else known.per_pod + _MEMORY * (seen - known.per_pod)
+    return Pace(arriving=arriving, per_pod=per_pod)
+
+
+def backlog_need(signal: JetStreamSignal, sample: Sample, pace: Pace) -> float:
+    """Pods that a backlog needs: by its size, and by when it shall be gone at the pace that is seen."""
+    by_size = (sample.pending + sample.unacked) / signal.backlog_per_replica
+    if pace.per_pod is None or sample.pending == 0:
+        return by_size
+    wanted = pace.arriving + sample.pending / max(1, seconds(signal.drain_target))
+    return max(by_size, wanted / pace.per_pod)
+
+
+def read_backlog(name: str, signal: JetStreamSignal, sample: Sample, pace: Pace, *, max_unacked: int) -> Reading:
+    """What a consumer says."""
+    return Reading(
+        name=name,
+        value=sample.pending + sample.unacked,
+        needed=backlog_need(signal, sample, pace),
+        wakes=sample.pending > signal.activation or sample.unacked > 0,
+        occupied=sample.unacked > 0,
+        saturated=max_unacked > 0 and sample.pending > 0 and sample.unacked >= _FULL * max_unacked,
+    )
+
+
+def read_sockets(name: str, signal: WebSocketSignal, connections: int) -> Reading:
+    """What open connections say."""
+    usable = signal.per_replica * (1 - signal.headroom_percent / 100)
+    return Reading(
+        name=name,
+        value=connections,
+        needed=connections / usable,
+        wakes=connections > 0,
+        occupied=connections > 0,
+    )
+
+
+def rounded(needed: float) -> int:
+    """Whole pods; a hair above a whole number, as divisions leave it, is no further pod."""
+    return math.ceil(needed - 1e-9)

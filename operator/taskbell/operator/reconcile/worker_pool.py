@@ -1,0 +1,140 @@
+"""One pass over a WorkerPool: read, decide, set the size of its target."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from taskbell.contract.worker_pools import WorkerPoolSpec
+from taskbell.kit.clock import Clock
+from taskbell.operator.cluster import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, WORKER_POOLS, Cluster
+from taskbell.operator.events import Events
+from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
+from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.rivals import rival
+from taskbell.operator.plan.scaling import Decision, Past, decide
+from taskbell.operator.plan.worker_pool import describe, describe_refusal, explain
+from taskbell.operator.queue import Key, Outcome
+from taskbell.operator.signals.readings import Known, Signals
+
+Json = dict[str, Any]
+_EARLY = 0.5
+"""A pass within this share of the interval reads nothing anew, unless the spec changed."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of a pool between passes; lost with the process, as an autoscaler's is."""
+
+    past: Past = field(default_factory=Past)
+    known: Known = field(default_factory=Known)
+    looked: float = float("-inf")
+    generation: int = 0
+
+
+class PoolKeeper:
+    """Keeps the size of every WorkerPool's target."""
+
+    def __init__(self, cluster: Cluster, events: Events, signals: Signals, *, interval: float, clock: Clock) -> None:
+        """Take the API server, where decisions are told, the signals, and the seconds between decisions."""
+        self._cluster = cluster
+        self._events = events
+        self._signals = signals
+        self._interval = interval
+        self._clock = clock
+        self._memories: dict[str, _Memory] = {}
+
+    async def keep(self, key: Key) -> Outcome:
+        """Make one pass. Raises `ClusterRefused` when the API server does not do as asked."""
+        owner = await self._cluster.get(WORKER_POOLS, key.namespace, key.name)
+        if owner is None or owner["metadata"].get("deletionTimestamp"):
+            return Outcome(gone=owner is None)
+        memory = self._memories.setdefault(owner["metadata"]["uid"], _Memory())
+        now, generation = self._clock.now(), owner["metadata"]["generation"]
+        wait = memory.looked + self._interval - now
+        if generation == memory.generation and wait > self._interval * _EARLY:
+            return Outcome(again_in=wait)
+        try:
+            spec = WorkerPoolSpec.model_validate(owner["spec"])
+        except ValidationError as wrong:
+            return await self._refuse(owner, "SpecNotUnderstood", str(wrong))
+        if (other := await self._rival(owner, spec)) is not None:
+            message = f"{other} sets the size of Deployment {spec.target_ref.name}, too: delete one of both"
+            return await self._refuse(owner, "SizeIsAnothers", message)
+        scale = await self._cluster.get(DEPLOYMENTS, key.namespace, spec.target_ref.name, subresource="scale")
+        if scale is None:
+            return await self._refuse(owner, "TargetMissing", f"there is no Deployment {spec.target_ref.name}")
+        readings = await self._signals.read(spec, scale, memory.known) if spec.engine == "Native" else ()
+        await self._decide(owner, spec, scale, readings, memory)
+        memory.looked, memory.generation = now, generation
+        return Outcome(again_in=self._interval)
+
+    async def _decide(
+        self, owner: Json, spec: WorkerPoolSpec, scale: Json, readings: Sequence[Reading], memory: _Memory
+    ) -> None:
+        now = self._clock.now()
+        before = int(scale["spec"].get("replicas", 0))
+        decision, memory.past = decide(spec, memory.past, readings, current=before, now=now)
+        scaled = decision.size != before
+        if scaled:
+            scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
+            memory.past = memory.past.changed(now, decision.size - before)
+            await self._events.tell(
+                owner,
+                "ScaledUp" if decision.size > before else "ScaledDown",
+                explain(decision, readings, before=before),
+            )
+        status = describe(owner, scale, decision, readings, scaled=scaled, now=datetime.fromtimestamp(now, UTC))
+        await self._tell_degradation(owner, status)
+        _measure(owner, scale, decision, readings, before=before)
+        if status != owner.get("status"):
+            await self._cluster.apply_status(WORKER_POOLS, owner, status)
+
+    async def _rival(self, owner: Json, spec: WorkerPoolSpec) -> str | None:
+        namespace = owner["metadata"]["namespace"]
+        autoscalers, scaled_objects, pools = await asyncio.gather(
+            self._cluster.all(AUTOSCALERS, namespace),
+            self._cluster.all(SCALED_OBJECTS, namespace),
+            self._cluster.all(WORKER_POOLS, namespace),
+        )
+        return rival(spec.target_ref.name, owner, autoscalers=autoscalers, scaled_objects=scaled_objects, pools=pools)
+
+    async def _refuse(self, owner: Json, reason: str, message: str) -> Outcome:
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        status = describe_refusal(owner, reason, message, now=now)
+        await self._tell_degradation(owner, status)
+        if status != owner.get("status"):
+            await self._cluster.apply_status(WORKER_POOLS, owner, status)
+        return Outcome(again_in=self._interval)
+
+    async def _tell_degradation(self, owner: Json, status: Json) -> None:
+        """An event when a pool becomes Degraded or recovers, not while it stays so."""
+        now, before = _degraded(status), _degraded(owner.get("status", {}))
+        if now["status"] == "True" and (before["status"], before["reason"]) != ("True", now["reason"]):
+            await self._events.tell(owner, now["reason"], now["message"], warning=True)
+        elif now["status"] == "False" and before["status"] == "True":
+            await self._events.tell(owner, "Recovered", now["message"])
+
+
+def _degraded(status: Json) -> Json:
+    found = (condition for condition in status.get("conditions", []) if condition["type"] == "Degraded")
+    return next(found, {"status": "False", "reason": ""})
+
+
+def _measure(owner: Json, scale: Json, decision: Decision, readings: Sequence[Reading], *, before: int) -> None:
+    pool = (owner["metadata"]["namespace"], owner["metadata"]["name"])
+    POOL_REPLICAS.labels(*pool, "desired").set(decision.size)
+    POOL_REPLICAS.labels(*pool, "recommended").set(decision.recommended)
+    POOL_REPLICAS.labels(*pool, "current").set(scale["status"].get("replicas", 0))
+    if decision.size != before:
+        SCALINGS.labels(*pool, "up" if decision.size > before else "down").inc()
+    for reading in readings:
+        if reading.value is None:
+            SIGNAL_FAILURES.labels(*pool, reading.name).inc()
+        else:
+            SIGNAL_VALUE.labels(*pool, reading.name).set(reading.value)

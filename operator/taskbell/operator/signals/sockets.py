@@ -1,0 +1,67 @@
+"""Counts open connections by asking every ready pod for its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from taskbell.contract.worker_pools import WebSocketSignal
+from taskbell.operator.cluster import PODS, Cluster
+
+Json = dict[str, Any]
+
+
+class SocketsUnreadable(Exception):
+    """A ready pod did not tell its connections; the sum without it would be too small."""
+
+
+async def count_connections(
+    cluster: Cluster, http: httpx.AsyncClient, signal: WebSocketSignal, *, namespace: str, selector: str
+) -> int:
+    """The open connections of all ready pods; 0 without any.
+
+    Raises:
+        SocketsUnreadable: A pod does not answer, or has no such metric.
+        ClusterRefused: The pods cannot be listed.
+    """
+    pods = await cluster.all(PODS, namespace, labels=selector)
+    addresses = [pod["status"]["podIP"] for pod in pods if _is_ready(pod)]
+    counts = await asyncio.gather(*(_ask(http, address, signal) for address in addresses))
+    return sum(counts)
+
+
+def _is_ready(pod: Json) -> bool:
+    status = pod.get("status", {})
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+    return ready and bool(status.get("podIP")) and "deletionTimestamp" not in pod["metadata"]
+
+
+async def _ask(http: httpx.AsyncClient, address: str, signal: WebSocketSignal) -> int:
+    host = f"[{address}]" if ":" in address else address
+    url = f"http://{host}:{signal.port}/metrics"
+    try:
+        answer = await http.get(url)
+        answer.raise_for_status()
+        return parse_connections(answer.text, signal.metric)
+    except (httpx.HTTPError, ValueError) as failed:
+        raise SocketsUnreadable(f"{url}: {failed!r}") from failed
+
+
+def parse_connections(text: str, metric: str) -> int:
+    """The sum of a gauge's series.
+
+    Raises:
+        ValueError: The text is no metrics, or the gauge is not in it.
+    """
+    values = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == metric
+    ]
+    if not values:
+        raise ValueError(f"there is no metric {metric}")
+    return int(sum(values))

@@ -1,0 +1,265 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskbell.contract.worker_pools import WorkerPoolSpec
+from taskbell.operator.plan.need import (
+    Pace,
+    Reading,
+    Sample,
+    backlog_need,
+    observe,
+    read_backlog,
+    read_sockets,
+    rounded,
+)
+from taskbell.operator.plan.scaling import Past, decide
+
+QUICK = {"scaleUp": {}, "scaleDown": {}}
+"""No window, no policy, the tolerance of 10 %."""
+
+
+def pool(*, least=1, most=10, behavior=None, **spec):
+    """A pool with one backlog signal of 100 messages a pod."""
+    signal = {"name": "backlog", "jetStream": {"stream": "S", "consumer": "c", "backlogPerReplica": 100}}
+    given = {"targetRef": {"name": "x"}, "replicas": {"min": least, "max": most}, "signals": [signal]} | spec
+    return WorkerPoolSpec.model_validate(given | ({"behavior": behavior} if behavior is not None else {}))
+
+
+def backlog(pending, unacked=0, *, pace=None, max_unacked=0):
+    """The reading of a backlog."""
+    sample = Sample(at=0, pending=pending, unacked=unacked, delivered=0)
+    return read_backlog("backlog", pool().signals[0].jet_stream, sample, pace or Pace(), max_unacked=max_unacked)
+
+
+FAILED = Reading(name="backlog", error="away")
+MISSING = Reading(name="backlog", error="no such consumer", missing=True)
+
+
+def size(spec, reading, current, past=None, now=0.0):
+    """One decision's size."""
+    return decide(spec, past or Past(), [reading], current=current, now=now)[0].size
+
+
+@pytest.mark.parametrize(
+    ("pending", "unacked", "expected"),
+    [(0, 0, 1), (100, 0, 1), (111, 0, 2), (450, 50, 5), (0, 250, 3), (100_000, 0, 10)],
+)
+def test_a_backlog_asks_for_pods(pending, unacked, expected):
+    """Messages that wait and messages that are out, by what one pod may have before it, up to the bound."""
+    assert size(pool(behavior=QUICK, idle={"cooldown": "0s"}), backlog(pending, unacked), 1) == expected
+
+
+def test_a_backlog_that_must_drain_asks_by_pace():
+    """With 10 messages a second and pod, 50 arriving and 600 to be gone in 60 s, six pods are needed."""
+    signal = pool().signals[0].jet_stream
+    sample = Sample(at=0, pending=600, unacked=0, delivered=0)
+    assert backlog_need(signal, sample, Pace(arriving=50, per_pod=10)) == 6.0
+    assert backlog_need(signal, sample, Pace(arriving=20, per_pod=10)) == 6.0, "by size"
+    assert rounded(backlog_need(signal, sample, Pace(arriving=500, per_pod=10))) == 51
+
+
+def test_pace_is_seen_between_samples():
+    """What arrived and what a pod completed come from the difference; a consumer made anew starts over."""
+    before = Sample(at=0, pending=1000, unacked=100, delivered=500)
+    after = Sample(at=10, pending=900, unacked=100, delivered=900)
+    assert observe(Pace(), before, after, pods=4) == Pace(arriving=30, per_pod=10)
+    assert observe(Pace(per_pod=20), before, after, pods=4) == Pace(arriving=30, per_pod=15)
+    anew = Sample(at=20, pending=5, unacked=0, delivered=3)
+    assert observe(Pace(per_pod=20), after, anew, pods=4) == Pace(per_pod=20)
+    assert observe(Pace(per_pod=20), None, after, pods=4) == Pace(per_pod=20)
+
+
+def test_sockets_keep_headroom():
+    """Connections by what one pod holds, less the share that stays free."""
+    signal = WorkerPoolSpec.model_validate(
+        {
+            "targetRef": {"name": "x"},
+            "replicas": {"max": 9},
+            "signals": [{"name": "s", "webSocket": {"perReplica": 1000, "headroomPercent": 20}}],
+        }
+    ).signals[0]
+    needs = [rounded(read_sockets("s", signal.web_socket, open_now).needed) for open_now in (0, 800, 801, 8000)]
+    assert needs == [0, 1, 2, 10]
+
+
+def test_the_larger_signal_wins():
+    """With several signals the pool has what the hungriest asks for."""
+    readings = [Reading(name="a", value=1, needed=2.0, wakes=True), Reading(name="b", value=1, needed=5.0, wakes=True)]
+    assert decide(pool(behavior=QUICK), Past(), readings, current=1, now=0)[0].size == 5
+
+
+def test_tolerance_leaves_small_differences():
+    """Within a tenth of what is there nothing happens; beyond it does."""
+    spec = pool(behavior=QUICK, most=50)
+    assert [size(spec, backlog(pending), 20) for pending in (1800, 2000, 2200, 2300, 1700)] == [20, 20, 20, 23, 17]
+
+
+def test_policies_limit_speed():
+    """The default lets a pool double or grow by four in 15 s, whichever is more; `Min` takes the lesser, none stops."""
+    spec, past = pool(most=100), Past()
+    sizes, current, now = [], 1, 0.0
+    for _ in range(5):
+        decision, past = decide(spec, past, [backlog(100_000)], current=current, now=now)
+        past = past.changed(now, decision.size - current)
+        sizes.append(decision.size)
+        assert decision.limited_by in {"Policy", "Bounds"}
+        current, now = decision.size, now + 16
+    assert sizes == [5, 10, 20, 40, 80]
+    assert size(spec, backlog(100_000), 5, past.changed(now, 4), now + 1) == 5
+    rules = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}], "selectPolicy": "Min"}
+    assert size(pool(behavior={"scaleUp": rules}), backlog(900), 2) == 3
+    assert size(pool(behavior={"scaleUp": {"selectPolicy": "Disabled"}}), backlog(900), 2) == 2
+
+
+def test_coming_down_waits_for_the_window():
+    """A pool shrinks only to the greatest size that was recommended in the window; growing does not wait."""
+    spec, past = pool(behavior={"scaleUp": {}}), Past()
+    decision, past = decide(spec, past, [backlog(800)], current=2, now=0)
+    assert decision.size == 8
+    for now in (60, 200, 299):
+        decision, past = decide(spec, past, [backlog(150)], current=8, now=now)
+        assert (decision.size, decision.limited_by) == (8, "Stabilization")
+    decision, past = decide(spec, past, [backlog(150)], current=8, now=301)
+    assert decision.size == 2
+
+
+def test_a_new_operator_does_not_shrink_at_once():
+    """Without memory, after a restart, the present size counts as recommended."""
+    assert size(pool(), backlog(0), 8) == 8
+
+
+def test_zero_needs_rest():
+    """To zero only when nothing waits or is out for the whole cooldown; a waiting message starts the pool again."""
+    spec, past = pool(least=0, behavior=QUICK, idle={"cooldown": "2m"}), Past()
+    for now, reading, expected in (
+        (0, backlog(0), 1),
+        (100, backlog(0, 1), 1),
+        (110, backlog(0), 1),
+        (229, backlog(0), 1),
+        (231, backlog(0), 0),
+    ):
+        decision, past = decide(spec, past, [reading], current=1, now=now)
+        assert decision.size == expected, now
+    assert size(spec, backlog(0), 0) == 0
+    assert size(spec, backlog(1), 0) == 1
+
+
+def test_errors_hold():
+    """A signal that cannot be read changes nothing, whatever the size; after three failures the pool is degraded."""
+    spec, past = pool(behavior=QUICK), Past()
+    for count in range(1, 6):
+        decision, past = decide(spec, past, [FAILED], current=7, now=count)
+        assert (decision.size, decision.limited_by, decision.degraded) == (7, "SignalError", count >= 3)
+    decision, past = decide(spec, past, [backlog(100)], current=7, now=9)
+    assert (decision.size, decision.degraded) == (1, False)
+
+
+@pytest.mark.parametrize("current", [0, 1, 7, 10])
+def test_a_missing_consumer_is_neither_zero_nor_max(current):
+    """What does not exist is degraded at once, and the size stays."""
+    decision, _ = decide(pool(least=0), Past(), [MISSING], current=current, now=0)
+    assert (decision.size, decision.degraded) == (current, True)
+
+
+def test_fallback_only_raises():
+    """After enough failures a fallback lifts a small pool and leaves a large one."""
+    spec = pool(behavior=QUICK, onSignalError={"afterFailures": 1, "mode": "Fallback", "replicas": 4})
+    assert [size(spec, FAILED, current) for current in (1, 4, 9)] == [4, 4, 9]
+
+
+def test_one_readable_signal_may_raise():
+    """While one signal fails, another may make the pool larger, never smaller."""
+    spec = pool(behavior=QUICK)
+    assert decide(spec, Past(), [FAILED, backlog(900)], current=3, now=0)[0].size == 9
+    assert decide(spec, Past(), [FAILED, backlog(0)], current=3, now=0)[0].size == 3
+
+
+def test_used_up_acks_are_said():
+    """When every allowed message is out, more pods do not help, and the decision says so."""
+    decision, _ = decide(pool(), Past(), [backlog(500, 490, max_unacked=500)], current=10, now=0)
+    assert decision.limited_by == "MaxAckPending"
+
+
+def test_manual_is_by_hand():
+    """Engine Manual takes its number, within the bounds."""
+    spec = pool(engine="Manual", replicas={"min": 1, "max": 3, "manual": 7}, signals=[])
+    assert decide(spec, Past(), [], current=1, now=0)[0].size == 3
+
+
+_rules = st.fixed_dictionaries(
+    {
+        "stabilizationWindowSeconds": st.sampled_from([0, 30, 300]),
+        "selectPolicy": st.sampled_from(["Max", "Min", "Disabled"]),
+        "tolerancePercent": st.integers(0, 30),
+        "policies": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "type": st.sampled_from(["Pods", "Percent"]),
+                    "value": st.integers(1, 100),
+                    "periodSeconds": st.integers(1, 120),
+                }
+            ),
+            max_size=2,
+        ),
+    }
+)
+_bounds = st.tuples(st.integers(0, 20), st.integers(1, 40)).map(lambda pair: (min(pair), max(*pair, 1)))
+_readings = st.one_of(
+    st.builds(backlog, st.integers(0, 10_000), st.integers(0, 500)), st.sampled_from([FAILED, MISSING])
+)
+
+
+@st.composite
+def _pools(draw):
+    least, most = draw(_bounds)
+    return pool(least=least, most=most, behavior={"scaleUp": draw(_rules), "scaleDown": draw(_rules)})
+
+
+@given(_pools(), st.lists(_readings, min_size=1, max_size=12), st.integers(0, 50))
+def test_bounds_hold(spec, readings, current):
+    """Whatever comes, the size stays within the bounds, and never goes to zero while messages are out."""
+    past, now = Past(), 0.0
+    for reading in readings:
+        decision, past = decide(spec, past, [reading], current=current, now=now)
+        assert spec.replicas.min <= decision.size <= spec.replicas.max
+        if reading.occupied and current:
+            assert decision.size > 0
+        if reading.error:
+            assert decision.size == min(max(current, spec.replicas.min), spec.replicas.max)
+        past = past.changed(now, decision.size - current) if decision.size != current else past
+        current, now = decision.size, now + 15
+
+
+@given(_pools(), st.integers(0, 10_000), st.integers(0, 10_000), st.lists(_readings, max_size=5), st.integers(0, 40))
+def test_more_backlog_never_means_fewer_pods(spec, one, other, earlier, current):
+    """With the same past, the decision is monotone in the backlog."""
+    past, now = Past(), 0.0
+    for reading in earlier:
+        _, past = decide(spec, past, [reading], current=current, now=now)
+        now += 15
+    less, more = sorted((one, other))
+    assert size(spec, backlog(less), current, past, now) <= size(spec, backlog(more), current, past, now)
+
+
+@given(_pools(), st.integers(0, 10_000), st.integers(0, 40))
+def test_a_steady_load_never_flaps(spec, pending, current):
+    """Under one load the size moves in one direction only, and comes to rest."""
+    past, now, sizes = Past(), 0.0, [min(max(current, spec.replicas.min), spec.replicas.max)]
+    for _ in range(120):
+        decision, past = decide(spec, past, [backlog(pending)], current=sizes[-1], now=now)
+        past = past.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else past
+        sizes.append(decision.size)
+        now += 15
+    assert sizes in (sorted(sizes), sorted(sizes, reverse=True))
+    assert len({*sizes[-20:]}) == 1
+
+
+@given(st.lists(st.integers(950, 1049), min_size=20, max_size=40))
+def test_noise_within_the_tolerance_changes_nothing(loads):
+    """A load that trembles by a twentieth leaves the size alone."""
+    past, now = Past(), 0.0
+    for pending in loads:
+        decision, past = decide(pool(most=50, behavior=QUICK), past, [backlog(pending)], current=10, now=now)
+        assert decision.size == 10
+        now += 15
