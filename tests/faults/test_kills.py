@@ -13,13 +13,13 @@ import httpx
 import orjson
 import pytest
 
-from taskbell.api.db.queries import load
 from taskbell.testing.follower import Follower
 from taskbell.testing.platform import eventually
 
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(240)]
 
 CLIENTS = 8
+AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError)
 
 
 class Load:
@@ -88,14 +88,14 @@ class Regrets:
     """Writes tasks with their events in transactions that are rolled back."""
 
     def __init__(self, platform, account):
-        self.url = platform.run["database_url"]
+        self.url = platform.run["owner_database_url"]
         self.account = account
         self.task_ids = set()
 
     async def run(self):
         """Write and regret until cancelled; come back when the database went away."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*AWAY):
                 connection = await asyncpg.connect(self.url, timeout=5)
                 try:
                     while True:
@@ -111,11 +111,19 @@ class Regrets:
 
 
 async def create_task(connection, account, title):
-    """Do what the API's statement does, in a transaction that the caller ends."""
-    workspace = uuid.UUID(account.workspace_id)
-    statement = load("taskbell.api.tasks", "create_task")
-    text = await connection.fetchval(statement, account.user_id, workspace, title, None, "pending", 5, None, None, None)
-    return orjson.loads(text)
+    """Write a task and its event, as a request would, in a transaction that the caller ends."""
+    statement = """
+        WITH task AS (
+          INSERT INTO tasks (workspace_id, title, created_by) VALUES ($1, $2, $3)
+          RETURNING id, workspace_id, created_by, taskbell.task_document(tasks) AS document
+        ), event AS (
+          INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)
+          SELECT workspace_id, 'task.created', id, created_by, ARRAY[created_by], document FROM task
+        )
+        SELECT document::text FROM task
+    """
+    user, workspace = uuid.UUID(account.user_id), uuid.UUID(account.workspace_id)
+    return orjson.loads(await connection.fetchval(statement, workspace, title, user))
 
 
 @contextlib.asynccontextmanager
@@ -292,7 +300,7 @@ async def test_a_relay_that_freezes_and_wakes_harms_nothing(platform, record):
 async def test_a_slow_transaction_is_neither_skipped_nor_waited_for(platform):
     """Events of a transaction held open while others commit come after its commit; the others came before."""
     account = await platform.register("slow@example.com")
-    connection = await asyncpg.connect(platform.run["database_url"])
+    connection = await asyncpg.connect(platform.run["owner_database_url"])
     try:
         async with followers(platform, account) as listeners, platform.client(account=account) as http:
             transaction = connection.transaction()
