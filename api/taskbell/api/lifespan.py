@@ -13,6 +13,7 @@ from taskbell.api.accounts.service import Accounts
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
+from taskbell.api.channels.service import Channels
 from taskbell.api.db.pool import Database, open_pool
 from taskbell.api.events.service import EventFeed
 from taskbell.api.health.checks import schema_check
@@ -62,6 +63,11 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             tasks=TaskService(database=database, signals=signals, reminder_leads=settings.reminder_leads),
             notifications=Notifications(database, signals=signals),
             events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH)),
+            channels=Channels(
+                database,
+                allow_http=settings.webhook_allow_http,
+                secret_overlap=settings.webhook_secret_overlap,
+            ),
             checks={"database": schema_check(database), "nats": signals.check},
         )
 

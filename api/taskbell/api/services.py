@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.service import Accounts
+from taskbell.api.channels.service import Channels
 from taskbell.api.db.pool import Database
 from taskbell.api.events.service import EventFeed
 from taskbell.api.notifications.service import Notifications
@@ -33,5 +34,6 @@ class Services:
     tasks: TaskService
     notifications: Notifications
     events: EventFeed
+    channels: Channels
     checks: dict[str, Check]
     """What `/readyz` asks."""

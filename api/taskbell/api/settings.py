@@ -54,6 +54,10 @@ class ApiSettings(Settings):
     """Further sign-ins that may wait for a worker; more are answered with 503."""
     login_failures_allowed: int = Field(default=10, ge=1)
     """Wrong passwords for one account from one address within 15 minutes before sign-in is throttled."""
+    webhook_allow_http: bool = False
+    """Also take webhook addresses that begin with `http://`: events then travel unencrypted."""
+    webhook_secret_overlap: timedelta = Field(default=timedelta(days=1), ge=timedelta(0), le=timedelta(days=30))
+    """How long a webhook's former secret signs beside the new one after a rotation."""
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -20,6 +20,8 @@ _KINDS = {
     "workspace_id": "workspace",
     "user_id": "user",
     "notification_id": "notification",
+    "webhook_id": "webhook",
+    "delivery_id": "delivery",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 
@@ -42,6 +44,8 @@ def _sample(schema):
         return schema.get("minimum", 1)
     if schema.get("type") == "boolean":
         return True
+    if "examples" in schema:
+        return schema["examples"][0]
     return {"email": "somebody@example.org", "password": "correct horse battery staple"}.get(
         schema.get("format"), "text"
     )
@@ -86,6 +90,22 @@ async def _notified(owner, person):
     )
 
 
+async def _webhook(owner, person):
+    """The ids of a webhook that a person has, and of a delivery to it."""
+    webhook = await owner.fetchval(
+        "INSERT INTO webhooks (id, workspace_id, url, event_types, secret)"
+        " VALUES (taskbell.new_id(), $1, 'https://hooks.example.com/', '{*}', 's') RETURNING id",
+        person.workspace_id,
+    )
+    delivery = await owner.fetchval(
+        "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
+        " VALUES ($1, 'webhook', $1, $2, 'task.created', '{}', now()) RETURNING id",
+        webhook,
+        person.workspace_id,
+    )
+    return {"webhook": str(webhook), "delivery": str(delivery)}
+
+
 async def _call(person, document, operation, *, method, path, own, place=None, identity=None):
     """Call an operation with own ids, but for the one in `place`."""
     where, name = place or (None, None)
@@ -113,6 +133,7 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     document = app.openapi()
     own, foreign = await _belongings(ann), await _belongings(bob)
     own["notification"], foreign["notification"] = await _notified(owner, ann), await _notified(owner, bob)
+    own, foreign = own | await _webhook(owner, ann), foreign | await _webhook(owner, bob)
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):

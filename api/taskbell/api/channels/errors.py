@@ -1,0 +1,41 @@
+"""What can be wrong with a request about channels."""
+
+from __future__ import annotations
+
+from taskbell.contract.problems import ProblemCode, Refused
+
+
+class WebhookNotFound(Refused):
+    """There is no such webhook, or you do not administer its workspace."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class DeliveryNotFound(Refused):
+    """This webhook has no such delivery."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+class WebhooksNotPermitted(Refused):
+    """Only owners and admins of a workspace see and change its webhooks."""
+
+    code = ProblemCode.FORBIDDEN
+
+
+class TooManyWebhooks(Refused):
+    """The workspace has as many webhooks as it may have."""
+
+    code = ProblemCode.CONFLICT
+
+
+class WebhookSwitchedOff(Refused):
+    """The webhook is switched off: enable it first."""
+
+    code = ProblemCode.CONFLICT
+
+
+class UrlRefused(Refused):
+    """The address cannot be a webhook's."""
+
+    code = ProblemCode.VALIDATION_FAILED

@@ -1,0 +1,186 @@
+"""What people do with channels. The service owns the transaction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from taskbell.api.channels import repository
+from taskbell.api.channels.errors import (
+    DeliveryNotFound,
+    TooManyWebhooks,
+    UrlRefused,
+    WebhookNotFound,
+    WebhooksNotPermitted,
+    WebhookSwitchedOff,
+)
+from taskbell.api.channels.policy import MOST_WEBHOOKS, new_secret, url_fault
+from taskbell.api.channels.repository import DeliveryRow, EmailChannelRow, WebhookRow
+from taskbell.api.channels.schemas import EmailChannelChange, WebhookChange, WebhookCreate
+from taskbell.api.db.pool import Connection, Database
+from taskbell.api.workspaces.errors import WorkspaceNotFound
+from taskbell.contract.events import EventRecord, envelope
+from taskbell.contract.problems import FieldError
+from taskbell.contract.webhooks import TEST_TYPE
+from taskbell.kit import trace
+from taskbell.kit.ids import new_id
+
+_TEST_RETRIED_FOR = timedelta(minutes=10)
+
+
+class Channels:
+    """Webhooks of workspaces and the e-mail channel of a person, on behalf of a signed-in user."""
+
+    def __init__(self, database: Database, *, allow_http: bool, secret_overlap: timedelta) -> None:
+        self._database = database
+        self._allow_http = allow_http
+        self._secret_overlap = secret_overlap
+
+    async def create(self, actor: UUID, workspace_id: UUID, wanted: WebhookCreate) -> tuple[WebhookRow, str]:
+        """Make a webhook; it with its secret.
+
+        Raises:
+            WorkspaceNotFound: The actor does not belong to the workspace.
+            WebhooksNotPermitted: The actor does not administer it.
+            UrlRefused: The address cannot be a webhook's.
+            TooManyWebhooks: There are enough.
+        """
+        self._check_url(wanted.url)
+        secret = new_secret()
+        async with self._database.acting(actor) as connection:
+            await _administered(connection, workspace_id)
+            if await repository.count_webhooks(connection, workspace_id) >= MOST_WEBHOOKS:
+                raise TooManyWebhooks(f"A workspace has at most {MOST_WEBHOOKS} webhooks.")
+            row = await repository.add_webhook(
+                connection,
+                webhook_id=new_id(),
+                workspace_id=workspace_id,
+                url=wanted.url,
+                event_types=wanted.event_types,
+                enabled=wanted.enabled,
+                secret=secret,
+                actor=actor,
+            )
+        return row, secret
+
+    async def page(
+        self, actor: UUID, workspace_id: UUID, *, past: UUID | None, limit: int
+    ) -> tuple[list[WebhookRow], bool]:
+        """Webhooks after an id, and whether more follow. Raises as `create` does."""
+        async with self._database.acting(actor) as connection:
+            await _administered(connection, workspace_id)
+            found = await repository.list_webhooks(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
+        return found[:limit], len(found) > limit
+
+    async def get(self, actor: UUID, webhook_id: UUID) -> WebhookRow:
+        """Read one. Raises `WebhookNotFound` also when its workspace is not the actor's to administer."""
+        async with self._database.acting(actor) as connection:
+            return await _webhook(connection, webhook_id)
+
+    async def change(self, actor: UUID, webhook_id: UUID, wanted: WebhookChange) -> WebhookRow:
+        """Change what the body names. Raises `WebhookNotFound`, `UrlRefused`."""
+        changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+        if "url" in changes:
+            self._check_url(changes["url"])
+        async with self._database.acting(actor) as connection:
+            return _known(await repository.change_webhook(connection, webhook_id, changes=changes))
+
+    async def rotate(self, actor: UUID, webhook_id: UUID) -> tuple[WebhookRow, str]:
+        """Give it a new secret; the old one signs beside it for a while. Raises `WebhookNotFound`."""
+        secret = new_secret()
+        async with self._database.acting(actor) as connection:
+            row = await repository.rotate_secret(connection, webhook_id, secret=secret, overlap=self._secret_overlap)
+        return _known(row), secret
+
+    async def delete(self, actor: UUID, webhook_id: UUID) -> None:
+        """Delete it. Raises `WebhookNotFound`."""
+        async with self._database.acting(actor) as connection:
+            if not await repository.delete_webhook(connection, webhook_id):
+                raise WebhookNotFound
+
+    async def deliveries(
+        self, actor: UUID, webhook_id: UUID, *, state: str | None, past: UUID | None, limit: int
+    ) -> tuple[list[DeliveryRow], bool]:
+        """Deliveries before an id, the newest first, and whether more follow. Raises `WebhookNotFound`."""
+        async with self._database.acting(actor) as connection:
+            await _webhook(connection, webhook_id)
+            found = await repository.list_deliveries(
+                connection, webhook_id=webhook_id, state=state, past=past, at_most=limit + 1
+            )
+        return found[:limit], len(found) > limit
+
+    async def test(self, actor: UUID, webhook_id: UUID) -> DeliveryRow:
+        """Send it an event of its own. Raises `WebhookNotFound`, `WebhookSwitchedOff`."""
+        context = trace.current.get()
+        async with self._database.acting(actor) as connection:
+            webhook = await _switched_on(connection, webhook_id)
+            record = EventRecord(
+                id=new_id(),
+                workspace_id=webhook.workspace_id,
+                type=TEST_TYPE,
+                subject_id=webhook.id,
+                actor_id=actor,
+                audience=(),
+                traceparent=None if context is None else str(context),
+                created_at=datetime.now(UTC),
+                data=orjson.dumps({"id": str(webhook.id), "message": "This is a test."}).decode(),
+            )
+            return await repository.add_test(
+                connection,
+                webhook=webhook,
+                event_id=record.id,
+                event_type=record.type,
+                payload=envelope(record).decode(),
+                retry_for=_TEST_RETRIED_FOR,
+            )
+
+    async def redeliver(self, actor: UUID, webhook_id: UUID, delivery_id: UUID) -> DeliveryRow:
+        """Send an event once more. Raises `WebhookNotFound`, `WebhookSwitchedOff`, `DeliveryNotFound`."""
+        async with self._database.acting(actor) as connection:
+            await _switched_on(connection, webhook_id)
+            row = await repository.redeliver(connection, webhook_id=webhook_id, delivery_id=delivery_id)
+        if row is None:
+            raise DeliveryNotFound
+        return row
+
+    async def email(self, actor: UUID) -> EmailChannelRow:
+        """The actor's e-mail channel."""
+        async with self._database.acting(actor) as connection:
+            return await repository.get_email_channel(connection, actor)
+
+    async def set_email(self, actor: UUID, wanted: EmailChannelChange) -> EmailChannelRow:
+        """Set it."""
+        async with self._database.acting(actor) as connection:
+            await repository.set_email_channel(connection, actor, enabled=wanted.enabled, kinds=wanted.kinds)
+            return await repository.get_email_channel(connection, actor)
+
+    def _check_url(self, url: str) -> None:
+        if fault := url_fault(url, allow_http=self._allow_http):
+            raise UrlRefused(f"/url: {fault}", errors=(FieldError("/url", "url", fault),))
+
+
+async def _administered(connection: Connection, workspace_id: UUID) -> None:
+    role = await repository.role_in(connection, workspace_id)
+    if role is None:
+        raise WorkspaceNotFound
+    if role not in {"owner", "admin"}:
+        raise WebhooksNotPermitted
+
+
+async def _webhook(connection: Connection, webhook_id: UUID) -> WebhookRow:
+    return _known(await repository.get_webhook(connection, webhook_id))
+
+
+async def _switched_on(connection: Connection, webhook_id: UUID) -> WebhookRow:
+    webhook = await _webhook(connection, webhook_id)
+    if not webhook.enabled:
+        raise WebhookSwitchedOff
+    return webhook
+
+
+def _known(row: WebhookRow | None) -> WebhookRow:
+    if row is None:
+        raise WebhookNotFound
+    return row
