@@ -68,9 +68,9 @@ class Listener:
                 async with opening:
                     connection = await self._connect()
                 try:
-                    pause = 0.1
                     await self._read(connection)
                 finally:
+                    pause = 0.1 if self.is_open else pause
                     self.is_open = False
                     await connection.close()
             except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake) as ended:

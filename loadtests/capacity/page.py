@@ -107,7 +107,8 @@ def _conservation(report: Report) -> str:
     if found["notifications"] is not None:
         chain += f"; {found['notifications']:,} assigned notifications"
     note = (
-        f"{found['uncertain']:,} creations were tried without an answer of 201 and may exist or not."
+        f"{found['uncertain']:,} creations had no answer of 201 (they failed, or their client was stopped"
+        " meanwhile); whether they exist or not, they were followed."
         f" {surroundings['listeners']:,} listeners, {surroundings['reconnects']:,} reconnects,"
         f" {surroundings['gaps']:,} told that they missed events."
     )

@@ -92,7 +92,7 @@ def summary(plan: Plan, steps: Sequence[Step], conservation: Conservation) -> st
             said.append("The load generator was at its own limit then: the platform may carry more.")
         elif is_disturbed(broke) and broke.processor is not None:
             used, cores = broke.processor.others, broke.processor.cores
-            said.append(f"Other programs used {used:.1f} of the {cores} cores then: alone it carries more.")
+            said.append(f"Other programs used {used:.1f} of the {cores} cores then: alone it may carry more.")
     elif held is not None and held.users >= plan.most_users:
         said.append("No limit broke up to the most users that were allowed.")
     else:
