@@ -31,8 +31,9 @@ class Stage(IntEnum):
     REPLICA = 1
     NATS = 2
     RELAY = 3
-    API = 4
-    GATEWAY = 5
+    DELIVERY = 4
+    API = 5
+    GATEWAY = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ class Platform:
     gateway_listener: socket.socket
     relay_listeners: Sequence[socket.socket]
     """One for the probes of each relay: the active one and its standbys."""
+    delivery_listener: socket.socket
+    """For the probes of the delivery worker."""
     postgres: PostgresServer
     replica: PostgresReplica
     nats: NatsServer
@@ -74,6 +77,10 @@ class Platform:
     def owner_environment(self) -> dict[str, str]:
         """Environment of what changes the schema."""
         return self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.OWNER))
+
+    def sweeper_environment(self) -> dict[str, str]:
+        """Environment of the sweeps of due reminders."""
+        return self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.SWEEPER))
 
     def _environment(self, **more: str) -> dict[str, str]:
         shared = {"TASKBELL_NATS_URL": self.nats_url, "PYTHONSAFEPATH": "1"}
@@ -130,7 +137,7 @@ class Platform:
         """Our own processes, which need migrated stores."""
         relays = [self._relay(_numbered("relay", n), listener) for n, listener in enumerate(self.relay_listeners, 1)]
         workers = [self._api(_numbered("api", number)) for number in range(1, self.workers + 1)]
-        return [*relays, *workers, self._gateway()]
+        return [*relays, self._delivery(), *workers, self._gateway()]
 
     def _api(self, name: str) -> Component:
         environment = self._environment(
@@ -138,12 +145,21 @@ class Platform:
             TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
+        environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")
         environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // self.workers)))
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, listener=self.api_listener)
 
     def _relay(self, name: str, listener: socket.socket) -> Component:
         environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
         return self._service(name, "taskbell.api.outbox", stage=Stage.RELAY, env=environment, listener=listener)
+
+    def _delivery(self) -> Component:
+        environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.DELIVERY))
+        # Receivers that are being developed run on this machine, and without a certificate.
+        environment.setdefault("TASKBELL_WEBHOOK_ALLOW_PRIVATE", "true")
+        environment.setdefault("TASKBELL_DELIVERY_DRAIN_TIMEOUT", "PT5S")
+        module, listener = "taskbell.notifier.delivery", self.delivery_listener
+        return self._service("delivery", module, stage=Stage.DELIVERY, env=environment, listener=listener)
 
     def _gateway(self) -> Component:
         environment = self._environment(

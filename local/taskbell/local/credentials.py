@@ -56,19 +56,22 @@ def load(data: DataDir) -> Credentials:
         raise StartRefused(f"{data.secrets} cannot be read ({unreadable.strerror}): {advice}") from unreadable
     except (ValidationError, SigningKeysMalformed) as damaged:
         raise StartRefused(f"{data.secrets} is damaged: {advice}") from damaged
-    if missing := set(ROLES) - set(found.role_passwords):
-        raise StartRefused(f"{data.secrets} lacks the passwords of {', '.join(sorted(missing))}: {advice}")
     return found
 
 
 def load_or_generate(data: DataDir) -> Credentials:
-    """Read the credentials, or make and keep new ones where there is no data yet.
+    """Read the credentials, or make and keep new ones where there is no data yet; roles that are new get passwords.
 
     Raises:
         StartRefused: They are damaged, or missing though there is a database that needs them.
     """
     if data.secrets.exists() or data.postgres.exists():
-        return load(data)
+        found = load(data)
+        if missing := set(ROLES) - set(found.role_passwords):  # the data is of an earlier version
+            added = {role: secrets.token_urlsafe(24) for role in sorted(missing)}
+            found = found.model_copy(update={"role_passwords": found.role_passwords | added})
+            save(data, found)
+        return found
     made = generate()
     save(data, made)
     return made

@@ -1,4 +1,4 @@
-"""Programs that run and end: the migrations at the start, partition maintenance every hour."""
+"""Programs that run and end: the migrations at the start, sweeps of reminders all the time, maintenance every hour."""
 
 from __future__ import annotations
 
@@ -55,6 +55,16 @@ class Job:
             raise
         if status:
             raise JobFailed(f"{self.name} failed: exit status {status}, last words: {last_words(log)} (log: {log})")
+
+
+async def always(job: Job, *, pause: float, tell: Callable[[str], None]) -> None:
+    """Run a job that stays for its time again as soon as it ends; a failure is told, and `pause` seconds awaited."""
+    while True:
+        try:
+            await job.run()
+        except JobFailed as failed:
+            tell(str(failed))
+            await asyncio.sleep(pause)
 
 
 async def every(seconds: float, job: Job, *, tell: Callable[[str], None]) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from uuid import UUID
@@ -19,6 +20,12 @@ import structlog
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import Settings, load
 
+_NOT_CARRIED = """
+SELECT EXISTS (
+  SELECT FROM {partition} e, relay_state s
+  WHERE s.done_snapshot IS NULL OR e.xid >= pg_snapshot_xmax(s.done_snapshot)
+)
+"""
 _log = structlog.get_logger(__name__)
 
 
@@ -140,6 +147,39 @@ async def _create(connection: asyncpg.Connection, *, table: str, wanted: Partiti
         return False
     _log.info("partition_created", partition=wanted.name)
     return True
+
+
+async def drop_expired(
+    connection: asyncpg.Connection, *, retention: Mapping[str, timedelta], now: datetime
+) -> list[str]:
+    """Drop the partitions of tables all of whose rows are older than the table's retention; returns their names.
+
+    Events that the relay has not carried yet are kept, however old. A table that is locked for long is left for the
+    next time (set `lock_timeout`); what was dropped until then stays dropped.
+    """
+    dropped = []
+    for table, kept in retention.items():
+        cutoff = lowest_id(now - kept)
+        for name, end in await _ends(connection, table=table):
+            if end > cutoff:
+                continue
+            if table == "events" and await connection.fetchval(_NOT_CARRIED.format(partition=name)):
+                _log.warning("expired_partition_not_carried", partition=name)
+                continue
+            await connection.execute(f"DROP TABLE {name}")
+            _log.info("partition_dropped", partition=name)
+            dropped.append(name)
+    return dropped
+
+
+async def _ends(connection: asyncpg.Connection, *, table: str) -> list[tuple[str, UUID]]:
+    """The partitions of a table, but the default one, each with the id that it ends before."""
+    rows = await connection.fetch(
+        "SELECT c.oid::regclass::text, pg_get_expr(c.relpartbound, c.oid)"
+        " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::regclass ORDER BY 1",
+        table,
+    )
+    return [(name, UUID(bound.split("'")[3])) for name, bound in rows if bound != "DEFAULT"]
 
 
 async def run(settings: MaintenanceSettings) -> Report:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from taskbell.local.demo import DemoAccountRefused, ensure_account
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import ServerNotStarted
-from taskbell.local.jobs import Job, JobFailed, every
+from taskbell.local.jobs import Job, JobFailed, always, every
 from taskbell.local.listeners import listen
 from taskbell.local.run_file import Demo, RunFile, Running
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
@@ -28,6 +29,7 @@ from taskbell.local.supervisor.status import Display, display
 from taskbell.local.supervisor.supervisor import Supervisor
 
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
+_SWEEP_PAUSE = 2.0  # seconds after a sweep that failed, such as while PostgreSQL starts again
 _RELAYS = 2  # one carries events, one stands by
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,6 +44,7 @@ def up() -> None:
             api = held.enter_context(listen(settings.api_port, setting="TASKBELL_API_PORT"))
             gateway = held.enter_context(listen(settings.gateway_port, setting="TASKBELL_GATEWAY_PORT"))
             relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
+            delivery = held.enter_context(listen(0, setting=""))
             secret = credentials.load_or_generate(data)
             postgres = PostgresServer(data.postgres, password=secret.superuser_password)
             postgres.prepare()
@@ -53,6 +56,7 @@ def up() -> None:
                 api_listener=api,
                 gateway_listener=gateway,
                 relay_listeners=relays,
+                delivery_listener=delivery,
                 postgres=postgres,
                 replica=PostgresReplica(data.replica, primary=postgres),
                 nats=NatsServer(data.nats, accounts={NATS_ACCOUNT: secret.nats_password}),
@@ -127,19 +131,27 @@ class _Session:
         superuser_url = platform.postgres.url()
         await db.ensure_roles(superuser_url, platform.credentials.role_passwords)
         await db.ensure_database(superuser_url)
-        await self._job("migrations", "taskbell.local", "migrate").run()
+        owner = platform.owner_environment()
+        await self._job("migrations", "taskbell.local", "migrate", env=owner).run()
         await self._tree.start(platform.replicas())
         await self._tree.start(platform.services())
         await self._welcome()
-        maintenance = self._job("partitions", "taskbell.api.db.partitions")
-        keeping = asyncio.create_task(every(_MAINTENANCE_INTERVAL, maintenance, tell=self._shown.say))
+        say, remind = self._shown.say, "taskbell.api.reminders"
+        due = self._job("remind", remind, "--kind", "due", "--until", "+60s", env=platform.sweeper_environment())
+        maintenance = self._job("maintenance", remind, "--kind", "maintenance", env=owner)
+        schedule = [
+            asyncio.create_task(always(due, pause=_SWEEP_PAUSE, tell=say), name="remind"),
+            asyncio.create_task(every(_MAINTENANCE_INTERVAL, maintenance, tell=say), name="maintenance"),
+        ]
         try:
             await self._tree.wait()
         finally:
-            keeping.cancel()
+            for task in schedule:
+                task.cancel()
+            await asyncio.gather(*schedule, return_exceptions=True)
 
-    def _job(self, name: str, *module: str) -> Job:
-        return Job(name=name, module=module, env=self._platform.owner_environment(), logs=self._platform.data.logs)
+    def _job(self, name: str, *module: str, env: Mapping[str, str]) -> Job:
+        return Job(name=name, module=module, env=env, logs=self._platform.data.logs)
 
     async def _welcome(self) -> None:
         platform, secret = self._platform, self._platform.credentials

@@ -1,0 +1,129 @@
+"""Entry of the sweeps: `taskbell remind` or `python -m taskbell.api.reminders`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import uvloop
+from prometheus_client import start_http_server
+
+from taskbell.api.reminders.errors import SweepInterrupted
+from taskbell.api.reminders.maintenance import maintain
+from taskbell.api.reminders.policy import Shard, parse_shard, parse_span
+from taskbell.api.reminders.repository import sweeping, upkeeping
+from taskbell.api.reminders.settings import SweepSettings, UpkeepSettings
+from taskbell.api.reminders.sweep import sweep
+from taskbell.contract.subjects import RELAY_POKE
+from taskbell.kit.logs import configure_logs
+from taskbell.kit.nats_bus import Signals, connecting
+from taskbell.kit.settings import load
+
+
+def main() -> None:
+    """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
+    arguments = _parser().parse_args()
+    if arguments.metrics_port is not None:
+        start_http_server(arguments.metrics_port)
+    try:
+        if arguments.kind == "due":
+            due = load(SweepSettings)
+            configure_logs(service="remind", level=due.log_level)
+            report = uvloop.run(_sweep(due, shard=arguments.shard, stay=arguments.until))
+        else:
+            upkeep = load(UpkeepSettings)
+            configure_logs(service="maintenance")
+            report = uvloop.run(_maintain(upkeep))
+    except SweepInterrupted as refused:
+        sys.stderr.write(f"taskbell: {refused}\n")
+        raise SystemExit(1) from None
+    _tell(report, as_json=arguments.json)
+    if failed := report.get("failed"):
+        sys.stderr.write(f"taskbell: steps of the maintenance failed: {', '.join(failed)}\n")
+        raise SystemExit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="taskbell remind", description="Run one sweep to its end.")
+    parser.add_argument("--kind", choices=("due", "maintenance"), default="due", help="what is swept")
+    parser.add_argument(
+        "--shard", type=_argument(parse_shard), default=Shard(), metavar="I/N", help="a part of the tasks, I from 0"
+    )
+    parser.add_argument(
+        "--until",
+        type=_argument(parse_span),
+        default=timedelta(0),
+        metavar="+60s",
+        help="stay so long and fire on time; without, fire what is due and end",
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    parser.add_argument("--metrics-port", type=int, help="serve Prometheus metrics here while the sweep runs")
+    return parser
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as refused:
+            raise argparse.ArgumentTypeError(str(refused)) from None
+
+    return read
+
+
+@asynccontextmanager
+async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """What wakes the relay: nothing where no NATS is named."""
+    if settings.nats_url is None:
+
+        async def rest() -> None:
+            return
+
+        yield rest
+        return
+    async with connecting(settings.nats_url.get_secret_value(), name="taskbell-remind") as client:
+        signals = Signals(client)
+
+        async def poke() -> None:
+            await signals.send(RELAY_POKE)
+
+        yield poke
+
+
+async def _sweep(settings: SweepSettings, *, shard: Shard, stay: timedelta) -> dict[str, Any]:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with _poking(settings) as poke, sweeping(settings.database_url.get_secret_value()) as reminders:
+        summary = await sweep(
+            reminders,
+            shard=shard,
+            batch_size=settings.reminder_batch_size,
+            stay=stay,
+            stopping=stopping,
+            poke=poke,
+        )
+    return summary.document()
+
+
+async def _maintain(settings: UpkeepSettings) -> dict[str, Any]:
+    async with upkeeping(settings.database_url) as upkeep:
+        return await maintain(upkeep, settings)
+
+
+def _tell(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(orjson.dumps(report).decode() + "\n")
+    else:
+        sys.stdout.write("".join(f"{name}: {value}\n" for name, value in report.items()))
+
+
+if __name__ == "__main__":
+    main()

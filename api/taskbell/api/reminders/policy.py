@@ -1,0 +1,57 @@
+"""Decisions of a sweep, from plain values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+LONGEST_PAUSE = 1.0
+"""Seconds between two looks: a reminder planned meanwhile, or left by a killed sweep, waits no longer."""
+SHORTEST_PAUSE = 0.001
+_SPAN = re.compile(r"\A\+(\d{1,5})([smh])\Z", re.ASCII)
+_SHARD = re.compile(r"\A(\d{1,4})/(\d{1,4})\Z", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of all tasks: those whose hash leaves `number` (from 0 on) when divided by `count`."""
+
+    number: int = 0
+    count: int = 1
+
+
+def parse_shard(text: str) -> Shard:
+    """Read `i/n`, where `i` counts from 0 as Kubernetes' `JOB_COMPLETION_INDEX` does.
+
+    Raises:
+        ValueError: It has another form, or `i` is not below `n`.
+    """
+    match = _SHARD.match(text)
+    if match is None or not int(match[1]) < int(match[2]):
+        raise ValueError(f"a shard is written i/n, with i from 0 to n-1: {text}")
+    return Shard(number=int(match[1]), count=int(match[2]))
+
+
+def parse_span(text: str) -> timedelta:
+    """Read how long a sweep stays: `+60s`, `+5m`, `+1h`.
+
+    Raises:
+        ValueError: It has another form.
+    """
+    match = _SPAN.match(text)
+    if match is None:
+        raise ValueError(f"a span is written +60s, +5m or +1h: {text}")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def pause(*, next_in: float | None, left: float) -> float:
+    """Seconds to wait when nothing is due: until the next reminder fires, at most a second, not past the end.
+
+    Args:
+        next_in: Seconds until the next reminder known, None when there is none.
+        left: Seconds until the sweep ends.
+    """
+    wanted = LONGEST_PAUSE if next_in is None else min(next_in, LONGEST_PAUSE)
+    return max(SHORTEST_PAUSE, min(wanted, left))

@@ -1,0 +1,34 @@
+"""Settings of the sweeps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+from pydantic import SecretStr
+
+from taskbell.api.db.partitions import MaintenanceSettings
+from taskbell.kit.settings import Settings
+
+
+class SweepSettings(Settings):
+    """Settings of `taskbell remind --kind due`."""
+
+    database_url: SecretStr
+    """PostgreSQL primary with the rights of role `taskbell_sweeper`."""
+    nats_url: SecretStr | None = None
+    """NATS, to wake the relay after a batch. Unset or away: the relay's poll finds the events half a second later."""
+    reminder_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
+    """Reminders fired in one transaction: what a killed sweep leaves to the next."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe records that are written."""
+
+
+class UpkeepSettings(MaintenanceSettings):
+    """Settings of `taskbell remind --kind maintenance`."""
+
+    event_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=7)
+    """How long events are kept, at least: a partition is dropped when all of it is older."""
+    notification_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=90)
+    """How long notifications stay in the inbox, at least: a partition is dropped when all of it is older."""

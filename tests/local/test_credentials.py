@@ -1,0 +1,18 @@
+"""Secrets of a data directory: made once, kept, completed when a later version has more roles."""
+
+from taskbell.api.db.roles import ROLES, SWEEPER
+from taskbell.local import credentials
+from taskbell.local.data_dir import DataDir
+
+
+def test_data_of_an_earlier_version_gets_what_is_new(tmp_path):
+    """A role that the file does not know gets a password, which stays; everything else is as it was."""
+    data = DataDir(tmp_path)
+    made = credentials.load_or_generate(data)
+    former = {role: password for role, password in made.role_passwords.items() if role != SWEEPER}
+    credentials.save(data, made.model_copy(update={"role_passwords": former}))
+    completed = credentials.load_or_generate(data)
+    assert set(completed.role_passwords) == set(ROLES)
+    assert {role: completed.role_passwords[role] for role in former} == former
+    assert completed.model_dump(exclude={"role_passwords"}) == made.model_dump(exclude={"role_passwords"})
+    assert credentials.load_or_generate(data) == completed
