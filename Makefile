@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
-PYTEST_ARGS ?= -n 2 -q
+PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) docs/_generate loadtests tests .ci
 
@@ -21,7 +21,7 @@ setup: ## make .venv from the hashed lock (the other targets do this by themselv
 run: setup ## run the whole platform on this machine; Ctrl-C stops it
 	@exec $(BIN)/taskbell up
 
-test: setup ## test everything that needs no cluster (PYTEST_ARGS: -n 2 -q)
+test: setup ## test everything that needs no cluster (PYTEST_ARGS changes how)
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: setup ## lint, types, directions between rooms, architecture tests, generated documents fresh

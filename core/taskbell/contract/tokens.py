@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any, Self
 from uuid import UUID
-
-from joserfc.jwk import KeySet
-
-from taskbell.kit.jwt import TokenRefused, verify
 
 ISSUER = "taskbell"
 AUDIENCE = "taskbell"
@@ -45,21 +43,20 @@ class Claims:
     token_id: str
     expires_at: int
 
+    @classmethod
+    def read(cls, claims: Mapping[str, Any]) -> Self:
+        """Read the claims of a token of this platform.
 
-def verify_token(token: str, *, token_type: TokenType, keys: KeySet, now: float) -> Claims:
-    """Return what a token of this platform says at `now` (Unix seconds).
-
-    Raises:
-        TokenRefused: It is not valid, of another type, or lacks a claim and so is none of ours.
-    """
-    claims = verify(token, token_type=token_type, keys=keys, issuer=ISSUER, audience=AUDIENCE, now=now)
-    try:
-        return Claims(
-            user_id=UUID(claims["sub"]),
-            workspace_id=UUID(claims["ws"]),
-            session_id=UUID(claims["sid"]),
-            token_id=str(claims["jti"]),
-            expires_at=int(claims["exp"]),
-        )
-    except (KeyError, ValueError, TypeError, AttributeError) as missing:
-        raise TokenRefused("a claim is missing or malformed") from missing
+        Raises:
+            ValueError: One is missing or malformed.
+        """
+        try:
+            return cls(
+                user_id=UUID(claims["sub"]),
+                workspace_id=UUID(claims["ws"]),
+                session_id=UUID(claims["sid"]),
+                token_id=str(claims["jti"]),
+                expires_at=int(claims["exp"]),
+            )
+        except (KeyError, TypeError, AttributeError) as missing:
+            raise ValueError("a claim is missing or malformed") from missing

@@ -95,6 +95,28 @@ def verify(token: str, *, token_type: str, keys: KeySet, issuer: str, audience: 
     return claims
 
 
+def verify_as(
+    read: Callable[[Mapping[str, Any]], T],
+    token: str,
+    *,
+    token_type: str,
+    keys: KeySet,
+    issuer: str,
+    audience: str,
+    now: float,
+) -> T:
+    """Return what `read` makes of the claims of a valid token.
+
+    Raises:
+        TokenRefused: The token is not valid, or `read` raised `ValueError`: it is none of ours.
+    """
+    claims = verify(token, token_type=token_type, keys=keys, issuer=issuer, audience=audience, now=now)
+    try:
+        return read(claims)
+    except ValueError as malformed:
+        raise TokenRefused("a claim is missing or malformed") from malformed
+
+
 class VerifiedTokens(Generic[T]):
     """Remembers verified tokens until they expire: verifying costs more than a query.
 

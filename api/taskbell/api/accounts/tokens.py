@@ -9,7 +9,7 @@ from uuid import UUID
 
 from joserfc.jwk import KeySet
 
-from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType, verify_token
+from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
 
@@ -36,7 +36,15 @@ def access_token_verifier(keys: KeySet) -> Callable[[str], tuple[Claims, int]]:
     """The verification that `VerifiedTokens` remembers the outcome of."""
 
     def verify(token: str) -> tuple[Claims, int]:
-        claims = verify_token(token, token_type=TokenType.ACCESS, keys=keys, now=time.time())
+        claims = jwt.verify_as(
+            Claims.read,
+            token,
+            token_type=TokenType.ACCESS,
+            keys=keys,
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            now=time.time(),
+        )
         return claims, claims.expires_at
 
     return verify

@@ -9,8 +9,8 @@ import httpx
 import structlog
 from joserfc.jwk import KeySet
 
-from taskbell.contract.tokens import Claims, TokenType, verify_token
-from taskbell.kit.jwt import SigningKeysMalformed, VerifiedTokens, key_id, parse_keys
+from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType
+from taskbell.kit.jwt import SigningKeysMalformed, VerifiedTokens, key_id, parse_keys, verify_as
 from taskbell.notifier.gateway import metrics
 
 _log = structlog.get_logger(__name__)
@@ -96,4 +96,12 @@ class Keys:
     def _verify(self, token: str, token_type: TokenType) -> Claims:
         if self._keys is None:
             raise KeysUnavailable("no keys yet")
-        return verify_token(token, token_type=token_type, keys=self._keys, now=time.time())
+        return verify_as(
+            Claims.read,
+            token,
+            token_type=token_type,
+            keys=self._keys,
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            now=time.time(),
+        )
