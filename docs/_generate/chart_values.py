@@ -11,6 +11,7 @@ from docs._generate.settings import settings_of
 from taskbell.api.outbox.settings import RelaySettings
 from taskbell.api.settings import ApiSettings
 from taskbell.kit.settings import Settings
+from taskbell.notifier.delivery.settings import DeliverySettings
 from taskbell.notifier.settings import GatewaySettings
 
 
@@ -33,6 +34,8 @@ QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T
 DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """What stands after `taskbell_` in the names of the database's roles."""
+IMAGES = ("api", "relay", "gateway", "delivery")
+"""The images, which are the targets of the Dockerfile."""
 _GIVEN = {
     "TASKBELL_DATABASE_URL",
     "TASKBELL_NATS_URL",
@@ -40,6 +43,8 @@ _GIVEN = {
     "TASKBELL_JWKS_URL",
     "TASKBELL_GATEWAY_DRAIN_TIMEOUT",
     "TASKBELL_GATEWAY_URL",
+    "TASKBELL_DELIVERY_DRAIN_TIMEOUT",
+    "TASKBELL_SMTP_URL",
 }
 """Settings that the chart gives by itself."""
 
@@ -117,6 +122,8 @@ def _general() -> Iterator[Value]:
     yield Value("commonLabels", {}, LABELS, "Labels on every object.")
     yield Value("image.registry", "ghcr.io/taskbell", TEXT, "Where the images `api`, `relay`, `gateway` ... are.")
     yield Value("image.tag", "", TEXT, "Tag of all images; the chart's appVersion if empty. `latest` is refused.")
+    whole = {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(IMAGES, TEXT)}
+    yield Value("image.overrides", {}, whole, "Whole references by image, instead of registry and tag: `{api: ...}`.")
     yield Value("image.pullPolicy", "IfNotPresent", one_of("Always", "IfNotPresent", "Never"), "When nodes pull.")
     yield Value("image.pullSecrets", [], OBJECTS, "Secrets for the registry: `[{name: ...}]`.")
     yield Value("public.host", "", TEXT, "Host name under which the world reaches `/v1`, `/docs` and `/ws`.")
@@ -143,6 +150,19 @@ def _workloads() -> Iterator[Value]:
         "Over how long a gateway that ends closes its connections, in waves.",
     )
     yield from autoscaling("gateway", least=2, most=20, cpu=60)
+    yield from component(
+        "delivery",
+        "the delivery workers: webhooks and e-mail",
+        (DeliverySettings,),
+        replicas=2,
+        cpu="100m",
+        memory="128Mi",
+        limit="512Mi",
+    )
+    yield Value("delivery.drainSeconds", 20, number(0, 600), "How long a worker that ends finishes what is under way.")
+    smtp = "the mail relay, `smtps://user:password@host:465`; no e-mail is sent without one"
+    yield Value("delivery.smtp.url", "", TEXT, f"Address of {smtp}.")
+    yield from secret("delivery.smtp.existingSecret", "that address", "url")
     yield on("migrations.enabled", "Bring the database to the schema, by a Job of its own for each revision.")
     yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
                 OBJECT, "Resources of that Job.")  # fmt: skip
@@ -208,11 +228,13 @@ def _surroundings() -> Iterator[Value]:
     yield Value(
         "networkPolicy.publicFrom", [], OBJECTS, "Who may reach API and gateway, as `from` of a NetworkPolicy; all."
     )
-    yield Value("networkPolicy.metricsFrom", [], OBJECTS, "Who may scrape the relay; all if empty.")
+    yield Value("networkPolicy.metricsFrom", [], OBJECTS, "Who may scrape relay and delivery; all if empty.")
     yield Value("networkPolicy.databasePorts", [5432], PORTS, "Ports of an external PostgreSQL.")
     yield Value("networkPolicy.databaseTo", [], OBJECTS, "Where it is, as `to` of a NetworkPolicy; anywhere if empty.")
     yield Value("networkPolicy.natsPorts", [4222], PORTS, "Ports of an external NATS.")
     yield Value("networkPolicy.natsTo", [], OBJECTS, "Where it is; anywhere if empty.")
+    yield Value("networkPolicy.smtpPorts", [25, 465, 587], PORTS, "Ports of the mail relay.")
+    yield Value("networkPolicy.smtpTo", [], OBJECTS, "Where it is; anywhere if empty.")
     yield Value(
         "networkPolicy.extraEgress", [], OBJECTS, "More egress rules for all services, say to a trace collector."
     )

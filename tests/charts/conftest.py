@@ -145,6 +145,7 @@ SECRETS = {
         },
     },
     "nats": {"mode": "external", "external": {"existingSecret": {"name": "nats", "key": "address"}}},
+    "delivery": {"smtp": {"existingSecret": {"name": "mail"}}},
     "image": {"pullSecrets": [{"name": "registry"}]},
 }
 VALUE_SETS = {
@@ -162,18 +163,20 @@ VALUE_SETS = {
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "edge"}]},
     },
     "autoscaled": {"api": {"autoscaling": {"enabled": True}}, "gateway": {"autoscaling": {"enabled": True}}},
-    "single": {name: {"replicas": 1} for name in ("api", "relay", "gateway")},
+    "single": {name: {"replicas": 1} for name in ("api", "relay", "gateway", "delivery")},
     "open-network": {"networkPolicy": {"enabled": False}},
     "closed-network": merged(
         EXTERNAL,
         {
+            "delivery": {"smtp": {"url": "smtp://mail.example:25"}},
             "networkPolicy": {
                 "publicFrom": [{"namespaceSelector": {"matchLabels": {"name": "edge"}}}],
                 "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
                 "databaseTo": [{"ipBlock": {"cidr": "10.0.0.0/24"}}],
+                "smtpTo": [{"ipBlock": {"cidr": "10.0.2.0/24"}}],
                 "natsTo": [{"ipBlock": {"cidr": "10.0.1.0/24"}}],
                 "extraEgress": [{"ports": [{"protocol": "TCP", "port": 4318}]}],
-            }
+            },
         },
     ),
     "placed": {

@@ -128,6 +128,7 @@ def test_names_do_not_change(chart):
     assert first ^ second == {("Job", "demo-taskbell-migrations-1"), ("Job", "demo-taskbell-migrations-2")}
     assert {name for kind, name in first if kind == "Deployment"} == {
         "demo-taskbell-api",
+        "demo-taskbell-delivery",
         "demo-taskbell-gateway",
         "demo-taskbell-relay",
     }
@@ -151,7 +152,7 @@ def test_the_release_knows_every_role_of_the_database(chart):
 
 def test_references_lead_somewhere(rendered):
     """Secrets, ConfigMaps and service accounts that pods name are rendered, or are named in the values as existing."""
-    existing = {"keys", "urls", "urls-of-api", "admin", "nats", "registry", "demo-taskbell-database-superuser"}
+    existing = {"keys", "urls", "urls-of-api", "admin", "nats", "mail", "registry", "demo-taskbell-database-superuser"}
     secrets = set(rendered.of("Secret")) | existing
     for name, pod in rendered.pods():
         account = pod["spec"].get("serviceAccountName", "default")

@@ -5,7 +5,7 @@ role: the database's role. reaches: what it may connect to. stop: seconds that a
 {{- define "taskbell.components" -}}
 api:
   image: api
-  command: [taskbell-api, --host, "0.0.0.0", --port, "8000"]
+  command: [python, -m, taskbell.api, --host, "0.0.0.0", --port, "8000"]
   port: 8000
   role: api
   public: true
@@ -14,7 +14,7 @@ api:
   reaches: [database, nats]
 relay:
   image: relay
-  command: [taskbell-relay, --host, "0.0.0.0", --port, "8002"]
+  command: [python, -m, taskbell.api.outbox, --host, "0.0.0.0", --port, "8002"]
   port: 8002
   role: relay
   public: false
@@ -23,13 +23,22 @@ relay:
   reaches: [database, nats]
 gateway:
   image: gateway
-  command: [taskbell-gateway, --host, "0.0.0.0", --port, "8001"]
+  command: [python, -m, taskbell.notifier, --host, "0.0.0.0", --port, "8001"]
   port: 8001
   role: gateway
   public: true
   preStop: 5
   stop: {{ add .Values.gateway.drainSeconds 5 }}
   reaches: [database, nats, api]
+delivery:
+  image: delivery
+  command: [python, -m, taskbell.notifier.delivery, --host, "0.0.0.0", --port, "8003"]
+  port: 8003
+  role: delivery
+  public: false
+  preStop: 0
+  stop: {{ add .Values.delivery.drainSeconds 10 }}
+  reaches: [database, nats, receivers, smtp]
 {{- end -}}
 
 {{/* How many pods a component has at least: what a disruption budget and the checks go by. */}}

@@ -19,7 +19,7 @@ capabilities:
 
 {{/* The image and fences of a container of ours. */}}
 {{- define "taskbell.container" -}}
-image: {{ include "taskbell.image" . }}
+image: {{ include "taskbell.image" . | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
   {{- include "taskbell.container.securityContext" . | nindent 2 }}
@@ -101,6 +101,14 @@ affinity: {{- toYaml . | nindent 2 }}
   value: http://{{ include "taskbell.fullname" $root }}-api:8000/.well-known/jwks.json
 - name: TASKBELL_GATEWAY_DRAIN_TIMEOUT
   value: PT{{ $root.Values.gateway.drainSeconds }}S
+{{- else if eq .component "delivery" }}
+- name: TASKBELL_DELIVERY_DRAIN_TIMEOUT
+  value: PT{{ $root.Values.delivery.drainSeconds }}S
+{{- with include "taskbell.smtp.ref" $root }}
+- name: TASKBELL_SMTP_URL
+  valueFrom:
+    secretKeyRef: {{ . }}
+{{- end }}
 {{- end }}
 {{- range $name, $value := .values.settings }}
 - name: {{ $name }}

@@ -54,6 +54,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The mail relay, if there is one. */}}
+{{- define "taskbell.smtp.ref" -}}
+{{- $smtp := .Values.delivery.smtp -}}
+{{- if $smtp.existingSecret.name -}}{{ toJson $smtp.existingSecret }}
+{{- else if $smtp.url -}}{{ dict "name" (printf "%s-smtp" (include "taskbell.fullname" .)) "key" "url" | toJson }}
+{{- end -}}
+{{- end -}}
+
 {{/* Whether roles are made before the migrations, and with whose URL. */}}
 {{- define "taskbell.database.admin" -}}
 {{- $admin := .Values.database.external.admin -}}

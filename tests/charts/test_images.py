@@ -1,0 +1,126 @@
+"""Dockerfile and skaffold.yaml, read as text: no engine is needed."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BASES = {"wheels", "runtime"}
+
+
+def instructions():
+    """The Dockerfile's instructions, continued lines joined."""
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            yield line.split(maxsplit=1)
+
+
+def stages():
+    """Each stage's instructions by its name, those of the stages it stands on first."""
+    found = {}
+    for word, rest in instructions():
+        if word == "FROM":
+            base, _, name = rest.split()
+            found[name] = [(word, base), *found.get(base, [])]
+        else:
+            found[name].append((word, rest))
+    return found
+
+
+def targets():
+    """The stages that are images of services."""
+    return {name: steps for name, steps in stages().items() if any(word == "ENTRYPOINT" for word, _ in steps)}
+
+
+def test_there_is_a_target_for_every_image_of_the_chart(chart):
+    """What the chart pulls from the project's registry is what the Dockerfile builds."""
+    rendered = chart.render({"image": {"registry": "here"}})
+    pulled = {container["image"] for _, container in rendered.containers() if container["image"].startswith("here/")}
+    assert {image.removeprefix("here/").partition(":")[0] for image in pulled} == set(targets())
+
+
+def test_images_run_as_the_user_of_the_chart(chart):
+    """Each target ends as the user id that the chart's pods run as, with the safe path of Python's modules."""
+    deployment = next(iter(chart.render().of("Deployment").values()))
+    user = deployment["spec"]["template"]["spec"]["securityContext"]["runAsUser"]
+    for name, steps in targets().items():
+        assert [rest for word, rest in steps if word == "USER"] == [f"{user}:{user}"], name
+        environment = " ".join(rest for word, rest in steps if word == "ENV")
+        assert "PYTHONSAFEPATH=1" in environment, name
+
+
+def test_base_images_are_pinned():
+    """No stage stands on `latest` or on a tag that moves between minor versions."""
+    names = set(stages())
+    for word, rest in instructions():
+        if word == "FROM" and (base := rest.split()[0]) not in names:
+            assert re.search(r":\d+\.\d+\.\d+-", base), base
+
+
+def test_what_is_copied_is_there_and_let_through():
+    """Every path that is copied from the source exists, and `.dockerignore` lets it through and nothing else."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    copied = set()
+    for word, rest in instructions():
+        if word == "COPY" and not rest.startswith("--from"):
+            copied |= set(rest.split()[:-1])
+    assert "*" in lines
+    assert copied == allowed
+    assert [path for path in copied if not (ROOT / path).exists()] == []
+
+
+def test_everything_installed_comes_from_the_hashed_lock():
+    """The network is asked once, for the lock's packages with their hashes; extras come from it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    offline = False
+    for word, rest in instructions():
+        if word == "ENV" and "PIP_NO_INDEX=1" in rest:
+            offline = True
+        if word == "RUN" and "pip" in rest:
+            assert offline or ("--require-hashes" in rest and "requirements.lock" in rest), rest
+            for extra in re.findall(r"taskbell\[(\w+)\]", rest):
+                assert extra in extras
+
+
+def test_entries_exist():
+    """Each target starts a console script of the project, or a module that is there."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for name, steps in targets().items():
+        line = yaml.safe_load(next(rest for word, rest in steps if word == "ENTRYPOINT"))
+        if line[0] == "python":
+            assert line[1] == "-m"
+            (found,) = ROOT.glob(f"*/{line[2].replace('.', '/')}/__main__.py")
+            assert found.is_file(), name
+        else:
+            assert line[0] in scripts, name
+
+
+@pytest.mark.feature("K12")
+def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
+    """Skaffold's artifacts are the Dockerfile's targets, and the chart takes what it sets."""
+    config = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
+    artifacts = {artifact["docker"]["target"]: artifact["image"] for artifact in config["build"]["artifacts"]}
+    assert set(artifacts) == set(targets())
+    (release,) = config["deploy"]["helm"]["releases"]
+    templates = release["setValueTemplates"]
+    assert (ROOT / release["chartPath"] / "Chart.yaml").is_file()
+    for target, image in artifacts.items():
+        name = image.replace("-", "_")
+        assert templates[f"image.overrides.{target}"] == f"{{{{.IMAGE_FULLY_QUALIFIED_{name}}}}}"
+    values = {}
+    for path, value in {**templates, **release["setValues"]}.items():
+        *parents, last = path.split(".")
+        node = values
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    del values["signingKeys"]
+    rendered = chart.render(values, name=release["name"])
+    services = rendered.of("Service")
+    for forward in config["portForward"]:
+        assert forward["port"] in {port["port"] for port in services[forward["resourceName"]]["spec"]["ports"]}
