@@ -60,8 +60,8 @@ class Module:
                 yield node.module
 
     def tops(self) -> set[str]:
-        """The first words of those names: which packages it depends on."""
-        return {name.split(".")[0] for name in self.imports()}
+        """The first words of those names: which packages it depends on. Parsing an address is no I/O."""
+        return {name.split(".")[0] for name in self.imports() if not name.startswith("urllib.parse")}
 
 
 def _modules() -> list[Module]:

@@ -12,7 +12,7 @@ MOST_WEBHOOKS = 20
 """Webhooks of one workspace: each of its events is sent to all of them."""
 
 
-def url_fault(url: str, *, allow_http: bool) -> str | None:  # noqa: PLR0911
+def url_fault(url: str, *, allow_http: bool) -> str | None:  # noqa: PLR0911 -- one return per fault
     """Why an address cannot be a webhook's, for people; None when it can."""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return "only printable ASCII characters, without spaces; write names of other scripts in Punycode"
