@@ -54,6 +54,7 @@ class Request:
     body: bytes
     status: object
     at: float
+    answered: bool = False
 
     @property
     def id(self):
@@ -86,6 +87,9 @@ class Receiver:
         self.script = []
         self.answer_headers = {}
         self.body = b"thank you"
+        self.delay = 0.0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self._seen = {}
         self._server = None
         self._open = set()
@@ -125,7 +129,10 @@ class Receiver:
         event_id = headers["webhook-id"]
         turn = self._seen[event_id] = self._seen.get(event_id, 0) + 1
         status = self.script[turn - 1] if turn <= len(self.script) else 200
-        self.requests.append(Request(head[0].split(" ")[1], headers, body, status, time.monotonic()))
+        request = Request(head[0].split(" ")[1], headers, body, status, time.monotonic())
+        self.requests.append(request)
+        await self.gate.wait()
+        await asyncio.sleep(self.delay)
         if status is HANG:
             await reader.read()  # until the other side has had enough
             return
@@ -133,6 +140,7 @@ class Receiver:
         lines += [f"{name}: {value}" for name, value in self.answer_headers.items()]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + self.body)
         await writer.drain()
+        request.answered = True
 
     def of(self, event_id):
         """The requests for one event, in order."""
@@ -140,7 +148,7 @@ class Receiver:
 
     def accepted(self):
         """Ids of the events it said yes to."""
-        return {request.id for request in self.requests if isinstance(request.status, int) and request.status < 300}
+        return {request.id for request in self.requests if request.answered and request.status < 300}
 
 
 @pytest.fixture

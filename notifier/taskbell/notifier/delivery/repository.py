@@ -7,8 +7,8 @@ worker dies the row is simply due again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,16 +18,10 @@ import asyncpg
 
 from taskbell.notifier.delivery.policy import Decision, Outcome
 
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
+# Whatever else PostgreSQL says (a schema not migrated yet, a right that is missing) is ours to mend and passes, too:
+# only a value that it does not store is an event's own fault.
+_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _TIMEOUT = 10.0
 
 # An event of an earlier time than its switching on is not for a webhook, so that a replay floods nobody.
@@ -88,6 +82,17 @@ _BACKLOG = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(d.due_at)), 0)::float8 FROM (
   SELECT due_at FROM deliveries WHERE state IN ('pending', 'retrying') AND due_at <= now() ORDER BY due_at LIMIT 10000
 ) d
+"""
+
+_DEAD = """
+SELECT id, event_id, channel, endpoint_id, event_type, attempts, response_status, error, created_at, attempted_at
+FROM deliveries WHERE state = 'dead' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2
+"""
+_DEAD_ONE = "SELECT * FROM deliveries WHERE state = 'dead' AND id = $1"
+_REVIVE = """
+UPDATE deliveries SET state = 'pending', attempts = 0, due_at = now(), error = NULL,
+  give_up_at = now() + greatest(give_up_at - created_at, interval '10 minutes')
+WHERE state = 'dead' AND id = ANY ($1::uuid[])
 """
 
 
@@ -228,13 +233,54 @@ class Ledger:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
-        try:
+        with _translated():
             async with asyncio.timeout(_TIMEOUT), self._pool.acquire() as session:
                 yield session
-        except _AWAY as lost:
-            raise LedgerUnavailable(type(lost).__name__) from lost
-        except asyncpg.DataError as refused:
-            raise LedgerRefused(str(refused)) from refused
+
+
+class DeadDeliveries:
+    """Deliveries that were given up, for a person to look at and begin anew. Raises `LedgerUnavailable` as above."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        """Take a connection under `taskbell_delivery` or the owner; the caller closes it."""
+        self._connection = connection
+
+    async def page(self, *, past: UUID | None, limit: int) -> list[dict[str, Any]]:
+        """Some of them, without their payload, the oldest first."""
+        with _translated():
+            return [dict(row) for row in await self._connection.fetch(_DEAD, past, limit)]
+
+    async def get(self, delivery_id: UUID) -> dict[str, Any] | None:
+        """One with all that is known of it, or None."""
+        with _translated():
+            row = await self._connection.fetchrow(_DEAD_ONE, delivery_id)
+        return None if row is None else dict(row)
+
+    async def redrive(self, delivery_ids: Sequence[UUID]) -> int:
+        """Let them begin anew, at once and for as long as they first had; how many of them were dead."""
+        with _translated():
+            return _count(await self._connection.execute(_REVIVE, list(delivery_ids)))
+
+
+@asynccontextmanager
+async def dead_deliveries(url: str) -> AsyncIterator[DeadDeliveries]:
+    """Connect for the length of the block. Raises `LedgerUnavailable`."""
+    with _translated():
+        connection = await asyncpg.connect(url, timeout=5.0, command_timeout=_TIMEOUT)
+    try:
+        yield DeadDeliveries(connection)
+    finally:
+        await connection.close(timeout=5.0)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _REFUSED as refused:
+        raise LedgerRefused(str(refused)) from refused
+    except _AWAY as lost:
+        raise LedgerUnavailable(type(lost).__name__) from lost
 
 
 def _columns(events: Sequence[Incoming]) -> tuple[list[Any], ...]:

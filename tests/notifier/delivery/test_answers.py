@@ -1,0 +1,249 @@
+"""What receivers may answer, where they may be, and how secrets are rotated."""
+
+import contextlib
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from taskbell.kit.ids import new_id
+from taskbell.notifier.delivery.addresses import is_public
+from taskbell.notifier.delivery.repository import Claim
+from taskbell.notifier.delivery.webhooks import WebhookChannel, judge
+
+pytestmark = pytest.mark.feature("H24")
+
+
+async def test_410_switches_the_webhook_off(platform, receiver, run_worker, eventually):
+    """A receiver that is gone is not called again; the webhook says why; what else waits for it is dead."""
+    receiver.script = [410]
+    _, workspace = await platform.person()
+    webhook, _ = await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        await platform.event(workspace)
+
+        async def off():
+            return await platform.connection.fetchval("SELECT NOT enabled FROM webhooks WHERE id = $1", webhook)
+
+        await eventually(off)
+        await eventually(lambda: _states(platform, ["dead"]))
+        await platform.event(workspace)
+    assert await platform.connection.fetchval("SELECT disabled_reason FROM webhooks") == "gone"
+    assert len(receiver.requests) == 1
+
+
+async def _states(platform, wanted):
+    return await platform.states() == wanted
+
+
+async def test_what_fails_for_too_long_is_dead(platform, receiver, run_worker, eventually):
+    """The last attempt is made when the time is over; then the delivery is dead, with the reason."""
+    receiver.script = [503] * 100
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker(delivery_retry_for="PT0.5S"):
+        await platform.event(workspace)
+        await eventually(lambda: _states(platform, ["dead"]))
+    (row,) = await platform.deliveries()
+    assert (row["error"], row["response_status"]) == ("answered 503", 503)
+    assert row["attempts"] == len(receiver.requests) > 2
+
+
+async def test_retry_after_is_respected(platform, receiver, run_worker, eventually):
+    """A receiver that asks for a pause gets it, also beyond our own back-off."""
+    receiver.script = [429]
+    receiver.answer_headers = {"Retry-After": "1"}
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        event_id = await platform.event(workspace)
+        await eventually(lambda: receiver.accepted() == {event_id})
+    first, second = receiver.of(event_id)
+    assert second.at - first.at > 0.9
+
+
+async def test_redirects_are_not_followed(platform, receiver, run_worker, eventually):
+    """A redirect is no yes, and its target is never called."""
+    receiver.script = [307]
+    receiver.answer_headers = {"Location": "/elsewhere"}
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        event_id = await platform.event(workspace)
+        await eventually(lambda: receiver.accepted() == {event_id})
+    assert [request.path for request in receiver.requests] == ["/hook", "/hook"]
+
+
+async def test_an_endless_answer_is_cut(platform, receiver, run_worker, eventually):
+    """A huge body is not read to its end; the status counts."""
+    receiver.body = b"x" * 20_000_000
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker(webhook_timeout="PT5S"):
+        await platform.event(workspace)
+        await eventually(lambda: _states(platform, ["delivered"]))
+
+
+async def test_private_addresses_are_refused(platform, receiver, run_worker, eventually):
+    """Without leave, a webhook that leads to this machine is never called, by address or by name."""
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    await platform.webhook(workspace, receiver.url.replace("127.0.0.1", "localhost"))
+    async with run_worker(webhook_allow_private=False):
+        await platform.event(workspace)
+
+        async def refused():
+            rows = await platform.deliveries()
+            return len(rows) == 2 and all("not public" in (row["error"] or "") for row in rows)
+
+        await eventually(refused)
+    assert receiver.requests == []
+
+
+async def test_both_secrets_sign_while_rotating(platform, receiver, run_worker, eventually):
+    """During the overlap either secret verifies; after it only the new one."""
+    _, workspace = await platform.person()
+    webhook, old = await platform.webhook(workspace, receiver.url)
+    _, new = await platform.webhook((await platform.person())[1], receiver.url)
+    rotate = (
+        "UPDATE webhooks SET secret = $2, previous_secret = $3, previous_secret_expires_at = now() + $4 WHERE id = $1"
+    )
+    async with run_worker():
+        for overlap, fits in ((timedelta(hours=1), True), (timedelta(seconds=-1), False)):
+            await platform.connection.execute(rotate, webhook, new, old, overlap)
+            event_id = await platform.event(workspace)
+            await eventually(lambda event_id=event_id: event_id in receiver.accepted())
+            (request,) = receiver.of(event_id)
+            assert request.verify(new)
+            assert request.verify(old) is fits
+
+
+@contextlib.asynccontextmanager
+async def channel(resolve, allowed):
+    """A channel with a resolver of ours."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield WebhookChannel(client, within=2.0, resolve=resolve, allowed=allowed)
+
+
+def claim(url):
+    """A delivery to an address."""
+    return Claim(
+        id=new_id(),
+        event_id=new_id(),
+        channel="webhook",
+        endpoint_id=new_id(),
+        event_type="task.created",
+        payload="{}",
+        traceparent=None,
+        attempts=1,
+        remaining=60.0,
+        age=0.0,
+        url=url,
+        secrets=("whsec_c2VjcmV0",),
+        email=None,
+    )
+
+
+async def test_a_name_that_changes_between_check_and_use_gains_nothing(receiver):
+    """DNS rebinding: the name is looked up once, and the address that was checked is the one that is called."""
+    answers = iter([["127.0.0.1"], ["127.0.0.2"]])
+    asked = []
+
+    async def resolve(host, port):
+        asked.append((host, port))
+        return next(answers)
+
+    async with channel(resolve, lambda address: address == "127.0.0.1") as sender:
+        first = await sender.send(claim(f"http://rebind.example:{receiver.port}/hook"))
+        second = await sender.send(claim(f"http://rebind.example:{receiver.port}/hook"))
+    assert first.delivered
+    assert (second.delivered, second.permanent) == (False, False)
+    assert "not public" in second.error
+    assert asked == [("rebind.example", receiver.port)] * 2
+    (request,) = receiver.requests
+    assert request.headers["host"] == f"rebind.example:{receiver.port}"
+
+
+async def test_one_private_address_among_public_ones_refuses_all():
+    """A name whose addresses are mixed is not trusted; nothing is connected to."""
+
+    async def resolve(_host, _port):
+        return ["93.184.216.34", "10.0.0.1"]
+
+    async with channel(resolve, is_public) as sender:
+        outcome = await sender.send(claim("https://mixed.example/"))
+    assert "not public" in outcome.error
+
+
+async def test_a_name_that_is_not_found_is_tried_again():
+    """A failing look-up is a failed attempt, not the end."""
+
+    async def resolve(_host, _port):
+        raise OSError("no such name")
+
+    async with channel(resolve, is_public) as sender:
+        outcome = await sender.send(claim("https://nowhere.example/"))
+    assert (outcome.delivered, outcome.permanent) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:a00:1",
+        "::7f00:1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "localhost",
+        "",
+    ],
+)
+def test_addresses_that_are_not_public(address):
+    """Loopback, private, shared, link-local, multicast, reserved; IPv4 within IPv6; what is no address at all."""
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+def test_addresses_that_are_public(address):
+    """Those of the internet, in both families."""
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "delivered", "gone", "pause"),
+    [
+        (200, None, True, False, None),
+        (204, None, True, False, None),
+        (302, None, False, False, None),
+        (404, None, False, False, None),
+        (410, None, False, True, None),
+        (429, "7", False, False, 7.0),
+        (503, "99999999999", False, False, 86_400.0),
+        (503, "soon", False, False, None),
+        (503, "-5", False, False, None),
+        (503, "date", False, False, 30.0),
+    ],
+)
+def test_answers(status, retry_after, delivered, gone, pause):
+    """2xx is a yes, 410 the end, all else tried again; `Retry-After` in seconds or as a date, bounded."""
+    now = time.time()
+    if retry_after == "date":
+        retry_after = (datetime.fromtimestamp(now, UTC) + timedelta(seconds=30)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    outcome = judge(status, retry_after, now=now)
+    assert (outcome.delivered, outcome.gone, outcome.status) == (delivered, gone, status)
+    assert outcome.retry_after == (pause if pause is None else pytest.approx(pause, abs=1.0))
