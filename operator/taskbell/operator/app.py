@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,8 +14,11 @@ import httpx
 from taskbell.kit.clock import Clock, SystemClock
 from taskbell.kit.looper import running
 from taskbell.kit.nats_consumers import Consumers
+from taskbell.operator import preflight
 from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.events import Events
+from taskbell.operator.lease import Leadership
+from taskbell.operator.probes import probing
 from taskbell.operator.queue import Key, Outcome, Pace, Queue
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
@@ -37,11 +42,24 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What tests replace: time, the pace of the queue, and the API server's address (empty: as the pod has it)."""
+    """What its surroundings give or tests replace.
+
+    Attributes:
+        pace: Of the queue; None takes it from the settings.
+        url: An API server without sign-in; empty takes the pod's service account or the kubeconfig.
+        watching: Set once the watches are up.
+        stop: Set when the process was asked to end. Kopf takes the signals over while it runs, so it is set here, too.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
     pace: Pace | None = None
     url: str = ""
+    watching: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class WatchesNotUp(Exception):
+    """The operator leads, but does not see the cluster's objects yet."""
 
 
 @asynccontextmanager
@@ -66,15 +84,63 @@ async def operating(settings: OperatorSettings, around: Surroundings | None = No
 
         pace = around.pace or Pace(resync=settings.operator_resync.total_seconds())
         queue = Queue(keep, around.clock, pace=pace, workers=settings.operator_workers)
-        stop, watching = asyncio.Event(), asyncio.Event()
 
         async def watch_all() -> None:
             namespaces = settings.operator_watch_namespaces
-            await watch(queue.add, stop=stop, ready=watching, namespaces=namespaces, url=around.url)
+            await watch(queue.add, stop=around.stop, ready=around.watching, namespaces=namespaces, url=around.url)
+            around.stop.set()
 
         await stack.enter_async_context(running(queue.run, name="operator-queue"))
         await stack.enter_async_context(running(watch_all, name="operator-watches"))
-        yield Operator(queue=queue, watching=watching)
+        yield Operator(queue=queue, watching=around.watching)
+
+
+async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asyncio.Event, url: str = "") -> None:
+    """Serve probes, get the Lease, work until `stop`, give the Lease back.
+
+    Raises:
+        NotReadyToWork: Definitions or permissions are missing.
+        ClusterRefused: The API server does not answer at the start.
+        LeaseLost: Another process may be at work now; this one must end.
+    """
+    around = Surroundings(url=url, stop=stop)
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(await stack.enter_async_context(await open_api(url=url)))
+        leading = asyncio.Event()
+
+        async def watching() -> None:
+            if leading.is_set() and not around.watching.is_set():
+                raise WatchesNotUp
+
+        checks = {"api_server": cluster.check, "watches": watching}
+        await stack.enter_async_context(probing(checks, listening=listening))
+        namespaces = settings.operator_watch_namespaces
+        await preflight.check(cluster, own_namespace=settings.operator_namespace, namespaces=namespaces)
+        leadership = Leadership(
+            cluster,
+            namespace=settings.operator_namespace,
+            identity=f"{settings.operator_identity}_{secrets.token_hex(4)}",
+            duration=settings.operator_lease_duration.total_seconds(),
+            clock=around.clock,
+        )
+
+        async def lead() -> None:
+            await leadership.acquire()
+            leading.set()
+            async with operating(settings, around):
+                await leadership.hold()
+
+        leader = asyncio.create_task(lead(), name="operator-leader")
+        stopping = asyncio.create_task(stop.wait(), name="operator-stop")
+        try:
+            await asyncio.wait([leader, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if leader.done():
+                leader.result()
+        finally:
+            for task in (leader, stopping):
+                task.cancel()
+            await asyncio.gather(leader, stopping, return_exceptions=True)
+            await leadership.release()
 
 
 def _sweeps(settings: OperatorSettings) -> SweepSurroundings:

@@ -134,6 +134,11 @@ class Cluster:
         answer = await self._send("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
         return bool(answer and answer["status"]["allowed"])
 
+    async def serves(self, resource: Resource) -> bool:
+        """Whether there is such a resource, as for a custom one its definition decides."""
+        found = await self._send("GET", f"/apis/{resource.group}/{resource.version}", absent_is_none=True)
+        return found is not None and any(entry["name"] == resource.plural for entry in found["resources"])
+
     async def check(self) -> None:
         """Health check: the API server answers."""
         await self._send("GET", "/version")

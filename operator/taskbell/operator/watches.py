@@ -63,6 +63,7 @@ async def watch(
     settings.watching.server_timeout = _SERVER_TIMEOUT
     settings.watching.client_timeout = _SERVER_TIMEOUT + 10
     settings.watching.reconnect_backoff = 0.2
+    settings.queueing.exit_timeout = 0.5  # handlers only enqueue: there is nothing to wait for
     settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 5)
     await kopf.operator(
         registry=registered(enqueue, url=url),

@@ -1,0 +1,136 @@
+"""One works at a time: a Lease of `coordination.k8s.io`, with the rules of client-go's leader election.
+
+No clocks are compared between machines: a holder counts as gone when its Lease did not change for its whole duration
+by the observer's own clock. A holder that cannot renew stops before that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from taskbell.kit.clock import Clock
+from taskbell.operator.cluster import LEASES, Cluster, ClusterRefused, ObjectChanged
+from taskbell.operator.metrics import LEADER
+
+Json = dict[str, Any]
+_log = structlog.get_logger(__name__)
+
+LEASE = "taskbell-operator"
+_RENEW = 1 / 5
+"""Share of the duration between renewals."""
+_GIVE_UP = 2 / 3
+"""Share of the duration after which a holder that could not renew stops."""
+
+
+class LeaseLost(Exception):
+    """The Lease is another's, or could not be renewed in time: this process must work no more."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    version: str = ""
+    at: float = 0.0
+
+
+class Leadership:
+    """Gets, keeps and gives back the Lease."""
+
+    def __init__(self, cluster: Cluster, *, namespace: str, identity: str, duration: float, clock: Clock) -> None:
+        """`identity` must be this process's alone; `duration` in seconds."""
+        self._cluster = cluster
+        self._namespace = namespace
+        self._identity = identity
+        self._duration = duration
+        self._clock = clock
+        self._seen = _Seen()
+
+    async def acquire(self) -> None:
+        """Wait until the Lease is ours. A failing API server is asked again; the wait has no end."""
+        LEADER.set(0)
+        while True:
+            with suppress(ObjectChanged):
+                try:
+                    if await self._try():
+                        LEADER.set(1)
+                        _log.info("lease_acquired", identity=self._identity)
+                        return
+                except ObjectChanged:
+                    raise
+                except ClusterRefused as refused:
+                    _log.warning("lease_not_read", error=str(refused))
+            pause = self._duration * _RENEW * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter, not a secret
+            await asyncio.sleep(pause)
+
+    async def hold(self) -> None:
+        """Renew until cancelled.
+
+        Raises:
+            LeaseLost: Another has it, or renewing failed for two thirds of its duration.
+        """
+        renewed = self._clock.monotonic()
+        try:
+            while True:
+                await asyncio.sleep(self._duration * _RENEW)
+                try:
+                    async with asyncio.timeout(max(0.1, renewed + self._duration * _GIVE_UP - self._clock.monotonic())):
+                        kept = await self._try()
+                except (ClusterRefused, TimeoutError) as refused:
+                    late = self._clock.monotonic() - renewed
+                    _log.warning("lease_not_renewed", error=str(refused) or repr(refused), seconds=round(late, 1))
+                    if late >= self._duration * _GIVE_UP:
+                        raise LeaseLost(f"not renewed for {late:.0f} s") from refused
+                    continue
+                if not kept:
+                    raise LeaseLost("another process holds it")
+                renewed = self._clock.monotonic()
+        finally:
+            LEADER.set(0)
+
+    async def release(self) -> None:
+        """Give the Lease back, so that the next need not wait for its end. Never raises for a refusal."""
+        with suppress(ClusterRefused):
+            lease = await self._cluster.get(LEASES, self._namespace, LEASE)
+            if lease and lease["spec"].get("holderIdentity") == self._identity:
+                await self._cluster.replace(LEASES, lease | {"spec": lease["spec"] | {"holderIdentity": ""}})
+
+    async def _try(self) -> bool:
+        """Make, take or renew the Lease if that is allowed now; whether it is ours."""
+        lease = await self._cluster.get(LEASES, self._namespace, LEASE)
+        if lease is None:
+            await self._cluster.create(LEASES, self._claimed({}))
+            return True
+        holder = lease["spec"].get("holderIdentity")
+        if holder == self._identity:
+            await self._cluster.replace(LEASES, self._claimed(lease))
+            return True
+        now, version = self._clock.monotonic(), lease["metadata"]["resourceVersion"]
+        if version != self._seen.version:
+            self._seen = _Seen(version, now)
+        if holder and now - self._seen.at < lease["spec"].get("leaseDurationSeconds", self._duration):
+            return False
+        await self._cluster.replace(LEASES, self._claimed(lease))
+        return True
+
+    def _claimed(self, lease: Json) -> Json:
+        now = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        before = lease.get("spec", {})
+        taken = before.get("holderIdentity") != self._identity
+        return {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": lease.get("metadata") or {"name": LEASE, "namespace": self._namespace},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": max(1, round(self._duration)),
+                "acquireTime": now if taken else before.get("acquireTime", now),
+                "renewTime": now,
+                "leaseTransitions": before.get("leaseTransitions", 0) + (1 if taken and before else 0),
+            },
+        }

@@ -1,0 +1,53 @@
+"""What the operator may do in a cluster: the one list for the preflight, the chart's roles and the documentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Verbs on one resource, and what they are for. `resource` may name a subresource after a slash."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    reason: str
+
+
+WATCHED = (
+    Permission("taskbell.dev", "reminderschedules", ("get", "list", "watch"), "to see ReminderSchedules"),
+    Permission("taskbell.dev", "reminderschedules/status", ("patch",), "to report on ReminderSchedules"),
+    Permission("taskbell.dev", "reminderschedules/finalizers", ("update",), "to own CronJobs where that is enforced"),
+    Permission("taskbell.dev", "workerpools", ("get", "list", "watch"), "to see WorkerPools"),
+    Permission("taskbell.dev", "workerpools/status", ("patch",), "to report on WorkerPools"),
+    Permission("batch", "cronjobs", ("get", "list", "watch", "create", "patch"), "to keep CronJobs"),
+    Permission("apps", "deployments/scale", ("get", "patch"), "to set the size of a WorkerPool's target"),
+    Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to see who else sets that size"),
+    Permission("keda.sh", "scaledobjects", ("list",), "to see who else sets that size"),
+    Permission("", "pods", ("list",), "to count the open connections of gateways"),
+    Permission("", "secrets", ("get",), "to follow connectionSecretRef"),
+    Permission("", "events", ("create",), "to tell decisions"),
+)
+"""Needed in every namespace that is watched."""
+OWN = (Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "to work one at a time"),)
+"""Needed in the operator's own namespace."""
+
+
+def rules(permissions: tuple[Permission, ...]) -> list[Json]:
+    """The rules of a Role or ClusterRole."""
+    return [
+        {"apiGroups": [permission.group], "resources": [permission.resource], "verbs": list(permission.verbs)}
+        for permission in permissions
+    ]
+
+
+def in_words(permission: Permission, verb: str, namespace: str) -> str:
+    """A missing permission as a sentence for the person who installs."""
+    place = f"in namespace {namespace}" if namespace else "in all namespaces"
+    group = f".{permission.group}" if permission.group else ""
+    name, slash, subresource = permission.resource.partition("/")
+    return f"{verb} {name}{group}{slash}{subresource} {place} ({permission.reason})"

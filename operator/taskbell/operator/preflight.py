@@ -1,0 +1,49 @@
+"""Before any work: is everything there that the operator needs, and may it do what it must?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from taskbell.operator.cluster import REMINDER_SCHEDULES, WORKER_POOLS, Cluster
+from taskbell.operator.permissions import OWN, WATCHED, Permission, in_words
+
+
+class NotReadyToWork(Exception):
+    """Something that an administrator must provide is missing; the message says what."""
+
+
+async def check(cluster: Cluster, *, own_namespace: str, namespaces: Collection[str]) -> None:
+    """Return if all is there.
+
+    Raises:
+        NotReadyToWork: Custom resource definitions or permissions are missing; all are named.
+        ClusterRefused: The API server does not answer.
+    """
+    absent = [
+        f"{resource.plural}.{resource.group}"
+        for resource in (REMINDER_SCHEDULES, WORKER_POOLS)
+        if not await cluster.serves(resource)
+    ]
+    if absent:
+        raise NotReadyToWork(f"custom resource definitions are missing: {', '.join(absent)}; install the chart's")
+    asked = [
+        *((permission, namespace) for permission in WATCHED for namespace in namespaces or ("",)),
+        *((permission, own_namespace) for permission in OWN),
+    ]
+    found = await asyncio.gather(*(_missing(cluster, permission, namespace) for permission, namespace in asked))
+    if missing := [sentence for sentences in found for sentence in sentences]:
+        raise NotReadyToWork(f"permissions are missing: {'; '.join(missing)}")
+
+
+async def _missing(cluster: Cluster, permission: Permission, namespace: str) -> list[str]:
+    resource, _, subresource = permission.resource.partition("/")
+    allowed = [
+        await cluster.may(
+            verb=verb, group=permission.group, resource=resource, subresource=subresource, namespace=namespace
+        )
+        for verb in permission.verbs
+    ]
+    return [
+        in_words(permission, verb, namespace) for verb, may in zip(permission.verbs, allowed, strict=True) if not may
+    ]
