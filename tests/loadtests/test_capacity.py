@@ -271,6 +271,8 @@ def test_an_acknowledged_task_without_a_row_is_lost():
     promised = {**whole.acknowledged, "run-9": "task-9"}
     assert _changed(attempted=whole.attempted | {"run-9"}, acknowledged=promised).lost == 1
     assert _changed(acknowledged={**whole.acknowledged, "run-1": "task-0"}).lost == 1
+    vanished = _changed(rows=whole.rows[1:], assigned={}, notified=None)
+    assert (vanished.lost, vanished.double, vanished.created) == (1, 0, 2)
 
 
 def test_a_request_that_made_two_tasks_is_double():
