@@ -19,6 +19,8 @@ GROUPS = {
     "ApiSettings": "API",
     "RelaySettings": "Relay",
     "GatewaySettings": "Gateway",
+    "SweepSettings": "`taskbell remind --kind due`",
+    "UpkeepSettings": "`taskbell remind --kind maintenance`",
     "MaintenanceSettings": "Partition maintenance",
     "MigrateSettings": "`taskbell migrate`",
     "SchemaSettings": "`python -m taskbell.api.db migrate` and `wait`",

@@ -80,7 +80,7 @@ async def sweep(
         now = time.monotonic()
         if any(reminder.told for reminder in batch):
             await poke()
-        if now - told_at >= _PROGRESS_EVERY:
+        if batch and now - told_at >= _PROGRESS_EVERY:
             told_at = now
             _log.info("sweep_progress", fired=summary.fired, latest_s=round(summary.latest, 3))
         if len(batch) == batch_size and (now < end or not stay):
