@@ -103,7 +103,9 @@ def _conservation(report: Report) -> str:
         ]
         for place in found["places"]
     ]
-    chain = f"{found['created']:,} created = {found['events']:,} in the feed = {found['frames']:,} at every listener"
+    created, events, frames = (found[name] for name in ("created", "events", "frames"))
+    chain = f"{created:,} created {_sign(created, events)} {events:,} in the feed"
+    chain += f" {_sign(events, frames)} {frames:,} at every listener"
     if found["notifications"] is not None:
         chain += f"; {found['notifications']:,} assigned notifications"
     note = (
@@ -116,6 +118,10 @@ def _conservation(report: Report) -> str:
     note += f" Failed requests in all, also between steps: {', '.join(failed) or 'none'}."
     head = _row(["Place", "Expected", "Found", "Lost", "Double", "For example"], cell="th", texts=(5,))
     return f'<div class="card"><p>{escape(chain)}.</p>\n{_table(head, rows, caption=note)}</div>\n'
+
+
+def _sign(one: int, other: int) -> str:
+    return "=" if one == other else "\N{NOT EQUAL TO}"
 
 
 def _plots(report: Report) -> str:
