@@ -10,6 +10,7 @@ from taskbell.local.commands.listen import listen
 from taskbell.local.commands.migrate import migrate
 from taskbell.local.commands.openapi import openapi
 from taskbell.local.commands.relay import relay
+from taskbell.local.commands.remind import remind
 from taskbell.local.commands.replay import replay
 from taskbell.local.commands.up import up
 
@@ -27,6 +28,7 @@ def build() -> typer.Typer:
     app.command()(doctor)
     app.command()(migrate)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(relay)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(remind)
     app.command()(listen)
     app.command()(openapi)
     app.command()(replay)
