@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from taskbell.local.commands import keys
+from taskbell.local.commands import deadletters, keys
 from taskbell.local.commands.doctor import doctor
 from taskbell.local.commands.listen import listen
 from taskbell.local.commands.migrate import migrate
@@ -32,6 +32,7 @@ def build() -> typer.Typer:
     app.command()(listen)
     app.command()(openapi)
     app.command()(replay)
+    app.add_typer(deadletters.group())
     app.add_typer(keys.group())
     return app
 
