@@ -20,7 +20,7 @@ _PROGRESS_EVERY = 5.0
 
 
 @dataclass(slots=True)
-class Summary:
+class SweepReport:
     """What a sweep did.
 
     Attributes:
@@ -65,13 +65,13 @@ async def sweep(
     stay: timedelta,
     stopping: asyncio.Event,
     poke: Callable[[], Awaitable[None]],
-) -> Summary:
+) -> SweepReport:
     """Fire what is due until the time is over, or `stopping` is set; with no time to stay, until nothing is due.
 
     Raises:
         SweepInterrupted: PostgreSQL went away.
     """
-    summary, started = Summary(), time.monotonic()
+    summary, started = SweepReport(), time.monotonic()
     end = started + stay.total_seconds()
     told_at = started
     while not stopping.is_set():
