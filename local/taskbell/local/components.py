@@ -44,8 +44,8 @@ class Platform:
     credentials: Credentials
     environment: Mapping[str, str]
     """What the parts inherit from the user's environment."""
-    workers: int
-    api_listener: socket.socket
+    api_listeners: Sequence[socket.socket]
+    """One for each API process, all on one port."""
     gateway_listener: socket.socket
     relay_listeners: Sequence[socket.socket]
     """One for the probes of each relay: the active one and its standbys."""
@@ -58,7 +58,7 @@ class Platform:
     @property
     def api_url(self) -> str:
         """Base of the API."""
-        return f"http://127.0.0.1:{port_of(self.api_listener)}"
+        return f"http://127.0.0.1:{port_of(self.api_listeners[0])}"
 
     @property
     def gateway_url(self) -> str:
@@ -136,18 +136,18 @@ class Platform:
     def services(self) -> list[Component]:
         """Our own processes, which need migrated stores."""
         relays = [self._relay(_numbered("relay", n), listener) for n, listener in enumerate(self.relay_listeners, 1)]
-        workers = [self._api(_numbered("api", number)) for number in range(1, self.workers + 1)]
+        workers = [self._api(_numbered("api", n), listener) for n, listener in enumerate(self.api_listeners, 1)]
         return [*relays, self._delivery(), *workers, self._gateway()]
 
-    def _api(self, name: str) -> Component:
+    def _api(self, name: str, listener: socket.socket) -> Component:
         environment = self._environment(
             TASKBELL_DATABASE_URL=self.database_url(roles.API),
             TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")
-        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // self.workers)))
-        return self._service(name, "taskbell.api", stage=Stage.API, env=environment, listener=self.api_listener)
+        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_listeners))))
+        return self._service(name, "taskbell.api", stage=Stage.API, env=environment, listener=listener)
 
     def _relay(self, name: str, listener: socket.socket) -> Component:
         environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))

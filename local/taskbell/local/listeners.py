@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 
 from taskbell.local.data_dir import StartRefused
 
@@ -23,6 +24,23 @@ def listen(port: int, *, setting: str) -> socket.socket:
         why = "in use" if refused.errno == errno.EADDRINUSE else f"not usable ({os.strerror(refused.errno or 0)})"
         line = f"port {port} is {why}: stop what listens there, or set {setting} to another port (0 takes any free one)"
         raise StartRefused(line, status=2) from None
+
+
+def listen_for_each(count: int, port: int, *, setting: str) -> list[socket.socket]:
+    """Listen on one port with a socket for each of several processes.
+
+    Linux then spreads connections over them (SO_REUSEPORT); processes that accept from one socket leave nearly all to
+    whichever wakes first. What waits for a process that died is served when it is back. Elsewhere they share a socket.
+
+    Raises:
+        StartRefused: As `listen` does. A port that is shared already counts as taken.
+    """
+    first = listen(port, setting=setting)
+    if count == 1 or sys.platform != "linux":
+        return [first] * count
+    port = port_of(first)
+    first.close()
+    return [socket.create_server(("127.0.0.1", port), backlog=_BACKLOG, reuse_port=True) for _ in range(count)]
 
 
 def port_of(listener: socket.socket) -> int:

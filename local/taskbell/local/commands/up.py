@@ -21,7 +21,7 @@ from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import ServerNotStarted
 from taskbell.local.jobs import Job, JobFailed, always, every
-from taskbell.local.listeners import listen
+from taskbell.local.listeners import listen, listen_for_each
 from taskbell.local.run_file import Demo, RunFile, Running
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
 from taskbell.local.supervisor.component import ComponentGaveUp, Phase, State
@@ -41,7 +41,9 @@ def up() -> None:
         data = DataDir(settings.data_dir)
         with contextlib.ExitStack() as held:
             held.enter_context(data.locked())
-            api = held.enter_context(listen(settings.api_port, setting="TASKBELL_API_PORT"))
+            apis = listen_for_each(settings.api_workers, settings.api_port, setting="TASKBELL_API_PORT")
+            for listener in apis:
+                held.enter_context(listener)
             gateway = held.enter_context(listen(settings.gateway_port, setting="TASKBELL_GATEWAY_PORT"))
             relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
             delivery = held.enter_context(listen(0, setting=""))
@@ -52,8 +54,7 @@ def up() -> None:
                 data=data,
                 credentials=secret,
                 environment=os.environ,
-                workers=settings.api_workers,
-                api_listener=api,
+                api_listeners=apis,
                 gateway_listener=gateway,
                 relay_listeners=relays,
                 delivery_listener=delivery,
