@@ -189,6 +189,13 @@ VALUE_SETS = {
             "env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}],
         },
     },
+    "watched": {
+        "monitoring": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "rules": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True},
+        }
+    },
     "long-names": {"fullnameOverride": "a-name-that-is-longer-than-anybody-would-ever-want-to-type"},
 }
 """Values that platform teams give, each for another reason."""

@@ -69,6 +69,35 @@ FOREIGN = {
             },
         },
     ),
+    "ServiceMonitor": _kind(
+        "monitoring.coreos.com/v1",
+        {
+            "type": "object",
+            "required": ["selector", "endpoints"],
+            "additionalProperties": False,
+            "properties": {
+                "selector": {"type": "object", "required": ["matchLabels"]},
+                "endpoints": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["port"],
+                        "additionalProperties": False,
+                        "properties": {name: {} for name in ("port", "path", "interval", "relabelings")},
+                    },
+                },
+            },
+        },
+    ),
+    "PrometheusRule": _kind(
+        "monitoring.coreos.com/v1",
+        {
+            "type": "object",
+            "required": ["groups"],
+            "additionalProperties": False,
+            "properties": {"groups": {"type": "array", "items": {**_NAMED, "required": ["name", "rules"]}}},
+        },
+    ),
 }
 """The parts that we use of kinds that come with other operators, by their documentation."""
 
