@@ -19,6 +19,7 @@ GROUPS = {
     "ApiSettings": "API",
     "RelaySettings": "Relay",
     "GatewaySettings": "Gateway",
+    "OperatorSettings": "Operator",
     "SweepSettings": "`taskbell remind --kind due`",
     "UpkeepSettings": "`taskbell remind --kind maintenance`",
     "MaintenanceSettings": "Partition maintenance",

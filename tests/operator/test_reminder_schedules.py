@@ -8,6 +8,7 @@ import pytest
 from taskbell.testing.kubernetes import Fault
 
 
+@pytest.mark.feature("K5")
 async def test_a_schedule_becomes_a_cron_job(place, operate):
     """Creation makes the CronJob with owner, schedule and command, a status that says so, and an event."""
     await place.make(timeZone="Europe/Berlin")
@@ -85,6 +86,7 @@ async def test_deletion_takes_the_cron_job_along(place, operate, until):
         assert len(place.server.writes()) == before
 
 
+@pytest.mark.feature("K5")
 async def test_drift_is_corrected(place, operate, until):
     """What a hand changed in the CronJob is set right; what a hand added beside it stays; a deleted one comes back."""
     await place.make()

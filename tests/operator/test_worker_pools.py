@@ -127,6 +127,7 @@ async def place(server, clock, nats_url):
         yield place
 
 
+@pytest.mark.feature("K6")
 async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work):
     """By the defaults a backlog grows the pool 1, 5, 10, 20; drained, it stays for 300 s and then is the least size."""
     await fill(work, BACKLOG)
@@ -274,6 +275,7 @@ async def test_the_address_may_come_from_a_secret(server, clock, nats_url, work)
         assert await place.look() == 3
 
 
+@pytest.mark.feature("K3", "K6")
 async def test_open_sockets_scale_gateways(place, free_port):
     """Connections are added up over the ready pods; a ready pod that does not answer holds the size."""
     open_now = {"connections": 0}

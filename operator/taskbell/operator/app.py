@@ -68,7 +68,7 @@ async def operating(settings: OperatorSettings, around: Surroundings | None = No
     around = around or Surroundings()
     async with AsyncExitStack() as stack:
         cluster = Cluster(await stack.enter_async_context(await open_api(url=around.url)))
-        events = Events(cluster, clock=around.clock, reporter=settings.operator_identity)
+        events = Events(cluster, clock=around.clock, reporter=_identity(settings))
         schedules = ScheduleKeeper(cluster, events, around=_sweeps(settings), clock=around.clock)
         consumers = await stack.enter_async_context(Consumers(name="taskbell-operator"))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=_POD_TIMEOUT))
@@ -119,7 +119,7 @@ async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asy
         leadership = Leadership(
             cluster,
             namespace=settings.operator_namespace,
-            identity=f"{settings.operator_identity}_{secrets.token_hex(4)}",
+            identity=f"{_identity(settings)}_{secrets.token_hex(4)}",
             duration=settings.operator_lease_duration.total_seconds(),
             clock=around.clock,
         )
@@ -141,6 +141,10 @@ async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asy
                 task.cancel()
             await asyncio.gather(leader, stopping, return_exceptions=True)
             await leadership.release()
+
+
+def _identity(settings: OperatorSettings) -> str:
+    return settings.operator_identity or socket.gethostname()
 
 
 def _sweeps(settings: OperatorSettings) -> SweepSurroundings:

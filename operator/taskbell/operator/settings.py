@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import timedelta
 from typing import Annotated
 
@@ -21,8 +20,8 @@ class OperatorSettings(Settings):
     """Where the operator itself runs: its Lease is there."""
     operator_watch_namespaces: Names = ()
     """Namespaces whose objects are kept, separated by commas. Empty: all, which needs a ClusterRole."""
-    operator_identity: str = Field(default_factory=socket.gethostname, min_length=1, max_length=200)
-    """Name of this process in the Lease and in events. By default the host's, which is the pod's."""
+    operator_identity: str = Field(default="", max_length=200)
+    """Name of this process in the Lease and in events. Empty: the host's, which is the pod's."""
     operator_image: str = Field(min_length=1)
     """Image of the sweeps: the API's, which holds `taskbell remind`."""
     operator_image_pull_policy: str = Field(default="IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")

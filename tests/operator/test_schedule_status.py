@@ -1,0 +1,53 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.operator.plan.cron import parse
+from taskbell.operator.plan.reminder_schedule import describe
+
+OWNER = {"metadata": {"generation": 3}, "spec": {}}
+SPEC = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * * * *"})
+
+
+def degraded(*, last, success, now, spec=SPEC, applied=False):
+    """The condition Degraded of a schedule whose CronJob was made at 10:00."""
+    times = {"lastScheduleTime": last, "lastSuccessfulTime": success}
+    status = {name: f"2026-11-20T{text}:00Z" for name, text in times.items() if text}
+    cron_job = {"metadata": {"name": "due", "creationTimestamp": "2026-11-20T10:00:00Z"}, "status": status}
+    moment = datetime.fromisoformat(f"2026-11-20T{now}:00Z").astimezone(UTC)
+    found = describe(OWNER, spec, parse(spec.schedule, "Etc/UTC"), cron_job, applied=applied, now=moment)
+    (condition,) = (c for c in found["conditions"] if c["type"] == "Degraded")
+    return condition["status"] == "True", condition["reason"]
+
+
+@pytest.mark.parametrize(
+    ("last", "success", "now", "expected"),
+    [
+        (None, None, "10:09", (False, "Healthy")),
+        (None, None, "10:16", (False, "Healthy")),
+        (None, None, "10:18", (True, "SweepsDoNotStart")),
+        ("10:10", None, "10:12", (False, "Healthy")),
+        ("10:10", "10:11", "10:26", (False, "Healthy")),
+        ("10:10", "10:11", "10:28", (True, "SweepsDoNotStart")),
+        ("10:40", "10:11", "10:41", (False, "Healthy")),
+        ("11:00", "10:11", "11:01", (True, "SweepsFail")),
+        ("11:00", None, "11:01", (True, "SweepsFail")),
+    ],
+)
+def test_lateness_and_failure_are_told(last, success, now, expected):
+    """A sweep that is overdue by its deadline and a grace, or three without a success, degrade a schedule."""
+    assert degraded(last=last, success=success, now=now) == expected
+
+
+def test_a_change_begins_anew():
+    """A schedule that was just written, as after a suspension, owes no sweeps of before."""
+    assert degraded(last="10:10", success="10:11", now="15:00", applied=True) == (False, "Healthy")
+    suspended = SPEC.model_copy(update={"suspend": True})
+    assert degraded(last="10:10", success="10:11", now="15:00", spec=suspended) == (False, "Healthy")
+
+
+def test_a_schedule_that_never_comes_is_told():
+    """February 30 is a schedule that Kubernetes takes and never runs."""
+    spec = SPEC.model_copy(update={"schedule": "0 0 30 2 *"})
+    assert degraded(last=None, success=None, now="10:01", spec=spec) == (True, "NeverDue")
