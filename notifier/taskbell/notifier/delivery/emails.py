@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import aiosmtplib
@@ -40,15 +41,18 @@ class EmailChannel:
             return Outcome(delivered=False, error=f"no message: {type(malformed).__name__}", permanent=True)
         host = self._host
         try:
-            async with aiosmtplib.SMTP(
-                hostname=host.host,
-                port=host.port,
-                use_tls=host.encryption is Encryption.TLS,
-                start_tls=host.encryption is Encryption.STARTTLS,
-                username=host.username,
-                password=host.password,
-                timeout=self._timeout,
-            ) as relay:
+            async with (
+                asyncio.timeout(self._timeout),
+                aiosmtplib.SMTP(
+                    hostname=host.host,
+                    port=host.port,
+                    use_tls=host.encryption is Encryption.TLS,
+                    start_tls=host.encryption is Encryption.STARTTLS,
+                    username=host.username,
+                    password=host.password,
+                    timeout=self._timeout,
+                ) as relay,
+            ):
                 await relay.send_message(message)
         except aiosmtplib.SMTPException as failed:
             return judge(failed)

@@ -1,0 +1,159 @@
+"""Pulling work from a stream together: what is not answered comes again, what is lost is noticed."""
+
+import asyncio
+import contextlib
+
+import nats
+import pytest
+from nats.js.api import StreamConfig
+
+from taskbell.kit.looper import running
+from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_pull import PullSpec, PullWorker, delivery_numbers
+
+SPEC = PullSpec(stream="WORK", durable="workers", filter_subject="work.>", ack_wait=1.0, max_deliver=5)
+
+
+async def eventually(holds, *, within=20):
+    """Wait until a condition holds, with a deadline in seconds."""
+    async with asyncio.timeout(within):
+        while not holds():  # noqa: ASYNC110 -- what is looked at has no event to wait for
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def client(nats_url):
+    """A connection."""
+    made = await nats.connect(nats_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def stream(client):
+    """An empty stream."""
+    context = client.jetstream()
+    await context.add_stream(StreamConfig(name="WORK", subjects=["work.>"]))
+    return context
+
+
+async def publish(stream, count):
+    """Publish numbered messages."""
+    for number in range(count):
+        await stream.publish("work.x", str(number).encode())
+
+
+@contextlib.asynccontextmanager
+async def working(client, handle, *, batch=10, heartbeat=0.2):
+    """Run a worker for the length of a block."""
+    worker = PullWorker(client, SPEC, handle, batch=batch, heartbeat=heartbeat)
+    async with running(worker.run, name="worker") as task:
+        yield worker
+        worker.stop()
+        await asyncio.wait([task], timeout=5)
+
+
+async def test_workers_share_and_answer_all(client, stream):
+    """Two workers get every message once between them, in batches; nothing is left."""
+    seen = {"a": [], "b": []}
+
+    def by(name):
+        async def handle(items):
+            assert len(items) <= 10
+            await asyncio.sleep(0.005)
+            for item in items:
+                seen[name].append(int(item.data))
+                await item.done()
+
+        return handle
+
+    async with working(client, by("a")), working(client, by("b")):
+        await publish(stream, 200)
+        await eventually(lambda: len(seen["a"]) + len(seen["b"]) >= 200)
+    assert sorted(seen["a"] + seen["b"]) == list(range(200))
+    info = await stream.consumer_info("WORK", "workers")
+    assert (info.num_pending, info.num_ack_pending) == (0, 0)
+
+
+async def test_a_batch_that_fails_comes_again(client, stream):
+    """An error of the handler gives the batch back, with a count that grows."""
+    seen = []
+
+    async def handle(items):
+        for item in items:
+            seen.append((int(item.data), item.deliveries))
+            if item.deliveries == 1:
+                raise ValueError("a test")
+            await item.done()
+
+    async with working(client, handle, batch=1):
+        await publish(stream, 2)
+        await eventually(lambda: {(0, 2), (1, 2)} <= set(seen))
+
+
+async def test_slow_work_stays_ours(client, stream):
+    """Work that takes longer than the time to answer is not given to another."""
+    seen = []
+
+    async def handle(items):
+        seen.extend(item.deliveries for item in items)
+        await asyncio.sleep(2.5)
+        for item in items:
+            await item.done()
+
+    async with working(client, handle), working(client, handle):
+        await publish(stream, 1)
+        await asyncio.sleep(2.7)  # what must not happen has no event to wait for
+    assert seen == [1]
+
+
+async def test_a_lost_stream_and_consumer_are_found_again(client, stream):
+    """The worker waits for a stream that is not there, and makes the consumer anew where it was deleted."""
+    seen = []
+
+    async def handle(items):
+        for item in items:
+            seen.append(item.data)
+            await item.done()
+
+    async with working(client, handle) as worker:
+        await publish(stream, 1)
+        await eventually(lambda: len(seen) == 1)
+        await stream.delete_consumer("WORK", "workers")
+        await eventually(lambda: not worker._attached)
+        await eventually(lambda: len(seen) == 2)  # a new consumer begins at the beginning
+        await stream.delete_stream("WORK")
+
+        async def away():
+            try:
+                await worker.check()
+            except BusUnavailable:
+                return True
+            return False
+
+        async with asyncio.timeout(10):
+            while not await away():  # noqa: ASYNC110 -- the check has no event
+                await asyncio.sleep(0.02)
+        await stream.add_stream(StreamConfig(name="WORK", subjects=["work.>"]))
+        await publish(stream, 1)
+        await eventually(lambda: len(seen) == 3)
+
+
+@pytest.mark.parametrize(
+    ("reply", "numbers"),
+    [
+        ("$JS.ACK.S.c.3.17.20.1700000000000000000.5", (17, 3)),
+        ("$JS.ACK.domain.hash.S.c.3.17.20.1700000000000000000.5", (17, 3)),
+        ("$JS.ACK.domain.hash.S.c.3.17.20.1700000000000000000.5.token", (17, 3)),
+    ],
+)
+def test_delivery_numbers(reply, numbers):
+    """Both forms of the reply subject are read."""
+    assert delivery_numbers(reply) == numbers
+
+
+@pytest.mark.parametrize("reply", ["", "_INBOX.x", "$JS.ACK.S.c.3.17.20", "$JS.ACK.S.c.x.y.20.1.5"])
+def test_what_is_no_delivery(reply):
+    """Other subjects are refused."""
+    with pytest.raises(ValueError, match=r"."):
+        delivery_numbers(reply)
