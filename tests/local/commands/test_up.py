@@ -16,7 +16,7 @@ from taskbell.local import credentials
 from taskbell.local.data_dir import DataDir
 from taskbell.local.embedded.postgres import PostgresServer
 
-PARTS = {"postgres", "postgres-replica", "nats", "relay", "relay-2", "api", "api-2", "gateway"}
+PARTS = {"postgres", "postgres-replica", "nats", "relay", "relay-2", "delivery", "api", "api-2", "gateway"}
 
 
 def until(condition, seconds=60):

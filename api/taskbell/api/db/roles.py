@@ -25,6 +25,12 @@ _SETTINGS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "'60s'",
 }
 
+_PLANS: Mapping[str, Mapping[str, str]] = {
+    # A plan that was made while the ledger was empty lives on while it fills.
+    DELIVERY: {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"},
+}
+"""Further settings of one role."""
+
 
 async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[str, str]) -> None:
     """Create the roles that are missing, give each its password and settings. Needs a superuser or CREATEROLE."""
@@ -34,5 +40,5 @@ async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[st
         quoted = await connection.fetchval("SELECT quote_literal($1::text)", passwords[role])
         await connection.execute(f"ALTER ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD {quoted}")
         if role != OWNER:
-            for name, value in _SETTINGS.items():
+            for name, value in {**_SETTINGS, **_PLANS.get(role, {})}.items():
                 await connection.execute(f"ALTER ROLE {role} SET {name} = {value}")

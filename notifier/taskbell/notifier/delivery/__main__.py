@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = load(DeliverySettings)
     configure_logs(service="delivery", level=settings.log_level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write every receiver's address into the log
     tracing = Tracing.from_environment(service="taskbell-delivery")
     try:
         if arguments.fd is not None:
