@@ -9,6 +9,7 @@ import httpx
 import nats
 import pytest
 from nats.js.api import ConsumerConfig
+from prometheus_client import generate_latest
 
 from taskbell.contract.worker_pools import WorkerPoolStatus
 from taskbell.kit.nats_consumers import Consumers
@@ -315,3 +316,16 @@ async def test_the_running_operator_keeps_pools(place, operate, until, work):
         await place.server.wake()
         await until(lambda: place.status() and place.size() == 4, what="it is sized")
     assert WorkerPoolStatus.model_validate(place.status()).desired_replicas == 4
+
+
+async def test_a_deleted_pool_leaves_no_metrics(place, work):
+    """What was measured of a pool goes with it, and its Deployment stays as it was."""
+    await fill(work, 300)
+    place.make()
+    assert await place.look() == 3
+    assert 'pool="delivery"' in generate_latest().decode()
+    place.server.store.delete(place.pools, "default", "delivery")
+    outcome = await place.keeper.keep(Key("WorkerPool", "default", "delivery"))
+    assert outcome.gone
+    assert 'pool="delivery"' not in generate_latest().decode()
+    assert place.size() == 3

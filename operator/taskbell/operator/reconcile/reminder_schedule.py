@@ -32,13 +32,14 @@ class ScheduleKeeper:
         self._events = events
         self._around = around
         self._clock = clock
-        self._settled: dict[str, tuple[str, int]] = {}
-        """By owner: fingerprint of what was applied, and the CronJob's generation that the API server made of it."""
+        self._settled: dict[Key, tuple[str, int]] = {}
+        """By owner: fingerprint of what was applied, and the generation that the API server made of it."""
 
     async def keep(self, key: Key) -> Outcome:
         """Make one pass. Raises `ClusterRefused` when the API server does not do as asked."""
         owner = await self._cluster.get(REMINDER_SCHEDULES, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
+            self._settled.pop(key, None)
             return Outcome(gone=owner is None)
         try:
             spec = ReminderScheduleSpec.model_validate(owner["spec"])
@@ -50,27 +51,27 @@ class ScheduleKeeper:
             name = live["metadata"]["name"]
             return await self._refuse(owner, "NameTaken", f"CronJob {name} exists and is not of this object")
         declared = build_cron_job(owner, spec, self._around)
-        applied = live is None or self._has_drifted(owner, declared, live)
+        applied = live is None or self._has_drifted(key, declared, live)
         if applied:
-            live = await self._apply(owner, declared, live)
+            live = await self._apply(key, owner, declared, live)
         now = self._now()
         status = describe(owner, spec, schedule, live or declared, applied=applied, now=now)
         if status != owner.get("status"):
             await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
         return Outcome(again_in=_next_look(spec, schedule, now=now, applied=applied))
 
-    def _has_drifted(self, owner: Json, declared: Json, live: Json) -> bool:
+    def _has_drifted(self, key: Key, declared: Json, live: Json) -> bool:
         """Whether the live CronJob is not as declared, other than by how the API server spells what we sent."""
         if not differs(declared, live):
             return False
         settled = (declared["metadata"]["annotations"][DECLARED], live["metadata"]["generation"])
         metadata = {"metadata": declared["metadata"]}
-        return differs(metadata, live) or self._settled.get(owner["metadata"]["uid"]) != settled
+        return differs(metadata, live) or self._settled.get(key) != settled
 
-    async def _apply(self, owner: Json, declared: Json, live: Json | None) -> Json:
+    async def _apply(self, key: Key, owner: Json, declared: Json, live: Json | None) -> Json:
         written = await self._cluster.apply(CRON_JOBS, declared)
         metadata = written["metadata"]
-        self._settled[owner["metadata"]["uid"]] = (
+        self._settled[key] = (
             declared["metadata"]["annotations"][DECLARED],
             metadata["generation"],
         )

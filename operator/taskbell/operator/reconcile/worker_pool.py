@@ -31,6 +31,7 @@ _EARLY = 0.5
 class _Memory:
     """What is remembered of a pool between passes; lost with the process, as an autoscaler's is."""
 
+    uid: str
     past: Past = field(default_factory=Past)
     known: Known = field(default_factory=Known)
     looked: float = float("-inf")
@@ -47,14 +48,15 @@ class PoolKeeper:
         self._signals = signals
         self._interval = interval
         self._clock = clock
-        self._memories: dict[str, _Memory] = {}
+        self._memories: dict[Key, _Memory] = {}
 
     async def keep(self, key: Key) -> Outcome:
         """Make one pass. Raises `ClusterRefused` when the API server does not do as asked."""
         owner = await self._cluster.get(WORKER_POOLS, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
+            self._forget(key)
             return Outcome(gone=owner is None)
-        memory = self._memories.setdefault(owner["metadata"]["uid"], _Memory())
+        memory = self._memory(key, owner)
         now, generation = self._clock.now(), owner["metadata"]["generation"]
         wait = memory.looked + self._interval - now
         if generation == memory.generation and wait > self._interval * _EARLY:
@@ -73,6 +75,18 @@ class PoolKeeper:
         await self._decide(owner, spec, scale, readings, memory)
         memory.looked, memory.generation = now, generation
         return Outcome(again_in=self._interval)
+
+    def _memory(self, key: Key, owner: Json) -> _Memory:
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != owner["metadata"]["uid"]:
+            memory = self._memories[key] = _Memory(owner["metadata"]["uid"])
+        return memory
+
+    def _forget(self, key: Key) -> None:
+        """A deleted pool leaves neither memory nor metrics behind."""
+        if self._memories.pop(key, None) is not None:
+            for metric in (POOL_REPLICAS, SIGNAL_VALUE, SIGNAL_FAILURES, SCALINGS):
+                metric.remove_by_labels({"namespace": key.namespace, "pool": key.name})
 
     async def _decide(
         self, owner: Json, spec: WorkerPoolSpec, scale: Json, readings: Sequence[Reading], memory: _Memory
