@@ -19,6 +19,7 @@ GROUPS = {
     "ApiSettings": "API",
     "RelaySettings": "Relay",
     "GatewaySettings": "Gateway",
+    "DeliverySettings": "Delivery worker",
     "OperatorSettings": "Operator",
     "SweepSettings": "`taskbell remind --kind due`",
     "UpkeepSettings": "`taskbell remind --kind maintenance`",
@@ -27,6 +28,7 @@ GROUPS = {
     "SchemaSettings": "`python -m taskbell.api.db migrate` and `wait`",
     "RoleSettings": "`python -m taskbell.api.db roles`",
     "ReplaySettings": "`taskbell replay`",
+    "DeadLetterSettings": "`taskbell deadletters`",
 }
 """Titles of the classes that are worth one; a new class appears under its own name until it has a title here."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.mark.feature("H24")
+@pytest.mark.feature("P17")
 async def test_off_until_switched_on(api, sign_up):
     """Nobody gets e-mail unasked; the address is the account's; a change is kept and is the person's own."""
     ann, ben = await sign_up(), await sign_up()

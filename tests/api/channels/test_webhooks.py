@@ -22,7 +22,7 @@ def make(api):
     return create
 
 
-@pytest.mark.feature("H24")
+@pytest.mark.feature("M71")
 async def test_a_secret_is_shown_once(api, sign_up, make):
     """The answer to creation and to a rotation holds the secret; no other answer does."""
     ann = await sign_up()

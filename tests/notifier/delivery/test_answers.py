@@ -12,7 +12,7 @@ from taskbell.notifier.delivery.addresses import is_public
 from taskbell.notifier.delivery.repository import Claim
 from taskbell.notifier.delivery.webhooks import WebhookChannel, judge
 
-pytestmark = pytest.mark.feature("H24")
+pytestmark = pytest.mark.feature("M71")
 
 
 async def test_410_switches_the_webhook_off(platform, receiver, run_worker, eventually):

@@ -11,7 +11,7 @@ from nats.js.errors import NotFoundError
 
 from taskbell.contract.subjects import DEAD_LETTER_STREAM, DELIVERY_CONSUMER, STREAM
 
-pytestmark = pytest.mark.feature("H24")
+pytestmark = pytest.mark.feature("P19")
 
 _POISON = "ALTER TABLE deliveries ADD CONSTRAINT poison CHECK (event_type <> 'task.moved') NOT VALID"
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from taskbell.kit.ids import new_id
 from taskbell.notifier.delivery.messages import MailboxMalformed, compose, mailbox, one_line
 
-pytestmark = pytest.mark.feature("H24")
+pytestmark = pytest.mark.feature("P17")
 
 _NOTICE = {
     "kind": "assigned",

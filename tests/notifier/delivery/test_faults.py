@@ -9,7 +9,7 @@ import pytest
 
 from taskbell.notifier.delivery.repository import Ledger
 
-pytestmark = pytest.mark.feature("H24")
+pytestmark = pytest.mark.feature("P19")
 
 
 async def test_a_worker_killed_between_send_and_record_loses_nothing(

@@ -29,7 +29,7 @@ def nats_url(server, running):
     return server.url("a")
 
 
-@pytest.mark.feature("H24")
+@pytest.mark.feature("P19")
 async def test_a_restart_of_nats_loses_nothing(
     platform, receiver, run_worker, eventually, server, running, tmp_path, stream
 ):
@@ -47,7 +47,7 @@ async def test_a_restart_of_nats_loses_nothing(
         await eventually(lambda: receiver.accepted() == {before, after}, within=30)
 
 
-@pytest.mark.feature("H24")
+@pytest.mark.feature("P19")
 async def test_a_stream_built_anew_repeats_nothing(platform, receiver, run_worker, eventually, stream):
     """The stream is made anew by the relay and its events published once more: what was delivered is not sent again."""
     _, workspace = await platform.person()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-pytestmark = pytest.mark.feature("H24")
+pytestmark = pytest.mark.feature("M71")
 
 
 async def test_each_event_arrives_until_the_receiver_says_yes(platform, receiver, run_worker, eventually, hang):
