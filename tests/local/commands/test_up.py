@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psutil
@@ -126,6 +127,10 @@ def test_the_whole_platform_starts_heals_stops_and_starts_again(tmp_path):
             created(client, f"after {name}")
         until(lambda: platform.doctor() == [])
         assert received(platform, client, "last")[-1] == "last"
+        soon = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
+        assert client.post("/v1/tasks", json={"title": "due", "due_at": soon}).status_code == 201
+        (notice,) = until(lambda: client.get("/v1/notifications").json()["items"])  # from the sweep
+        assert (notice["kind"], notice["title"]) == ("due_soon", "due")
         everything = tree(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
