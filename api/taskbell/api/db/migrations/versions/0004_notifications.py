@@ -183,6 +183,12 @@ GRANT SELECT ON alembic_version TO taskbell_sweeper;
 
 SECURED = ("notifications", "reminders")
 
+# By the default leads: a migration knows no settings, and the next change of a task plans anew.
+PRESENT_TASKS = """
+SELECT count(taskbell.plan_reminders(id, workspace_id, due_at, ARRAY['24 hours', '1 hour']::interval[]))
+FROM tasks WHERE due_at > now() AND status IN ('pending', 'in_progress');
+"""
+
 FORMER_WIRE = """
 DROP TYPE taskbell.task_wire;
 CREATE TYPE taskbell.task_wire AS (
@@ -202,7 +208,7 @@ $$;
 
 def upgrade() -> None:
     """Add them."""
-    for script in (TABLES, WIRE, FUNCTIONS, POLICIES, GRANTS):
+    for script in (TABLES, WIRE, FUNCTIONS, POLICIES, GRANTS, PRESENT_TASKS):
         run_script(script)
     for table in SECURED:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
