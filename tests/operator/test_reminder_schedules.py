@@ -19,7 +19,15 @@ async def test_a_schedule_becomes_a_cron_job(place, operate):
     assert (owner["kind"], owner["name"], owner["controller"]) == ("ReminderSchedule", "due", True)
     assert (cron_job["spec"]["schedule"], cron_job["spec"]["timeZone"]) == ("* * * * *", "Europe/Berlin")
     (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    assert [*container["command"], *container["args"]] == ["taskbell", "remind", "--kind", "due", "--until", "+60s"]
+    assert [*container["command"], *container["args"]] == [
+        "python",
+        "-m",
+        "taskbell.api.reminders",
+        "--kind",
+        "due",
+        "--until",
+        "+60s",
+    ]
     kubernetes_validate.validate(_bare(cron_job), "1.36", strict=True)
     status = place.status()
     assert (status["observedGeneration"], status["cronJob"]) == (1, "due")
@@ -185,6 +193,20 @@ async def test_a_lost_watch_loses_nothing(place, operate, until, forget):
         await until(lambda: place.cron_job()["spec"]["schedule"] == "*/7 * * * *", what="the change arrived")
         await place.settled()
     assert len([*place.server.store.all(place.cron_jobs)]) == 1
+
+
+async def test_kopf_giving_up_is_not_the_end(place, operate, until):
+    """An API server that fails for longer than Kopf's patience ends Kopf, which is started again and sees all."""
+    await place.make()
+    async with operate() as operator:
+        await place.settled()
+        fault = Fault(method="GET", path_ends="/v1alpha1/reminderschedules", status=500, times=6)
+        place.server.faults.append(fault)
+        await place.server.cut_watches(forget=True)
+        await until(lambda: not fault.times, what="Kopf gave up")
+        await place.respecify(schedule="*/7 * * * *")
+        await until(lambda: place.cron_job()["spec"]["schedule"] == "*/7 * * * *", what="it is seen again")
+        assert operator.watching.is_set()
 
 
 @pytest.mark.parametrize("path", ["/cronjobs/due", "/due/status"])

@@ -48,14 +48,12 @@ class Surroundings:
         pace: Of the queue; None takes it from the settings.
         url: An API server without sign-in; empty takes the pod's service account or the kubeconfig.
         watching: Set once the watches are up.
-        stop: Set when the process was asked to end. Kopf takes the signals over while it runs, so it is set here, too.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     pace: Pace | None = None
     url: str = ""
     watching: asyncio.Event = field(default_factory=asyncio.Event)
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class WatchesNotUp(Exception):
@@ -87,8 +85,7 @@ async def operating(settings: OperatorSettings, around: Surroundings | None = No
 
         async def watch_all() -> None:
             namespaces = settings.operator_watch_namespaces
-            await watch(queue.add, stop=around.stop, ready=around.watching, namespaces=namespaces, url=around.url)
-            around.stop.set()
+            await watch(queue.add, ready=around.watching.set, namespaces=namespaces, url=around.url)
 
         await stack.enter_async_context(running(queue.run, name="operator-queue"))
         await stack.enter_async_context(running(watch_all, name="operator-watches"))
@@ -103,7 +100,7 @@ async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asy
         ClusterRefused: The API server does not answer at the start.
         LeaseLost: Another process may be at work now; this one must end.
     """
-    around = Surroundings(url=url, stop=stop)
+    around = Surroundings(url=url)
     async with AsyncExitStack() as stack:
         cluster = Cluster(await stack.enter_async_context(await open_api(url=url)))
         leading = asyncio.Event()

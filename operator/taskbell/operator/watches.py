@@ -6,6 +6,8 @@ No handler keeps state in annotations, sets finalizers or fails; so nothing in K
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -18,6 +20,10 @@ from taskbell.operator.specs.identity import MANAGED_BY, OPERATOR
 Enqueue = Callable[[Key], None]
 _SERVER_TIMEOUT = 290
 """Seconds after which the API server ends a watch, to be begun anew. An int, or the API server refuses it."""
+
+
+class WatchesEnded(Exception):
+    """Kopf stopped watching by itself."""
 
 
 def registered(enqueue: Enqueue, *, url: str = "") -> kopf.OperatorRegistry:
@@ -49,14 +55,47 @@ def registered(enqueue: Enqueue, *, url: str = "") -> kopf.OperatorRegistry:
 
 
 async def watch(
-    enqueue: Enqueue,
-    *,
-    stop: asyncio.Event,
-    ready: asyncio.Event,
-    namespaces: Collection[str] = (),
-    url: str = "",
+    enqueue: Enqueue, *, ready: Callable[[], None], namespaces: Collection[str] = (), url: str = ""
 ) -> None:
-    """Watch until `stop`; `ready` is set when Kopf is up. No namespaces: the whole cluster."""
+    """Watch until cancelled; `ready` is called when Kopf is up. No namespaces: the whole cluster.
+
+    Kopf has a thread and an event loop of its own: where it ends, also after an error that it gives up on, it cancels
+    every task of its loop that it did not find there, and while it runs it takes the process's signals over.
+
+    Raises:
+        WatchesEnded: Kopf ended without being asked to.
+    """
+    loop = asyncio.get_running_loop()
+    stop, up = threading.Event(), concurrent.futures.Future[None]()
+    up.add_done_callback(lambda _: loop.call_soon_threadsafe(ready))
+
+    def hand_over(key: Key) -> None:
+        loop.call_soon_threadsafe(enqueue, key)
+
+    async def run() -> None:
+        try:
+            await kopf.operator(
+                registry=registered(hand_over, url=url),
+                settings=_settings(),
+                standalone=True,  # one works at a time by its Lease; peering would pause both of equal priority
+                clusterwide=not namespaces,
+                namespaces=list(namespaces),
+                stop_flag=stop,
+                ready_flag=up,
+            )
+        finally:
+            stop.set()  # or the thread that waits on the flag would keep this loop from closing
+
+    thread = loop.run_in_executor(None, lambda: asyncio.run(run()))
+    try:
+        await asyncio.shield(thread)
+    finally:
+        stop.set()
+        await asyncio.wait([thread])
+    raise WatchesEnded
+
+
+def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False  # events come from `events`, with numbers
     settings.scanning.disabled = True  # the definitions are there before the operator: the preflight saw them
@@ -64,13 +103,5 @@ async def watch(
     settings.watching.client_timeout = _SERVER_TIMEOUT + 10
     settings.watching.reconnect_backoff = 0.2
     settings.queueing.exit_timeout = 0.5  # handlers only enqueue: there is nothing to wait for
-    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 5)
-    await kopf.operator(
-        registry=registered(enqueue, url=url),
-        settings=settings,
-        standalone=True,  # one works at a time by its Lease; peering would pause both of equal priority
-        clusterwide=not namespaces,
-        namespaces=list(namespaces),
-        stop_flag=stop,
-        ready_flag=ready,
-    )
+    settings.networking.error_backoffs = (0.1, 0.2, 0.5, 1, 2)
+    return settings

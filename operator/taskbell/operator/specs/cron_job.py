@@ -78,7 +78,7 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, around: SweepSurroun
 
 
 def _arguments(spec: ReminderScheduleSpec) -> list[str]:
-    arguments = ["remind", "--kind", spec.kind]
+    arguments = ["--kind", spec.kind]
     if spec.kind == "due":
         arguments += ["--until", "+60s"]
     if spec.shards > 1:
@@ -106,7 +106,7 @@ def _pod(spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
         "name": "remind",
         "image": around.image,
         "imagePullPolicy": around.pull_policy,
-        "command": ["taskbell"],
+        "command": ["python", "-m", "taskbell.api.reminders"],
         "args": _arguments(spec),
         "env": _environment(spec),
         "envFrom": [
