@@ -31,7 +31,7 @@ async def _count(owner, table):
 
 @pytest.fixture
 async def old(owner, database, team):
-    """An event, a notification and a task of long ago, in partitions of their own."""
+    """An event, a notification, a delivery and a task of long ago, in partitions of their own."""
     settings = UpkeepSettings(database_url=database.owner_url, partitions_ahead=0)
     await partitions.maintain(owner, settings=settings, now=_OLD)
     identity = partitions.lowest_id(_OLD)
@@ -46,6 +46,11 @@ async def old(owner, database, team):
         identity,
         team.members[0],
         team.workspace,
+    )
+    await owner.execute(
+        "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
+        " VALUES ($1, 'webhook', $1, $1, 'task.created', '{}', now())",
+        identity,
     )
     await owner.execute(
         "INSERT INTO tasks (id, workspace_id, title, created_by) VALUES ($1, $2, 'T', $3)",
@@ -70,8 +75,9 @@ async def test_expired_partitions_are_dropped(run, old, owner, carried):
     """Partitions of events and notifications go when all of them is past retention; tasks and present rows stay."""
     await carried()
     report = await run()
-    assert set(report["dropped"]) == {"events_2025_01", "notifications_2025_01"}
-    assert [await _count(owner, table) for table in ("events", "notifications", "tasks")] == [0, 0, 1]
+    assert set(report["dropped"]) == {"events_2025_01", "notifications_2025_01", "deliveries_2025_01"}
+    counted = ("events", "notifications", "deliveries", "tasks")
+    assert [await _count(owner, table) for table in counted] == [0, 0, 0, 1]
     assert report["failed"] == {}
     assert (await run())["dropped"] == []
 
@@ -80,13 +86,15 @@ async def test_retention_decides(run, old, carried):
     """What is within the retention stays, by table."""
     await carried()
     year = timedelta(days=3650)
-    assert (await run(event_retention=year, notification_retention=year))["dropped"] == []
-    assert (await run(event_retention=year))["dropped"] == ["notifications_2025_01"]
+    assert (await run(event_retention=year, notification_retention=year, delivery_retention=year))["dropped"] == []
+    dropped = (await run(event_retention=year, delivery_retention=year))["dropped"]
+    assert dropped == ["notifications_2025_01"]
+    assert (await run(event_retention=year))["dropped"] == ["deliveries_2025_01"]
 
 
 async def test_events_that_were_not_carried_stay(run, old, owner, carried):
     """However old: an event that the relay has not published is the only copy of a fact."""
-    assert (await run())["dropped"] == ["notifications_2025_01"]
+    assert set((await run())["dropped"]) == {"notifications_2025_01", "deliveries_2025_01"}
     assert await _count(owner, "events") == 1
     await carried()
     assert (await run())["dropped"] == ["events_2025_01"]
@@ -165,4 +173,4 @@ async def test_a_failing_step_is_told_and_the_others_run(database, owner, old, c
     assert process.returncode == 1
     assert list(report["failed"]) == ["deleted_tasks"]
     assert "steps of the maintenance failed: deleted_tasks" in errors.decode()
-    assert (report["job_log"], len(report["dropped"])) == (1, 2)
+    assert (report["job_log"], len(report["dropped"])) == (1, 3)

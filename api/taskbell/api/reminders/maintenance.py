@@ -24,7 +24,11 @@ async def maintain(upkeep: Upkeep, settings: UpkeepSettings) -> dict[str, Any]:
     """
     started = time.monotonic()
     now = await upkeep.now()
-    retention = {"events": settings.event_retention, "notifications": settings.notification_retention}
+    retention = {
+        "events": settings.event_retention,
+        "notifications": settings.notification_retention,
+        "deliveries": settings.delivery_retention,
+    }
 
     async def ahead() -> dict[str, Any]:
         report = await upkeep.make_partitions(settings, now=now)

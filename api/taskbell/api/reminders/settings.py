@@ -34,3 +34,6 @@ class UpkeepSettings(MaintenanceSettings):
     """How long events are kept, at least: a partition is dropped when all of it is older."""
     notification_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=90)
     """How long notifications stay in the inbox, at least: a partition is dropped when all of it is older."""
+    delivery_retention: Annotated[timedelta, Ge(timedelta(days=31))] = timedelta(days=90)
+    """How long the log of deliveries is kept, at least. Longer than TASKBELL_EVENT_RETENTION, or a replay of the stream
+    sends events once more; and longer than TASKBELL_DELIVERY_RETRY_FOR."""
