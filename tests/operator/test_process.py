@@ -28,7 +28,8 @@ def start(server):
             "TASKBELL_OPERATOR_LEASE_DURATION": "PT3S",
         }
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "taskbell.operator", "--server", server.url, "--fd", str(listening.fileno())),
+            *(sys.executable, "-m", "taskbell.operator", "--fd", str(listening.fileno())),
+            *(() if "KUBECONFIG" in environment else ("--server", server.url)),
             pass_fds=[listening.fileno()],
             env=os.environ | variables | environment,
             stdout=asyncio.subprocess.PIPE,
@@ -72,6 +73,33 @@ async def test_it_starts_works_and_ends(start, place):
         assert process.returncode == 0
     lease = place.server.store.get(place.server.kind("leases"), "taskbell", "taskbell-operator")
     assert lease["spec"]["holderIdentity"] == ""
+
+
+async def test_it_signs_in_by_kubeconfig(start, place, tmp_path):
+    """Without `--server` the address and the token come from the kubeconfig, for the client and for Kopf."""
+    await place.make()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "clusters": [{"name": "here", "cluster": {"server": place.server.url}}],
+        "users": [{"name": "me", "user": {"token": "secret-token"}}],
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    async with start(KUBECONFIG=str(tmp_path / "config")) as (_, probes):
+        await ready(probes)
+        await place.settled()
+    assert {call.authorization for call in place.server.calls} == {"Bearer secret-token"}
+
+
+async def test_no_way_to_sign_in_is_said(start, tmp_path):
+    """Outside a cluster and without a kubeconfig the process ends with a sentence."""
+    async with start(KUBECONFIG=str(tmp_path / "absent"), HOME=str(tmp_path)) as (process, _):
+        async with asyncio.timeout(30):
+            _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"no way to sign in" in said
 
 
 async def test_missing_permissions_are_named(start, server):

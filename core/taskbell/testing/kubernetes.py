@@ -41,6 +41,7 @@ class Call:
     query: Mapping[str, str]
     body: Any
     status: int
+    authorization: str = ""
 
     @property
     def writes(self) -> bool:
@@ -117,15 +118,16 @@ class KubernetesServer:
         path = "/" + request.match_info["path"].strip("/")
         text = await request.text()
         body = json.loads(text) if text else None
+        authorization = request.headers.get("Authorization", "")
         try:
             self._fail_if_told(request.method, path)
             if request.query.get("watch") in {"true", "1"} and request.method == "GET":
-                self.calls.append(Call("GET", path, dict(request.query), None, 200))
+                self.calls.append(Call("GET", path, dict(request.query), None, 200, authorization))
                 return await self._watch(request, self._target(path))
             status, answer = self._dispatch(request, path, body)
         except Refused as refused:
             status, answer = refused.code, _status(refused)
-        self.calls.append(Call(request.method, path, dict(request.query), body, status))
+        self.calls.append(Call(request.method, path, dict(request.query), body, status, authorization))
         if request.method != "GET":
             await self.wake()
         return web.json_response(answer, status=status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,10 +203,21 @@ def _refusal(status: int | None, body: Any, *, method: str, path: str) -> Cluste
 
 
 async def open_api(*, url: str = "") -> kubernetes.ApiClient:
-    """A client from the pod's service account, else from the kubeconfig; or for a plain address, without sign-in."""
+    """A client by the pod's service account, else by the kubeconfig; or for a plain address, without sign-in.
+
+    Raises:
+        ClusterRefused: There is neither, or it cannot be used.
+    """
     configuration = kubernetes.Configuration()
-    if url:
-        configuration.host = url
-    else:
-        await kubernetes_config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # bare
+    try:
+        if url:
+            configuration.host = url
+        elif "KUBERNETES_SERVICE_HOST" in os.environ:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # bare
+        else:
+            await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]  # bare
+                config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
+            )
+    except kubernetes_config.ConfigException as wrong:
+        raise ClusterRefused(f"no way to sign in: {wrong}") from wrong
     return kubernetes.ApiClient(configuration)
