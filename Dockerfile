@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# One target per service: docker build --target api .   (also: relay, gateway, delivery)
+# One target per service: docker build --target api .   (also: relay, gateway, delivery, operator)
 # Everything installed comes from the hashed lock; what a service does not need is not in its image.
 
 FROM docker.io/library/python:3.13.9-slim-bookworm AS wheels
@@ -21,6 +21,9 @@ RUN python -m venv /opt/taskbell && /opt/taskbell/bin/pip install --no-cache-dir
 
 FROM wheels AS notifier-environment
 RUN python -m venv /opt/taskbell && /opt/taskbell/bin/pip install --no-cache-dir "taskbell[notifier]"
+
+FROM wheels AS operator-environment
+RUN python -m venv /opt/taskbell && /opt/taskbell/bin/pip install --no-cache-dir "taskbell[operator]"
 
 FROM docker.io/library/python:3.13.9-slim-bookworm AS runtime
 RUN groupadd --gid 10001 taskbell && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin taskbell
@@ -49,4 +52,9 @@ ENTRYPOINT ["taskbell-gateway"]
 FROM runtime AS delivery
 COPY --from=notifier-environment /opt/taskbell /opt/taskbell
 EXPOSE 8003
-ENTRYPOINT ["python", "-m", "taskbell.notifier.delivery"]
+ENTRYPOINT ["taskbell-delivery"]
+
+FROM runtime AS operator
+COPY --from=operator-environment /opt/taskbell /opt/taskbell
+EXPOSE 8080
+ENTRYPOINT ["taskbell-operator"]

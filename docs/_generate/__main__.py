@@ -10,6 +10,8 @@ from docs._generate import chart, environment, errors, features, metrics, settin
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     ".env.example": environment.text,
+    "charts/taskbell/files/permissions.json": chart.permissions,
+    "charts/taskbell/templates/crds.yaml": chart.definitions,
     "charts/taskbell/values.schema.json": chart.schema,
     "charts/taskbell/values.yaml": chart.values,
     "docs/reference/chart.md": chart.text,

@@ -1,4 +1,4 @@
-"""`values.yaml`, `values.schema.json` and `docs/reference/chart.md`, from `chart_values`."""
+"""What of the chart is generated: values, schema and page, definitions and permissions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import textwrap
 from typing import Any
 
 from docs._generate.chart_values import Value, everything
+
+from taskbell.contract import crds
+from taskbell.operator.permissions import OWN, WATCHED, rules
 
 _HEAD = """\
 # Chart
@@ -49,6 +52,20 @@ def values() -> str:
         lines.append(f"{indent}{name}: {json.dumps(value.default)}")
         open_path = parents
     return "\n".join(lines) + "\n"
+
+
+def definitions() -> str:
+    """The template of the custom resource definitions. YAML contains JSON, and theirs holds nothing of a template."""
+    parts = ["{{- if .Values.crds.install }}\n"]
+    for manifest in crds.manifests():
+        metadata = {**manifest["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
+        parts.append(f"---\n{json.dumps({**manifest, 'metadata': metadata}, indent=1)}\n")
+    return "".join([*parts, "{{- end }}\n"])
+
+
+def permissions() -> str:
+    """What the operator may do, as rules of a Role."""
+    return json.dumps({"watched": rules(WATCHED), "own": rules(OWN)}, indent=1) + "\n"
 
 
 def schema() -> str:

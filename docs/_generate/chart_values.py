@@ -13,6 +13,7 @@ from taskbell.api.settings import ApiSettings
 from taskbell.kit.settings import Settings
 from taskbell.notifier.delivery.settings import DeliverySettings
 from taskbell.notifier.settings import GatewaySettings
+from taskbell.operator.settings import OperatorSettings
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T
 DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """What stands after `taskbell_` in the names of the database's roles."""
-IMAGES = ("api", "relay", "gateway", "delivery")
+IMAGES = ("api", "relay", "gateway", "delivery", "operator")
 """The images, which are the targets of the Dockerfile."""
 _GIVEN = {
     "TASKBELL_DATABASE_URL",
@@ -45,6 +46,12 @@ _GIVEN = {
     "TASKBELL_GATEWAY_URL",
     "TASKBELL_DELIVERY_DRAIN_TIMEOUT",
     "TASKBELL_SMTP_URL",
+    "TASKBELL_OPERATOR_NAMESPACE",
+    "TASKBELL_OPERATOR_WATCH_NAMESPACES",
+    "TASKBELL_OPERATOR_IMAGE",
+    "TASKBELL_OPERATOR_IMAGE_PULL_POLICY",
+    "TASKBELL_OPERATOR_IMAGE_PULL_SECRETS",
+    "TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT",
 }
 """Settings that the chart gives by itself."""
 
@@ -163,6 +170,29 @@ def _workloads() -> Iterator[Value]:
     smtp = "the mail relay, `smtps://user:password@host:465`; no e-mail is sent without one"
     yield Value("delivery.smtp.url", "", TEXT, f"Address of {smtp}.")
     yield from secret("delivery.smtp.existingSecret", "that address", "url")
+    yield on(
+        "delivery.pool.enabled", "Let a WorkerPool size it by its backlog instead of `replicas`; needs the operator."
+    )
+    yield Value("delivery.pool.min", 2, number(1, 500), "Fewest workers.")
+    yield Value("delivery.pool.max", 10, number(1, 500), "Most workers.")
+    yield Value("delivery.pool.backlogPerReplica", 1000, number(1, 10_000_000), "Events one worker may have before it.")
+    yield from component(
+        "operator",
+        "the operator: one works, the others stand by",
+        (OperatorSettings,),
+        replicas=1,
+        cpu="50m",
+        memory="128Mi",
+        limit="256Mi",
+    )
+    yield on("operator.enabled", "Keep ReminderSchedules and WorkerPools of this namespace.")
+    yield on("crds.install", "Bring the custom resource definitions; they stay when the release goes.")
+    yield on("reminders.enabled", "Fire due reminders and do the database's upkeep, by a ReminderSchedule each.")
+    yield Value("reminders.shards", 1, number(1, 64), "Pods that share a sweep of due reminders.")
+    yield Value(
+        "reminders.schedule", "* * * * *", TEXT, "When a sweep starts; it stays for a minute and fires on time."
+    )
+    yield Value("reminders.maintenance", "17 3 * * *", TEXT, "When the upkeep runs, in UTC.")
     yield on("migrations.enabled", "Bring the database to the schema, by a Job of its own for each revision.")
     yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
                 OBJECT, "Resources of that Job.")  # fmt: skip
@@ -228,11 +258,15 @@ def _surroundings() -> Iterator[Value]:
     yield Value(
         "networkPolicy.publicFrom", [], OBJECTS, "Who may reach API and gateway, as `from` of a NetworkPolicy; all."
     )
-    yield Value("networkPolicy.metricsFrom", [], OBJECTS, "Who may scrape relay and delivery; all if empty.")
+    yield Value("networkPolicy.metricsFrom", [], OBJECTS, "Who may scrape relay, delivery and operator; all if empty.")
     yield Value("networkPolicy.databasePorts", [5432], PORTS, "Ports of an external PostgreSQL.")
     yield Value("networkPolicy.databaseTo", [], OBJECTS, "Where it is, as `to` of a NetworkPolicy; anywhere if empty.")
     yield Value("networkPolicy.natsPorts", [4222], PORTS, "Ports of an external NATS.")
     yield Value("networkPolicy.natsTo", [], OBJECTS, "Where it is; anywhere if empty.")
+    yield Value(
+        "networkPolicy.apiServerPorts", [443, 6443], PORTS, "Ports of Kubernetes' API server, for the operator."
+    )
+    yield Value("networkPolicy.apiServerTo", [], OBJECTS, "Where it is; anywhere if empty.")
     yield Value("networkPolicy.smtpPorts", [25, 465, 587], PORTS, "Ports of the mail relay.")
     yield Value("networkPolicy.smtpTo", [], OBJECTS, "Where it is; anywhere if empty.")
     yield Value(

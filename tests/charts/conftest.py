@@ -18,6 +18,7 @@ import yaml
 from taskbell.api.db import roles
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded.process import free_port
+from taskbell.testing.kubernetes import KubernetesServer
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
@@ -99,10 +100,12 @@ class Chart:
         return self.kept[text]
 
     def render(self, values=None, *, name="demo", revision=1):
-        """Render with these values, over a signing key."""
+        """Render with these values, over a signing key: the first revision as an installation, others as an upgrade."""
         given = merged({"signingKeys": {"value": KEYS}}, values or {})
         self.loaded.validate_schema(given)
-        files = self.loaded.render(given, name=name, namespace="tasks", revision=revision)
+        files = self.loaded.render(
+            given, name=name, namespace="tasks", revision=revision, is_install=revision == 1, is_upgrade=revision > 1
+        )
         notes = "".join(text for path, text in files.items() if path.endswith("NOTES.txt"))
         objects = [
             thing
@@ -163,7 +166,11 @@ VALUE_SETS = {
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "edge"}]},
     },
     "autoscaled": {"api": {"autoscaling": {"enabled": True}}, "gateway": {"autoscaling": {"enabled": True}}},
-    "single": {name: {"replicas": 1} for name in ("api", "relay", "gateway", "delivery")},
+    "single": {
+        name: {"replicas": 1, **({"pool": {"enabled": False}} if name == "delivery" else {})}
+        for name in ("api", "relay", "gateway", "delivery")
+    }
+    | {"operator": {"enabled": False}, "reminders": {"enabled": False}},
     "open-network": {"networkPolicy": {"enabled": False}},
     "closed-network": merged(
         EXTERNAL,
@@ -210,8 +217,9 @@ def rendered(request, chart):
 class Started:
     """The chart's containers as processes here: the addresses of Services replaced by ports of this machine."""
 
-    def __init__(self, rendered, folder):
+    def __init__(self, rendered, folder, cluster):
         self.rendered = rendered
+        self.cluster = cluster
         self.folder = folder
         self.ports = {}
         for name, service in rendered.of("Service").items():
@@ -227,7 +235,7 @@ class Started:
 
     def command(self, container, port=None):
         """A container's command line as it works here."""
-        program, *arguments = container["command"]
+        program, *arguments = [*container["command"], *container.get("args", [])]
         own = Path(sys.executable).with_name(program)
         line = [sys.executable if program == "python" else str(own), *map(self.local, arguments)]
         if port is not None:
@@ -266,8 +274,14 @@ class Started:
         number = container["ports"][0]["containerPort"]
         port = self.ports[f"{name}:{number}"]
         log = self.stack.enter_context((self.folder / f"{name}.log").open("wb"))
+        server = ["--server", self.cluster.url] if pod["automountServiceAccountToken"] else []
         process = await asyncio.create_subprocess_exec(
-            *self.command(container, port), env=self.environment(container), cwd=self.folder, stdout=log, stderr=log
+            *self.command(container, port),
+            *server,
+            env=self.environment(container),
+            cwd=self.folder,
+            stdout=log,
+            stderr=log,
         )
         self.stack.push_async_callback(self._end, process, pod["terminationGracePeriodSeconds"])
         path = container["readinessProbe"]["httpGet"]["path"]
@@ -310,13 +324,23 @@ async def stack(chart, empty_database, nats_url, tmp_path):
         "gateway": {"drainSeconds": 1},
     }
     rendered = chart.render(values)
-    started = Started(rendered, tmp_path)
-    async with started.stack:
-        job = rendered.one("Job", "-migrations-1")["spec"]["template"]["spec"]
-        for container in [*job["initContainers"], *job["containers"]]:
-            await started.run(container)
-        # All at once, as in a cluster: some are ready only when others are.
-        async with asyncio.TaskGroup() as group:
-            for workload in rendered.of("Deployment").values():
-                group.create_task(started.serve(workload))
-        yield started
+    cluster = KubernetesServer()
+    for definition in rendered.of("CustomResourceDefinition").values():
+        cluster.install(definition)
+    async with cluster.running():
+        started = Started(rendered, tmp_path, cluster)
+        async with started.stack:
+            await _begin(started)
+            yield started
+
+
+async def _begin(started):
+    """Run the Job, then all services."""
+    rendered = started.rendered
+    job = rendered.one("Job", "-migrations-1")["spec"]["template"]["spec"]
+    for container in [*job["initContainers"], *job["containers"]]:
+        await started.run(container)
+    # All at once, as in a cluster: some are ready only when others are.
+    async with asyncio.TaskGroup() as group:
+        for workload in rendered.of("Deployment").values():
+            group.create_task(started.serve(workload))

@@ -10,6 +10,12 @@ import kubernetes_validate
 import pytest
 
 from taskbell.api.db import roles
+from taskbell.contract.crds import manifests
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
+from taskbell.contract.worker_pools import WorkerPoolSpec
+from taskbell.operator.permissions import OWN as OWN_PERMISSIONS
+from taskbell.operator.permissions import WATCHED, rules
 
 OLDEST, NEWEST = "1.30", "1.37"
 _NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
@@ -102,6 +108,10 @@ FOREIGN = {
 """The parts that we use of kinds that come with other operators, by their documentation."""
 
 
+OWN = {"ReminderSchedule": ReminderScheduleSpec, "WorkerPool": WorkerPoolSpec}
+"""The project's own kinds: their definitions' schemas are made from these."""
+
+
 @pytest.fixture(scope="session")
 def found_valid():
     """What was validated already: value sets share most objects, and the schemas are read anew for each."""
@@ -132,7 +142,9 @@ def test_every_object_fits_the_schema_of_kubernetes(rendered, version, found_val
         text = json.dumps(thing, sort_keys=True)
         if (version, text) in found_valid:
             continue
-        if thing["kind"] in FOREIGN:
+        if thing["kind"] in OWN:
+            OWN[thing["kind"]].model_validate(thing["spec"])
+        elif thing["kind"] in FOREIGN:
             jsonschema.validate(thing, FOREIGN[thing["kind"]])
         else:
             kubernetes_validate.validate(thing, version, strict=True)
@@ -144,6 +156,8 @@ def test_names_are_unique_and_short_enough(rendered):
     names = [(thing["kind"], thing["metadata"]["name"]) for thing in rendered.objects]
     assert len(names) == len(set(names))
     for kind, name in names:
+        if kind == "CustomResourceDefinition":
+            continue  # its name is its kind's
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name), (kind, name)
         assert len(name) <= 63 - 6, (kind, name)
 
@@ -159,6 +173,7 @@ def test_names_do_not_change(chart):
         "demo-taskbell-api",
         "demo-taskbell-delivery",
         "demo-taskbell-gateway",
+        "demo-taskbell-operator",
         "demo-taskbell-relay",
     }
 
@@ -242,3 +257,64 @@ def test_notes_name_what_was_made(rendered):
     (job,) = rendered.of("Job")
     assert job in rendered.notes
     assert "helm test demo" in rendered.notes
+
+
+@pytest.mark.feature("K5")
+def test_definitions_are_the_contract_and_stay(chart):
+    """The release brings the definitions that the contract gives, keeps them at its end, and can leave them out."""
+    made = chart.render().of("CustomResourceDefinition")
+    for manifest in manifests():
+        found = made[manifest["metadata"]["name"]]
+        assert found["spec"] == manifest["spec"]
+        assert found["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert chart.render({"crds": {"install": False}}).of("CustomResourceDefinition") == {}
+
+
+@pytest.mark.feature("K5")
+def test_custom_resources_come_when_their_kinds_are_known(chart):
+    """With the first installation they come as a hook that marks them the release's own; later they are plain."""
+    for kind in ("ReminderSchedule", "WorkerPool"):
+        for thing in chart.render().of(kind).values():
+            assert thing["metadata"]["annotations"] == {
+                "helm.sh/hook": "post-install,post-rollback",
+                "meta.helm.sh/release-name": "demo",
+                "meta.helm.sh/release-namespace": "tasks",
+            }
+            assert thing["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+        for thing in chart.render(revision=2).of(kind).values():
+            assert "annotations" not in thing["metadata"]
+
+
+@pytest.mark.feature("K5")
+def test_sweeps_have_the_rights_of_their_kind(chart):
+    """Reminders are fired as the sweeper, the upkeep is done as the owner, each by the Secret of its role."""
+    rendered = chart.render()
+    for kind, role in (("due", "sweeper"), ("maintenance", "owner")):
+        spec = rendered.one("ReminderSchedule", f"-{kind}")["spec"]
+        assert spec["kind"] == kind
+        refs = {entry["name"]: entry["secretKeyRef"] for entry in spec["pod"]["env"]}
+        url = rendered.secret(refs["TASKBELL_DATABASE_URL"]["name"], refs["TASKBELL_DATABASE_URL"]["key"])
+        assert url.startswith(f"postgresql://taskbell_{role}:")
+
+
+@pytest.mark.feature("K6")
+def test_the_pool_sizes_the_delivery_workers(chart):
+    """The WorkerPool follows the workers' own consumer and names their Deployment, which then has no `replicas`."""
+    rendered = chart.render()
+    spec = rendered.one("WorkerPool", "-delivery")["spec"]
+    assert spec["targetRef"]["name"] in rendered.of("Deployment")
+    (signal,) = spec["signals"]
+    assert (signal["jetStream"]["stream"], signal["jetStream"]["consumer"]) == (STREAM, DELIVERY_CONSUMER)
+
+
+def test_the_operator_may_do_what_it_checks_for_and_no_more(chart):
+    """Its Role in this namespace has the rules of the operator's own list; it watches that namespace alone."""
+    rendered = chart.render()
+    role = rendered.one("Role", "-operator")
+    assert role["rules"] == rules(WATCHED + OWN_PERMISSIONS)
+    assert rendered.of("ClusterRole") == {}
+    operator = rendered.one("Deployment", "-operator")["spec"]["template"]["spec"]["containers"][0]
+    environment = rendered.environment(operator)
+    assert environment["TASKBELL_OPERATOR_WATCH_NAMESPACES"] == role["metadata"]["namespace"]
+    assert environment["TASKBELL_OPERATOR_IMAGE"] == "ghcr.io/taskbell/api:0.1.0"
+    assert environment["TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT"] in rendered.of("ServiceAccount")

@@ -29,6 +29,8 @@ WRONG = {
         {"httpRoute": {"enabled": True}, "public": {"host": "a.example"}},
         "httpRoute.parentRefs names no Gateway",
     ),
+    "resources that nobody reads": ({"operator": {"enabled": False}}, "without the operator nobody reads WorkerPools"),
+    "a pool upside down": ({"delivery": {"pool": {"min": 11}}}, "delivery.pool.min 11 is above max 10"),
     "bounds crossed": (
         {"api": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 3}}},
         "api.autoscaling.minReplicas 9 is above maxReplicas 3",

@@ -39,11 +39,24 @@ delivery:
   preStop: 0
   stop: {{ add .Values.delivery.drainSeconds 10 }}
   reaches: [database, nats, receivers, smtp]
+{{- if .Values.operator.enabled }}
+operator:
+  image: operator
+  command: [python, -m, taskbell.operator, --host, "0.0.0.0", --port, "8080"]
+  port: 8080
+  role: ""
+  public: false
+  token: true
+  preStop: 0
+  stop: 15
+  reaches: [nats, gateway, apiServer]
+{{- end }}
 {{- end -}}
 
 {{/* How many pods a component has at least: what a disruption budget and the checks go by. */}}
 {{- define "taskbell.leastPods" -}}
 {{- $values := .values -}}
 {{- if dig "autoscaling" "enabled" false $values -}}{{ $values.autoscaling.minReplicas }}
+{{- else if dig "pool" "enabled" false $values -}}{{ $values.pool.min }}
 {{- else -}}{{ $values.replicas }}{{- end -}}
 {{- end -}}

@@ -30,7 +30,7 @@ volumeMounts:
 {{/* The fields of a pod's spec beside its containers. */}}
 {{- define "taskbell.pod" -}}
 serviceAccountName: {{ include "taskbell.fullname" .root }}-{{ .component }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ dig "token" false (.spec | default dict) }}
 enableServiceLinks: false
 securityContext:
   {{- include "taskbell.pod.securityContext" (dict "uid" 10001) | nindent 2 }}
@@ -101,6 +101,23 @@ affinity: {{- toYaml . | nindent 2 }}
   value: http://{{ include "taskbell.fullname" $root }}-api:8000/.well-known/jwks.json
 - name: TASKBELL_GATEWAY_DRAIN_TIMEOUT
   value: PT{{ $root.Values.gateway.drainSeconds }}S
+{{- else if eq .component "operator" }}
+- name: TASKBELL_OPERATOR_NAMESPACE
+  value: {{ $root.Release.Namespace }}
+- name: TASKBELL_OPERATOR_WATCH_NAMESPACES
+  value: {{ $root.Release.Namespace }}
+- name: TASKBELL_OPERATOR_IMAGE
+  value: {{ include "taskbell.image" (dict "root" $root "image" "api") | quote }}
+- name: TASKBELL_OPERATOR_IMAGE_PULL_POLICY
+  value: {{ $root.Values.image.pullPolicy }}
+{{- with $root.Values.image.pullSecrets }}
+{{- $names := list }}
+{{- range . }}{{ $names = append $names .name }}{{ end }}
+- name: TASKBELL_OPERATOR_IMAGE_PULL_SECRETS
+  value: {{ join "," $names | quote }}
+{{- end }}
+- name: TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT
+  value: {{ include "taskbell.fullname" $root }}-sweeps
 {{- else if eq .component "delivery" }}
 - name: TASKBELL_DELIVERY_DRAIN_TIMEOUT
   value: PT{{ $root.Values.delivery.drainSeconds }}S

@@ -38,6 +38,12 @@
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
 {{- fail "taskbell: httpRoute.parentRefs names no Gateway, so nobody would come through the route." -}}
 {{- end -}}
+{{- if and (not $v.operator.enabled) (or $v.delivery.pool.enabled $v.reminders.enabled) -}}
+{{- fail "taskbell: without the operator nobody reads WorkerPools and ReminderSchedules: set delivery.pool.enabled and reminders.enabled to false, or operator.enabled to true." -}}
+{{- end -}}
+{{- if and $v.delivery.pool.enabled (gt ($v.delivery.pool.min | int) ($v.delivery.pool.max | int)) -}}
+{{- fail (printf "taskbell: delivery.pool.min %v is above max %v." $v.delivery.pool.min $v.delivery.pool.max) -}}
+{{- end -}}
 {{- range $component := list "api" "gateway" -}}
 {{- $scaling := (get $v $component).autoscaling -}}
 {{- if and $scaling.enabled (gt ($scaling.minReplicas | int) ($scaling.maxReplicas | int)) -}}
