@@ -13,10 +13,10 @@ from taskbell.api.outbox.policy import (
     Verdict,
     before,
     judge,
-    lowest_id,
     next_epoch,
     rebuild_after,
 )
+from taskbell.kit.ids import lowest_id
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -63,6 +63,13 @@ def test_the_id_before_the_first_is_the_first():
     """No id lies below nil."""
     assert before(UUID(int=0)) == UUID(int=0)
     assert before(UUID(int=1)) == UUID(int=0)
+
+
+@pytest.mark.parametrize("year", [1, 1900, 1969])
+def test_a_rebuild_since_before_1970_leaves_out_nothing(year):
+    """An instant that no id can hold is the beginning of all, not an id of the far future."""
+    since = datetime(year, 12, 31, tzinfo=UTC)
+    assert rebuild_after(since=since, lowest_undone=None) == UUID(int=0)
 
 
 def test_ids_follow_time():

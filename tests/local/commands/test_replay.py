@@ -14,9 +14,9 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from taskbell.api.outbox.policy import lowest_id
 from taskbell.api.outbox.repository import ReplayProgress
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
+from taskbell.kit.ids import lowest_id
 from taskbell.local.commands.replay import describe, instant_of, parse_instant, replay
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -105,6 +105,7 @@ async def test_a_replay_can_be_left_to_itself(database, monkeypatch):
         ("2026-11-20T08:00:00+02:00", datetime(2026, 11, 20, 6, tzinfo=UTC)),
         ("P1D", NOW - timedelta(days=1)),
         ("PT10M", NOW - timedelta(minutes=10)),
+        ("1970-01-01T00:00:00Z", datetime(1970, 1, 1, tzinfo=UTC)),
     ],
 )
 def test_instants_and_durations_are_understood(text, expected):
@@ -120,6 +121,22 @@ def test_other_texts_are_refused(text, monkeypatch):
     done = CliRunner().invoke(app(), ["--from", text])
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "P100Y", "P2000000D"])
+def test_a_time_before_all_events_is_refused_with_the_first_that_is_not(text):
+    """Nobody is left to guess how to replay everything."""
+    with pytest.raises(ValueError, match=r"before 1970.*1970-01-01T00:00:00Z"):
+        parse_instant(text, now=NOW)
+
+
+@pytest.mark.parametrize("text", ["2026-01-01", "2026-01-01T08", "20260101T0800", "2026-W01-1"])
+def test_the_advice_for_a_missing_offset_is_accepted(text):
+    """What the refusal suggests is the same instant in UTC."""
+    with pytest.raises(ValueError, match="offset") as refused:
+        parse_instant(text, now=NOW)
+    advised = parse_instant(str(refused.value).rsplit(" ", 1)[1], now=NOW)
+    assert advised == datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def test_progress_is_told_in_one_line():

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from taskbell.kit.ids import lowest_id
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import Settings, load
 
@@ -80,11 +81,6 @@ class Report:
 
     created: tuple[str, ...]
     in_default: dict[str, int]
-
-
-def lowest_id(instant: datetime) -> UUID:
-    """The smallest id that a UUIDv7 made at this instant could have."""
-    return UUID(int=(int(instant.timestamp() * 1000) & (1 << 48) - 1) << 80)
 
 
 def plan(*, table: str, now: datetime, width: Width, ahead: int) -> list[Partition]:

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from taskbell.kit.ids import lowest_id
+
 NOTHING = "1:1:"
 """The snapshot in which nothing is visible: transaction ids begin at 3."""
 _NIL = UUID(int=0)
@@ -72,11 +74,6 @@ def judge(*, epoch: int, sequence: int, stream: StreamState | None) -> Verdict:
 def next_epoch(*, epoch: int, stream: StreamState | None) -> int:
     """An epoch higher than both the database's and the stream's: either may have been restored from a backup."""
     return max(epoch, (stream.epoch or 0) if stream else 0) + 1
-
-
-def lowest_id(instant: datetime) -> UUID:
-    """The smallest id that a UUIDv7 made at this instant could have (RFC 9562: it begins with 48 bits of ms)."""
-    return UUID(int=(int(instant.timestamp() * 1000) & (1 << 48) - 1) << 80)
 
 
 def before(identity: UUID) -> UUID:

@@ -24,6 +24,7 @@ from taskbell.local.data_dir import DataDir
 from taskbell.local.settings import LocalSettings
 
 _EVERY = 0.2
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)  # ids begin with the milliseconds since
 _DURATION = re.compile(r"\AP[0-9T]", re.ASCII)
 
 
@@ -64,17 +65,20 @@ def parse_instant(text: str, *, now: datetime) -> datetime:
     """Read an instant, or a duration before `now`.
 
     Raises:
-        ValueError: It is neither, lies in the future, or does not say its offset from UTC.
+        ValueError: It is neither, lies in the future or before 1970, or does not say its offset from UTC.
     """
     try:
         if _DURATION.match(text):
-            found = now - TypeAdapter(timedelta).validate_python(text)
+            duration = TypeAdapter(timedelta).validate_python(text)
+            found = now - duration if duration <= now - _FIRST else _FIRST - timedelta.resolution
         else:
             found = datetime.fromisoformat(text)
-    except (ValueError, ValidationError, OverflowError):
+    except (ValueError, ValidationError):
         raise ValueError(f"--from: neither an instant like 2026-11-20T08:00:00Z nor a duration: {text}") from None
     if found.tzinfo is None:
-        raise ValueError(f"--from: say the offset from UTC, e.g. {text}Z")
+        raise ValueError(f"--from: say the offset from UTC, e.g. {found.isoformat()}Z")
+    if found < _FIRST:
+        raise ValueError("--from: that is before 1970, when no event can be; for all events: 1970-01-01T00:00:00Z")
     if found > now:
         raise ValueError("--from: that is in the future")
     return found
