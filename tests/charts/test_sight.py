@@ -145,6 +145,11 @@ CASES = {
         [('taskbell_gateway_reader_lag_events{namespace="tasks", pod="gateway-1"}', "5000x10")],
         [('taskbell_gateway_reader_lag_events{namespace="tasks", pod="gateway-1"}', "3x10")],
     ),
+    "TaskbellOperatorWithoutLeader": (
+        "10m",
+        [('taskbell_operator_leader_ratio{namespace="tasks"}', "0x20")],
+        [('taskbell_operator_leader_ratio{namespace="tasks"}', "1x20")],
+    ),
     "TaskbellDeliveriesLate": (
         "10m",
         [('taskbell_delivery_oldest_due_seconds{namespace="tasks"}', "0+60x20")],
@@ -255,6 +260,9 @@ async def test_every_query_finds_data(stack, tmp_path):
     try:
         async with asyncio.TaskGroup() as group, httpx.AsyncClient(trust_env=False, timeout=10) as client:
             traffic = group.create_task(_traffic(stack))
+            for thing in stack.rendered.of("ReminderSchedule").values():
+                stack.cluster.store.create(stack.cluster.kind("reminderschedules"), "tasks", thing, manager="helm")
+            await stack.cluster.wake()
             missing = dict(queries)
             async with asyncio.timeout(60):
                 while missing:
