@@ -13,6 +13,10 @@ from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid
 
 
+class RowRefused(Exception):
+    """Row-level security did not admit the row: what the actor was allowed a statement ago is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkspaceRow:
     """A workspace with the actor's role in it."""
@@ -95,10 +99,11 @@ async def list_members(
     ]
 
 
-async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> MemberRow:
-    """One member; the caller knows that there is one."""
+async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> MemberRow | None:
+    """One member; None when there is none, or when the actor belongs to the workspace no more."""
     before = UUID(int=user_id.int - 1)
-    return (await list_members(connection, workspace_id=workspace_id, past=before, at_most=1))[0]
+    found = await list_members(connection, workspace_id=workspace_id, past=before, at_most=1)
+    return found[0] if found and found[0].user_id == user_id else None
 
 
 async def find_user(connection: Connection, email: str) -> UUID | None:
@@ -127,26 +132,33 @@ async def lock_owners(connection: Connection, workspace_id: UUID) -> int:
 async def add_member(
     connection: Connection, *, workspace_id: UUID, user_id: UUID, role: Role, actor: UUID, traceparent: str | None
 ) -> bool:
-    """Write a membership and its event; False when the user is a member already."""
-    added = await connection.fetchval(
-        "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, $3)"
-        " ON CONFLICT DO NOTHING RETURNING true",
-        user_id,
-        workspace_id,
-        role.value,
-    )
-    if added is None:
-        return False
-    await connection.execute(
-        "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)"
-        " VALUES ($1, 'member.added', $2, $4, ARRAY[$2::uuid], $5,"
-        " json_build_object('id', $2::uuid, 'workspace_id', $1::uuid, 'role', $3::text))",
-        workspace_id,
-        user_id,
-        role.value,
-        actor,
-        traceparent,
-    )
+    """Write a membership and its event; False when the user is a member already.
+
+    Raises:
+        RowRefused: The actor may not, or may no longer; the transaction is void.
+    """
+    try:
+        added = await connection.fetchval(
+            "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, $3)"
+            " ON CONFLICT DO NOTHING RETURNING true",
+            user_id,
+            workspace_id,
+            role.value,
+        )
+        if added is None:
+            return False
+        await connection.execute(
+            "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)"
+            " VALUES ($1, 'member.added', $2, $4, ARRAY[$2::uuid], $5,"
+            " json_build_object('id', $2::uuid, 'workspace_id', $1::uuid, 'role', $3::text))",
+            workspace_id,
+            user_id,
+            role.value,
+            actor,
+            traceparent,
+        )
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise RowRefused from refused
     return True
 
 

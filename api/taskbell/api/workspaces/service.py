@@ -68,6 +68,17 @@ class Workspaces:
             AccountNotFound: Nobody has this address.
             AlreadyMember: Its account is a member.
         """
+        try:
+            member = await self._add_member(actor, workspace_id, email=email, role=role)
+        except repository.RowRefused:
+            # The actor was removed or demoted since the role was read: what is left of it decides.
+            async with self._database.acting(actor) as connection:
+                await _role(connection, actor=actor, workspace_id=workspace_id)
+            raise RoleInsufficient from None
+        await self._written(EventType.MEMBER_ADDED)
+        return member
+
+    async def _add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> MemberRow:
         async with self._database.acting(actor) as connection:
             own = await _role(connection, actor=actor, workspace_id=workspace_id)
             if not may_change_membership(actor=own, of=role):
@@ -86,8 +97,9 @@ class Workspaces:
             if not added:
                 raise AlreadyMember
             member = await repository.get_member(connection, workspace_id=workspace_id, user_id=user_id)
-        await self._written(EventType.MEMBER_ADDED)
-        return member
+            if member is None:
+                raise WorkspaceNotFound
+            return member
 
     async def remove_member(self, actor: UUID, workspace_id: UUID, user_id: UUID) -> None:
         """End a membership: another's by owners and admins, one's own by everybody.
