@@ -299,3 +299,78 @@ async def test_a_new_epoch_sends_everybody_away_to_a_gap(
         await stream.publish(new_id(), number=3, audience=[user])
         await one.until_events(1)
         assert (numbers(one), one.cursor) == ([3], "2-2")
+
+
+def connection_of(running, user):
+    """The gateway's side of a user's only connection."""
+    (receiver,) = running.hub._users[str(user)]
+    return receiver._connection
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["new", "already subscribed"])
+async def test_a_reply_never_hands_out_a_cursor_ahead_of_what_waits(
+    run_gateway, people, stream, listener, eventually, times
+):
+    """A client that subscribes while events wait for it and is then cut off gets them when it resumes."""
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        subscribe = {"t": "subscribe", "channel": f"workspace:{workspace}"}
+        for _ in range(times - 1):
+            assert (await one.ask(subscribe))["cursor"] == "1-0"
+        connection_of(running, user).pause_writing()
+        await stream.publish_many(new_id(), range(3), audience=[user])
+        await stream.publish_many(workspace, range(3), audience=[user])
+        await eventually(lambda: running.hub.position == 6)
+        reply = await one.ask(subscribe)
+        assert (reply["resume"], "cursor" in reply) == ("new", False)
+        await one.kill()
+        assert (one.cursor, numbers(one)) == ("1-0", [])
+        one.channels = [f"workspace:{workspace}"]
+        await one.connect()
+        await one.until_events(3)
+        assert numbers(one) == list(range(3))
+
+
+async def test_a_subscribe_that_replays_waits_for_what_is_older(run_gateway, people, stream, listener, eventually):
+    """A channel's replay begins when nothing waits any more: its cursors are not ahead of unwritten events."""
+    workspace, other = new_id(), new_id()
+    user = await people.user(workspaces=[workspace, other])
+    await stream.publish_many(workspace, range(3))
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        connection = connection_of(running, user)
+        connection.pause_writing()
+        await stream.publish(other, number=3, audience=[user])
+        await stream.publish(workspace, number=4)
+        await eventually(lambda: running.hub.position == 5)
+        asking = asyncio.create_task(one.ask({"t": "subscribe", "channel": f"workspace:{workspace}", "resume": "1-1"}))
+        await asyncio.sleep(0.2)
+        assert not asking.done()
+        connection.resume_writing()
+        reply = await asking
+        assert (reply["resume"], reply["cursor"]) == ("ok", "1-1")
+        await one.until_events(4)
+        assert numbers(one) == [3, 1, 2, 4]
+
+
+async def test_a_member_who_is_removed_while_a_subscribe_waits_is_refused(
+    run_gateway, people, stream, listener, eventually
+):
+    """A membership that ends between its check and the subscription counts."""
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    await stream.publish(workspace, number=0)
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        connection = connection_of(running, user)
+        connection.pause_writing()
+        await stream.publish(workspace, number=1, audience=[user])
+        await eventually(lambda: running.hub.position == 2)
+        asking = asyncio.create_task(one.ask({"t": "subscribe", "channel": f"workspace:{workspace}", "resume": "1-0"}))
+        await asyncio.sleep(0.2)
+        await stream.publish(workspace, event_type="member.removed", subject=user, audience=[user])
+        await eventually(lambda: running.hub.position == 3)
+        connection.resume_writing()
+        assert (await asking)["code"] == "forbidden"

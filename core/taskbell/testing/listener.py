@@ -233,5 +233,6 @@ class Listener:
                 self.welcome = frame
                 self.cursor = frame["cursor"]
             case _:
+                self.cursor = frame.get("cursor", self.cursor)
                 self.frames.append(frame)
         self._news.set()

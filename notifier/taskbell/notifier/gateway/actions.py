@@ -47,10 +47,13 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """A channel was added; its missed events follow if `resume` is ok."""
+    """A channel was added; its missed events follow if `resume` is ok.
+
+    `cursor` is None when the client has not been sent everything before the reader's position.
+    """
 
     channel: str
-    cursor: str
+    cursor: str | None
     resume: Resume
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from taskbell.contract.cursors import EventCursor
 from taskbell.contract.frames import CloseCode, Resume
@@ -27,6 +28,20 @@ class Admission:
     memberships: Memberships
     resumption: Resumption
     max_connections_per_user: int
+
+
+class Backlog(Protocol):
+    """What waits to be written to the connection, as its channels see it."""
+
+    @property
+    def flowing(self) -> bool:
+        """Whether nothing waits: everything up to the hub's position has been written."""
+
+    async def settled(self) -> bool:
+        """Wait until it is flowing; False says that the connection has ended."""
+
+    def hold(self) -> None:
+        """Keep live events back from now on: older ones go first."""
 
 
 class Channels:
@@ -80,23 +95,31 @@ class Channels:
         )
 
     async def add(  # noqa: PLR0911 -- one return per case
-        self, wish: AddChannel, *, hold: Callable[[], None]
+        self, wish: AddChannel, backlog: Backlog
     ) -> Subscribed | Refusal:
-        """Subscribe to a workspace; find out what of it was missed. `hold` is called before live events may wait."""
+        """Subscribe to a workspace; find out what of it was missed.
+
+        Nothing older may wait when a replay begins: its cursors would be ahead of events that were not written yet.
+        """
         workspace, channel = wish.workspace_id, workspace_channel(wish.workspace_id)
         if workspace in self._workspaces:
-            return Subscribed(channel, self._hub.cursor, Resume.NEW)
+            return Subscribed(channel, self._cursor_if(backlog), Resume.NEW)
         try:
             after = await self._missed_since(wish)
-            if workspace not in await self._workspaces_of(self._receiver.user_id):
+            asked_at, user_id = self._hub.position, self._receiver.user_id
+            if workspace not in await self._workspaces_of(user_id):
+                return _FORBIDDEN
+            if after is not None and not await backlog.settled():
+                return _UNAVAILABLE
+            if self._hub.removed_since(asked_at, workspace, user_id):
                 return _FORBIDDEN
             if not self._is_open():
                 return _UNAVAILABLE
             self._subscribe(workspace)
-            cursor = self._hub.cursor
+            cursor = self._cursor_if(backlog)
             if after is None:
                 return Subscribed(channel, cursor, Resume.NEW)
-            hold()
+            backlog.hold()
             if after < 0 or not await self._prepare_one(workspace, after):
                 return Subscribed(channel, cursor, Resume.GAP)
         except (MembershipsUnavailable, ReplayInterrupted):
@@ -121,6 +144,10 @@ class Channels:
         self._hub.leave(self._receiver, self._workspaces)
         if self.prepared is not None:
             await self.prepared.abandon()
+
+    def _cursor_if(self, backlog: Backlog) -> str | None:
+        """The hub's cursor, if everything before it has been written."""
+        return self._hub.cursor if backlog.flowing else None
 
     async def _workspaces_of(self, user_id: str) -> frozenset[str]:
         """The user's workspaces, less those from which an event removed them while PostgreSQL was being asked."""

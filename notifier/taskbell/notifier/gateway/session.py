@@ -197,9 +197,8 @@ class Session:
         """A channel was added."""
         if self.phase is not Phase.OPEN:
             return ()
-        answer = frames.reply(
-            request_id, ok=True, channel=outcome.channel, resume=outcome.resume, cursor=outcome.cursor
-        )
+        place = {} if outcome.cursor is None else {"cursor": outcome.cursor}
+        answer = frames.reply(request_id, ok=True, channel=outcome.channel, resume=outcome.resume, **place)
         return (Send(answer), *self._replay_or_release(outcome.resume))
 
     def subscribe_refused(self, request_id: str | int | None, channel: str, refusal: Refusal) -> Sequence[Action]:

@@ -95,6 +95,25 @@ class Socket:
             self._around.wheel.remove(self)
             await self._channels.leave()
 
+    # The channels' side
+
+    @property
+    def flowing(self) -> bool:
+        """Whether events are written at once, and none waits."""
+        return self._outbox.flowing
+
+    async def settled(self) -> bool:
+        """Wait until it is flowing; False says that the connection has ended."""
+        while not self._outbox.flowing:
+            if not await self._connection.writable() or self._session.phase is Phase.CLOSED:
+                return False
+            self._flush()
+        return True
+
+    def hold(self) -> None:
+        """Keep live events back: a replay of older ones goes first."""
+        self._outbox.hold()
+
     # The hub's side
 
     def deliver(self, frame: bytes) -> None:
@@ -188,7 +207,7 @@ class Socket:
                     return [*self._session.sign_in_refused(joined)]
                 return [*self._session.joined(joined)]
             case AddChannel(workspace_id=workspace_id, id=request_id):
-                added = await self._channels.add(action, hold=self._outbox.hold)
+                added = await self._channels.add(action, self)
                 if isinstance(added, Refusal):
                     return [*self._session.subscribe_refused(request_id, workspace_channel(workspace_id), added)]
                 return [*self._session.subscribed(request_id, added)]
