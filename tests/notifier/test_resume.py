@@ -10,6 +10,7 @@ from taskbell.contract.subjects import STREAM
 from taskbell.kit import nats_reader, nats_replay
 from taskbell.kit.ids import new_id
 from taskbell.notifier.gateway.intake import Intake
+from taskbell.notifier.gateway.replay import Resumption
 
 MEMORY = {}
 NO_MEMORY = {"gateway_recent_events": 0}
@@ -374,3 +375,26 @@ async def test_a_member_who_is_removed_while_a_subscribe_waits_is_refused(
         await eventually(lambda: running.hub.position == 3)
         connection.resume_writing()
         assert (await asking)["code"] == "forbidden"
+
+
+async def test_a_subscribe_that_fails_leaves_the_connection_its_events(
+    run_gateway, people, stream, listener, monkeypatch
+):
+    """A replay that cannot be prepared is answered unavailable; what was held back and what is new follows."""
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    await stream.publish_many(workspace, range(3))
+
+    async def broken(self, missed):
+        await stream.publish(workspace, number=3, audience=[user])
+        await self._hub.reached(4)
+        raise nats_replay.ReplayInterrupted("a test")
+
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        monkeypatch.setattr(Resumption, "prepare", broken)
+        reply = await one.ask({"t": "subscribe", "channel": f"workspace:{workspace}", "resume": "1-1"})
+        assert (reply["code"], reply["retryable"]) == ("unavailable", True)
+        await stream.publish(workspace, number=4, audience=[user])
+        await one.until_events(2)
+        assert numbers(one) == [3, 4]

@@ -202,9 +202,10 @@ class Session:
         return (Send(answer), *self._replay_or_release(outcome.resume))
 
     def subscribe_refused(self, request_id: str | int | None, channel: str, refusal: Refusal) -> Sequence[Action]:
-        """A channel was not added; the connection goes on."""
+        """A channel was not added; the connection goes on, with what was held back for the channel's replay."""
         if self.phase is not Phase.OPEN:
             return ()
+        self.outbox.release()
         return (Send(_not_ok(request_id, refusal, channel)),)
 
     def replayed(self, now: float) -> None:
