@@ -113,11 +113,11 @@ class StreamReader:
         """The ids of all events, in order."""
         return [message.headers["Nats-Msg-Id"] for message in await self.messages()]
 
-    async def holds(self, count, *, deadline=DEADLINE):
-        """Wait until it holds so many messages and return their ids."""
+    async def holds(self, count, *, epoch=None, deadline=DEADLINE):
+        """Wait until it holds so many messages, of an epoch if that matters, and return their ids."""
 
         async def enough():
-            return await self.length() >= count
+            return (epoch is None or await self.epoch() == epoch) and await self.length() >= count
 
         await eventually(enough, deadline=deadline)
         return await self.ids()

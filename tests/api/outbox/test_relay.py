@@ -4,12 +4,14 @@ import asyncio
 import json
 import random
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from taskbell.api.outbox.repository import Events, Replays
 from taskbell.api.outbox.supervision import Supervision
 from taskbell.contract.events import EventType
 from taskbell.contract.subjects import RELAY_POKE, STREAM
@@ -195,3 +197,27 @@ async def test_a_sampled_event_has_a_span_and_readers_continue_it(settings, tabl
     assert f"{span.parent.span_id:016x}" == traceparent.split("-")[2]
     assert message.headers["traceparent"].split("-")[2] == f"{span.context.span_id:016x}"
     assert traceparent.encode() in message.data
+
+
+async def test_a_replay_leaves_out_no_transaction_that_commits_while_it_begins(relay, table, stream, monkeypatch):
+    """An event older than the replay's instant that was never published is, though it commits half-way."""
+    backlog = Events.backlog
+    async with relay(), table.session() as slow:
+        transaction = slow.transaction()
+        await transaction.start()
+        late = await table.write(slow)
+        early = await table.write()
+        await stream.holds(1)
+
+        async def commit_after(events, position):
+            found = await backlog(events, position)
+            monkeypatch.undo()
+            await transaction.commit()
+            return found
+
+        monkeypatch.setattr(Events, "backlog", commit_after)
+        since = datetime.fromtimestamp((uuid.UUID(early).int >> 80) / 1000, UTC) + timedelta(milliseconds=2)
+        await Replays(table.connection).request(since)
+        assert await stream.holds(1, epoch=2) == [late]
+        after = await table.write()
+        assert await stream.holds(2, epoch=2) == [late, after]

@@ -43,8 +43,8 @@ class Carrier:
                 self.carried += rows
                 self.position = replace(self.position, done=snapshot)
                 return bool(rows)
-            _, lowest = await self.events.backlog(self.position)
-            self.position = replace(self.position, window=snapshot, window_last_id=before(lowest))
+            backlog = await self.events.backlog(self.position)
+            self.position = replace(self.position, window=snapshot, window_last_id=before(backlog.lowest_id))
             return True
         rows = await self.events.page(self.position, limit=self.limit)
         self.carried += rows
@@ -186,12 +186,12 @@ async def test_the_position_is_written_in_the_name_of_the_present_term_alone(dat
         with pytest.raises(LeaseLost):
             await old.save(position)
         with pytest.raises(LeaseLost):
-            await old.begin_epoch(2, after_id=uuid.UUID(int=1))
+            await old.begin_epoch(2, after_id=uuid.UUID(int=1), window="10:12:11")
         with pytest.raises(LeaseLost):
             await old.position()
         await new.save(position, wait_for_disk=True)
         assert (await new.position()).position == position
-        begun = await new.begin_epoch(2, after_id=uuid.UUID(int=1))
+        begun = await new.begin_epoch(2, after_id=uuid.UUID(int=1), window="10:12:11")
         assert (await new.position()).position == begun
 
 

@@ -186,10 +186,14 @@ class Relay:
     async def _rebuild(
         self, position: Position, stream: StreamState | None, *, since: datetime, reason: str
     ) -> Position:
-        """Begin a new epoch with an empty stream. Interrupted half-way, the next relay makes the stream."""
-        _, lowest_undone = await self._events.backlog(position)
-        after_id = rebuild_after(since=since, lowest_undone=lowest_undone)
-        fresh = await self._events.begin_epoch(next_epoch(epoch=position.epoch, stream=stream), after_id=after_id)
+        """Begin a new epoch with an empty stream. Interrupted half-way, the next relay makes the stream.
+
+        Bound and window are of one snapshot: what commits later, however low its id, comes after the window.
+        """
+        backlog = await self._events.backlog(position)
+        after_id = rebuild_after(since=since, lowest_undone=backlog.lowest_id)
+        epoch = next_epoch(epoch=position.epoch, stream=stream)
+        fresh = await self._events.begin_epoch(epoch, after_id=after_id, window=backlog.snapshot)
         await self._stream.create(fresh.epoch)
         metrics.REBUILDS.labels(reason=reason).inc()
         _log.warning("stream_rebuilt", reason=reason, epoch=fresh.epoch, since=since.isoformat())
@@ -238,13 +242,13 @@ class Relay:
         return len(rows)
 
     async def _begin_window(self, snapshot: str) -> None:
-        events, lowest = await self._events.backlog(self._position)
-        start = before(lowest) if lowest is not None else None
+        backlog = await self._events.backlog(self._position)
+        start = before(backlog.lowest_id) if backlog.lowest_id is not None else None
         self._position = replace(self._position, window=snapshot, window_last_id=start)
-        metrics.WINDOW_EVENTS.observe(events)
-        metrics.BACKLOG_EVENTS.set(events)
+        metrics.WINDOW_EVENTS.observe(backlog.events)
+        metrics.BACKLOG_EVENTS.set(backlog.events)
         await self._save()
-        _log.info("relay_window_begun", events=events)
+        _log.info("relay_window_begun", events=backlog.events)
 
     async def _page(self) -> int:
         """Publish the next page of the large window. Returns how many events were found."""

@@ -54,6 +54,15 @@ class Saved:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What of the table is not yet carried: how much, the lowest id of it, and the snapshot that shows so."""
+
+    events: int
+    lowest_id: UUID | None
+    snapshot: str
+
+
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     """Yield a session. Raises `DatabaseUnavailable` if there is none to be had."""
@@ -159,16 +168,18 @@ class Events:
         if saved is None:
             raise LeaseLost("the term is over")
 
-    async def begin_epoch(self, epoch: int, *, after_id: UUID) -> Position:
-        """Begin an epoch that holds every event visible now after an id; returns the new position.
+    async def begin_epoch(self, epoch: int, *, after_id: UUID, window: str) -> Position:
+        """Begin an epoch that holds every event visible in a snapshot after an id; returns the new position.
+
+        The snapshot must be the one in which `after_id` was found to leave out nothing.
 
         Raises:
             LeaseLost: The term is over.
         """
-        row = await self._row("begin_epoch", self._term.holder, self._term.number, epoch, after_id)
-        if row is None:
+        begun = await self._row("begin_epoch", self._term.holder, self._term.number, epoch, after_id, window)
+        if begun is None:
             raise LeaseLost("the term is over")
-        return Position(epoch=epoch, sequence=0, window=row["window"], window_last_id=after_id)
+        return Position(epoch=epoch, sequence=0, window=window, window_last_id=after_id)
 
     async def fresh(self, position: Position, *, limit: int) -> tuple[str, list[EventRecord]]:
         """Look once: the snapshot of the look and what it holds beyond `done`; more than `limit` rows are not all."""
@@ -191,8 +202,8 @@ class Events:
             )
         return [_record(row) for row in rows]
 
-    async def backlog(self, position: Position) -> tuple[int, UUID | None]:
-        """How many events are not yet carried, and the lowest of their ids. Reads an index entry for each."""
+    async def backlog(self, position: Position) -> Backlog:
+        """What is not yet carried. Reads an index entry for each event of it."""
         with _translated():
             async with self._connection.transaction(readonly=True):
                 # After a long absence this may take longer than any other statement is allowed to.
@@ -200,7 +211,7 @@ class Events:
                 (row,) = await self._connection.fetch(
                     load(_PACKAGE, "measure_backlog"), position.done_snapshot, position.window, position.after_id
                 )
-        return row["events"], row["lowest_id"]
+        return Backlog(row["events"], row["lowest_id"], row["snapshot"])
 
     async def _row(self, query: str, *arguments: Any) -> asyncpg.Record | None:
         with _translated():
