@@ -1,3 +1,4 @@
+import os
 import socket
 import stat
 
@@ -43,3 +44,11 @@ def test_a_wrong_password_is_refused(tmp_path):
         while received := client.recv(4096):
             answers += received
         assert b"-ERR 'Authorization Violation'" in answers
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    """Letters beyond ASCII, quotes, spaces, signs, and bytes that are no text at all."""
+    for name in ("ünï 'x' %", 'a "b" $c #d', os.fsdecode(b"\xff")):
+        server = NatsServer(tmp_path / name / "nats", accounts={"one": "pass"})
+        with server.running(tmp_path / "nats.log"):
+            assert (tmp_path / name / "nats" / "store").is_dir()

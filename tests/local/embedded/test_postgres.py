@@ -97,3 +97,15 @@ def test_stopping_is_a_fast_shutdown(stopped):
     with stopped.running(_log(stopped)):
         pass
     assert "database system is shut down" in _log(stopped).read_text().splitlines()[-1]
+
+
+async def test_folders_may_have_any_name(tmp_path):
+    """Letters beyond ASCII, quotes, spaces and signs, in the primary's path and in the replica's."""
+    folder = tmp_path / "ünï 'x' %"
+    primary = PostgresServer(folder / "primary", password="ü'\\:", durable=False)
+    replica = PostgresReplica(folder / "replica", primary=primary)
+    with primary.running(tmp_path / "primary.log"), replica.running(tmp_path / "replica.log"):
+        async with asyncio.timeout(20), db.connected(primary.url()) as connection:
+            streaming = "SELECT count(*) FROM pg_stat_replication"
+            while not await connection.fetchval(streaming):  # noqa: ASYNC110 -- another process
+                await asyncio.sleep(0.02)

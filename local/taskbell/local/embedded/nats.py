@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -57,7 +58,7 @@ class NatsServer:
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.config.touch(mode=0o600)
-            self.config.write_text(self._text())
+            self.config.write_bytes(os.fsencode(self._text()))  # a path may have any letters
         except OSError as refused:
             raise ServerNotStarted(f"{self.data_dir} cannot be used for NATS: {refused.strerror}") from refused
 
@@ -104,4 +105,5 @@ class NatsServer:
                 "max_payload": 8 * 2**20,
             },
             indent=2,
+            ensure_ascii=False,  # NATS knows no escapes such as \u00fc
         )

@@ -224,7 +224,7 @@ class PostgresServer:
 
     def _write(self, name: str, text: str) -> None:
         path = self.data_dir / name
-        path.write_text(text)
+        path.write_bytes(os.fsencode(text))  # a path may have any letters
         path.chmod(0o600)
         if identity := self._identity():
             os.chown(path, identity.uid, identity.gid)
@@ -267,7 +267,7 @@ class PostgresReplica(PostgresServer):
         escaped = self.password.replace("\\", "\\\\").replace(":", "\\:")
         self._write(passfile.name, f"*:*:*:*:{escaped}\n")
         quoted = str(passfile).replace("\\", "\\\\").replace("'", "\\'")
-        conninfo = f"{self._conninfo()} passfile='{quoted}'".replace("'", "''")
+        conninfo = f"{self._conninfo()} passfile='{quoted}'".replace("\\", "\\\\").replace("'", "''")
         return {
             **super()._settings(),
             "primary_conninfo": f"'{conninfo}'",
