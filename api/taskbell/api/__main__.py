@@ -8,6 +8,7 @@ import socket
 import uvicorn
 
 from taskbell.api.app import create_app
+from taskbell.api.http.protocol import BoundedProtocol
 from taskbell.api.settings import ApiSettings
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import load
@@ -29,7 +30,7 @@ def main() -> None:
         host=arguments.host,
         port=arguments.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,

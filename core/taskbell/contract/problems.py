@@ -50,6 +50,7 @@ class ProblemCode(Enum):
     UNSUPPORTED_MEDIA_TYPE = Problem("unsupported_media_type", 415, "The body's media type is not supported")
     VALIDATION_FAILED = Problem("validation_failed", 422, "A field is not valid")
     RATE_LIMITED = Problem("rate_limited", 429, "Too many requests")
+    HEADERS_TOO_LARGE = Problem("headers_too_large", 431, "The request's headers are too large")
     INTERNAL = Problem("internal_error", 500, "Something went wrong on our side")
     UNAVAILABLE = Problem("unavailable", 503, "The service is not available for the moment")
 
