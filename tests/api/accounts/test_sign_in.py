@@ -142,6 +142,44 @@ async def test_simultaneous_honest_sign_ins_all_succeed(ann, sign_in):
     assert [answer.status_code for answer in answers] == [200] * 20
 
 
+@pytest.fixture
+def held(app, monkeypatch):
+    """Holds up every verification of a password until it is set."""
+    passwords, release = app.state.services.accounts._passwords, asyncio.Event()
+    verify = passwords.verify
+
+    async def slow(password, *, hashed):
+        await release.wait()
+        return await verify(password, hashed=hashed)
+
+    monkeypatch.setattr(passwords, "verify", slow)
+    return release
+
+
+async def test_who_waits_for_a_turn_takes_no_place_from_others(app, ann, sign_up, sign_in, held):
+    """However many sign in to one account, they need one place among them; a queue too long is 429 at once."""
+    bob = await sign_up(email="bob@example.com")
+    app.state.services.accounts._passwords._places = 2
+    crowd = [asyncio.create_task(sign_in(ann.password)) for _ in range(60)]
+    done, _ = await asyncio.wait(crowd, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    assert {(each.result().status_code, each.result().headers["retry-after"]) for each in done} == {(429, "1")}
+    other = asyncio.create_task(sign_in(bob.password, email=bob.email))
+    held.set()
+    assert (await other).status_code == 200
+    answers = [each.status_code for each in await asyncio.gather(*crowd)]
+    assert (answers.count(200), answers.count(429)) == (25, 35)
+
+
+async def test_no_place_is_no_failure(app, ann, sign_in):
+    """An attempt that was refused for want of a place is not counted."""
+    passwords = app.state.services.accounts._passwords
+    places, passwords._places = passwords._places, 0
+    for _ in range(5):
+        assert (await sign_in(ann.password)).status_code == 503
+    passwords._places = places
+    assert (await sign_in(ann.password)).status_code == 200
+
+
 async def test_success_clears_the_count(ann, sign_in):
     """Who mistypes twice and then succeeds starts from nothing."""
     for _ in range(3):

@@ -48,13 +48,13 @@ class CurrentPasswordWrong(Refused):
 
 
 class SignInThrottled(Refused):
-    """Too many failed sign-ins; wait before the next."""
+    """Too many sign-ins failed, or wait to be looked at; wait before the next."""
 
     code = ProblemCode.RATE_LIMITED
 
     def __init__(self, wait: timedelta) -> None:
         seconds = max(1, math.ceil(wait.total_seconds()))
-        super().__init__(f"Too many failed sign-ins; try again in {seconds} s.", headers={"Retry-After": str(seconds)})
+        super().__init__(f"Too many sign-ins; try again in {seconds} s.", headers={"Retry-After": str(seconds)})
 
 
 class PasswordHashingSaturated(Refused):

@@ -70,13 +70,12 @@ class Accounts:
         return pair
 
     async def _sign_in(self, email: str, password: str, address: str) -> TokenPair:
-        with self._passwords.place():
-            async with self._throttle.attempt(email=email, address=address):
-                found = await repository.find_account(self._database, email)
-                hashed = None if found is None else found.password_hash
-                right = await self._passwords.verify(password, hashed=hashed)
-                if found is None or hashed is None or not right:
-                    raise CredentialsRefused
+        async with self._throttle.attempt(email=email, address=address, place=self._passwords.place):
+            found = await repository.find_account(self._database, email)
+            hashed = None if found is None else found.password_hash
+            right = await self._passwords.verify(password, hashed=hashed)
+            if found is None or hashed is None or not right:
+                raise CredentialsRefused
             renewed = await self._passwords.hash(password) if self._passwords.is_outdated(hashed) else None
         async with self._database.acting(found.id) as connection:
             if renewed is not None:
@@ -108,12 +107,11 @@ class Accounts:
             PasswordHashingSaturated: Too many passwords wait to be checked.
         """
         email = (await self.profile(actor.user_id)).email
-        with self._passwords.place():
-            async with self._throttle.attempt(email=email, address=address):
-                async with self._database.acting(actor.user_id) as connection:
-                    hashed = await repository.get_password_hash(connection, actor.user_id)
-                if hashed is None or not await self._passwords.verify(current, hashed=hashed):
-                    raise CurrentPasswordWrong
+        async with self._throttle.attempt(email=email, address=address, place=self._passwords.place):
+            async with self._database.acting(actor.user_id) as connection:
+                hashed = await repository.get_password_hash(connection, actor.user_id)
+            if hashed is None or not await self._passwords.verify(current, hashed=hashed):
+                raise CurrentPasswordWrong
             renewed = await self._passwords.hash(new)
         async with self._database.acting(actor.user_id) as connection:
             if not await repository.replace_password_hash(connection, actor.user_id, old=hashed, new=renewed):

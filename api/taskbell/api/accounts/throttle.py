@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
@@ -14,6 +14,16 @@ from taskbell.api.accounts.errors import SignInThrottled
 from taskbell.api.accounts.policy import Attempts, ThrottleKeys, charge, refund, remaining_wait
 from taskbell.api.db.pool import Database
 
+_QUEUE_WAIT = timedelta(seconds=1)
+WAITING = 24
+"""How many attempts for an account from one address may wait for their turn in a process."""
+
+
+class _Turns(asyncio.Lock):
+    """The turns of one pair of account and address, and how many wait for theirs."""
+
+    waiting = 0
+
 
 class Throttle:
     """Lets an account from one address fail `allowed` times in 15 minutes; see `policy` for the wider limits."""
@@ -21,17 +31,20 @@ class Throttle:
     def __init__(self, database: Database, *, allowed: int) -> None:
         self._database = database
         self._allowed = allowed
-        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[bytes, _Turns] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def attempt(self, *, email: str, address: str) -> AsyncIterator[None]:
+    async def attempt(
+        self, *, email: str, address: str, place: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> AsyncIterator[None]:
         """Make one attempt in the block: an exception leaves it counted as failed.
 
         A process makes the attempts for an account from one address one after the other, so that many honest
-        sign-ins at the same time do not look like guesses.
+        sign-ins at the same time do not look like guesses. `place` is what an attempt needs beside its turn: who waits
+        for a turn holds none, and so takes none from others; that there is none is not counted.
 
         Raises:
-            SignInThrottled: It is too early for another attempt.
+            SignInThrottled: It is too early for another attempt, or too many wait already.
         """
         keys = ThrottleKeys.of(email=email, address=address)
         allowances = keys.allowances(self._allowed)
@@ -47,8 +60,23 @@ class Throttle:
             refunded[keys.pair] = replace(refunded[keys.pair], failures=0, blocked_until=None)
             return refunded
 
-        turn = self._turns.setdefault(keys.pair, asyncio.Lock())
-        async with turn:
-            await repository.change_attempts(self._database, list(allowances), admit)
+        async with self._turn(keys.pair):
+            with place():
+                await repository.change_attempts(self._database, list(allowances), admit)
+                yield
+                await repository.change_attempts(self._database, list(allowances), forgive)
+
+    @asynccontextmanager
+    async def _turn(self, pair: bytes) -> AsyncIterator[None]:
+        turns = self._turns.setdefault(pair, _Turns())
+        if turns.waiting >= WAITING:
+            raise SignInThrottled(_QUEUE_WAIT)
+        turns.waiting += 1
+        try:
+            await turns.acquire()
+        finally:
+            turns.waiting -= 1
+        try:
             yield
-            await repository.change_attempts(self._database, list(allowances), forgive)
+        finally:
+            turns.release()
