@@ -77,13 +77,14 @@ def listening(running):
         listen.kill()
 
 
-@pytest.mark.feature("T18", "P1", "P2", "F3", "M63")
+@pytest.mark.feature("T18", "P1", "P2", "P11", "F3", "M63")
 def test_the_tour_of_the_readme(running, listening):
     """A newcomer who copies the README's commands signs in, creates, lists, is told what is wrong, and hears of it all.
 
-    The gateway is killed in between, as the tour says, and the listener misses nothing.
+    The gateway is killed in between, as the tour says, and the listener misses nothing. An assignment lies in the
+    other one's inbox, and a webhook is made.
     """
-    _, created, listed, refused, survived = _follow("README.md", running)
+    _, created, listed, refused, survived, assigned, hooked = _follow("README.md", running)
     (task,) = _documents(created)
     assert task["title"] == "Ring the bell"
     tasks, events = _documents(listed)
@@ -91,6 +92,9 @@ def test_the_tour_of_the_readme(running, listening):
     assert {item["event"]["type"] for item in events["items"]} <= {"task.created"}  # the relay may be a moment behind
     assert _documents(refused)[0]["code"] == "validation_failed"
     assert _documents(survived)[0]["title"] == "Written while the gateway was away"
+    _, duty, inbox = _documents(assigned)
+    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"])]
+    assert _documents(hooked)[0]["secret"].startswith("whsec_")
     heard, _ = listening.communicate(timeout=60)
     titles = [json.loads(line)["event"]["data"]["title"] for line in heard.splitlines()]
     assert titles == ["Ring the bell", "Written while the gateway was away"]
