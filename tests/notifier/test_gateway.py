@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 from taskbell.contract.frames import CloseCode
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
+from taskbell.notifier.gateway import wire
 from taskbell.testing.listener import Listener
 
 
@@ -145,7 +146,14 @@ async def test_a_token_in_the_address_is_refused_over_http(run_gateway, people):
 
 @pytest.mark.parametrize(
     ("origin", "admitted"),
-    [(None, True), ("https://app.example", True), ("own", True), ("https://evil.example", False), ("null", False)],
+    [
+        (None, True),
+        ("https://app.example", True),
+        ("own", True),
+        ("https://evil.example", False),
+        ("null", False),
+        ("http://[", False),
+    ],
 )
 async def test_only_known_origins_connect(run_gateway, people, origin, admitted):
     """Pages of strangers are refused with 403; no Origin at all is no browser."""
@@ -272,6 +280,65 @@ async def test_a_flood_of_frames_closes_with_4429(run_gateway, people, listener)
         for _ in range(300):
             await one.send('{"t":"pong"}')
         assert await one.until_closed() == CloseCode.BACK_OFF
+
+
+def websocket_pings(protocol):
+    """Send a ping."""
+    protocol.send_ping(b"x")
+
+
+def websocket_pongs(protocol):
+    """Send a pong that nobody asked for."""
+    protocol.send_pong(b"x")
+
+
+def fragments(protocol):
+    """Go on with a message that never ends."""
+    if protocol.expect_continuation_frame:
+        protocol.send_continuation(b"", fin=False)
+    else:
+        protocol.send_text(b"", fin=False)
+
+
+@pytest.mark.parametrize("flood", [websocket_pings, websocket_pongs, fragments])
+async def test_a_flood_below_messages_closes_with_4429(run_gateway, people, listener, flood):
+    """Control frames and fragments count as frames: the library answers or keeps each."""
+    user = await people.user()
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        connection = one._connection
+        for _ in range(300):
+            flood(connection.protocol)
+        connection.send_data()
+        assert await one.until_closed() == CloseCode.BACK_OFF
+
+
+async def test_a_client_that_asks_without_reading_is_cut_off(run_gateway, people, listener, monkeypatch):
+    """Replies to a client that reads nothing are bounded."""
+    monkeypatch.setattr(wire, "_MAX_UNREAD_BYTES", 1000, raising=False)
+    user = await people.user()
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        (receiver,) = running.hub._users[str(user)]
+        receiver._connection.pause_writing()
+        for _ in range(30):
+            await one.send({"t": "subscribe", "channel": "x"})
+        assert await one.until_closed() == 1006
+
+
+async def test_pongs_to_a_client_that_reads_nothing_are_bounded(run_gateway, people, listener, eventually):
+    """A flood of pings is cut off while its close frame waits, too."""
+    user = await people.user()
+    async with run_gateway() as running, listener(running, user) as one:
+        await one.connect()
+        (receiver,) = running.hub._users[str(user)]
+        connection = receiver._connection
+        receiver.drained()
+        connection.pause_writing()
+        for _ in range(3000):
+            one._connection.protocol.send_ping(b"x" * 125)
+        one._connection.send_data()
+        await eventually(connection.transport.is_closing, within=3)
 
 
 async def test_a_user_has_so_many_connections_and_no_more(run_gateway, people, listener, eventually):

@@ -20,7 +20,7 @@ CONNECTIONS_REFUSED = Counter(
 CLOSES = Counter(
     "taskbell_gateway_closes_total",
     "Connections closed by the gateway, by close code. 4408 are clients that read too slowly, 4401 expired sign-ins, "
-    "4201 dead peers, 4001 and 4429 broken clients.",
+    "4201 dead peers, 4001 and 4429 broken clients, 1006 clients cut off since they asked without reading the answers.",
     ["code"],
 )
 EVENTS_ROUTED = Counter(

@@ -133,15 +133,22 @@ class Session:
             return ()
         self._seen = now
         if not self._admit(now):
-            return self._fail("too_many_frames", "slow down", CloseCode.BACK_OFF, retryable=True)
+            return self._too_many()
         try:
             found = read(message)
             return self._handle(found)
         except FrameMalformed as malformed:
             return self._fail("bad_frame", str(malformed), CloseCode.BAD_FRAME)
 
+    def wire_frame(self, now: float) -> Sequence[Now]:
+        """A frame that ends no message came: a WebSocket ping or pong, or a fragment. It counts like a message."""
+        if self.phase is Phase.CLOSED:
+            return ()
+        self._seen = now
+        return () if self._admit(now) else self._too_many()
+
     def seen(self, now: float) -> None:
-        """There was another sign of life: a control frame, or progress of what we write."""
+        """There was another sign of life: what we write makes progress."""
         self._seen = now
 
     def greeting_over(self) -> Sequence[Action]:
@@ -336,6 +343,9 @@ class Session:
         self._counted = now
         self._allowance -= 1
         return self._allowance >= 0
+
+    def _too_many(self) -> Sequence[Now]:
+        return self._fail("too_many_frames", "slow down", CloseCode.BACK_OFF, retryable=True)
 
     def _fail(self, code: str, message: str, close_code: int, *, retryable: bool = False) -> Sequence[Now]:
         return (Send(frames.error(code, message, retryable=retryable)), *self._close(close_code, message))

@@ -148,9 +148,9 @@ class Socket:
         self._session.seen(self._loop.time())
         self._flush()
 
-    def seen(self) -> None:
-        """Something came from the client."""
-        self._session.seen(self._loop.time())
+    def wire_frame(self) -> None:
+        """A ping, a pong or a fragment came from the client."""
+        self._perform_now(self._session.wire_frame(self._loop.time()))
 
     # The gateway's side
 

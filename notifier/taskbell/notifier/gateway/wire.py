@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode as StandardCode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from taskbell.contract.frames import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
-from taskbell.notifier.gateway import frames
+from taskbell.notifier.gateway import frames, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 5.0
 """How long a peer has to answer a close frame before its connection is cut."""
 _WRITE_BUFFER_BYTES = 64 * 1024
+_MAX_UNREAD_BYTES = 256 * 1024
+"""What may be written to a client that does not read, beyond the write buffer. Events and replays wait for it, so these
+are answers to its own frames: replies and pongs."""
 
 
 def negotiate(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -57,10 +61,12 @@ class GatewayConnection(ServerConnection):
         super().__init__(ours, server, **options)
         self.socket: Socket | None = None
         self._room: asyncio.Future[None] | None = None
+        self._unread = 0
 
     def write_frames(self, encoded: bytes) -> None:
         """Write finished frames, unless the closing has begun. Never waits; we never fragment."""
         if encoded and self.protocol.state is OPEN:
+            self._count_unread(len(encoded))
             self.transport.write(encoded)
 
     async def writable(self) -> bool:
@@ -81,10 +87,14 @@ class GatewayConnection(ServerConnection):
         self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def process_event(self, event: Event) -> None:
-        """Take a frame; any is a sign of life."""
+        """Take a frame. A whole message is counted when it is read, everything else here."""
         super().process_event(event)
-        if self.socket is not None:
-            self.socket.seen()
+        if not isinstance(event, Frame) or self.socket is None:
+            return
+        if event.opcode is Opcode.PING:
+            self._count_unread(len(event.data))  # the library has answered already
+        if event.opcode in {Opcode.PING, Opcode.PONG} or not event.fin:
+            self.socket.wire_frame()
 
     def pause_writing(self) -> None:
         """The write buffer is full."""
@@ -95,6 +105,7 @@ class GatewayConnection(ServerConnection):
     def resume_writing(self) -> None:
         """The write buffer has room."""
         super().resume_writing()
+        self._unread = 0
         self._make_room()
         if self.socket is not None:
             self.socket.transport_ready()
@@ -103,6 +114,15 @@ class GatewayConnection(ServerConnection):
         """The connection is gone."""
         super().connection_lost(exc)
         self._make_room()
+
+    def _count_unread(self, size: int) -> None:
+        """Cut the connection of a client that asks and asks and does not read the answers."""
+        if not self.paused or self._unread > _MAX_UNREAD_BYTES:
+            return
+        self._unread += size
+        if self._unread > _MAX_UNREAD_BYTES:
+            metrics.CLOSES.labels(code=str(int(StandardCode.ABNORMAL_CLOSURE))).inc()
+            self.transport.abort()
 
     def _make_room(self) -> None:
         room, self._room = self._room, None
