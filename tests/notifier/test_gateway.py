@@ -1,6 +1,7 @@
 """The gateway over real sockets, PostgreSQL and NATS: signing in, delivering, refusing."""
 
 import asyncio
+import base64
 
 import httpx
 import orjson
@@ -172,6 +173,29 @@ async def test_only_known_origins_connect(run_gateway, people, origin, admitted)
             assert refused.value.response.status_code == 403
 
 
+STRANGE_REQUESTS = {
+    "address": (b"GET //[ HTTP/1.1\r\nHost: x\r\n", b"404"),
+    "two origins": (b"GET /ws HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nOrigin: http://x\r\n", b"400"),
+    "two hosts": (b"GET /ws HTTP/1.1\r\nHost: x\r\nHost: y\r\nOrigin: http://x\r\n", b"400"),
+    "two tokens": (b"GET /ws HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAuthorization: Bearer y\r\n", b"400"),
+    "list of upgrades": (b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: ,\r\nOrigin: http://evil.example\r\n", b"403"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE_REQUESTS)
+async def test_a_strange_request_is_refused_as_what_it_is(run_gateway, kind):
+    """What the standard library's parsers raise an exception for is the client's mistake, not ours."""
+    head, status = STRANGE_REQUESTS[kind]
+    key = base64.b64encode(b"a" * 16)
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+    async with run_gateway() as running, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(head + upgrade % key)
+        assert (await reader.readline()).split()[1] == status
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_foreign_workspace_is_refused_and_the_connection_lives(run_gateway, people, stream, listener):
     """Subscribing without membership answers forbidden, in hello and later, and does no other harm."""
     mine, foreign = new_id(), new_id()
@@ -333,12 +357,14 @@ async def test_pongs_to_a_client_that_reads_nothing_are_bounded(run_gateway, peo
         await one.connect()
         (receiver,) = running.hub._users[str(user)]
         connection = receiver._connection
+        one._connection.transport.pause_reading()  # so that it does not answer the close frame
         receiver.drained()
         connection.pause_writing()
         for _ in range(3000):
             one._connection.protocol.send_ping(b"x" * 125)
         one._connection.send_data()
         await eventually(connection.transport.is_closing, within=3)
+        await one.kill()
 
 
 async def test_a_user_has_so_many_connections_and_no_more(run_gateway, people, listener, eventually):

@@ -17,6 +17,7 @@ from taskbell.kit.health import Check, examine
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.inputs import Credential
 
+_SINGLE_HEADERS = ("Host", "Origin", "Authorization")
 _TOKEN_NAMES = frozenset({"token", "access_token", "jwt", "bearer", "authorization"})
 
 
@@ -50,7 +51,11 @@ class HttpSide:
 
     async def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a plain request; None lets the upgrade go on."""
-        match urlsplit(request.path).path:
+        try:
+            path = urlsplit(request.path).path
+        except ValueError:  # no address at all, such as `//[`
+            path = ""
+        match path:
             case "/ws" | "/":
                 return self._upgrade(connection, request)
             case "/livez":
@@ -67,9 +72,10 @@ class HttpSide:
                 )
 
     def _upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
-        if request.headers.get("Upgrade", "").lower() != "websocket":
+        if not any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return None  # the library answers 426
         try:
+            check_single(request.headers)
             check_address(request.path)
             check_origin(request.headers.get("Origin"), request.headers.get("Host"), self._allowed_origins)
             self._check_room()
@@ -111,6 +117,17 @@ def check_address(path: str) -> None:
         raise UpgradeRefused(http.HTTPStatus.UNAUTHORIZED, "token_in_address", text)
 
 
+def check_single(headers: Headers) -> None:
+    """Refuse headers that decide something and come more than once (RFC 9110, section 5.3).
+
+    Raises:
+        UpgradeRefused: One does.
+    """
+    for name in _SINGLE_HEADERS:
+        if len(headers.get_all(name)) > 1:
+            raise UpgradeRefused(http.HTTPStatus.BAD_REQUEST, "repeated_header", f"{name} may come once.")
+
+
 def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) -> None:
     """Refuse pages of strangers (RFC 6455, section 10.2). Without an Origin it is no browser.
 
@@ -119,7 +136,11 @@ def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) 
     """
     if origin is None or origin in allowed:
         return
-    if host is not None and urlsplit(origin).netloc.lower() == host.lower():
+    try:
+        own = host is not None and urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # no address at all, such as `http://[`
+        own = False
+    if own:
         return
     raise UpgradeRefused(http.HTTPStatus.FORBIDDEN, "origin", "This origin may not connect.")
 

@@ -13,8 +13,8 @@ CONNECTIONS_OPENED = Counter(
 )
 CONNECTIONS_REFUSED = Counter(
     "taskbell_gateway_connections_refused_total",
-    "Upgrades refused over HTTP by reason (origin, full, draining, token_in_address). Many of origin: a missing "
-    "TASKBELL_ALLOWED_ORIGINS; many of full: add pods.",
+    "Upgrades refused over HTTP by reason (origin, full, draining, token_in_address, repeated_header). Many of "
+    "origin: a missing TASKBELL_ALLOWED_ORIGINS; many of full: add pods.",
     ["reason"],
 )
 CLOSES = Counter(
