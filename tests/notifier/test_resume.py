@@ -3,12 +3,14 @@
 import asyncio
 import random
 
+import asyncpg
 import pytest
 
 from taskbell.contract.frames import CloseCode
 from taskbell.contract.subjects import STREAM
 from taskbell.kit import nats_reader, nats_replay
 from taskbell.kit.ids import new_id
+from taskbell.notifier.gateway import replay
 from taskbell.notifier.gateway.intake import Intake
 from taskbell.notifier.gateway.replay import Resumption
 
@@ -398,3 +400,40 @@ async def test_a_subscribe_that_fails_leaves_the_connection_its_events(
         await stream.publish(workspace, number=4, audience=[user])
         await one.until_events(2)
         assert numbers(one) == [3, 4]
+
+
+async def test_a_user_with_very_many_workspaces_resumes(run_gateway, people, stream, listener, database):
+    """20,000 memberships are no more filters than NATS can take: what was missed comes, and nothing else."""
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    connection = await asyncpg.connect(database.superuser_url)
+    await connection.execute(
+        "WITH w AS (INSERT INTO workspaces (id, name, created_by)"
+        " SELECT gen_random_uuid(), 'w', $1 FROM generate_series(1, 20000) RETURNING id)"
+        " INSERT INTO memberships (user_id, workspace_id, role) SELECT $1, id, 'member' FROM w",
+        user,
+    )
+    await connection.close()
+    for number in range(5):
+        await stream.publish(new_id(), number=-1)
+        await stream.publish(workspace, number=number, audience=[user])
+    async with run_gateway(**NO_MEMORY) as running, listener(running, user, cursor="1-4") as one:
+        assert (await one.connect())["resume"] == "ok"
+        await one.until_events(3)
+        assert numbers(one) == [2, 3, 4]
+
+
+async def test_many_workspaces_count_all_events_against_the_bound(run_gateway, people, stream, listener, monkeypatch):
+    """What is selected in process is bounded by what is read, not by what is found."""
+    monkeypatch.setattr(replay, "_MAX_FILTERS", 1)
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace, new_id()])
+    await stream.publish_many(new_id(), range(11))
+    await stream.publish(workspace, number=11, audience=[user])
+    async with run_gateway(gateway_max_replay_events=10, **NO_MEMORY) as running:
+        for cursor, outcome in (("1-1", "gap"), ("1-2", "ok")):
+            async with listener(running, user, cursor=cursor) as one:
+                assert (await one.connect())["resume"] == outcome
+                if outcome == "ok":
+                    await one.until_events(1)
+                    assert numbers(one) == [11]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.events import is_personal
-from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
+from taskbell.contract.subjects import EVENTS_ROOT, HEADER_AUDIENCE, parse_event_subject, workspace_filter
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamReplay, StreamReplays
 from taskbell.notifier.gateway import metrics
 from taskbell.notifier.gateway.frames import event_frame
@@ -18,6 +18,8 @@ from taskbell.notifier.gateway.recent import PastEvent
 
 _PATIENCE = 2.0
 """Seconds to wait for this gateway to reach a client's place."""
+_MAX_FILTERS = 256
+"""More workspaces than this are selected here, out of all events: NATS takes too long to compare so many filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,10 @@ class Missed:
 
     @property
     def subjects(self) -> list[str]:
-        """What to read from the stream."""
+        """What to read from the stream; it may be more than what is wanted."""
         wanted = self.workspaces | (self.member_of if self.user_id else frozenset())
+        if len(wanted) > _MAX_FILTERS:
+            return [f"{EVENTS_ROOT}.>"]
         return [workspace_filter(workspace_id) for workspace_id in sorted(wanted)]
 
 
