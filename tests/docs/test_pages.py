@@ -1,0 +1,95 @@
+"""What the pages name is there: tests, settings, metrics, make's targets, the chart's values."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import helm_python
+import pytest
+import yaml
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = [path for place in (".", "docs") for path in sorted((_ROOT / place).glob("*.md"))] + [
+    path for folder in ("how-to", "adr", "runbooks") for path in sorted((_ROOT / "docs" / folder).glob("*.md"))
+]
+_YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_METRIC = r"\b(taskbell_(?:api|relay|gateway|delivery|operator|bus)_\w+?)(?:_bucket|_sum|_count)?\b(?!\.)"
+_STREAMS = {"TASKBELL_EVENTS", "TASKBELL_DEAD_LETTERS"}
+
+
+def _named(pattern):
+    """Every place in the pages where something of this form stands between backticks, and what it is."""
+    for page in _PAGES:
+        for code in re.findall(r"`([^`\n]+)`", page.read_text()):
+            for name in re.findall(pattern, code):
+                yield f"{page.relative_to(_ROOT)}: {name}", name
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param("docs/architecture.md", marks=pytest.mark.feature("H31")),
+        pytest.param("docs/how-to/install.md", marks=pytest.mark.feature("H32")),
+        pytest.param("docs/security.md", marks=pytest.mark.feature("H33")),
+        pytest.param("docs/scaling.md", marks=pytest.mark.feature("H34")),
+        pytest.param("docs/failure-modes.md", marks=pytest.mark.feature("H35")),
+        pytest.param("CONTRIBUTING.md", marks=pytest.mark.feature("M59")),
+        pytest.param("CHANGELOG.md", marks=pytest.mark.feature("H38")),
+    ],
+)
+def test_the_page_is_there_and_found(page):
+    """What a newcomer looks for has a page each, which the README links."""
+    assert len((_ROOT / page).read_text().split()) > 200
+    assert f"]({page})" in (_ROOT / "README.md").read_text()
+
+
+@pytest.mark.feature("M60", "M61")
+def test_licence_and_support_are_stated():
+    """The README names the licence, which is the one in LICENSE and in the package, and where to ask."""
+    assert "MIT licence. Questions and faults: open an issue." in (_ROOT / "README.md").read_text()
+    assert (_ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["license"] == "MIT"
+
+
+def test_tests_that_pages_name_are_there():
+    """Whoever reads which test proves a line finds that test."""
+    named = dict(_named(r"^(tests/[\w/.-]+)"))
+    assert len(named) > 30
+    assert [place for place, name in named.items() if not (_ROOT / name).exists()] == []
+
+
+def test_settings_that_pages_name_are_settings():
+    """Every variable is one that the reference lists."""
+    known = (_ROOT / "docs" / "reference" / "settings.md").read_text() + (_ROOT / "CONTRIBUTING.md").read_text()
+    named = dict(_named(r"\b(TASKBELL_[A-Z_]+[A-Z])\b(?!_|\*)"))
+    assert len(named) > 15
+    assert [place for place, name in named.items() if name not in _STREAMS and f"{name}`" not in known] == []
+
+
+def test_metrics_that_pages_name_are_measured():
+    """Every metric is one that the reference lists, by its whole name or as a histogram's part."""
+    known = (_ROOT / "docs" / "reference" / "metrics.md").read_text()
+    named = dict(
+        _named(r"\b(taskbell_(?:api|relay|gateway|delivery|operator|bus)_\w+?)(?:_bucket|_sum|_count)?\b(?!\.)")
+    )
+    assert len(named) > 5
+    assert [place for place, name in named.items() if f"`{name}`" not in known] == []
+
+
+def test_make_has_the_targets_that_pages_name():
+    """`make <target>` is in the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (_ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = dict(_named(r"^make ([a-z]+)"))
+    assert {"run", "test", "capacity"} <= {*named.values()}
+    assert [place for place, name in named.items() if name not in targets] == []
+
+
+@pytest.mark.feature("K7")
+def test_the_readmes_values_install():
+    """The values that the README gives to a platform team fit the chart's schema, and the chart renders with them."""
+    (values,) = (yaml.safe_load(block) for block in _YAML.findall((_ROOT / "README.md").read_text()))
+    chart = helm_python.Chart.load(_ROOT / "charts" / "taskbell")
+    chart.validate_schema(values)
+    rendered = "".join(chart.render(values, name="tasks", namespace="tasks", is_install=True).values())
+    for name in ("taskbell-keys", "taskbell-database", "taskbell-nats", "tasks-tls", "tasks.example.com"):
+        assert name in rendered
