@@ -68,6 +68,33 @@ def test_nothing_is_coerced_or_ignored(body):
         parse_body(Sample, json.dumps(body).encode())
 
 
+@pytest.mark.feature("M35")
+async def test_many_wrong_fields_are_counted_not_told(api):
+    """Up to 50 are told each by itself; of more there is one error with their number, however many they are."""
+    for count, told in ((48, 50), (49, 1), (80_000, 1)):  # two more are missing
+        body = b"{" + b",".join(b'"k%d":0' % number for number in range(count)) + b"}"
+        answer = await api.post("/v1/auth/register", content=body)
+        errors = answer.json()["errors"]
+        assert (answer.status_code, len(errors)) == (422, told)
+    assert errors[0]["code"] == "too_many_errors"
+    assert errors[0]["message"].startswith("8000")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "media_type"),
+    [
+        ("/v1/auth/register", json.dumps({"k" * 900_000: 1}), "application/json"),
+        ("/v1/auth/login", "&".join(["k" * 400_000 + "=1"] * 2), "application/x-www-form-urlencoded"),
+    ],
+)
+async def test_an_answer_does_not_repeat_what_is_long(api, path, content, media_type):
+    """A name of any length is cut where an error quotes it."""
+    answer = await api.post(path, content=content, headers={"Content-Type": media_type})
+    assert answer.status_code == 422
+    assert max(len(error["pointer"]) for error in answer.json()["errors"]) == 200
+    assert len(answer.content) < 5_000
+
+
 @pytest.mark.parametrize(
     ("media_type", "status"),
     [

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from taskbell.api.http.problem import field_errors
-from taskbell.contract.problems import FieldError, ProblemCode, Refused
+from taskbell.contract.problems import ProblemCode, Refused
 
 M = TypeVar("M", bound="RequestBody")
 
@@ -88,10 +88,9 @@ def parse_body(model: type[M], raw: bytes) -> M:
     try:
         return model.model_validate_json(raw)
     except ValidationError as refused:
-        errors = refused.errors(include_url=False, include_input=False, include_context=False)
-        if errors[0]["type"] == "json_invalid":
-            raise BodyNotJson(errors[0]["msg"], errors=(FieldError("", "json_invalid", errors[0]["msg"]),)) from None
         found = field_errors(refused)
+        if found[0].code == "json_invalid":
+            raise BodyNotJson(found[0].message, errors=found) from None
         raise BodyNotValid(
             "; ".join(f"{item.pointer or '/'}: {item.message}" for item in found[:3]), errors=found
         ) from None

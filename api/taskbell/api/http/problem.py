@@ -16,6 +16,10 @@ from starlette.routing import Match
 from taskbell.contract.problems import MEDIA_TYPE, FieldError, ProblemCode, Refused
 from taskbell.kit import trace
 
+_ERRORS_TOLD = 50
+_LONGEST_TEXT = 200
+_LONGEST_DETAIL = 1000
+
 _BY_STATUS = {code.value.status: code for code in reversed(ProblemCode)}
 _BY_STATUS[400] = ProblemCode.INVALID_REQUEST
 _BY_STATUS[401] = ProblemCode.UNAUTHENTICATED
@@ -53,21 +57,21 @@ def problem_response(
     errors: tuple[FieldError, ...] = (),
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Build the answer for a problem."""
+    """Build the answer for a problem; what it quotes of the request is cut, so that it stays small."""
     problem = code.value
     context = trace.current.get()
     document: dict[str, Any] = {
         "type": problem.type,
         "title": problem.title,
         "status": problem.status,
-        "detail": detail,
+        "detail": _cut(detail, at_most=_LONGEST_DETAIL),
         "instance": instance,
         "code": problem.code,
         "request_id": context.trace_id if context else "",
     }
     if errors:
         document["errors"] = [
-            {"pointer": error.pointer, "code": error.code, "message": error.message} for error in errors
+            {"pointer": _cut(error.pointer), "code": error.code, "message": _cut(error.message)} for error in errors
         ]
     sent = {"Cache-Control": "no-store", **(headers or {})}
     if problem.status == 401:
@@ -76,16 +80,26 @@ def problem_response(
 
 
 def field_errors(refused: ValidationError | RequestValidationError, *, query: bool = False) -> tuple[FieldError, ...]:
-    """Translate pydantic's errors; at most 50 are told."""
+    """Translate pydantic's errors. More than 50 are one that counts them: to build them all takes long."""
+    if isinstance(refused, ValidationError):
+        if refused.error_count() > _ERRORS_TOLD:
+            return (FieldError("", "too_many_errors", f"{refused.error_count()} values are not valid"),)
+        errors = refused.errors(include_url=False, include_context=False, include_input=False)
+    else:
+        errors = list(refused.errors())[:_ERRORS_TOLD]
     found: list[FieldError] = []
-    for error in list(refused.errors())[:50]:
+    for error in errors:
         place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]]
         if isinstance(refused, RequestValidationError) and place:
             query = place[0] != "body"
             place = place[1:]
         pointer = "?" + ".".join(place) if query else "".join(f"/{part}" for part in place)
-        found.append(FieldError(pointer=pointer, code=str(error["type"]), message=str(error["msg"])))
+        found.append(FieldError(pointer=_cut(pointer), code=str(error["type"]), message=_cut(str(error["msg"]))))
     return tuple(found)
+
+
+def _cut(text: str, *, at_most: int = _LONGEST_TEXT) -> str:
+    return text if len(text) <= at_most else text[: at_most - 1] + "…"
 
 
 def _allowed_methods(request: Request) -> list[str]:
