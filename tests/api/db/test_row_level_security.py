@@ -200,6 +200,47 @@ async def test_nothing_is_planted_in_a_foreign_workspace(api, act_as, mine, fore
         await api.execute(_INSERTS[table], foreign.workspace, mine.user)
 
 
+async def test_a_founder_who_was_removed_is_a_stranger(api, act_as, owner, mine, foreign):
+    """While others belong to the workspace its founder neither sees it nor joins it again; while nobody does, both."""
+    await _add_member(owner, user=foreign.user, workspace=mine.workspace, role="owner")
+    await owner.execute("DELETE FROM memberships WHERE user_id = $1", mine.user)
+    await act_as(mine.user)
+    assert await _holders(api, "workspaces") == set()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await api.execute(_INSERTS["memberships"], mine.workspace, mine.user)
+    await owner.execute("DELETE FROM memberships WHERE workspace_id = $1", mine.workspace)
+    assert await _holders(api, "workspaces") == {mine.workspace}
+    await api.execute(_INSERTS["memberships"], mine.workspace, mine.user)
+
+
+async def test_a_task_is_created_in_ones_own_name(api, act_as, mine, foreign):
+    """Nobody writes a task that says another created it."""
+    await act_as(mine.user)
+    await api.execute(_INSERTS["tasks"], mine.workspace, mine.user)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await api.execute(_INSERTS["tasks"], mine.workspace, foreign.user)
+
+
+async def test_who_belongs_to_a_workspace_is_told_to_its_members(api, act_as, database, mine, foreign):
+    """`audience` tells a stranger and nobody in particular nothing; the sweeper, which acts for nobody, is told."""
+    ask = "SELECT taskbell.audience($1, ARRAY[$2::uuid])", foreign.workspace, foreign.user
+    for actor, told in ((None, []), (mine.user, []), (foreign.user, [foreign.user])):
+        await act_as(actor)
+        assert await api.fetchval(*ask) == told
+    async with db.connected(database.sweeper_url) as sweeper:
+        assert await sweeper.fetchval(*ask) == [foreign.user]
+
+
+async def test_a_person_is_not_removed_from_their_personal_workspace(api, act_as, owner, mine, foreign):
+    """Neither by another owner nor by themselves; the other owner may go."""
+    await _add_member(owner, user=foreign.user, workspace=mine.workspace, role="owner")
+    remove = "DELETE FROM memberships WHERE user_id = $1 AND workspace_id = $2"
+    for actor in (foreign.user, mine.user):
+        await act_as(actor)
+        assert await api.execute(remove, mine.user, mine.workspace) == "DELETE 0"
+    assert await api.execute(remove, foreign.user, mine.workspace) == "DELETE 1"
+
+
 async def test_a_task_cannot_be_moved_to_a_foreign_workspace(api, act_as, mine, foreign):
     """Nor can an own row be turned into a foreign one."""
     await act_as(mine.user)

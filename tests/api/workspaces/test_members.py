@@ -271,3 +271,16 @@ async def test_hot_statements_do_not_pay_for_administration(members, database):
     assert await calls("SELECT * FROM tasks") == 0
     assert await calls("SELECT * FROM memberships") > 0  # a stranger's row among them
     await connection.close()
+
+
+async def test_a_person_stays_in_their_personal_workspace(api, sign_up):
+    """Another owner of it may not remove its person, who goes on creating tasks there; the other may be removed."""
+    ann, bob = await sign_up(email="ann@example.com"), await sign_up(email="bob@example.com")
+    path = f"/v1/workspaces/{ann.workspace_id}/members"
+    added = {"email": bob.email, "role": "owner"}
+    assert (await api.post(path, json=added, headers=ann.headers)).status_code == 201
+    for who in (ann, bob):
+        answer = await api.delete(f"{path}/{ann.user_id}", headers=who.headers)
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert (await api.post("/v1/tasks", json={"title": "Still here"}, headers=ann.headers)).status_code == 201
+    assert (await api.delete(f"{path}/{bob.user_id}", headers=ann.headers)).status_code == 204

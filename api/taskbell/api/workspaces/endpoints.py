@@ -86,5 +86,8 @@ async def add_member(
 
 @router.delete("/{workspace_id}/members/{user_id}", status_code=204, summary="Remove a member")
 async def remove_member(request: Request, actor: Actor, workspace_id: WorkspaceId, user_id: UserId) -> None:
-    """Ends a membership, and at once what the user listens to there. Everybody may leave; the last owner may not."""
+    """Ends a membership, and at once what the user listens to there.
+
+    Everybody may leave, but the last owner may not. Everybody stays in their own personal workspace.
+    """
     await services(request).workspaces.remove_member(actor.user_id, workspace_id, user_id)

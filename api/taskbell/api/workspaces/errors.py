@@ -39,3 +39,9 @@ class LastOwnerKept(Refused):
     """A workspace keeps at least one owner: make another one first."""
 
     code = ProblemCode.CONFLICT
+
+
+class PersonalWorkspaceKept(Refused):
+    """Nobody leaves their own personal workspace, nor is removed from it."""
+
+    code = ProblemCode.CONFLICT

@@ -120,6 +120,11 @@ async def role_of(connection: Connection, *, workspace_id: UUID, user_id: UUID) 
     return None if found is None else Role(found)
 
 
+async def is_personal(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> bool:
+    """Whether a workspace that the actor belongs to is a user's personal one."""
+    return bool(await connection.fetchval("SELECT taskbell.is_personal($1, $2)", workspace_id, user_id))
+
+
 async def lock_owners(connection: Connection, workspace_id: UUID) -> int:
     """Let one transaction at a time change who owns a workspace; how many do."""
     await connection.execute("SELECT 1 FROM workspaces WHERE id = $1 FOR NO KEY UPDATE", workspace_id)

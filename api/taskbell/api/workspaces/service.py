@@ -12,6 +12,7 @@ from taskbell.api.workspaces.errors import (
     AlreadyMember,
     LastOwnerKept,
     MemberNotFound,
+    PersonalWorkspaceKept,
     RoleInsufficient,
     WorkspaceNotFound,
 )
@@ -108,6 +109,7 @@ class Workspaces:
             WorkspaceNotFound: The actor does not belong to it.
             MemberNotFound: The user does not.
             RoleInsufficient: The actor may not remove the user.
+            PersonalWorkspaceKept: It is the user's own.
             LastOwnerKept: Nobody would own the workspace.
         """
         async with self._database.acting(actor) as connection:
@@ -119,6 +121,8 @@ class Workspaces:
                 raise MemberNotFound
             if user_id != actor and not may_change_membership(actor=own, of=of):
                 raise RoleInsufficient
+            if await repository.is_personal(connection, workspace_id=workspace_id, user_id=user_id):
+                raise PersonalWorkspaceKept
             if of is Role.OWNER and await repository.lock_owners(connection, workspace_id) < 2:
                 raise LastOwnerKept
             removed = await repository.remove_member(
