@@ -56,11 +56,11 @@ class EventFeed:
             begin = EventCursor(epoch=bounds.epoch, sequence=max(bounds.first - 1, 0))
             cursor = begin if after is None else _parse(after)
             if cursor.epoch != end.epoch or cursor.sequence < begin.sequence:
-                link = f'</v1/events?workspace_id={workspace_id}&after={end}>; rel="latest"'
-                raise EventCursorExpired(headers={"Link": link})
+                raise _expired(workspace_id, end)
             if cursor.sequence > end.sequence:
                 raise EventCursorMalformed
-            found = await self._read(workspace_id, reader=reader, cursor=cursor, end=end, limit=limit + 1)
+            kept = None if after is None else cursor.sequence
+            found = await self._read(workspace_id, reader=reader, cursor=cursor, kept=kept, end=end, limit=limit + 1)
         except ReplayInterrupted as away:
             raise EventsUnavailable(headers={"Retry-After": "1"}) from away
         items = [(EventCursor(cursor.epoch, message.sequence), message.data) for message in found[:limit]]
@@ -68,18 +68,35 @@ class EventFeed:
         return FeedPage(items=items, next_cursor=items[-1][0] if has_more else end, has_more=has_more)
 
     async def _read(
-        self, workspace_id: UUID, *, reader: UUID, cursor: EventCursor, end: EventCursor, limit: int
+        self,
+        workspace_id: UUID,
+        *,
+        reader: UUID,
+        cursor: EventCursor,
+        kept: int | None,
+        end: EventCursor,
+        limit: int,
     ) -> list[StreamMessage]:
         if cursor.sequence == end.sequence:
             return []
         found: list[StreamMessage] = []
         subjects = [workspace_filter(workspace_id)]
         async with self._replays.open(subjects=subjects, after=cursor.sequence, until=end.sequence) as replay:
+            # Looked at again after opening: what retention took in between the replay does not know of.
+            now = await self._replays.bounds()
+            if now.epoch != cursor.epoch or (kept is not None and kept < now.first - 1):
+                latest = EventCursor(epoch=now.epoch or end.epoch, sequence=now.last)
+                raise _expired(workspace_id, latest)
             async for batch in replay.batches(at_most=limit):
                 found += [message for message in batch if _is_for(message, reader)]
                 if len(found) >= limit:
                     break
         return found
+
+
+def _expired(workspace_id: UUID, latest: EventCursor) -> EventCursorExpired:
+    link = f'</v1/events?workspace_id={workspace_id}&after={latest}>; rel="latest"'
+    return EventCursorExpired(headers={"Link": link})
 
 
 def _is_for(message: StreamMessage, reader: UUID) -> bool:
