@@ -111,6 +111,7 @@ class Platform:
                 port=self.nats.port,
                 prepare=self.nats.prepare,
                 is_ready=lambda: asyncio.to_thread(self.nats.accepts_connections),
+                repair=self.nats.set_damaged_aside,
                 stop_signal=self.nats.stop_signal,
             ),
         ]
@@ -127,6 +128,7 @@ class Platform:
                 port=self.replica.port,
                 prepare=self.replica.prepare,
                 is_ready=lambda: asyncio.to_thread(self.replica.accepts_connections),
+                repair=self.replica.set_damaged_aside,
                 ready_within=120.0,
                 stop_signal=self.replica.stop_signal,
                 stop_within=60.0,

@@ -146,6 +146,28 @@ def test_the_whole_platform_starts_heals_stops_and_starts_again(tmp_path):
     assert platform.doctor() == []
 
 
+@pytest.mark.timeout(300)
+def test_damaged_copies_are_set_aside_and_made_anew(tmp_path):
+    """A damaged replica and a damaged stream are one line each; the platform starts, and events arrive."""
+    folder = tmp_path / "ünï 'x' %"
+    folder.mkdir()
+    platform = Platform(folder)
+    with platform.up() as process, contextlib.closing(platform.signed_in()) as client:
+        assert received(platform, client, "first") == ["first"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    data = DataDir(folder / "data")
+    (metafile,) = data.nats.rglob("TASKBELL_EVENTS/meta.inf")
+    metafile.write_text("x\n")
+    (data.replica / "global" / "pg_control").unlink()
+    with platform.up(), contextlib.closing(platform.signed_in()) as client:
+        assert received(platform, client, "second")[-1] == "second"
+        told = [words for words in platform.output.splitlines() if "set aside" in words]
+        assert sorted(words.split()[0] for words in told) == ["nats", "postgres-replica"]
+        assert "pg_control" in platform.output
+    assert len([*(folder / "data").glob("*.damaged-*")]) == 2
+
+
 def test_a_database_that_cannot_start_ends_up_with_one_line(tmp_path):
     """A part that cannot stay up is named with its last words and its log; nothing is deleted."""
     platform = Platform(tmp_path)

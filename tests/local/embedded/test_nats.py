@@ -3,8 +3,10 @@ import socket
 import stat
 
 import nats
+import pytest
 
 from taskbell.local.embedded.nats import NatsServer
+from taskbell.local.embedded.process import ServerNotStarted
 
 
 async def test_streams_survive_a_restart(tmp_path):
@@ -52,3 +54,26 @@ def test_a_folder_may_have_any_name(tmp_path):
         server = NatsServer(tmp_path / name / "nats", accounts={"one": "pass"})
         with server.running(tmp_path / "nats.log"):
             assert (tmp_path / name / "nats" / "store").is_dir()
+
+
+async def test_a_damaged_stream_is_told_at_once_and_can_be_set_aside(tmp_path):
+    """The others are kept, nothing is deleted, and the server starts without the damaged one."""
+    server = NatsServer(tmp_path / "nats", accounts={"one": "pass"})
+    log = tmp_path / "nats.log"
+    with server.running(log):
+        connection = await nats.connect(server.url("one"))
+        for name in ("KEPT", "LOST"):
+            await connection.jetstream().add_stream(name=name, subjects=[name])
+        await connection.close()
+    assert server.set_damaged_aside() is None
+    (tmp_path / "nats/store/jetstream/one/streams/LOST/meta.inf").write_text("x\n")
+    with pytest.raises(ServerNotStarted, match="'one > LOST' could not be recovered"), server.running(log):
+        pass
+    told = server.set_damaged_aside()
+    (aside,) = tmp_path.glob("nats.damaged-*")
+    assert (aside / "meta.inf").read_text() == "x\n"
+    assert told == f"the damaged stream LOST was set aside as {aside}"
+    with server.running(log):
+        connection = await nats.connect(server.url("one"))
+        assert [info.config.name for info in await connection.jetstream().streams_info()] == ["KEPT"]
+        await connection.close()

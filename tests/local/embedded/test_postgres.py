@@ -109,3 +109,22 @@ async def test_folders_may_have_any_name(tmp_path):
             streaming = "SELECT count(*) FROM pg_stat_replication"
             while not await connection.fetchval(streaming):  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.02)
+
+
+def test_a_damaged_replica_is_set_aside_and_made_anew(tmp_path):
+    """What cannot start is renamed, never deleted, and the primary is copied once more, slot and all."""
+    primary = PostgresServer(tmp_path / "primary", password="p", durable=False)
+    replica, log = PostgresReplica(tmp_path / "replica", primary=primary), tmp_path / "replica.log"
+    assert replica.set_damaged_aside() is None
+    with primary.running(tmp_path / "primary.log"):
+        with replica.running(log):
+            pass
+        (replica.data_dir / "global" / "pg_control").unlink()
+        log.write_text("FATAL: of yesterday\n")
+        with pytest.raises(ServerNotStarted, match="pg_control"), replica.running(log):
+            pass
+        told = replica.set_damaged_aside()
+        (aside,) = tmp_path.glob("replica.damaged-*")
+        assert told == f"the damaged copy was set aside as {aside}; the primary is copied anew"
+        with replica.running(log):
+            pass

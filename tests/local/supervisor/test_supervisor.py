@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from taskbell.local.embedded.process import launched
+from taskbell.local.embedded.process import ServerNotStarted, launched
 from taskbell.local.supervisor.component import Component, ComponentGaveUp, Phase
 from taskbell.local.supervisor.policy import RestartPolicy
 from taskbell.local.supervisor.supervisor import Supervisor
@@ -168,3 +168,48 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path):
     while any(psutil.pid_exists(pid) for pid in pids):
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+async def test_the_reason_is_of_the_last_life(supervisor, component):
+    """What an earlier process wrote to the same log is not taken for the last words of this one."""
+    broken = component("broken", "raise SystemExit(2)", is_ready=asyncio.Event().wait)
+    broken.log.write_text("FATAL: of yesterday\n")
+    with pytest.raises(ComponentGaveUp, match="exit status 2, last words: nothing in the log"):
+        await supervisor.start([broken])
+
+
+async def test_a_part_that_can_be_repaired_is_once(supervisor, component, tmp_path):
+    """Before it is given up its repair is tried, and the reason says what was done."""
+    flag = tmp_path / "repaired"
+
+    def repair():
+        flag.touch()
+        return "a file was made"
+
+    code = f"import os, sys, time; os.path.exists({str(flag)!r}) or sys.exit('no file'); time.sleep(600)"
+    await supervisor.start([component("part", code, is_ready=lambda: asyncio.to_thread(flag.exists), repair=repair)])
+    assert supervisor.states["part"].reason.endswith("last words: no file; a file was made")
+
+
+async def test_a_part_whose_repair_does_not_help_is_given_up(supervisor, component):
+    """It is repaired a single time."""
+    repairs = []
+
+    def repair():
+        repairs.append("tried")
+        return "tried"
+
+    broken = component("broken", "raise SystemExit('no')", is_ready=asyncio.Event().wait, repair=repair)
+    with pytest.raises(ComponentGaveUp, match=r"last words: no \(log"):
+        await supervisor.start([broken])
+    assert repairs == ["tried"]
+
+
+async def test_a_part_that_never_will_be_ready_is_not_waited_for(supervisor, component):
+    """The probe's reason is the reason, long before the time to become ready is over."""
+
+    async def is_ready():
+        raise ServerNotStarted("the store is damaged")
+
+    with pytest.raises(ComponentGaveUp, match="the store is damaged"):
+        await supervisor.start([component("hopeless", is_ready=is_ready)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import sys
 import time
 import urllib.error
@@ -15,8 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from taskbell.local.embedded.process import ServerNotStarted, free_port, last_words, launched
+from taskbell.local.embedded.process import ServerNotStarted, free_port, last_words, launched, set_aside
 from taskbell.local.embedded.process import running as process_running
+
+_UNRECOVERABLE = re.compile(r"'(\S+) > (\S+)( > \S+)?' could not be recovered")
 
 
 def program() -> Path:
@@ -47,6 +51,7 @@ class NatsServer:
         self.accounts = dict(accounts)
         self.port = port or free_port()
         self.http_port = http_port or free_port()
+        self._damaged: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -71,22 +76,49 @@ class NatsServer:
         return f"nats://{account}:{self.accounts[account]}@127.0.0.1:{self.port}"
 
     def accepts_connections(self) -> bool:
-        """Tell whether the server and its JetStream answer as healthy."""
+        """Tell whether the server and its JetStream answer as healthy.
+
+        Raises:
+            ServerNotStarted: It runs, but a stream in its folder is damaged: it never will be healthy.
+        """
         try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()  # it listens once it has recovered
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/healthz", timeout=2) as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as unhealthy:
+            with unhealthy:
+                self._look_for_damage(unhealthy.read().decode(errors="replace"))
+            return False
         except (urllib.error.URLError, OSError):
             return False
+
+    def set_damaged_aside(self) -> str | None:
+        """Rename the folder of the stream found damaged last; returns a line that says so, None if there is none.
+
+        The next start is without that stream. Raises `OSError` if it cannot be renamed.
+        """
+        if self._damaged is None:
+            return None
+        damaged, self._damaged = self._damaged, None
+        return f"the damaged stream {damaged.name} was set aside as {set_aside(damaged, beside=self.data_dir)}"
+
+    def _look_for_damage(self, answer: str) -> None:
+        told = json.loads(answer).get("error", "") if answer.startswith("{") else ""
+        if found := _UNRECOVERABLE.search(told):
+            account, stream = found.group(1, 2)
+            self._damaged = self.data_dir / "store" / "jetstream" / account / "streams" / stream
+            raise ServerNotStarted(f"NATS says: {told}")
 
     @contextlib.contextmanager
     def running(self, log: Path, *, deadline: float = 20.0) -> Iterator[NatsServer]:
         """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
         self.prepare()
+        earlier = log.stat().st_size if log.exists() else 0
         with process_running(self.command(), log=log, stop_signal=self.stop_signal) as child:
             until = time.monotonic() + deadline
             while not self.accepts_connections():
                 if child.poll() is not None or time.monotonic() > until:
-                    raise ServerNotStarted(f"NATS did not start: {last_words(log)} (log: {log})")
+                    raise ServerNotStarted(f"NATS did not start: {last_words(log, since=earlier)} (log: {log})")
                 time.sleep(0.05)
             yield self
 

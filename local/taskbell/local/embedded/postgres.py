@@ -24,6 +24,7 @@ from taskbell.local.embedded.process import (
     last_words,
     launched,
     ordinary_identity,
+    set_aside,
 )
 from taskbell.local.embedded.process import running as process_running
 
@@ -150,11 +151,12 @@ class PostgresServer:
     def running(self, log: Path, *, deadline: float = 30.0) -> Iterator[PostgresServer]:
         """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
         self.prepare()
+        earlier = log.stat().st_size if log.exists() else 0
         with process_running(self.command(), log=log, stop_signal=self.stop_signal) as child:
             until = time.monotonic() + deadline
             while not self.accepts_connections():
                 if child.poll() is not None or time.monotonic() > until:
-                    raise ServerNotStarted(f"PostgreSQL did not start: {last_words(log)} (log: {log})")
+                    raise ServerNotStarted(f"PostgreSQL did not start: {last_words(log, since=earlier)} (log: {log})")
                 time.sleep(0.05)
             yield self
 
@@ -241,6 +243,16 @@ class PostgresReplica(PostgresServer):
         super().__init__(data_dir, password=primary.password, port=port, durable=primary.durable)
         self.primary = primary
         self.name = name
+
+    def set_damaged_aside(self) -> str | None:
+        """Rename the data folder, for the next start to copy the primary anew; returns a line that says so.
+
+        None if there is no folder. Raises `OSError` if it cannot be renamed.
+        """
+        if not self.data_dir.exists():
+            return None
+        aside = set_aside(self.data_dir, beside=self.data_dir)
+        return f"the damaged copy was set aside as {aside}; the primary is copied anew"
 
     def _create(self) -> None:
         connection = {"PGPASSWORD": self.password}

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +101,20 @@ def running(
             child.wait()
 
 
-def last_words(log: Path, *, default: str = "nothing in the log") -> str:
-    """Return the line at the end of a log that most likely tells the reason of an end: a fatal one, else the last."""
+def set_aside(folder: Path, *, beside: Path) -> Path:
+    """Move a damaged folder to `<beside>.damaged-<UTC time>`; returns its new path. Raises `OSError`."""
+    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    return folder.rename(beside.with_name(f"{beside.name}.damaged-{now}"))
+
+
+def last_words(log: Path, *, since: int = 0, default: str = "nothing in the log") -> str:
+    """Return the line at the end of a log that most likely tells the reason of an end: a fatal one, else the last.
+
+    `since` is the length (bytes) of the log when the process began: what stands before was said by earlier ones.
+    """
     try:
         with log.open("rb") as lines:
-            lines.seek(max(0, log.stat().st_size - 8192))
+            lines.seek(max(since, log.stat().st_size - 8192))
             text = lines.read().decode(errors="replace").strip()
     except FileNotFoundError:
         return default

@@ -30,7 +30,9 @@ class Component:
     prepare: Callable[[], None] | None = None
     """Blocking work before every start. May raise `ServerNotStarted`."""
     is_ready: Callable[[], Awaitable[bool]] | None = None
-    """Tells whether it serves. Absent: a running process is ready."""
+    """Tells whether it serves. Absent: a running process is ready. `ServerNotStarted`: it never will."""
+    repair: Callable[[], str | None] | None = None
+    """Blocking work, once, before the part is given up: what it remedied, in a line, or None. May raise `OSError`."""
     ready_within: float = 60.0
     """Seconds after which a process that is not ready is killed and counted as failed."""
     stop_signal: signal.Signals = signal.SIGTERM
@@ -58,6 +60,8 @@ class State:
     phase: Phase = Phase.STARTING
     pid: int | None = None
     restarts: int = 0
+    log_start: int = 0
+    """Length (bytes) of its log when it was started."""
     reason: str = ""
     """Why it ended last, in a few words."""
 

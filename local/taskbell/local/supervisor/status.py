@@ -33,8 +33,9 @@ class LiveTable:
         self._live = live
 
     def show(self, states: Mapping[str, State], changed: State) -> None:
-        """Redraw the table."""
-        _ = changed
+        """Redraw the table; a restart is also a line, for its reason."""
+        if changed.phase is Phase.RESTARTING:
+            self.say(line(changed))
         self._live.update(table(states), refresh=True)
 
     def say(self, line: str) -> None:

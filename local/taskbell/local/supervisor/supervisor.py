@@ -100,11 +100,14 @@ class Supervisor:
         """Run a component again and again until it is asked to stop. Raises `ComponentGaveUp`."""
         asked = self._asked[state.component.name]
         lives: list[Life] = []
+        repaired = False
         while not asked.is_set():
             lives = [*lives[-64:], await self._live(state)]
             if asked.is_set():
                 break
             pause = self._policy.pause(lives)
+            if pause is None and not repaired and await self._repair(state):
+                repaired, lives, pause = True, [], 0.0
             if pause is None:
                 self._change(state, Phase.FAILED)
                 where = f"(log: {state.component.log})"
@@ -115,6 +118,19 @@ class Supervisor:
                 await asyncio.wait_for(asked.wait(), pause)
         self._change(state, Phase.STOPPED)
 
+    async def _repair(self, state: State) -> bool:
+        """Let a part that cannot be kept running be repaired; tells whether it was."""
+        if state.component.repair is None:
+            return False
+        try:
+            done = await asyncio.to_thread(state.component.repair)
+        except OSError as refused:
+            state.reason += f"; not repaired: {refused}"
+            return False
+        if done:
+            state.reason += f"; {done}"
+        return bool(done)
+
     async def _live(self, state: State) -> Life:
         """Run the process once, from its preparation to its end."""
         component = state.component
@@ -122,7 +138,7 @@ class Supervisor:
         try:
             if component.prepare is not None:
                 await asyncio.to_thread(component.prepare)
-            process = await self._spawn(component)
+            process = await self._spawn(state)
         except (OSError, ServerNotStarted) as refused:
             state.reason = str(refused)
             return Life(ready_for=None, status=1)
@@ -139,15 +155,15 @@ class Supervisor:
                 await probing
         status = process.returncode or 0
         ready_at = probing.result() if probed else None
-        if probed and ready_at is None:
-            state.reason = f"not ready within {component.ready_within:g} s"
-        else:
-            state.reason = _reason(component, status)
+        if not probed or ready_at is not None:  # else probing told the reason
+            state.reason = _reason(state, status)
         ready_for = None if ready_at is None else asyncio.get_running_loop().time() - ready_at
         return Life(ready_for=ready_for, status=status)
 
-    async def _spawn(self, component: Component) -> asyncio.subprocess.Process:
+    async def _spawn(self, state: State) -> asyncio.subprocess.Process:
+        component = state.component
         with _opened_log(component) as output:
+            state.log_start = output.tell()
             return await asyncio.create_subprocess_exec(
                 *component.command,
                 stdin=subprocess.DEVNULL,
@@ -172,14 +188,20 @@ class Supervisor:
         await ended
 
     async def _await_ready(self, state: State, process: asyncio.subprocess.Process) -> float | None:
-        """Probe until the process is ready and return when that was; kill it if it never is."""
+        """Probe until the process is ready and return when that was; kill it, and say why, if it never is."""
         component, loop = state.component, asyncio.get_running_loop()
         deadline = loop.time() + component.ready_within
-        while component.is_ready is not None and not await component.is_ready():
-            if loop.time() > deadline:
-                _kill_group(process)
-                return None
-            await asyncio.sleep(_PROBE_PAUSE)
+        try:
+            while component.is_ready is not None and not await component.is_ready():
+                if loop.time() > deadline:
+                    raise ServerNotStarted(  # noqa: TRY301 -- ends as a refusal of the probe does
+                        f"not ready within {component.ready_within:g} s"
+                    )
+                await asyncio.sleep(_PROBE_PAUSE)
+        except ServerNotStarted as hopeless:
+            state.reason = str(hopeless)
+            _kill_group(process)
+            return None
         if not self._asked[component.name].is_set() and process.returncode is None:
             self._change(state, Phase.READY, pid=process.pid)
             self._ready[component.name].set()
@@ -191,10 +213,10 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _reason(component: Component, status: int) -> str:
+def _reason(state: State, status: int) -> str:
     if status < 0:
         return f"ended by {signal.Signals(-status).name}"
-    return f"exit status {status}, last words: {last_words(component.log)}"
+    return f"exit status {status}, last words: {last_words(state.component.log, since=state.log_start)}"
 
 
 def _opened_log(component: Component) -> BinaryIO:
