@@ -51,6 +51,23 @@ def test_licence_and_support_are_stated():
     assert tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["license"] == "MIT"
 
 
+def _anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_links_to_headings_lead_to_one():
+    """A link into a page names one of its headings."""
+    links = [
+        (page, page if not target else page.parent / target, anchor)
+        for page in _PAGES
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", page.read_text())
+    ]
+    assert len(links) > 5
+    assert [(str(page), anchor) for page, target, anchor in links if anchor not in _anchors(target)] == []
+
+
 def test_tests_that_pages_name_are_there():
     """Whoever reads which test proves a line finds that test."""
     named = dict(_named(r"^(tests/[\w/.-]+)"))
