@@ -21,7 +21,13 @@ from taskbell.notifier.delivery.policy import Decision, Outcome
 # Whatever else PostgreSQL says (a schema not migrated yet, a right that is missing) is ours to mend and passes, too:
 # only a value that it does not store is an event's own fault.
 _REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a session that broke in the middle of an answer
+)
 _TIMEOUT = 10.0
 
 # An event of an earlier time than its switching on is not for a webhook, so that a replay floods nobody.

@@ -14,6 +14,7 @@ _AWAY = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a session that broke in the middle of an answer
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
 )
