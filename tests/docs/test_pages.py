@@ -108,5 +108,12 @@ def test_the_readmes_values_install():
     chart = helm_python.Chart.load(_ROOT / "charts" / "taskbell")
     chart.validate_schema(values)
     rendered = "".join(chart.render(values, name="tasks", namespace="tasks", is_install=True).values())
-    for name in ("taskbell-keys", "taskbell-database", "taskbell-nats", "tasks-tls", "tasks.example.com"):
+    for name in (
+        "registry.example.com/taskbell/api:",
+        "taskbell-keys",
+        "taskbell-database",
+        "taskbell-nats",
+        "tasks-tls",
+        "tasks.example.com",
+    ):
         assert name in rendered
