@@ -77,7 +77,7 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 async def _close(connection: asyncpg.Connection) -> None:
     try:
         await connection.close(timeout=1)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except _REFUSALS:
         connection.terminate()
 
 
