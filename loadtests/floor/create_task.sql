@@ -1,5 +1,5 @@
 -- The task, its events, notifications and reminders, one round trip. The row's CTE depends on `actor`, so the actor is
--- set before the policies ask. No row: one of the assignees is no member.
+-- set before the policies ask, and before `audience` does. No row: one of the assignees is no member.
 -- `event` is read so that its ids come before those of the notifications' events.
 -- $1 actor, $2 workspace, $3 title, $4 description, $5 status, $6 priority, $7 start_at, $8 due_at, $9 assignees,
 -- $10 traceparent, $11 reminder leads
@@ -10,7 +10,7 @@ WITH actor AS MATERIALIZED (
                      created_at, updated_at, status_changed_at, completed_at)
   SELECT $2, $3, $4, $5, $6, $7, $8, $9, actor.id, now(), now(), now(), CASE WHEN $5 = 'completed' THEN now() END
   FROM actor
-  WHERE cardinality($9::uuid[]) = 0 OR cardinality(taskbell.audience($2, $9)) = cardinality($9)
+  WHERE cardinality($9::uuid[]) = 0 OR cardinality(taskbell.audience(CASE WHEN actor.id IS NOT NULL THEN $2::uuid END, $9)) = cardinality($9)
   RETURNING id, workspace_id, created_by, title, status, due_at, assignee_ids, taskbell.task_document(tasks) AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
