@@ -119,7 +119,7 @@ def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = value
-    del values["signingKeys"]
+    assert [*release["setFiles"]] == ["signingKeys.value"]  # --set would read a JWK Set's braces as a list
     rendered = chart.render(values, name=release["name"])
     services = rendered.of("Service")
     for forward in config["portForward"]:
