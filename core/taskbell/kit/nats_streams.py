@@ -11,11 +11,12 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import NotFoundError, ServerError
 
 from taskbell.kit.nats_bus import BusUnavailable
 
 _TIMEOUT = 5.0
+_STORE_IN_THE_WAY = 10049
 _READS_AT_ONCE = 100
 
 
@@ -88,7 +89,20 @@ class Streams:
         async with _answering():
             with suppress(NotFoundError):
                 await self._context.delete_stream(spec.name)
-            await self._context.add_stream(_config(spec))
+            await self._add(spec)
+
+    async def _add(self, spec: StreamSpec) -> None:
+        """The server removes a deleted stream's files after it has answered; until then there is no room for anew."""
+        until = asyncio.get_running_loop().time() + _TIMEOUT
+        while True:
+            try:
+                await self._context.add_stream(_config(spec))
+            except ServerError as refused:
+                if refused.err_code != _STORE_IN_THE_WAY or asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def adjust(self, spec: StreamSpec) -> None:
         """Change the configuration of a stream and keep its messages."""
