@@ -2,19 +2,20 @@
 
 import contextlib
 import json
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskbell.api.http.body import BodyNotJson, BodyNotValid, CleanText, Name, RequestBody, parse_body
+from taskbell.api.http.body import NO_NUL, BodyNotJson, BodyNotValid, Name, RequestBody, parse_body
 
 
 class Sample(RequestBody):
     """A body with one field of each kind."""
 
     name: Name
-    note: CleanText | None = None
+    note: Annotated[str, NO_NUL] | None = None
     count: int = 0
 
 

@@ -60,8 +60,6 @@ def _stripped(text: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255), NO_NUL, AfterValidator(_stripped)]
 """What something is called: not blank, kept without space around it."""
-CleanText = Annotated[str, NO_NUL]
-"""Text of any length without U+0000."""
 
 
 def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from taskbell.api.deps import Actor, services
 from taskbell.api.http.body import json_body
+from taskbell.api.http.paging import page_limit
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.settings import ApiSettings
@@ -48,11 +49,7 @@ def _page(page: Page, *, limit: int, following: str | None) -> Response:
 
 
 def _limit(query: TaskFilters, settings: ApiSettings) -> int:
-    limit = query.limit if query.limit is not None else settings.default_page_size
-    if limit > settings.max_page_size:
-        message = f"at most {settings.max_page_size}"
-        raise ParameterInvalid(f"limit: {message}", errors=(FieldError("?limit", "less_than_equal", message),))
-    return limit
+    return page_limit(query.limit, default=settings.default_page_size, most=settings.max_page_size)
 
 
 def _wanted_version(request: Request) -> int | None:

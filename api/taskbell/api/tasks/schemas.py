@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import NO_NUL, RequestBody
+from taskbell.api.http.paging import PageMeta
 from taskbell.api.http.query import QueryParameters
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -174,19 +175,6 @@ class Task(BaseModel):
     status_changed_at: datetime
     completed_at: datetime | None
     """Set while the status is `completed`."""
-
-
-class PageMeta(BaseModel):
-    """Where a page stands in its list."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    limit: int
-    """The most items the page could hold."""
-    has_more: bool
-    """Whether another page follows."""
-    next_cursor: str | None
-    """Send it as `cursor`, with the same sort and filters, for the next page."""
 
 
 class TaskPage(BaseModel):
