@@ -106,7 +106,8 @@ def structural(model: type[BaseModel]) -> Json:
         if "properties" in node:
             required = node.get("required", ())
             result["properties"] = {
-                name: {**_filled(value, name in required), **plain(value)} for name, value in node["properties"].items()
+                name: _completed(plain(value)) if "$ref" in value and name not in required else plain(value)
+                for name, value in node["properties"].items()
             }
         if isinstance(values, dict):
             result["additionalProperties"] = plain(values)
@@ -115,6 +116,11 @@ def structural(model: type[BaseModel]) -> Json:
     return flattened(whole)
 
 
-def _filled(node: Json, required: bool) -> Json:  # noqa: FBT001 -- a fact about the node
-    """An object that may be left out is filled in empty, so that the defaults inside it apply."""
-    return {} if required or "$ref" not in node else {"default": {}}
+def _completed(schema: Json) -> Json:
+    """An object that may be left out has its fields' defaults as its own, so that these apply without it.
+
+    Spelt out, because the API server tries an object's rules on its default as it stands.
+    """
+    return {
+        "default": {n: inner["default"] for n, inner in schema["properties"].items() if "default" in inner}
+    } | schema
