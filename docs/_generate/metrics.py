@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = {"Counter", "Gauge", "Histogram", "Summary"}
+KINDS = {"Counter", "Gauge", "Histogram", "Summary", "GaugeMetricFamily", "HistogramMetricFamily"}
+"""What makes metrics; a family, as a collector gives it, is a metric like any other."""
 HEAD = """\
 # Metrics
 
 <!-- Generated from the metric definitions by `make docs`. -->
 
-Prometheus text format at `/metrics` of the API, the relay and the gateway. Names are
+Prometheus text format at `/metrics` of every service that stays. Names are
 `taskbell_<room>_<thing>_<unit>`; a counter ends in `_total`, a duration in `_seconds`.
 """
 
@@ -38,7 +39,8 @@ def metrics() -> Iterator[Metric]:
                 named = {keyword.arg: keyword.value for keyword in node.keywords}
                 given = node.args[2] if len(node.args) > 2 else named.get("labelnames")
                 labels = ast.literal_eval(given) if given is not None else ()
-                yield Metric(name, node.func.id.lower(), ", ".join(f"`{label}`" for label in labels), meaning)
+                kind = node.func.id.removesuffix("MetricFamily").lower()
+                yield Metric(name, kind, ", ".join(f"`{label}`" for label in labels), meaning)
 
 
 def text() -> str:

@@ -7,7 +7,6 @@ import random
 import signal
 from datetime import timedelta
 
-import httpx
 import pytest
 
 REMINDERS = int(os.environ.get("REMINDERS_UNDER_KILLS", "4000"))
@@ -62,26 +61,6 @@ async def test_it_ends_when_asked(database, plan, spawn, left):
     process.send_signal(signal.SIGTERM)
     status, output, _ = await _ended(process)
     assert (status, json.loads(output)["fired"]) == (0, 1)
-
-
-@pytest.mark.feature("M47")
-async def test_it_serves_metrics_while_it_runs(database, plan, spawn, left, free_port):
-    """Lateness and outcomes can be scraped while the sweep stays; a second sweep works on though the port is taken."""
-    await plan(2)
-    arguments = ("--until", "+1h", "--json")
-    first = await spawn(database.sweeper_url, *arguments, TASKBELL_REMINDER_METRICS_PORT=str(free_port))
-    await left(0)
-    async with httpx.AsyncClient() as client:
-        text = (await client.get(f"http://127.0.0.1:{free_port}/metrics")).text
-    assert 'taskbell_api_reminders_total{outcome="fired"} 2.0' in text
-    assert "taskbell_api_reminder_lateness_seconds_count 2.0" in text
-    await plan()
-    second = await spawn(database.sweeper_url, TASKBELL_REMINDER_METRICS_PORT=str(free_port))
-    status, _, errors = await _ended(second)
-    assert status == 0
-    assert "metrics_not_served" in errors
-    first.send_signal(signal.SIGTERM)
-    assert (await _ended(first))[0] == 0
 
 
 @pytest.mark.feature("H10", "H14", "H15", "H16", "P19")

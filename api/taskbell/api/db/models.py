@@ -275,7 +275,9 @@ class FinishedJob(Model):
     __table_args__ = (Index("job_log_finished_at_idx", "finished_at"),)
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
+    planned_at: Mapped[datetime | None]
     finished_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    xid: Mapped[int | None] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
 
 
 class RelayState(Model):

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,8 +18,10 @@ from taskbell.api.outbox.relay import Lag, Relay, Rhythm, Signals, Watermark
 from taskbell.api.outbox.repository import Events, Leases, Term, connected
 from taskbell.api.outbox.settings import RelaySettings
 from taskbell.api.outbox.stream import EventStream
+from taskbell.api.reminders.watch import watch
 from taskbell.contract.subjects import RELAY_POKE, StreamConfiguration
 from taskbell.kit.health import Check
+from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import BusUnavailable, connect
 from taskbell.kit.nats_bus import Signals as BusSignals
 from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher
@@ -28,6 +31,8 @@ from taskbell.kit.trace import Tracing
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+_LATENESS_EVERY = 15.0
+"""Seconds between two measurements of how late reminders are: one process does it, and the active relay always runs."""
 
 
 class Supervision:
@@ -116,11 +121,12 @@ class Supervision:
         """Carry for one term while the lease is renewed beside; give the lease back in any case."""
         _log.info("lease_taken", term=term.number)
         metrics.LEASE_HELD.set(1)
-        settings = self._settings
+        url = self._settings.database_url.get_secret_value()
         try:
             # From taking the lease to the first look, and after any sudden end, it counts as behind.
             self._lag.interrupted()
-            async with connected(settings.database_url.get_secret_value()) as session:
+            watching = partial(watch, url, every=_LATENESS_EVERY)
+            async with connected(url) as session, running(watching, name="reminder-watch"):
                 relay = Relay(
                     events=Events(session, term=term),
                     stream=stream,
@@ -128,7 +134,7 @@ class Supervision:
                     signals=self._signals,
                     watermark=self._watermark,
                     lag=self._lag,
-                    rhythm=_rhythm(settings),
+                    rhythm=_rhythm(self._settings),
                     tracing=self._tracing,
                 )
                 await _first_of(carry=relay.run(), renew=self._renew(leases, term))

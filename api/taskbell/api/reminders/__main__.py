@@ -12,9 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-import structlog
 import uvloop
-from prometheus_client import start_http_server
 
 from taskbell.api.reminders.errors import SweepInterrupted
 from taskbell.api.reminders.maintenance import maintain
@@ -27,8 +25,6 @@ from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import Signals, connecting
 from taskbell.kit.settings import load
 
-_log = structlog.get_logger(__name__)
-
 
 def main() -> None:
     """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
@@ -37,7 +33,6 @@ def main() -> None:
         if arguments.kind == "due":
             due = load(SweepSettings)
             configure_logs(service="remind", level=due.log_level)
-            _serve_metrics(due.reminder_metrics_port)
             report = uvloop.run(_sweep(due, shard=arguments.shard, stay=arguments.until))
         else:
             upkeep = load(UpkeepSettings)
@@ -67,14 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return parser
-
-
-def _serve_metrics(port: int) -> None:
-    if port:
-        try:
-            start_http_server(port)
-        except OSError as taken:
-            _log.warning("metrics_not_served", port=port, reason=str(taken))
 
 
 def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:

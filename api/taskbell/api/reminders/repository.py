@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,8 @@ from taskbell.api.reminders.policy import Shard
 
 _FIRE = load(__package__, "fire_due")
 _NEXT = load(__package__, "select_next")
+_OVERDUE = load(__package__, "measure_overdue")
+_FIRED = load(__package__, "measure_fired")
 _SECONDS = 30.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _SWEEP_SESSION = {
@@ -24,6 +26,12 @@ _SWEEP_SESSION = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "jit": "off",
+}
+_WATCH_SESSION = {
+    "application_name": "taskbell-reminder-watch",
+    # A plan that was made while a table was empty lives on while it fills.
+    "enable_seqscan": "off",
     "jit": "off",
 }
 _UPKEEP_SESSION = {"application_name": "taskbell-maintenance", "lock_timeout": "5s", "statement_timeout": "300s"}
@@ -98,6 +106,52 @@ class Reminders:
         with _translated():
             seconds: float | None = await self._connection.fetchval(_NEXT, shard.number, shard.count)
         return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What is due and has not fired: how many reminders, counted up to a bound, and the oldest one's age in seconds."""
+
+    reminders: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class FiredBucket:
+    """Reminders that fired about as late: a place among the bounds asked for, how many, and their seconds together."""
+
+    place: int
+    reminders: int
+    seconds: float
+
+
+@asynccontextmanager
+async def watching(url: str) -> AsyncIterator[Punctuality]:
+    """Connect as the relay. Raises `SweepInterrupted` when PostgreSQL is away."""
+    async with _connected(url, _WATCH_SESSION, seconds=10.0) as connection:
+        yield Punctuality(connection)
+
+
+class Punctuality:
+    """How late reminders are, by the database's clock. Every call raises `SweepInterrupted` when PostgreSQL is away."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        """Take a connection; the caller closes it. Nothing that fired before is counted."""
+        self._connection = connection
+        self._seen: str | None = None
+
+    async def overdue(self, *, at_most: int) -> Overdue:
+        """What is due now and has not fired. One round trip."""
+        with _translated():
+            (row,) = await self._connection.fetch(_OVERDUE, at_most)
+        return Overdue(*row)
+
+    async def fired(self, *, bounds: Sequence[float]) -> list[FiredBucket]:
+        """What has fired since the call before, each reminder once; nothing at the first call. One round trip."""
+        with _translated():
+            rows = await self._connection.fetch(_FIRED, self._seen, bounds)
+        self._seen = rows[0]["snapshot"]
+        return [FiredBucket(place, reminders, seconds) for _, place, reminders, seconds in rows if place is not None]
 
 
 @asynccontextmanager

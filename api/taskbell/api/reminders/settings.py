@@ -21,8 +21,6 @@ class SweepSettings(Settings):
     """NATS, to wake the relay after a batch. Unset or away: the relay's poll finds the events half a second later."""
     reminder_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
     """Reminders fired in one transaction: what a killed sweep leaves to the next."""
-    reminder_metrics_port: Annotated[int, Interval(ge=0, le=65_535)] = 0
-    """Port that serves Prometheus metrics while the sweep runs; 0 serves none. A port that is taken stops no sweep."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe records that are written."""
 

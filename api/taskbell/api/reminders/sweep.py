@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from taskbell.api.reminders import metrics
 from taskbell.api.reminders.policy import Shard, pause
 from taskbell.api.reminders.repository import Fired, Reminders
 
@@ -40,17 +39,14 @@ class SweepReport:
     seconds: float = 0.0
 
     def add(self, batch: list[Fired]) -> None:
-        """Count one batch, here and in the metrics."""
+        """Count one batch."""
         outcomes = [reminder.outcome for reminder in batch]
         self.fired += outcomes.count("fired")
         self.repeated += outcomes.count("repeated")
         self.void += outcomes.count("void")
         self.told += sum(reminder.told for reminder in batch)
-        for reminder in batch:
-            metrics.REMINDERS.labels(outcome=reminder.outcome).inc()
-            if reminder.outcome == "fired":
-                metrics.LATENESS.observe(reminder.lateness)
-                self.latest = max(self.latest, reminder.lateness)
+        lateness = [reminder.lateness for reminder in batch if reminder.outcome == "fired"]
+        self.latest = max([self.latest, *lateness])
 
     def document(self) -> dict[str, Any]:
         """The summary for machines."""

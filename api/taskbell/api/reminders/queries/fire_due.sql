@@ -12,12 +12,12 @@ WITH due AS MATERIALIZED (
   DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.lead = d.lead
   RETURNING r.task_id, r.workspace_id, r.lead, r.fire_at
 ), job AS MATERIALIZED (
-  SELECT c.task_id, c.lead, c.workspace_id, t.title, t.due_at, t.assignee_ids, t.created_by,
+  SELECT c.task_id, c.lead, c.fire_at, c.workspace_id, t.title, t.due_at, t.assignee_ids, t.created_by,
          'due_soon:' || c.task_id || ':' || extract(epoch FROM t.due_at) || ':' || extract(epoch FROM c.lead) AS job_id
   FROM claimed c JOIN tasks t ON t.id = c.task_id AND t.workspace_id = c.workspace_id
   WHERE t.status IN ('pending', 'in_progress') AND t.due_at IS NOT NULL
 ), logged AS (
-  INSERT INTO job_log (job_id) SELECT job_id FROM job
+  INSERT INTO job_log (job_id, planned_at) SELECT job_id, fire_at FROM job
   ON CONFLICT DO NOTHING
   RETURNING job_id
 )
