@@ -1,6 +1,9 @@
 """What receivers may answer, where they may be, and how secrets are rotated."""
 
+import asyncio
 import contextlib
+import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +13,7 @@ import pytest
 from taskbell.kit.ids import new_id
 from taskbell.notifier.delivery.addresses import is_public
 from taskbell.notifier.delivery.repository import Claim
-from taskbell.notifier.delivery.webhooks import WebhookChannel, judge
+from taskbell.notifier.delivery.webhooks import WebhookChannel, judge, resolver
 
 pytestmark = pytest.mark.feature("M71")
 
@@ -73,6 +76,18 @@ async def test_redirects_are_not_followed(platform, receiver, run_worker, eventu
         event_id = await platform.event(workspace)
         await eventually(lambda: receiver.accepted() == {event_id})
     assert [request.path for request in receiver.requests] == ["/hook", "/hook"]
+
+
+async def test_no_cookie_is_kept(platform, receiver, run_worker, eventually):
+    """What one receiver sets is sent to none: two of them may stand behind one address."""
+    receiver.answer_headers = {"Set-Cookie": "session=secret"}
+    _, workspace = await platform.person()
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        for _ in range(2):
+            event_id = await platform.event(workspace)
+            await eventually(lambda event_id=event_id: event_id in receiver.accepted())
+    assert [request.headers.get("cookie") for request in receiver.requests] == [None, None]
 
 
 async def test_an_endless_answer_is_cut(platform, receiver, run_worker, eventually):
@@ -165,6 +180,41 @@ async def test_a_name_that_changes_between_check_and_use_gains_nothing(receiver)
     assert request.headers["host"] == f"rebind.example:{receiver.port}"
 
 
+async def test_a_name_in_punycode_stays_as_it_is(receiver):
+    """Older rules make another name of some, and so another host: `faß.de` would become `fass.de`."""
+    asked = []
+
+    async def resolve(host, _port):
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    async with channel(resolve, lambda _: True) as sender:
+        assert (await sender.send(claim(f"http://xn--fa-hia.de:{receiver.port}/hook"))).delivered
+    assert asked == ["xn--fa-hia.de"]
+    assert receiver.requests[0].headers["host"] == f"xn--fa-hia.de:{receiver.port}"
+
+
+async def test_a_name_server_that_hangs_holds_up_no_other_name(monkeypatch):
+    """As many look-ups as there are attempts may hang; the next one is made at once."""
+    hung = threading.Event()
+
+    def find(host, *_arguments, **_options):
+        if host == b"slow.example":
+            hung.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    with resolver(threads=65) as look_up:
+        slow = [asyncio.create_task(look_up("slow.example", 443)) for _ in range(64)]
+        await asyncio.sleep(0)  # they begin
+        try:
+            async with asyncio.timeout(30):
+                assert await look_up("quick.example", 443) == ["93.184.216.34"]
+        finally:
+            hung.set()
+        await asyncio.gather(*slow)
+
+
 async def test_one_private_address_among_public_ones_refuses_all():
     """A name whose addresses are mixed is not trusted; nothing is connected to."""
 
@@ -199,15 +249,23 @@ async def test_a_name_that_is_not_found_is_tried_again():
         "0.0.0.0",
         "224.0.0.1",
         "255.255.255.255",
+        "192.0.0.192",
+        "168.63.129.16",
         "::1",
         "::",
         "fe80::1%eth0",
         "fc00::1",
         "ff02::1",
+        "fec0::2",
+        "3fff::1",
+        "4000::1",
         "::ffff:127.0.0.1",
         "::ffff:a00:1",
         "::7f00:1",
+        "::ffff:168.63.129.16",
         "64:ff9b::a00:1",
+        "64:ff9b:1::808:808",
+        "2001:0:808:808::1",
         "2002:7f00:1::",
         "localhost",
         "",

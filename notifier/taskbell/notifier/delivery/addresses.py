@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+_INTERNET = IPv6Network("2000::/3")
+_REFUSED = (
+    IPv4Network("192.0.0.0/24"),  # protocol assignments; Oracle's metadata service
+    IPv4Network("168.63.129.16/32"),  # Azure's, at an address that is nobody else's
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
+"""Not public, though not every release of Python, or none, knows it."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
 
@@ -20,6 +27,8 @@ def is_public(text: str) -> bool:
         return False
     if isinstance(address, IPv6Address) and (inner := _carried(address)) is not None:
         address = inner
+    if any(address in network for network in _REFUSED) or (address.version == 6 and address not in _INTERNET):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

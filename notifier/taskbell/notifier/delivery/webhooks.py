@@ -6,9 +6,12 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from email.utils import parsedate_to_datetime
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -19,7 +22,7 @@ from taskbell.notifier.delivery.repository import Claim
 from taskbell.notifier.delivery.signature import signed_headers
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Looks up the addresses of a host. Raises `OSError`."""
+"""Looks up the addresses of a host, whose name is ASCII. Raises `OSError`."""
 _MOST_BYTES = 64 * 1024
 _MOST_ADDRESSES = 3
 _LONGEST_RETRY_AFTER = 86_400.0
@@ -29,16 +32,30 @@ class AddressRefused(Exception):
     """The receiver's name leads to an address that is not public."""
 
 
-async def look_up(host: str, port: int) -> list[str]:
-    """Ask the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+@contextmanager
+def resolver(*, threads: int) -> Iterator[Resolve]:
+    """Ask the system's resolver, so many times at once.
+
+    Threads of its own: the loop's are few, and whoever has a name server that hangs would hold up every other name.
+    """
+    executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="look-up")
+
+    async def look_up(host: str, port: int) -> list[str]:
+        # Bytes: Python would encode a text by rules that know neither all names nor what to do with a long label.
+        ask = partial(socket.getaddrinfo, host.encode("ascii"), port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(executor, ask)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    try:
+        yield look_up
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 class WebhookChannel:
-    """Posts events. No redirect is followed, no proxy asked, and no connection kept.
+    """Posts events. No redirect is followed, no proxy asked, and no connection or cookie kept.
 
-    A kept connection is found again by its address, and two receivers behind one address must not share it.
+    What is kept is found again by its address, and two receivers behind one address must not share it.
     """
 
     def __init__(
@@ -46,8 +63,8 @@ class WebhookChannel:
         client: httpx.AsyncClient,
         *,
         within: float,
+        resolve: Resolve,
         allowed: Callable[[str], bool] = is_public,
-        resolve: Resolve = look_up,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take a client as `open_webhooks` makes it; `within` (s) is for the whole attempt."""
@@ -91,7 +108,7 @@ class WebhookChannel:
                 url.copy_with(host=address, username=None, password=None),
                 content=body,
                 headers=headers,
-                extensions={"sni_hostname": url.host},  # also the name that the certificate must be for
+                extensions={"sni_hostname": _name(url)},  # also the name that the certificate must be for
             )
             try:
                 response = await self._client.send(request, stream=True)
@@ -109,11 +126,16 @@ class WebhookChannel:
     async def _checked(self, url: httpx.URL) -> list[str]:
         """The addresses to connect to. One that is refused among them refuses all: the name is not to be trusted."""
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await self._resolve(url.host, port)
+        found = await self._resolve(_name(url), port)
         for address in found:
             if not self._allowed(address):
                 raise AddressRefused("the name leads to an address that is not public")
         return found[:_MOST_ADDRESSES]
+
+
+def _name(url: httpx.URL) -> str:
+    """The host as it was written: `url.host` has Punycode decoded, which not everybody encodes as it was."""
+    return url.raw_host.decode("ascii")
 
 
 async def _read_some(response: httpx.Response) -> None:
@@ -154,6 +176,12 @@ async def open_webhooks(*, within: float, allow_private: bool, concurrency: int)
     """Make the channel; its client is closed at the end. `within` is in seconds, for a whole attempt."""
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        follow_redirects=False, trust_env=False, timeout=httpx.Timeout(within, connect=within / 3), limits=limits
+        follow_redirects=False,
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        timeout=httpx.Timeout(within, connect=within / 3),
+        limits=limits,
     ) as client:
-        yield WebhookChannel(client, within=within, allowed=(lambda _: True) if allow_private else is_public)
+        with resolver(threads=2 * concurrency) as resolve:  # those of attempts that have ended may still hang
+            allowed = (lambda _: True) if allow_private else is_public
+            yield WebhookChannel(client, within=within, resolve=resolve, allowed=allowed)
