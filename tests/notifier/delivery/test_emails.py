@@ -30,6 +30,8 @@ class Mailroom:
 
     def __init__(self):
         self.script = []
+        self.senders = "250 OK"
+        self.leaves = True
         self.attempts = []
         self.messages = []
 
@@ -41,6 +43,17 @@ class Mailroom:
         if answer.startswith("2"):
             self.messages.append((envelope.rcpt_tos, message))
         return answer
+
+    async def handle_MAIL(self, _server, _session, envelope, address, _options):  # noqa: N802 -- aiosmtpd's name
+        """Say what there is to say to every sender."""
+        envelope.mail_from = address
+        return self.senders
+
+    async def handle_QUIT(self, _server, _session, _envelope):  # noqa: N802 -- aiosmtpd's name
+        """Say goodbye, or nothing."""
+        if not self.leaves:
+            await asyncio.Event().wait()
+        return "221 Bye"
 
 
 @contextlib.asynccontextmanager
@@ -113,6 +126,27 @@ async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker, eventua
     assert row["response_status"] == 554
 
 
+async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_worker, eventually):
+    """A relay that hangs after its yes has the message all the same."""
+    mailroom.leaves = False
+    user, workspace = await wants(platform)
+    async with run_worker(smtp_url=mailroom.url, smtp_timeout="PT1.5S"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "delivered"))
+    assert len(mailroom.attempts) == 1
+
+
+async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroom, run_worker, eventually):
+    """A 5xx to anything but the recipient and the message says that our settings are wrong: the e-mail is kept."""
+    mailroom.senders = "530 authentication required"
+    user, workspace = await wants(platform)
+    async with run_worker(smtp_url=mailroom.url, delivery_retry_first="PT60S"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "retrying"))
+    (row,) = await platform.deliveries()
+    assert (row["response_status"], row["error"]) == (530, "SMTPSenderRefused")
+
+
 async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, run_worker, eventually):
     """Unwanted kinds, people who did not ask, and events that are no notifications are not sent by e-mail."""
     ann, workspace = await wants(platform, kinds=["due_soon"], address="ann@example.com")
@@ -126,16 +160,28 @@ async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, ru
     assert [recipients for recipients, _ in mailroom.messages] == [["ann@example.com"]]
 
 
-async def test_without_a_relay_e_mail_waits_and_webhooks_go_on(platform, mailroom, receiver, run_worker, eventually):
-    """A worker that has no mail relay leaves e-mails to one that has."""
+async def test_without_a_relay_e_mail_is_retried_and_webhooks_go_on(
+    platform, mailroom, receiver, run_worker, eventually
+):
+    """A worker that has no mail relay says so of each e-mail; one that has a relay sends it."""
     user, workspace = await wants(platform)
     await platform.webhook(workspace, receiver.url)
     async with run_worker():
         await notify(platform, user, workspace)
         await platform.event(workspace)
-        await eventually(lambda: _states(platform, "delivered", "pending"))
+        await eventually(lambda: _states(platform, "delivered", "retrying"))
+    assert {row["error"] for row in await platform.deliveries()} == {None, "no mail relay is set up"}
     async with run_worker(smtp_url=mailroom.url):
         await eventually(lambda: _states(platform, "delivered", "delivered"))
+
+
+async def test_without_a_relay_e_mail_is_given_up_in_time(platform, mailroom, run_worker, eventually):
+    """It neither waits for ever, where it would look like a backlog, nor goes out when it is no news any more."""
+    user, workspace = await wants(platform)
+    async with run_worker(delivery_retry_for="PT0.2S"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "dead"))
+    assert mailroom.attempts == []
 
 
 async def test_nothing_of_a_title_becomes_a_header(platform, mailroom, run_worker, eventually):

@@ -13,7 +13,7 @@ from taskbell.kit.nats_bus import Signals, connect
 from taskbell.kit.nats_dead_letters import DeadLetters, DeadLetterSpec
 from taskbell.kit.nats_pull import PullSpec, PullWorker
 from taskbell.kit.trace import Tracing
-from taskbell.notifier.delivery.emails import EmailChannel
+from taskbell.notifier.delivery.emails import EmailChannel, NoRelay
 from taskbell.notifier.delivery.intake import Intake
 from taskbell.notifier.delivery.policy import Backoff
 from taskbell.notifier.delivery.probes import serving
@@ -56,7 +56,7 @@ async def delivery(
                 concurrency=settings.delivery_concurrency,
             )
         )
-        channels: dict[str, Channel] = {"webhook": webhooks}
+        channels: dict[str, Channel] = {"webhook": webhooks, "email": NoRelay()}
         if settings.smtp_url is not None:
             channels["email"] = EmailChannel(
                 RelayHost.parse(settings.smtp_url.get_secret_value()),

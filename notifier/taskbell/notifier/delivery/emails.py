@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from email.message import EmailMessage
 
 import aiosmtplib
 import structlog
@@ -14,6 +16,8 @@ from taskbell.notifier.delivery.relay_host import Encryption, RelayHost
 from taskbell.notifier.delivery.repository import Claim
 
 _log = structlog.get_logger(__name__)
+_GOODBYE_SECONDS = 1.0
+_AWAY = (aiosmtplib.SMTPException, OSError)
 
 
 class EmailChannel:
@@ -39,38 +43,55 @@ class EmailChannel:
             )
         except (KeyError, TypeError, ValueError, MailboxMalformed) as malformed:
             return Outcome(delivered=False, error=f"no message: {type(malformed).__name__}", permanent=True)
-        host = self._host
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                aiosmtplib.SMTP(
-                    hostname=host.host,
-                    port=host.port,
-                    use_tls=host.encryption is Encryption.TLS,
-                    start_tls=host.encryption is Encryption.STARTTLS,
-                    username=host.username,
-                    password=host.password,
-                    timeout=self._timeout,
-                ) as relay,
-            ):
-                await relay.send_message(message)
+            await self._hand_over(message)
         except aiosmtplib.SMTPException as failed:
             return judge(failed)
         except OSError as failed:
             return Outcome(delivered=False, error=type(failed).__name__)
         return Outcome(delivered=True, status=250)
 
+    async def _hand_over(self, message: EmailMessage) -> None:
+        """Return once the relay has taken it: no goodbye that fails may send it twice."""
+        host = self._host
+        relay = aiosmtplib.SMTP(
+            hostname=host.host,
+            port=host.port,
+            use_tls=host.encryption is Encryption.TLS,
+            start_tls=host.encryption is Encryption.STARTTLS,
+            username=host.username,
+            password=host.password,
+            timeout=self._timeout,
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                await relay.connect()
+                await relay.send_message(message)
+            with contextlib.suppress(*_AWAY):
+                await relay.quit(timeout=_GOODBYE_SECONDS)
+        finally:
+            relay.close()
+
+
+class NoRelay:
+    """Stands for the mail relay where none is set up: its e-mails have the time of all others to find one."""
+
+    async def send(self, _claim: Claim) -> Outcome:
+        """Say so."""
+        return Outcome(delivered=False, error="no mail relay is set up")
+
 
 def judge(failed: aiosmtplib.SMTPException) -> Outcome:
-    """What a failure means: the relay's permanent no (5xx) to a message ends it, everything else is tried again."""
+    """What a failure means: a permanent no (5xx) to recipient or message ends it, everything else is tried again."""
     name = type(failed).__name__
-    if isinstance(failed, aiosmtplib.SMTPAuthenticationError | aiosmtplib.SMTPConnectResponseError):
-        # Ours to mend, not the message's fault: no message may be lost by a wrong password.
-        _log.error("mail_relay_refuses_us", error=name, code=failed.code)
-        return Outcome(delivered=False, status=failed.code, error=name)
     if isinstance(failed, aiosmtplib.SMTPRecipientsRefused):
         codes = [refused.code for refused in failed.recipients]
         return Outcome(delivered=False, status=max(codes), error=name, permanent=min(codes) >= 500)
-    if isinstance(failed, aiosmtplib.SMTPResponseException):
+    if isinstance(failed, aiosmtplib.SMTPDataError):
         return Outcome(delivered=False, status=failed.code, error=name, permanent=failed.code >= 500)
+    if isinstance(failed, aiosmtplib.SMTPResponseException):
+        if failed.code >= 500:
+            # Ours to mend, not the message's fault: none may be lost by a wrong password or sender.
+            _log.error("mail_relay_refuses_us", error=name, code=failed.code)
+        return Outcome(delivered=False, status=failed.code, error=name)
     return Outcome(delivered=False, error=name)
