@@ -28,7 +28,7 @@ class Ledger:
 
     async def claim(self, *, limit, lease, channels, busy):
         """Hand out what waits, to endpoints that are not busy."""
-        free = [claim for claim in self.waiting if claim.endpoint_id not in busy][:limit]
+        free = [claim for claim in self.waiting if claim.endpoint_id not in busy and claim.channel in channels][:limit]
         self.waiting = [claim for claim in self.waiting if claim not in free]
         return free
 
@@ -55,7 +55,7 @@ class Channel:
 
     async def send(self, claim):
         """Take some time."""
-        key = claim.endpoint_id
+        key = "email" if claim.channel == "email" else claim.endpoint_id
         self.now[key] = self.now.get(key, 0) + 1
         self.most[key] = max(self.most.get(key, 0), self.now[key])
         self.most["all"] = max(self.most.get("all", 0), sum(self.now.values()))
@@ -68,11 +68,11 @@ class Channel:
         return Outcome(delivered=True, status=200)
 
 
-def _claim(endpoint=None):
+def _claim(endpoint=None, channel="webhook"):
     return Claim(
         id=new_id(),
         event_id=new_id(),
-        channel="webhook",
+        channel=channel,
         endpoint_id=endpoint or new_id(),
         event_type="task.created",
         payload="{}",
@@ -89,7 +89,7 @@ def _claim(endpoint=None):
 def _sender(ledger, channel, *, tracing=None, lease=5.0):
     return Sender(
         ledger,
-        {"webhook": channel},
+        {"webhook": channel, "email": channel},
         bounds=Bounds(
             concurrency=10,
             per_endpoint=3,
@@ -101,10 +101,30 @@ def _sender(ledger, channel, *, tracing=None, lease=5.0):
     )
 
 
+class Dead:
+    """A channel on which some endpoints never say yes, and say no only while they are answering."""
+
+    def __init__(self, endpoints):
+        self.endpoints = frozenset(endpoints)
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def send(self, claim):
+        """Answer."""
+        if claim.endpoint_id in self.endpoints:
+            await self.answering.wait()
+            return Outcome(delivered=False, error="hangs")
+        return Outcome(delivered=True, status=200)
+
+
+async def _recorded(ledger, count):
+    while len(ledger.recorded) < count:  # noqa: ASYNC110 -- the ledger has no event
+        await asyncio.sleep(0.01)
+
+
 async def _run(sender, ledger, count):
     async with asyncio.timeout(20), running(sender.run, name="sender"):
-        while len(ledger.recorded) < count:  # noqa: ASYNC110 -- the ledger has no event
-            await asyncio.sleep(0.01)
+        await _recorded(ledger, count)
         await sender.stop(within=1.0)
 
 
@@ -130,6 +150,32 @@ async def test_one_slow_endpoint_leaves_room_for_others():
     await _run(_sender(ledger, channel), ledger, 40)
     assert channel.most[slow] <= 5  # what was taken at once may come on top
     assert channel.most["all"] <= 10
+
+
+async def test_all_e_mail_goes_to_one_relay():
+    """A relay that hangs for everybody's e-mails takes the places of one endpoint, not those of all their readers."""
+    ledger = Ledger([_claim(channel="email") for _ in range(30)] + [_claim() for _ in range(10)])
+    channel = Channel(hold=0.05)
+    await _run(_sender(ledger, channel), ledger, 40)
+    assert channel.most["email"] <= 5
+
+
+async def test_endpoints_that_fail_leave_half_of_the_places():
+    """However many receivers are known to hang, those that answer are sent to meanwhile."""
+    dead = [new_id() for _ in range(10)]
+    ledger = Ledger([_claim(endpoint) for endpoint in dead])
+    channel = Dead(dead)
+    sender = _sender(ledger, channel)
+    async with asyncio.timeout(20), running(sender.run, name="sender"):
+        await _recorded(ledger, 10)  # so that they are known
+        channel.answering.clear()
+        healthy = [_claim() for _ in range(20)]
+        ledger.waiting += [_claim(endpoint) for endpoint in dead * 3] + healthy
+        await _recorded(ledger, 30)
+        assert {claim.id for claim, _, _ in ledger.recorded[10:]} == {claim.id for claim in healthy}
+        channel.answering.set()
+        await _recorded(ledger, 60)
+        await sender.stop(within=1.0)
 
 
 async def test_an_outcome_is_written_as_soon_as_the_ledger_is_back():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,8 @@ from taskbell.notifier.delivery.repository import Claim, Ledger, LedgerUnavailab
 _log = structlog.get_logger(__name__)
 _RECORD_AGAIN = 0.25
 _MEASURE_EVERY = 5.0
+Receiver = UUID | str
+"""What attempts share: a webhook's id or, since one relay takes the e-mails to everybody, the channel's name."""
 
 
 class Channel(Protocol):
@@ -38,8 +40,8 @@ class Bounds:
     """How much at a time, and for how long.
 
     Attributes:
-        concurrency: Attempts under way.
-        per_endpoint: Of those, to one endpoint; also how many are taken from the ledger at once.
+        concurrency: Attempts under way; of those about half at most to receivers whose last attempt failed.
+        per_endpoint: Of those, about how many to one receiver; also how many are taken from the ledger at once.
         lease: How long a delivery is this worker's.
         poll: How often an idle worker looks.
     """
@@ -48,6 +50,10 @@ class Bounds:
     per_endpoint: int
     lease: timedelta
     poll: timedelta
+
+
+def _receiver(claim: Claim) -> Receiver:
+    return claim.endpoint_id if claim.channel == "webhook" else claim.channel
 
 
 class Sender:
@@ -62,14 +68,15 @@ class Sender:
         backoff: Backoff,
         tracing: Tracing,
     ) -> None:
-        """Take the ledger and the channels by name; deliveries of other channels are left alone."""
+        """Take the ledger and the channels by name."""
         self._ledger = ledger
         self._channels = channels
         self._bounds = bounds
         self._backoff = backoff
         self._tracing = tracing
         self._attempts: set[asyncio.Task[None]] = set()
-        self._to: defaultdict[UUID, int] = defaultdict(int)
+        self._to: Counter[Receiver] = Counter()
+        self._failing: set[Receiver] = set()
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -89,9 +96,12 @@ class Sender:
             await self.room()
             self._changed.clear()
             limit = min(self._bounds.concurrency - len(self._attempts), self._bounds.per_endpoint)
-            busy = [endpoint for endpoint, count in self._to.items() if count >= self._bounds.per_endpoint]
+            full = self._full()
             claims = await self._ledger.claim(
-                limit=limit, lease=self._bounds.lease, channels=self._channels.keys(), busy=busy
+                limit=limit,
+                lease=self._bounds.lease,
+                channels=self._channels.keys() - full,
+                busy=[receiver for receiver in full if isinstance(receiver, UUID)],
             )
             for claim in claims:
                 if self._stopping.is_set():
@@ -126,17 +136,25 @@ class Sender:
             _log.info("deliveries_given_back", count=len(left))
             await asyncio.wait(left)
 
+    def _full(self) -> set[Receiver]:
+        """Who gets no more for now: receivers with their share of places and, with half of all, those that fail."""
+        full = {receiver for receiver, count in self._to.items() if count >= self._bounds.per_endpoint}
+        if 2 * sum(self._to[receiver] for receiver in self._failing) >= self._bounds.concurrency:
+            full |= self._failing
+        return full
+
     def _begin(self, claim: Claim) -> None:
+        receiver = _receiver(claim)
         task = asyncio.create_task(self._attempt(claim), name=f"delivery-{claim.id}")
         self._attempts.add(task)
-        self._to[claim.endpoint_id] += 1
+        self._to[receiver] += 1
         metrics.IN_FLIGHT.set(len(self._attempts))
 
         def ended(done: asyncio.Task[None]) -> None:
             self._attempts.discard(done)
-            self._to[claim.endpoint_id] -= 1
-            if not self._to[claim.endpoint_id]:
-                del self._to[claim.endpoint_id]
+            self._to[receiver] -= 1
+            if not self._to[receiver]:
+                del self._to[receiver]
             metrics.IN_FLIGHT.set(len(self._attempts))
             self._changed.set()
             if not done.cancelled() and (error := done.exception()) is not None:
@@ -160,6 +178,10 @@ class Sender:
             backoff=self._backoff,
             share=random.random(),  # noqa: S311 -- jitter, not a secret
         )
+        if decision.state is State.RETRYING:
+            self._failing.add(_receiver(claim))
+        else:
+            self._failing.discard(_receiver(claim))
         metrics.ATTEMPTS.labels(channel=claim.channel, state=decision.state.value).inc()
         if decision.state is State.DELIVERED and claim.attempts == 1:
             metrics.LATENCY.labels(channel=claim.channel).observe(claim.age + loop.time() - began)

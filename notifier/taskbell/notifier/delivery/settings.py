@@ -25,7 +25,8 @@ class DeliverySettings(Settings):
     delivery_concurrency: int = Field(default=64, ge=1, le=1_000)
     """Deliveries under way in this process. When all are taken no event is read, and the consumer's backlog grows."""
     delivery_concurrency_per_endpoint: int = Field(default=8, ge=1, le=1_000)
-    """Of those, about how many go to one endpoint, so that a slow one does not hold up the others."""
+    """Of those, about how many go to one webhook, or to the mail relay, so that a slow one does not hold up the others.
+    Webhooks that fail get about half of all places together, however many they are."""
     delivery_lease: timedelta = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
     """How long a delivery belongs to a worker; after a worker's sudden end another tries it then. Longer than
     TASKBELL_WEBHOOK_TIMEOUT and TASKBELL_SMTP_TIMEOUT."""
