@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from taskbell.operator.plan.need import (
 )
 from taskbell.operator.plan.scaling import Past, decide
 
-QUICK = {"scaleUp": {}, "scaleDown": {}}
+QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
 """No window, no policy, the tolerance of 10 %."""
 
 
@@ -28,7 +30,7 @@ def pool(*, least=1, most=10, behavior=None, **spec):
 
 def backlog(pending, unacked=0, *, pace=None, max_unacked=0):
     """The reading of a backlog."""
-    sample = Sample(at=0, pending=pending, unacked=unacked, delivered=0)
+    sample = Sample(at=0, pending=pending, unacked=unacked, delivered=0, pods=1)
     return read_backlog("backlog", pool().signals[0].jet_stream, sample, pace or Pace(), max_unacked=max_unacked)
 
 
@@ -53,7 +55,7 @@ def test_a_backlog_asks_for_pods(pending, unacked, expected):
 def test_a_backlog_that_must_drain_asks_by_pace():
     """With 10 messages a second and pod, 50 arriving and 600 to be gone in 60 s, six pods are needed."""
     signal = pool().signals[0].jet_stream
-    sample = Sample(at=0, pending=600, unacked=0, delivered=0)
+    sample = Sample(at=0, pending=600, unacked=0, delivered=0, pods=1)
     assert backlog_need(signal, sample, Pace(arriving=50, per_pod=10)) == 6.0
     assert backlog_need(signal, sample, Pace(arriving=20, per_pod=10)) == 6.0, "by size"
     assert rounded(backlog_need(signal, sample, Pace(arriving=500, per_pod=10))) == 51
@@ -61,13 +63,32 @@ def test_a_backlog_that_must_drain_asks_by_pace():
 
 def test_pace_is_seen_between_samples():
     """What arrived and what a pod completed come from the difference; a consumer made anew starts over."""
-    before = Sample(at=0, pending=1000, unacked=100, delivered=500)
-    after = Sample(at=10, pending=900, unacked=100, delivered=900)
-    assert observe(Pace(), before, after, pods=4) == Pace(arriving=30, per_pod=10)
-    assert observe(Pace(per_pod=20), before, after, pods=4) == Pace(arriving=30, per_pod=15)
-    anew = Sample(at=20, pending=5, unacked=0, delivered=3)
-    assert observe(Pace(per_pod=20), after, anew, pods=4) == Pace(per_pod=20)
-    assert observe(Pace(per_pod=20), None, after, pods=4) == Pace(per_pod=20)
+    before = Sample(at=0, pending=1000, unacked=100, delivered=500, pods=4)
+    after = Sample(at=10, pending=900, unacked=120, delivered=900, pods=4)
+    assert observe(Pace(), before, after) == Pace(arriving=30, per_pod=9.5)
+    assert observe(Pace(per_pod=20.5), before, after) == Pace(arriving=30, per_pod=15)
+    anew = Sample(at=20, pending=5, unacked=0, delivered=3, pods=4)
+    assert observe(Pace(per_pod=20), after, anew) == Pace(per_pod=20)
+    assert observe(Pace(per_pod=20), None, after) == Pace(per_pod=20)
+
+
+@pytest.mark.parametrize(
+    ("change", "arriving"),
+    [
+        ({"pods": 5}, 30),
+        ({"pending": 0}, 0),
+        ({"delivered": 550, "unacked": 150}, 0),
+        ({"at": 0}, 0),
+        ({"at": -60}, 0),
+    ],
+)
+def test_pace_is_not_taken_from_what_does_not_show_it(change, arriving):
+    """While pods come or go, nothing waits, nothing ends, or no time has passed, what was known of the pace stays."""
+    before = Sample(at=0, pending=1000, unacked=100, delivered=500, pods=4)
+    after = dataclasses.replace(Sample(at=10, pending=900, unacked=100, delivered=900, pods=4), **change)
+    assert observe(Pace(per_pod=20), before, after) == Pace(arriving=arriving, per_pod=20)
+    nobody = [dataclasses.replace(sample, pods=0) for sample in (before, after)]
+    assert observe(Pace(per_pod=20), *nobody).per_pod == 20
 
 
 def test_sockets_keep_headroom():
@@ -114,7 +135,7 @@ def test_policies_limit_speed():
 
 def test_coming_down_waits_for_the_window():
     """A pool shrinks only to the greatest size that was recommended in the window; growing does not wait."""
-    spec, past = pool(behavior={"scaleUp": {}}), Past()
+    spec, past = pool(behavior={"scaleUp": {"policies": []}}), Past()
     decision, past = decide(spec, past, [backlog(800)], current=2, now=0)
     assert decision.size == 8
     for now in (60, 200, 299):
@@ -223,7 +244,7 @@ def test_bounds_hold(spec, readings, current):
     for reading in readings:
         decision, past = decide(spec, past, [reading], current=current, now=now)
         assert spec.replicas.min <= decision.size <= spec.replicas.max
-        if reading.occupied and current:
+        if reading.value and current:
             assert decision.size > 0
         if reading.error:
             assert decision.size == min(max(current, spec.replicas.min), spec.replicas.max)
@@ -250,7 +271,7 @@ def test_a_steady_load_never_flaps(spec, pending, current):
         decision, past = decide(spec, past, [backlog(pending)], current=sizes[-1], now=now)
         past = past.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else past
         sizes.append(decision.size)
-        now += 15
+        now += 60  # so that the slowest policy, 1 pod in 120 s, has come to its end
     assert sizes in (sorted(sizes), sorted(sizes, reverse=True))
     assert len({*sizes[-20:]}) == 1
 

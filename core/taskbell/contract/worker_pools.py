@@ -96,22 +96,35 @@ class ScalingRules(Model):
     """A size is left as it is while what is needed differs by no more."""
 
 
-_UP = ScalingRules(
-    policies=[
-        ScalingPolicy(type="Pods", value=4, period_seconds=15),
-        ScalingPolicy(type="Percent", value=100, period_seconds=15),
-    ]
-)
-_DOWN = ScalingRules(
-    stabilization_window_seconds=300, policies=[ScalingPolicy(type="Percent", value=100, period_seconds=15)]
-)
+class ScaleUp(ScalingRules):
+    """How a pool grows."""
+
+    policies: list[ScalingPolicy] = Field(
+        default=[
+            ScalingPolicy(type="Pods", value=4, period_seconds=15),
+            ScalingPolicy(type="Percent", value=100, period_seconds=15),
+        ],
+        max_length=8,
+    )
+    """Speed limits; an empty list: no limit."""
+
+
+class ScaleDown(ScalingRules):
+    """How a pool shrinks."""
+
+    stabilization_window_seconds: int = Field(default=300, ge=0, le=3600)
+    """Follow the greatest recommendation of this span."""
+    policies: list[ScalingPolicy] = Field(
+        default=[ScalingPolicy(type="Percent", value=100, period_seconds=15)], max_length=8
+    )
+    """Speed limits; an empty list: no limit."""
 
 
 class Behavior(Model):
-    """Speed and patience of scaling."""
+    """Speed and patience of scaling. What a direction does not name keeps its default."""
 
-    scale_up: ScalingRules = _UP
-    scale_down: ScalingRules = _DOWN
+    scale_up: ScaleUp = Field(default_factory=ScaleUp)
+    scale_down: ScaleDown = Field(default_factory=ScaleDown)
 
 
 class Idle(Model):

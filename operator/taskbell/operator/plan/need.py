@@ -16,12 +16,13 @@ _FULL = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A consumer at a moment: messages waiting, messages out, deliveries so far."""
+    """A consumer at a moment: messages waiting, messages out, deliveries so far; and the pods that worked on it."""
 
     at: float
     pending: int
     unacked: int
     delivered: int
+    pods: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,7 @@ class Reading:
     Attributes:
         value: Messages or connections; None when it cannot be read.
         needed: Pods that it asks for, as a fraction.
-        wakes: It alone starts an empty pool.
-        occupied: Messages are out or connections open: the pool must not go to zero.
+        wakes: It alone starts an empty pool, and keeps one from resting.
         saturated: `max_ack_pending` is used up, so that more pods would not help.
         error: Why it cannot be read.
         missing: Because what it looks at does not exist.
@@ -50,17 +50,17 @@ class Reading:
     value: int | None = None
     needed: float = 0.0
     wakes: bool = False
-    occupied: bool = False
     saturated: bool = False
     error: str | None = None
     missing: bool = False
 
 
-def observe(known: Pace, before: Sample | None, after: Sample, *, pods: int) -> Pace:
+def observe(known: Pace, before: Sample | None, after: Sample) -> Pace:
     """The pace as two samples show it.
 
     What arrived is what waits more and what was delivered; what was completed is what was delivered and is out no
-    longer. A pod's pace shows only while there is a backlog. A consumer that was made anew starts over.
+    longer. A pod's pace shows only while there is a backlog and as many pods as before: new ones work after a while.
+    A consumer that was made anew starts over.
     """
     if before is None or after.at <= before.at or after.delivered < before.delivered:
         return Pace(per_pod=known.per_pod)
@@ -68,9 +68,9 @@ def observe(known: Pace, before: Sample | None, after: Sample, *, pods: int) -> 
     delivered = after.delivered - before.delivered
     arriving = max(0.0, (after.pending - before.pending + delivered) / span)
     completed = delivered - (after.unacked - before.unacked)
-    if pods < 1 or completed <= 0 or not (before.pending and after.pending):
+    if after.pods < 1 or after.pods != before.pods or completed <= 0 or not (before.pending and after.pending):
         return Pace(arriving=arriving, per_pod=known.per_pod)
-    seen = completed / span / pods
+    seen = completed / span / after.pods
     per_pod = seen if known.per_pod is None else known.per_pod + _MEMORY * (seen - known.per_pod)
     return Pace(arriving=arriving, per_pod=per_pod)
 
@@ -91,7 +91,6 @@ def read_backlog(name: str, signal: JetStreamSignal, sample: Sample, pace: Pace,
         value=sample.pending + sample.unacked,
         needed=backlog_need(signal, sample, pace),
         wakes=sample.pending > signal.activation or sample.unacked > 0,
-        occupied=sample.unacked > 0,
         saturated=max_unacked > 0 and sample.pending > 0 and sample.unacked >= _FULL * max_unacked,
     )
 
@@ -104,7 +103,6 @@ def read_sockets(name: str, signal: WebSocketSignal, connections: int) -> Readin
         value=connections,
         needed=connections / usable,
         wakes=connections > 0,
-        occupied=connections > 0,
     )
 
 

@@ -53,13 +53,13 @@ def decide(
     known = [reading for reading in readings if reading.error is None]
     failures = past.failures + 1 if len(known) < len(readings) else 0
     failed_often = failures >= spec.on_signal_error.after_failures
-    quiet = bool(known) and not failures and not any(reading.wakes or reading.occupied for reading in known)
+    quiet = bool(known) and not failures and not any(reading.wakes for reading in known)
     idle_since = (now if past.idle_since is None else past.idle_since) if quiet else None
     past = replace(past, failures=failures, idle_since=idle_since)
     if not past.recommended:
         past = replace(past, recommended=((now, current),))
 
-    wanted, limit = _recommended(spec, past, known, current=current, now=now)
+    wanted, limit = _recommended(spec, past, known, current=current, now=now) if known else (current, "")
     recommended = wanted
     if failures and wanted <= current:
         wanted, limit = current, "SignalError"
@@ -87,10 +87,10 @@ def _recommended(
     spec: WorkerPoolSpec, past: Past, known: Sequence[Reading], *, current: int, now: float
 ) -> tuple[int, str]:
     """What the readable signals ask for, after tolerance and the rules of zero."""
-    needed = max((reading.needed for reading in known), default=0.0)
+    needed = max(reading.needed for reading in known)
     wanted = rounded(needed)
     if current == 0:
-        return (max(1, wanted), "") if any(reading.wakes for reading in known) else (0, "Idle" if wanted else "")
+        return (wanted, "") if any(reading.wakes for reading in known) else (0, "Idle" if wanted else "")
     if wanted == 0:
         rested = past.idle_since is not None and now - past.idle_since >= seconds(spec.idle.cooldown)
         return (0, "") if rested else (1, "Cooldown")
@@ -109,21 +109,21 @@ def _stabilized(
         return [wanted] + [size for at, size in remembered if at > now - rules.stabilization_window_seconds]
 
     least_up, most_down = min(window(spec.behavior.scale_up)), max(window(spec.behavior.scale_down))
-    return max(current, least_up) if current < least_up else min(current, most_down)
+    return min(max(current, least_up), most_down)
 
 
 def _within_policies(spec: WorkerPoolSpec, past: Past, wanted: int, *, current: int, now: float) -> int:
-    """The wanted size, or as near to it as the speed limits let it come."""
-    if wanted > current:
-        rules, sign = spec.behavior.scale_up, 1
-    else:
-        rules, sign = spec.behavior.scale_down, -1
+    """The wanted size, or as near to it as the speed limits let it come.
+
+    A limit counts from where the size was when its period began, so that what was taken back in it does not count.
+    """
+    sign = 1 if wanted > current else -1
+    rules: ScalingRules = spec.behavior.scale_up if sign > 0 else spec.behavior.scale_down
     rooms = []
     for policy in rules.policies:
-        done = sum(by for at, by in past.changes if by * sign > 0 and at > now - policy.period_seconds)
-        start = current - done
-        step = float(policy.value) if policy.type == "Pods" else start * policy.value / 100
-        rooms.append(max(0, max(1, math.ceil(step - 1e-9)) - abs(done)))
+        moved = sum(by for at, by in past.changes if at > now - policy.period_seconds)
+        step = float(policy.value) if policy.type == "Pods" else (current - moved) * policy.value / 100
+        rooms.append(max(0, max(1, math.ceil(step - 1e-9)) - sign * moved))
     return current + sign * min([abs(wanted - current), *_room(rules, rooms)])
 
 

@@ -68,9 +68,14 @@ class Signals:
         namespace = scale["metadata"]["namespace"]
         url = await self._address(signal.connection_secret_ref, namespace)
         facts = await self._consumers.look(url, stream=signal.stream, consumer=signal.consumer)
-        sample = Sample(at=self._clock.now(), pending=facts.pending, unacked=facts.unacked, delivered=facts.delivered)
-        pods = int(scale["status"].get("replicas", 0))
-        pace = observe(known.paces.get(name, Pace()), known.samples.get(name), sample, pods=pods)
+        sample = Sample(
+            at=self._clock.monotonic(),
+            pending=facts.pending,
+            unacked=facts.unacked,
+            delivered=facts.delivered,
+            pods=int(scale["status"].get("replicas", 0)),
+        )
+        pace = observe(known.paces.get(name, Pace()), known.samples.get(name), sample)
         known.samples[name], known.paces[name] = sample, pace
         return read_backlog(name, signal, sample, pace, max_unacked=facts.max_unacked)
 
