@@ -31,6 +31,9 @@ import orjson
 import uvloop
 from client import Connection, Load, connect, request, saturate
 from websockets.asyncio.client import connect as open_socket
+from websockets.typing import Subprotocol
+
+from taskbell.contract.frames import SUBPROTOCOL
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -86,7 +89,7 @@ def floor(*, database_url: str, actor: str, workspace: str) -> Iterator[int]:
         "FLOOR_ACTOR": actor,
         "FLOOR_WORKSPACE": workspace,
     }
-    command = [BIN / "python", "-m", "uvicorn", "floor:app", "--port", str(port), "--loop", "uvloop"]
+    command = [str(BIN / "python"), "-m", "uvicorn", "floor:app", "--port", str(port), "--loop", "uvloop"]
     command += ["--http", "httptools", "--no-access-log", "--log-level", "warning"]
     process = subprocess.Popen(command, env=environment, cwd=ROOT / "loadtests")
     try:
@@ -177,7 +180,7 @@ async def receive_events(gateway_url: str, *, token: str, total: int, ready: asy
     arrived: list[float] = []
     headers = {"Authorization": f"Bearer {token}"}
     async with open_socket(
-        gateway_url, additional_headers=headers, subprotocols=["taskbell.v1.json"], max_queue=None
+        gateway_url, additional_headers=headers, subprotocols=[Subprotocol(SUBPROTOCOL)], max_queue=None
     ) as listener:
         await listener.send('{"t":"hello"}')
         async for text in listener:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 
 from capacity.arguments import parse
-from capacity.run import GeneratorFailed, run, say
+from capacity.interrupts import Interrupts
+from capacity.load import LoadFailed
+from capacity.run import run, say
 from capacity.service import PlatformNotPrepared, PlatformNotStarted
-
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    for number in _INTERRUPTS:
-        signal.signal(number, signal.SIG_IGN)  # what we started is being stopped: a second Ctrl-C must not prevent it
-    raise KeyboardInterrupt
 
 
 def main() -> int:
-    """Run the check; 0 passed, 1 not, 2 could not run."""
+    """Run the check; 0 passed, 1 not, 2 could not run or did not come to its end."""
     command = parse()
-    for number in _INTERRUPTS:
-        signal.signal(number, _interrupt)
+    interrupts = Interrupts()
+    interrupts.install()
     try:
-        return run(command)
-    except (PlatformNotStarted, PlatformNotPrepared, GeneratorFailed, OSError) as failed:
+        return run(command, interrupts)
+    except (PlatformNotStarted, PlatformNotPrepared, LoadFailed, OSError) as failed:
         say(f"could not run: {failed}")
     except KeyboardInterrupt:
         say("interrupted; there is no report")

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         description="Find out how many users the platform carries on this machine, and whether it loses or doubles"
         " anything. Starts a platform of its own, grows the load until a limit breaks, counts, writes a report.",
         epilog="Exit status: 0 conserved and the minimum held; 1 something was lost, came double, or the minimum did"
-        " not hold; 2 the check could not run.",
+        " not hold; 2 the check could not run, or did not come to its end. Ctrl-C counts what has arrived until then.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--settle", type=_within(float, 0.5, 60), default=4, help="seconds after growing that are not measured")
     add("--hold", type=_within(float, 1, 300), default=10, help="seconds of each step that are measured")
     add("--minutes", type=_within(float, 2, 60), default=7.5, help="the whole run ends within this time")
-    add("--teams", type=_within(int, 1, 500), default=40, help="workspaces of two people and a listener each")
+    add("--teams", type=_within(int, 1, 500), default=40, help="workspaces of two people with a listener each")
     add("--listeners", type=_within(float, 0, 0.9), default=0.15, help="share of the users that listen by WebSocket")
     add("--reads-ms", type=_within(float, 1, 60_000), default=300, help="limit: p99 of get and list")
     add("--polls-ms", type=_within(float, 1, 60_000), default=500, help="limit: p99 of integrations' polls")

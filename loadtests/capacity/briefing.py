@@ -32,7 +32,6 @@ class Briefing:
         run: Begins the title of every task that this run creates.
         api_url: Base of the API, without `/v1`.
         gateway_url: The WebSocket's address.
-        assigns: Whether tasks can be assigned to people.
         load_until: Unix seconds at which the load has to be over.
     """
 
@@ -40,7 +39,6 @@ class Briefing:
     run: str
     api_url: str
     gateway_url: str
-    assigns: bool
     load_until: float
     plan: Plan
     accounts: Sequence[Account]
@@ -56,9 +54,9 @@ class Briefing:
         return self.folder / "steps.jsonl"
 
     @property
-    def written(self) -> Path:
-        """What the writers did, by the generator at its end."""
-        return self.folder / "written.json"
+    def journal(self) -> Path:
+        """What the API said yes to, by the generator as it happens."""
+        return self.folder / "journal.jsonl"
 
     @property
     def heard_by_second(self) -> Path:
@@ -72,11 +70,11 @@ class Briefing:
 
     @property
     def wanted_listeners(self) -> Path:
-        """How many listeners there shall be beside one for each team, by the generator."""
+        """How many listeners there shall be beside one for each account, by the generator."""
         return self.folder / "listeners"
 
     def want_listeners(self, number: int) -> None:
-        """Ask for so many listeners beside one for each team."""
+        """Ask for so many listeners beside one for each account."""
         whole = self.wanted_listeners.with_suffix(".new")
         whole.write_text(str(number))
         whole.replace(self.wanted_listeners)

@@ -1,59 +1,19 @@
-"""The conservation check: every task that was created is found once at each place that it has to reach."""
+"""The conservation check: what was promised is found once at each place that it has to reach.
+
+Each place is measured against the one before, so that nothing is counted twice.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from taskbell.contract.cursors import EventCursor
+from capacity.evidence import ASSIGNED, DUE_SOON, EventRow, Evidence
 from taskbell.contract.events import EventType
 
 _EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class FeedItem:
-    """One event of the change feed. `subject` is its task."""
-
-    cursor: EventCursor
-    event: str
-    type: str
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one listener got: the events' ids as they came, after the cursor of its first welcome."""
-
-    workspace: str
-    joined: EventCursor
-    events: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What was found after the load.
-
-    Attributes:
-        attempted: Titles of all tasks that clients tried to create; each title was used for one request.
-        acknowledged: Of these, the ones that were answered with 201: title and id.
-        rows: Id and title of every task in the database.
-        event_rows: Id, type and task of every event about tasks in the database.
-        feed: The change feed of each workspace, events about tasks alone.
-        heard: What the listeners got, events about tasks alone.
-        assigned: How many people a created task was assigned to, by title; without those assigned to nobody.
-        notified: How many `assigned` notifications the database holds for each task, or None without that table.
-    """
-
-    attempted: set[str]
-    acknowledged: Mapping[str, str]
-    rows: Sequence[tuple[str, str]]
-    event_rows: Sequence[tuple[str, str, str]]
-    feed: Mapping[str, Sequence[FeedItem]]
-    heard: Sequence[Heard]
-    assigned: Mapping[str, int] = field(default_factory=dict)
-    notified: Mapping[str, int] | None = None
 
 
 @dataclass(slots=True)
@@ -73,11 +33,11 @@ class Conservation:
     """The result.
 
     Attributes:
-        created: Tasks in the database that this run's clients created.
+        created: Tasks that this run's clients created, also those that they deleted later.
         uncertain: Tasks whose creation was tried without an answer of 201; they may exist or not.
-        events: Created tasks with a `task.created` in the change feed.
-        frames: Created tasks whose `task.created` every listener entitled to it got.
-        notifications: `assigned` notifications of the created tasks, or None without that table.
+        events: Created tasks with a `task.created` in the change feed of everybody entitled.
+        frames: Of these, the ones whose `task.created` every listener entitled to it got; None if that is not known.
+        notifications: Created tasks with an `assigned` notification that reached the assignee's feed and listeners.
         lost: Missing ones at all places together.
         double: Surplus ones at all places together.
         places: The same place by place.
@@ -86,8 +46,8 @@ class Conservation:
     created: int
     uncertain: int
     events: int
-    frames: int
-    notifications: int | None
+    frames: int | None
+    notifications: int
     lost: int
     double: int
     places: Sequence[Place]
@@ -99,120 +59,195 @@ class Conservation:
 
 
 def conserve(evidence: Evidence) -> Conservation:
-    """Follow every created task from the answer to the row, its event, the feed, the frames and the notifications."""
-    rows = _rows(evidence)
-    places = [rows, _created_events(evidence), _feed(evidence)]
-    frames, complete = _frames(evidence)
-    places.append(frames)
-    tasks = {task for task, title in evidence.rows if title in evidence.attempted}
-    announced = {
-        item.subject
-        for items in evidence.feed.values()
-        for item in items
-        if item.type == EventType.TASK_CREATED and item.subject in tasks
+    """Follow everything from the answer to the row, its events and notifications, the feeds and the frames."""
+    counted = _Counted(evidence)
+    unheard_of = counted.missing_in_feeds | counted.missing_at_listeners
+    tasks = {task for task, title in counted.titles.items() if title in evidence.promised.attempted}
+    created = {event.subject: event.id for event in evidence.event_rows if event.type == EventType.TASK_CREATED}
+    about = {event.subject: event.id for event in evidence.event_rows if event.type == EventType.NOTIFICATION_CREATED}
+    told = {
+        notice.task
+        for notice in evidence.notices
+        if notice.kind == ASSIGNED and notice.id in about and about[notice.id] not in unheard_of
     }
-    notifications = None
-    if evidence.notified is not None:
-        place = _notifications(evidence, evidence.notified)
-        notifications = place.found
-        places.append(place)
+    places = counted.places()
     return Conservation(
         created=len(tasks),
-        uncertain=len(evidence.attempted) - len(evidence.acknowledged),
-        events=len(announced),
-        frames=len(announced & complete),
-        notifications=notifications,
+        uncertain=len(evidence.promised.attempted) - len(evidence.promised.created),
+        events=sum(task in created and created[task] not in counted.missing_in_feeds for task in tasks),
+        frames=None
+        if evidence.heard is None
+        else sum(task in created and created[task] not in unheard_of for task in tasks),
+        notifications=len(told & tasks),
         lost=sum(place.lost for place in places),
         double=sum(place.double for place in places),
         places=places,
     )
 
 
-def _compare(name: str, *, expected: Iterable[str], found: Mapping[str, int], strange: str | None = None) -> Place:
-    """Each expected one has to be found once; `strange` ones are surplus if they are named, else no matter."""
+def _compare(
+    name: str, *, expected: Iterable[str], found: Mapping[str, int], strange: str | None = None
+) -> tuple[Place, set[str]]:
+    """Each expected one has to be found once; `strange` ones are surplus if they are named, else no matter.
+
+    Also returns what is missing.
+    """
     wanted = set(expected)
-    missing = sorted(wanted - found.keys())
+    missing = wanted - found.keys()
     surplus = {key: times - 1 for key, times in found.items() if key in wanted and times > 1}
     if strange is not None:
         surplus |= {key: times for key, times in found.items() if key not in wanted}
-    return Place(
+    place = Place(
         name=name,
         expected=len(wanted),
         found=sum(times for key, times in found.items() if key in wanted or strange is not None),
         lost=len(missing),
         double=sum(surplus.values()),
-        examples=[f"lost: {key}" for key in missing[:_EXAMPLES]]
+        examples=[f"lost: {key}" for key in sorted(missing)[:_EXAMPLES]]
         + [f"{'double' if key in wanted else strange}: {key}" for key in sorted(surplus)[:_EXAMPLES]],
     )
+    return place, missing
 
 
-def _rows(evidence: Evidence) -> Place:
-    """Answers of 201 against rows: a task is there under its id, and no request made two."""
-    by_id = dict(evidence.rows)
-    times = Counter(title for _, title in evidence.rows if title in evidence.attempted)
-    expected = {*evidence.acknowledged} | {*times}  # a row without an answer is no loss, and goes on being followed
-    place = _compare("task rows", expected=expected, found=times)
-    elsewhere = sorted(
-        title for title, task in evidence.acknowledged.items() if title in times and by_id.get(task) != title
-    )
-    place.lost += len(elsewhere)
-    place.examples += [f"lost: {title} is not under the id that was answered" for title in elsewhere[:_EXAMPLES]]
-    return place
+class _Counted:
+    """The places of one run's evidence."""
 
-
-def _created_events(evidence: Evidence) -> Place:
-    """Rows of tasks against `task.created` rows of events."""
-    missing = set(evidence.acknowledged.values()) - {task for task, _ in evidence.rows}  # counted as lost rows already
-    found = Counter(
-        subject for _, kind, subject in evidence.event_rows if kind == EventType.TASK_CREATED and subject not in missing
-    )
-    return _compare("task.created rows", expected=(task for task, _ in evidence.rows), found=found, strange="no task")
-
-
-def _feed(evidence: Evidence) -> Place:
-    """All rows of events against the change feed."""
-    found = Counter(item.event for items in evidence.feed.values() for item in items)
-    expected = (event for event, _, _ in evidence.event_rows)
-    return _compare("events in the change feed", expected=expected, found=found, strange="no row")
-
-
-def _frames(evidence: Evidence) -> tuple[Place, set[str]]:
-    """The feed against each listener's frames; with the tasks whose creation everybody entitled heard of."""
-    total = Place("frames at the listeners", expected=0, found=0)
-    entitled, missed = set[str](), set[str]()
-    unpublished = {event for event, _, _ in evidence.event_rows}
-    unpublished -= {item.event for items in evidence.feed.values() for item in items}
-    for number, listener in enumerate(evidence.heard, 1):
-        items = evidence.feed.get(listener.workspace, ())
-        due = {item.event: item for item in items if item.cursor > listener.joined}
-        found = Counter(listener.events)
-        found.subtract(found.keys() & unpublished)  # the feed lost these; here they are no surplus
-        found = +found
-        place = _compare("", expected=due, found=found, strange="not entitled")
-        total.expected += place.expected
-        total.found += len(listener.events)
-        total.lost += place.lost
-        total.double += place.double
-        total.examples += [f"listener {number}, {example}" for example in place.examples]
-        entitled |= {item.subject for item in due.values() if item.type == EventType.TASK_CREATED}
-        missed |= {
-            item.subject for event, item in due.items() if item.type == EventType.TASK_CREATED and event not in found
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._promised = evidence.promised
+        self._gone = {row.subject: row for row in evidence.event_rows if row.type == EventType.TASK_DELETED}
+        self._rows = {row.id: row for row in evidence.rows}
+        self.titles = {row.subject: row.title for row in self._gone.values()} | {
+            row.id: row.title for row in self._rows.values()
         }
-    del total.examples[_EXAMPLES * 2 :]
-    return total, entitled - missed
+        """Every task that there is or was."""
+        self._missing: dict[str, set[str]] = {}
+        self.missing_at_listeners = set[str]()
+        """Events that a listener lacks though they are in its user's feed."""
+        self._feeds = self._count_feeds()
+        self._frames = None if evidence.heard is None else self._count_frames()
+
+    @cached_property
+    def missing_in_feeds(self) -> set[str]:
+        """Events that somebody's feed lacks."""
+        return set[str]().union(*self._missing.values())
+
+    def places(self) -> list[Place]:
+        """All places, in the order in which things reach them."""
+        found = [self._tasks(), self._changes(), self._task_events(), self._notifications()]
+        found += [self._notification_events(), self._feeds]
+        return found if self._frames is None else [*found, self._frames]
+
+    def _version(self, task: str) -> int:
+        row = self._rows.get(task) or self._gone.get(task)
+        return 0 if row is None else row.version
+
+    def _tasks(self) -> Place:
+        """Answers of 201 against tasks: there under the answered id, or deleted; no request made two."""
+        promised = self._promised
+        times = Counter(title for title in self.titles.values() if title in promised.attempted)
+        expected = {*promised.created} | {*times}  # a task without an answer is no loss, and goes on being followed
+        place, _ = _compare("tasks", expected=expected, found=times)
+        elsewhere = sorted(
+            title for title, task in promised.created.items() if title in times and self.titles.get(task) != title
+        )
+        place.lost += len(elsewhere)
+        place.examples += [f"lost: {title} is not under the id that was answered" for title in elsewhere[:_EXAMPLES]]
+        return place
+
+    def _changes(self) -> Place:
+        """Answers to changes against rows: a task has at least the answered version, what was deleted is gone."""
+        promised = self._promised
+        expected = {f"{task} version {version}": self._version(task) >= version for task, version in promised.versions}
+        expected |= {f"{task} deleted": task not in self._rows for task in promised.deleted}
+        is_read = {notice.id for notice in self._evidence.notices if notice.is_read}
+        expected |= {f"{notice} read": notice in is_read for notice in promised.read}
+        kept = {change: 1 for change, is_kept in expected.items() if is_kept}
+        return _compare("changes", expected=expected, found=kept)[0]
+
+    @cached_property
+    def _distinct(self) -> dict[tuple[str, int, str], EventRow]:
+        """One event for each type, task and version."""
+        return {(row.subject, row.version, row.type): row for row in self._evidence.event_rows if row.version}
+
+    def _task_events(self) -> Place:
+        """Versions of tasks against rows of events: each version was made by a change that tells of itself."""
+        lost_rows = {task for task in self._promised.created.values() if task not in self.titles}  # counted as tasks
+        expected = [f"{task} version {n}" for task in self.titles for n in range(1, self._version(task) + 1)]
+        found = Counter(
+            f"{task} version {n}" for task, n in {key[:2] for key in self._distinct if key[0] not in lost_rows}
+        )
+        known = len(self._distinct)
+        place, _ = _compare("events of tasks", expected=expected, found=found, strange="no such version")
+        of_tasks = [row for row in self._evidence.event_rows if row.version]
+        place.double += len(of_tasks) - known
+        place.found += len(of_tasks) - known
+        times = Counter((row.subject, row.version, row.type) for row in of_tasks)
+        place.examples += [f"double: {' '.join(map(str, key))}" for key, n in times.items() if n > 1][:_EXAMPLES]
+        return place
+
+    def _notifications(self) -> Place:
+        """Events that concern others against notifications."""
+        expected = Counter(f"{row.subject} {user} {kind}" for row in self._distinct.values() for user, kind in row.owes)
+        notices = self._evidence.notices
+        found = Counter(f"{notice.task} {notice.user} {notice.kind}" for notice in notices)
+        # A reminder is owed by the clock, and at most once in the time of a run.
+        expected |= Counter(
+            {f"{notice.task} {notice.user} {notice.kind}": 1 for notice in notices if notice.kind == DUE_SOON}
+        )
+        return Place(
+            "notifications",
+            expected=expected.total(),
+            found=found.total(),
+            lost=(expected - found).total(),
+            double=(found - expected).total(),
+            examples=[
+                f"{key}: {found[key]} of {expected[key]}"
+                for key in sorted(expected | found)
+                if found[key] != expected[key]
+            ][:_EXAMPLES],
+        )
+
+    def _notification_events(self) -> Place:
+        """Notifications against rows of events: one for each, one more for each that was read."""
+        notices = self._evidence.notices
+        expected = [f"{EventType.NOTIFICATION_CREATED} {notice.id}" for notice in notices]
+        expected += [f"{EventType.NOTIFICATION_READ} {notice.id}" for notice in notices if notice.is_read]
+        found = Counter(f"{row.type} {row.subject}" for row in self._evidence.event_rows if not row.version)
+        return _compare("events of notifications", expected=expected, found=found, strange="no such notification")[0]
+
+    def _count_feeds(self) -> Place:
+        """All rows of events against each person's change feed."""
+        total = Place("events in the change feeds", expected=0, found=0)
+        for user, workspace in self._evidence.members.items():
+            entitled = [
+                row.id
+                for row in self._evidence.event_rows
+                if row.personal_to == user or (row.personal_to is None and row.workspace == workspace)
+            ]
+            found = Counter(item.event for item in self._evidence.feeds.get(user, ()))
+            place, missing = _compare("", expected=entitled, found=found, strange="not entitled")
+            self._missing[user] = missing
+            _add(total, place, whose=f"feed of {user}")
+        return total
+
+    def _count_frames(self) -> Place:
+        """Each person's feed against the frames of each of their listeners."""
+        total = Place("frames at the listeners", expected=0, found=0)
+        for number, listener in enumerate(self._evidence.heard or (), 1):
+            due = {item.event for item in self._evidence.feeds.get(listener.user, ()) if item.cursor > listener.joined}
+            found = Counter(listener.events)
+            for event in self._missing[listener.user]:
+                del found[event]  # the feed lost it: here it is no surplus
+            place, missing = _compare("", expected=due, found=found, strange="not entitled")
+            self.missing_at_listeners |= missing
+            _add(total, place, whose=f"listener {number}")
+        return total
 
 
-def _notifications(evidence: Evidence, notified: Mapping[str, int]) -> Place:
-    """Assignments of the created tasks against notifications."""
-    place = Place("assigned notifications", expected=0, found=0)
-    for task, title in evidence.rows:
-        if title not in evidence.attempted:
-            continue
-        expected, found = evidence.assigned.get(title, 0), notified.get(task, 0)
-        place.expected += expected
-        place.found += found
-        place.lost += max(0, expected - found)
-        place.double += max(0, found - expected)
-        if expected != found and len(place.examples) < _EXAMPLES:
-            place.examples.append(f"{task}: {found} of {expected}")
-    return place
+def _add(total: Place, place: Place, *, whose: str) -> None:
+    total.expected += place.expected
+    total.found += place.found
+    total.lost += place.lost
+    total.double += place.double
+    total.examples += [f"{whose}, {example}" for example in place.examples[: _EXAMPLES - len(total.examples)]]

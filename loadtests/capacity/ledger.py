@@ -1,158 +1,238 @@
-"""Gathers the evidence of a run: rows through the owner's address, the change feed, and what was written and heard."""
+"""Gathers the evidence of a run: rows through the owner's address, change feeds, what was promised, what was heard."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import httpx
 import orjson
 
+from capacity import journal
 from capacity.briefing import Account, Briefing, whole_lines
-from capacity.conservation import Evidence, FeedItem, Heard
+from capacity.evidence import EventRow, Evidence, FeedItem, Heard, Notice, TaskRow, is_followed, owed
 from taskbell.contract.cursors import EventCursor
 
 QUIET_SECONDS = 5.0
 """The listeners have got everything when nothing came for so long."""
+_COUNT_EVENTS = """
+SELECT count(*) FROM events
+WHERE workspace_id = ANY ($1::uuid[]) AND (type LIKE 'task.%' OR type LIKE 'notification.%')
+"""
+_READ_TASKS = "SELECT id, title, version FROM tasks WHERE workspace_id = ANY ($1::uuid[])"
+_READ_NOTICES = "SELECT id, user_id, task_id, kind, read_at FROM notifications WHERE workspace_id = ANY ($1::uuid[])"
+_READ_EVENTS = """
+SELECT id, type, subject_id, workspace_id, actor_id, audience, data FROM events
+WHERE workspace_id = ANY ($1::uuid[]) AND (type LIKE 'task.%' OR type LIKE 'notification.%')
+"""
+
+
+class NotCounted(Exception):
+    """The evidence could not be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the database holds of the run."""
+
+    rows: list[TaskRow]
+    notices: list[Notice]
+    event_rows: list[EventRow]
+
+    @property
+    def titles(self) -> set[str]:
+        """Titles of the tasks that there are or were."""
+        return {row.title for row in self.rows} | {row.title for row in self.event_rows if row.title}
 
 
 async def count_events(database_url: str, workspaces: list[str]) -> int:
-    """How many rows of events about tasks there are."""
-    connection = await asyncpg.connect(database_url)
+    """How many rows of events there are."""
+    connection = await asyncpg.connect(database_url, timeout=5)
     try:
-        query = "SELECT count(*) FROM events WHERE workspace_id = ANY ($1::uuid[]) AND type LIKE 'task.%'"
-        return int(await connection.fetchval(query, workspaces))
+        return int(await connection.fetchval(_COUNT_EVENTS, workspaces))
     finally:
         await connection.close()
 
 
-async def read_rows(
-    database_url: str, workspaces: list[str]
-) -> tuple[list[tuple[str, str]], list[tuple[str, str, str]], dict[str, int] | None]:
-    """Tasks (id, title), events (id, type, task), and `assigned` notifications by task, None without their table."""
-    connection = await asyncpg.connect(database_url)
+async def read_database(database_url: str, workspaces: list[str]) -> Database:
+    """Read tasks, notifications and events as they were at one instant.
+
+    Raises:
+        NotCounted: The database is away.
+    """
     try:
-        tasks = await connection.fetch("SELECT id, title FROM tasks WHERE workspace_id = ANY ($1::uuid[])", workspaces)
-        events = await connection.fetch(
-            "SELECT id, type, subject_id FROM events WHERE workspace_id = ANY ($1::uuid[]) AND type LIKE 'task.%'",
-            workspaces,
-        )
-        notified = None
-        if await connection.fetchval("SELECT to_regclass('notifications') IS NOT NULL"):
-            counted = await connection.fetch(
-                "SELECT task_id, count(*) FROM notifications"
-                " WHERE kind = 'assigned' AND workspace_id = ANY ($1::uuid[]) GROUP BY task_id",
-                workspaces,
-            )
-            notified = {str(task): int(number) for task, number in counted}
-    finally:
-        await connection.close()
-    return (
-        [(str(task), title) for task, title in tasks],
-        [(str(event), kind, str(subject)) for event, kind, subject in events],
-        notified,
+        connection = await asyncpg.connect(database_url, timeout=10)
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                tasks = await connection.fetch(_READ_TASKS, workspaces)
+                notices = await connection.fetch(_READ_NOTICES, workspaces)
+                events = await connection.fetch(_READ_EVENTS, workspaces)
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as away:
+        raise NotCounted(f"the database could not be read: {away}") from away
+    return Database(
+        rows=[TaskRow(str(row["id"]), row["title"], row["version"]) for row in tasks],
+        notices=[
+            Notice(str(row["id"]), str(row["user_id"]), str(row["task_id"]), row["kind"], row["read_at"] is not None)
+            for row in notices
+        ],
+        event_rows=[_event_row(row) for row in events],
+    )
+
+
+def _event_row(row: asyncpg.Record) -> EventRow:
+    data, kind, personal = orjson.loads(row["data"]), row["type"], row["type"].startswith("notification.")
+    return EventRow(
+        id=str(row["id"]),
+        type=kind,
+        subject=str(row["subject_id"]),
+        workspace=str(row["workspace_id"]),
+        personal_to=str(row["audience"][0]) if personal else None,
+        title="" if personal else data["title"],
+        version=0 if personal else data["version"],
+        owes=owed(kind, data, None if row["actor_id"] is None else str(row["actor_id"])),
     )
 
 
 class Feeds:
-    """The change feeds of the teams, read on from where the last reading ended."""
+    """The change feed of every account, read on from where the last reading ended."""
 
     def __init__(self, client: httpx.Client, accounts: Iterable[Account]) -> None:
         """Stand at the present end of each feed."""
         self._client = client
-        self._readers = {account.workspace_id: account for account in accounts}
-        self._cursors = {
-            workspace: self._page(workspace, "latest")["meta"]["next_cursor"] for workspace in self._readers
-        }
-        self.items: dict[str, list[FeedItem]] = {workspace: [] for workspace in self._readers}
+        self._readers = {account.user_id: account for account in accounts}
+        self._cursors = {user: self._page(user, "latest")["meta"]["next_cursor"] for user in self._readers}
+        self.items: dict[str, list[FeedItem]] = {user: [] for user in self._readers}
+        self.members = {user: account.workspace_id for user, account in self._readers.items()}
 
     @property
-    def count(self) -> int:
-        """Events read so far."""
+    def workspaces(self) -> list[str]:
+        """Each workspace once."""
+        return [*dict.fromkeys(self.members.values())]
+
+    @property
+    def events(self) -> int:
+        """Different events read so far."""
+        return len({item.event for items in self.items.values() for item in items})
+
+    @property
+    def length(self) -> int:
+        """Items of all feeds read so far."""
         return sum(map(len, self.items.values()))
 
     def read_on(self) -> None:
         """Read to the end of each feed.
 
         Raises:
+            NotCounted: The stream of events was made anew during the run, so that feeds have no end to go on from.
             httpx.HTTPError: The API refused, or is away.
         """
-        for workspace, items in self.items.items():
+        for user, items in self.items.items():
             has_more = True
             while has_more:
-                page = self._page(workspace, self._cursors[workspace])
-                items += [_item(found) for found in page["items"] if found["event"]["type"].startswith("task.")]
-                self._cursors[workspace] = page["meta"]["next_cursor"]
+                page = self._page(user, self._cursors[user])
+                items += [
+                    FeedItem(EventCursor.parse(found["cursor"]), found["event"]["id"])
+                    for found in page["items"]
+                    if is_followed(found["event"]["type"])
+                ]
+                self._cursors[user] = page["meta"]["next_cursor"]
                 has_more = page["meta"]["has_more"]
 
-    def _page(self, workspace: str, after: str) -> dict[str, Any]:
+    def _page(self, user: str, after: str) -> dict[str, Any]:
+        reader = self._readers[user]
         answer = self._client.get(
             "/v1/events",
-            params={"workspace_id": workspace, "after": after, "limit": 1000},
-            headers={"Authorization": f"Bearer {self._readers[workspace].token}"},
-        ).raise_for_status()
-        page: dict[str, Any] = orjson.loads(answer.content)
+            params={"workspace_id": reader.workspace_id, "after": after, "limit": 1000},
+            headers={"Authorization": f"Bearer {reader.token}"},
+        )
+        if answer.status_code == httpx.codes.GONE:
+            raise NotCounted("the stream of events was made anew during the run: its cursors have expired")
+        page: dict[str, Any] = orjson.loads(answer.raise_for_status().content)
         return page
-
-
-def _item(found: dict[str, Any]) -> FeedItem:
-    event = found["event"]
-    return FeedItem(EventCursor.parse(found["cursor"]), event["id"], event["type"], event["subject"])
 
 
 def listening(briefing: Briefing) -> dict[str, Any]:
     """What the listeners last reported; `open` is 0 before."""
     lines = whole_lines(briefing.heard_by_second)
-    return orjson.loads(lines[-1]) if lines else {"open": 0, "wanted": 0, "frames": 0}
+    report: dict[str, Any] = orjson.loads(lines[-1]) if lines else {"open": 0, "wanted": 0, "frames": 0}
+    return report
 
 
 async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: str, within: float) -> None:
-    """Wait until the rows, the feeds and the listeners have come to rest, at most so many seconds."""
+    """Wait until the rows, the feeds and the listeners have come to rest, at most so many seconds.
+
+    Raises:
+        NotCounted: Until then the database or the API did not answer.
+    """
     deadline = time.monotonic() + within
     seen: tuple[int, int, int] | None = None
     changed_at = time.monotonic()
+    away: Exception | None = None
     while time.monotonic() < deadline:
-        rows = await count_events(database_url, list(feeds.items))
-        feeds.read_on()
+        try:
+            rows = await count_events(database_url, feeds.workspaces)
+            feeds.read_on()
+            away = None
+        except (OSError, asyncpg.PostgresError, httpx.HTTPError) as failed:
+            away = failed  # a part may be starting again
+            await asyncio.sleep(0.5)
+            continue
         report = listening(briefing)
         now = time.monotonic()
-        if (rows, feeds.count, report["frames"]) != seen:
-            seen, changed_at = (rows, feeds.count, report["frames"]), now
+        if (rows, feeds.length, report["frames"]) != seen:
+            seen, changed_at = (rows, feeds.length, report["frames"]), now
         waited = now - changed_at
         # What is not there yet gets three times as long before it counts as lost.
-        complete = feeds.count >= rows and report["open"] == report["wanted"]
+        complete = feeds.events >= rows and report["open"] == report["wanted"]
         if waited >= (QUIET_SECONDS if complete else 3 * QUIET_SECONDS):
             return
         await asyncio.sleep(0.5)
+    if away is not None:
+        raise NotCounted(f"the platform does not answer: {type(away).__name__} {away}")
 
 
-async def gather(
-    briefing: Briefing, feeds: Feeds, *, database_url: str
-) -> tuple[Evidence, dict[str, int], dict[str, int]]:
-    """Put the evidence together; with how the listeners' connections fared, and failed requests by reason."""
-    rows, event_rows, notified = await read_rows(database_url, list(feeds.items))
-    written = orjson.loads(briefing.written.read_bytes())
-    heard = orjson.loads(briefing.heard.read_bytes())
-    ids = heard["ids"]
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The evidence; with how the listeners' connections fared, and failed requests by reason."""
+
+    evidence: Evidence
+    connections: dict[str, int]
+    failures: dict[str, int]
+
+
+async def gather(briefing: Briefing, feeds: Feeds, *, database_url: str) -> Gathered:
+    """Put the evidence together.
+
+    Raises:
+        NotCounted: The database is away.
+    """
+    found = await read_database(database_url, feeds.workspaces)
+    told = journal.read(briefing.journal, run=briefing.run, titles=found.titles)
+    is_known = briefing.heard.exists()
+    heard = orjson.loads(briefing.heard.read_bytes()) if is_known else {"ids": [], "listeners": []}
+    ids, listeners = heard["ids"], heard["listeners"]
     evidence = Evidence(
-        attempted=set(written["attempted"]),
-        acknowledged=written["acknowledged"],
-        assigned=written["assigned"],
-        rows=rows,
-        event_rows=event_rows,
-        feed=feeds.items,
+        promised=told.promised,
+        members=feeds.members,
+        rows=found.rows,
+        notices=found.notices,
+        event_rows=found.event_rows,
+        feeds=feeds.items,
         heard=[
-            Heard(found["workspace"], EventCursor.parse(found["joined"]), [ids[n] for n in found["events"]])
-            for found in heard["listeners"]
-        ],
-        notified=notified,
+            Heard(one["user"], EventCursor.parse(one["joined"]), [ids[n] for n in one["events"]]) for one in listeners
+        ]
+        if is_known
+        else None,
     )
     connections = {
-        "listeners": len(heard["listeners"]),
-        "reconnects": sum(found["reconnects"] for found in heard["listeners"]),
-        "gaps": sum(found["gaps"] for found in heard["listeners"]),
+        "listeners": len(listeners),
+        "reconnects": sum(one["reconnects"] for one in listeners),
+        "gaps": sum(one["gaps"] for one in listeners),
     }
-    return evidence, connections, written["failures"]
+    return Gathered(evidence, connections, dict(told.failures))

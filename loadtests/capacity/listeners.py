@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from capacity.briefing import Account, Briefing
+from capacity.evidence import is_followed
 from taskbell.contract.frames import SUBPROTOCOL, ClientFrame, Resume, ServerFrame
 
 _OPENING_AT_ONCE = 20
@@ -102,7 +103,7 @@ class Listener:
             match frame["t"]:
                 case ServerFrame.EVENT:
                     self.cursor = frame["cursor"]
-                    if frame["event"]["type"].startswith("task."):
+                    if is_followed(frame["event"]["type"]):
                         self.events.append(self._heard.take(frame["event"]))
                 case ServerFrame.PING:
                     await connection.send('{"t":"pong"}')
@@ -115,7 +116,7 @@ class Listener:
     def as_json(self) -> dict[str, Any]:
         """What it got, as plain values."""
         return {
-            "workspace": self._account.workspace_id,
+            "user": self._account.user_id,
             "joined": self.joined,
             "events": self.events.tolist(),
             "reconnects": self.reconnects,
@@ -124,7 +125,7 @@ class Listener:
 
 
 class Crowd:
-    """All listeners: the first ones are one for each team, further ones go round."""
+    """All listeners: the first ones are one for each account, further ones go round."""
 
     def __init__(self, briefing: Briefing) -> None:
         """Begin with nobody."""
@@ -157,7 +158,7 @@ class Crowd:
             if listening.done():
                 listening.result()  # a listener ends by no fault that was foreseen: fail with it
         wanted = self._briefing.wanted_listeners
-        number = self._briefing.plan.teams + (int(wanted.read_text()) if wanted.exists() else 0)
+        number = self._briefing.plan.people + (int(wanted.read_text()) if wanted.exists() else 0)
         accounts = self._briefing.accounts
         for n in range(len(self._listeners), number):
             listener = Listener(accounts[n % len(accounts)], url=self._briefing.gateway_url, heard=self._heard)

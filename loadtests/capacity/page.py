@@ -13,7 +13,13 @@ from capacity.report import PASSED
 Report = dict[str, Any]
 _NONE = "\N{EN DASH}"
 _STYLE = Path(__file__).with_name("style.css")
-_VERDICTS = {"passed": "passed", "not_conserved": "not conserved", "below_minimum": "below the minimum"}
+_VERDICTS = {
+    "passed": "passed",
+    "not_conserved": "not conserved",
+    "below_minimum": "below the minimum",
+    "interrupted": "interrupted",
+    "failed": "did not come to its end",
+}
 
 
 def render(report: Report) -> str:
@@ -21,7 +27,7 @@ def render(report: Report) -> str:
     parts = [
         _head(report),
         _tiles(report),
-        _section("What arrived", _conservation(report)),
+        _section("What arrived", _arrivals(report)),
         _section("What broke, and when", _plots(report)),
         _section("Step by step", _steps(report)),
         _section("What was asked of it", _conditions(report)),
@@ -53,6 +59,9 @@ def _tiles(report: Report) -> str:
     held = max((s for s in report["steps"] if not s["broken"]), key=lambda s: s["users"], default=None)
     broke = report["steps"][-1] if report["breaking_step"] is not None else None
     found = report["conservation"]
+    counted = (_NONE, "nothing could be counted")
+    if found is not None:
+        counted = (f"{found['lost']:,} / {found['double']:,}", f"of {found['created']:,} created tasks")
     tiles = [
         (
             "Users held",
@@ -63,9 +72,9 @@ def _tiles(report: Report) -> str:
         (
             "Broke at",
             _NONE if broke is None else f"{broke['users']:,} users",
-            "no limit broke for sure" if broke is None else f"step {broke['number']}{_limit_note(report)}",
+            "no limit broke twice" if broke is None else f"step {broke['number']}{_limit_note(report)}",
         ),
-        ("Lost / double", f"{found['lost']:,} / {found['double']:,}", f"of {found['created']:,} created tasks"),
+        ("Lost / double", *counted),
     ]
     body = "".join(
         f'<div class="card"><span>{escape(name)}</span><b>{escape(value)}</b><span>{escape(note)}</span></div>\n'
@@ -90,8 +99,15 @@ def _limit_note(report: Report) -> str:
     return "; the platform was the limit"
 
 
-def _conservation(report: Report) -> str:
-    found, surroundings = report["conservation"], report["surroundings"]
+def _arrivals(report: Report) -> str:
+    failed = [f"{number:,} {reason}" for reason, number in report["failures"].items()]
+    note = f"Failed requests in all, also between steps: {', '.join(failed) or 'none'}."
+    if report["conservation"] is None:
+        return f'<div class="card"><p>Nothing could be counted. {escape(report["ended_by"])}</p></div>\n'
+    return _conservation(report["conservation"], report["surroundings"], note=note)
+
+
+def _conservation(found: Report, surroundings: Report, *, note: str) -> str:
     rows = [
         [
             ("", escape(place["name"])),
@@ -103,21 +119,21 @@ def _conservation(report: Report) -> str:
         ]
         for place in found["places"]
     ]
-    created, events, frames = (found[name] for name in ("created", "events", "frames"))
-    chain = f"{created:,} created {_sign(created, events)} {events:,} in the feed"
-    chain += f" {_sign(events, frames)} {frames:,} at every listener"
-    if found["notifications"] is not None:
-        chain += f"; {found['notifications']:,} assigned notifications"
-    note = (
+    names = {"events": "in the feeds", "frames": "at every listener", "notifications": "notified"}
+    created = found["created"]
+    chain = f"{created:,} created"
+    for name, where in names.items():
+        number = found[name]
+        chain += " ? not known" if number is None else f" {_sign(created, number)} {number:,}"
+        chain += f" {where}"
+    said = (
         f"{found['uncertain']:,} creations had no answer of 201 (they failed, or their client was stopped"
         " meanwhile); whether they exist or not, they were followed."
         f" {surroundings['listeners']:,} listeners, {surroundings['reconnects']:,} reconnects,"
-        f" {surroundings['gaps']:,} told that they missed events."
+        f" {surroundings['gaps']:,} told that they missed events. {note}"
     )
-    failed = [f"{number:,} {reason}" for reason, number in report["failures"].items()]
-    note += f" Failed requests in all, also between steps: {', '.join(failed) or 'none'}."
     head = _row(["Place", "Expected", "Found", "Lost", "Double", "For example"], cell="th", texts=(5,))
-    return f'<div class="card"><p>{escape(chain)}.</p>\n{_table(head, rows, caption=note)}</div>\n'
+    return f'<div class="card"><p>{escape(chain)}.</p>\n{_table(head, rows, caption=said)}</div>\n'
 
 
 def _sign(one: int, other: int) -> str:
@@ -231,8 +247,9 @@ def _conditions(report: Report) -> str:
 
 def _team_note(plan: Report) -> str:
     return (
-        f"{plan['teams']:,} workspaces of two people, each with one more listener from the beginning. Each step has"
-        f" {plan['growth']:g} times the users of the one before and is measured for {plan['hold_seconds']:g} s."
+        f"{plan['teams']:,} workspaces of two people, each with one more listener from the beginning."
+        f" Each step has {plan['growth']:g} times the users of the one before, and {plan['hold_seconds']:g} s of it are"
+        " measured."
     )
 
 

@@ -9,10 +9,12 @@ from typing import Any, Final
 KINDS: Final[dict[str, str]] = {
     "poll events": "GET /v1/events?after=: an integration asks for what is new",
     "poll tasks": "GET /v1/tasks?updated_since=: an integration that knows no cursors",
-    "list": "GET /v1/tasks and /v1/me/tasks, pages of 20",
+    "list": "GET /v1/tasks, /v1/me/tasks, /v1/notifications: pages of 20",
     "get": "GET /v1/tasks/{id}",
-    "create": "POST /v1/tasks",
-    "patch": "PATCH /v1/tasks/{id}",
+    "create": "POST /v1/tasks, assigned to the other one of the team",
+    "patch": "PATCH /v1/tasks/{id} (status, fields, assignees), /v1/notifications/{id}",
+    "move": "POST /v1/tasks/{id}/move",
+    "delete": "DELETE /v1/tasks/{id}",
 }
 """Every kind of request, with its meaning."""
 
@@ -47,7 +49,7 @@ class Plan:
         settle_seconds: After growing, before measuring.
         hold_seconds: Measured.
         load_seconds: All steps together end within this time.
-        teams: Workspaces, each with two accounts and one listener from the beginning.
+        teams: Workspaces, each with two accounts that have a listener each from the beginning.
         listener_share: Of the users, how many are WebSocket listeners.
         limits: What has to hold.
     """
@@ -68,8 +70,13 @@ class Plan:
         """How long a step takes, with the seconds that growing and the generator's tick cost."""
         return self.settle_seconds + self.hold_seconds + 5.0
 
+    @property
+    def people(self) -> int:
+        """Accounts, each with a listener from the beginning."""
+        return 2 * self.teams
+
     def listeners(self, users: int) -> int:
-        """WebSocket listeners at so many users, beside those that each team has from the beginning."""
+        """WebSocket listeners at so many users, beside those of the beginning."""
         return round(users * self.listener_share)
 
     def as_json(self) -> dict[str, Any]:

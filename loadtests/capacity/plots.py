@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 INK, MUTED, LINE, BREAK = "#010101", "#010102", "#010103", "#010104"
-SERIES: Final = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116", "#010117")
+SERIES: Final = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116", "#010117", "#010118", "#010119")
 _VARIABLES: Final = {INK: "--ink", MUTED: "--muted", LINE: "--line", BREAK: "--bad"} | {
     colour: f"--series-{number}" for number, colour in enumerate(SERIES, 1)
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,18 +29,26 @@ class Sample:
 class Sampler:
     """Follows some processes, with all processes that these started."""
 
-    def __init__(self, roots: Mapping[str, int]) -> None:
-        """Take the process id of each part; parts whose names differ by a number (`api-2`) are counted as one."""
-        self._roots = {psutil.Process(pid): _NUMBERED.sub("", name) for name, pid in roots.items()}
+    def __init__(self, roots: Callable[[], Mapping[str, int]]) -> None:
+        """Take what tells the process id of each part at present.
+
+        Parts whose names differ by a number (`api-2`) are counted as one.
+        """
+        self._roots = roots
         self._used: dict[tuple[int, float], tuple[str, float]] = {}
         self.samples: list[Sample] = []
 
     def sample(self) -> None:
         """Take one sample. What a process used that has ended since stays counted as it was."""
-        for process, part in self._processes():
+        roots = {pid: _NUMBERED.sub("", name) for name, pid in self._roots().items()}
+        for pid, part in roots.items():
             with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                self._used[process.pid, process.create_time()] = part, times.user + times.system
+                process = psutil.Process(pid)
+                self._take(process, part)
+                if part != UP:  # its children are the other parts
+                    for child in process.children(recursive=True):
+                        if child.pid not in roots:
+                            self._take(child, part)
         parts: dict[str, float] = {}
         for part, used in self._used.values():
             parts[part] = parts.get(part, 0.0) + used
@@ -48,14 +56,10 @@ class Sampler:
         busy = sum(whole) - whole.idle - getattr(whole, "iowait", 0.0) - getattr(whole, "guest", 0.0)
         self.samples.append(Sample(time.time(), parts, busy - getattr(whole, "guest_nice", 0.0)))
 
-    def _processes(self) -> Iterator[tuple[psutil.Process, str]]:
-        own = {process.pid for process in self._roots}
-        for process, part in self._roots.items():
-            yield process, part
-            if part == UP:
-                continue  # its children are the other parts
-            with suppress(psutil.NoSuchProcess):
-                yield from ((child, part) for child in process.children(recursive=True) if child.pid not in own)
+    def _take(self, process: psutil.Process, part: str) -> None:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            self._used[process.pid, process.create_time()] = part, times.user + times.system
 
     def between(self, started: float, ended: float) -> Processor | None:
         """Sum up the samples about a time between two instants; None if there are not two."""

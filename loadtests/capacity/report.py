@@ -11,6 +11,8 @@ from capacity.plan import KINDS, MIX, Plan
 from capacity.steps import Step, breaking_step, held_users, is_disturbed, is_saturated
 
 PASSED, NOT_CONSERVED, BELOW_MINIMUM = "passed", "not_conserved", "below_minimum"
+INTERRUPTED, FAILED = "interrupted", "failed"
+"""Verdicts of a run that did not come to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,42 +23,49 @@ class Surroundings:
     machine: str
     python: str
     seconds: float
-    listeners: int
-    reconnects: int
-    gaps: int
+    listeners: int = 0
+    reconnects: int = 0
+    gaps: int = 0
 
 
-def verdict(plan: Plan, steps: Sequence[Step], conservation: Conservation) -> str:
-    """Judge a run: `passed`, `not_conserved` or `below_minimum`."""
-    if not conservation.holds:
+def verdict(plan: Plan, steps: Sequence[Step], conservation: Conservation | None, *, ended_by: str = "") -> str:
+    """Judge a run. A loss that was found weighs more than anything else, also in a run that did not come to its end."""
+    if conservation is not None and not conservation.holds:
         return NOT_CONSERVED
+    if ended_by or conservation is None:
+        return INTERRUPTED if ended_by == INTERRUPTED else FAILED
     return PASSED if held_users(steps) >= plan.minimum_users else BELOW_MINIMUM
 
 
 def exit_status(judged: str) -> int:
-    """0 for a passed run, 1 for any other."""
-    return 0 if judged == PASSED else 1
+    """0 for a passed run, 1 for one that did not pass, 2 for one that did not come to its end."""
+    return {PASSED: 0, INTERRUPTED: 2, FAILED: 2}.get(judged, 1)
 
 
 def document(
     plan: Plan,
     steps: Sequence[Step],
-    conservation: Conservation,
+    conservation: Conservation | None,
     surroundings: Surroundings,
     *,
+    ended_by: str = "",
     failures: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Everything about a run, as plain values for `report.json`. `failures` counts failed requests by reason."""
+    """Everything about a run, as plain values for `report.json`.
+
+    `conservation` is None where nothing could be counted; `ended_by` says why the run did not come to its end;
+    `failures` counts failed requests by reason.
+    """
     broke = breaking_step(steps)
-    judged = verdict(plan, steps, conservation)
     return {
-        "verdict": judged,
-        "summary": summary(plan, steps, conservation),
+        "verdict": verdict(plan, steps, conservation, ended_by=ended_by),
+        "summary": summary(plan, steps, conservation, ended_by=ended_by),
+        "ended_by": ended_by or None,
         "held_users": held_users(steps),
         "breaking_step": None if broke is None else broke.number,
         "saturated": bool(steps) and is_saturated(steps[-1], plan.limits),
         "disturbed": bool(steps) and is_disturbed(steps[-1]),
-        "conservation": asdict(conservation),
+        "conservation": None if conservation is None else asdict(conservation),
         "failures": dict(failures),
         "steps": [_step(plan, step) for step in steps],
         "plan": plan.as_json(),
@@ -77,35 +86,47 @@ def _step(plan: Plan, step: Step) -> dict[str, Any]:
     return asdict(step) | added
 
 
-def summary(plan: Plan, steps: Sequence[Step], conservation: Conservation) -> str:
+def summary(plan: Plan, steps: Sequence[Step], conservation: Conservation | None, *, ended_by: str = "") -> str:
     """The run in a few sentences."""
     held = max((step for step in steps if not step.broken), key=lambda step: step.users, default=None)
-    broke = breaking_step(steps)
     said = [
         "No step held its limits."
         if held is None
         else f"Held {held.users:,} users ({held.rps:,.0f} requests/s, {held.listeners:,} listeners)."
     ]
-    if broke is not None:
-        said.append(f"Broke at {broke.users:,} users in step {broke.number}: {'; '.join(broke.broken)}.")
-        if is_saturated(broke, plan.limits):
-            said.append("The load generator was at its own limit then: the platform may carry more.")
-        elif is_disturbed(broke) and broke.processor is not None:
-            used, cores = broke.processor.others, broke.processor.cores
-            said.append(f"Other programs used {used:.1f} of the {cores} cores then: alone it may carry more.")
-    elif held is not None and held.users >= plan.most_users:
-        said.append("No limit broke up to the most users that were allowed.")
-    else:
-        said.append("The time was over before a limit broke for sure.")
-    if verdict(plan, steps, conservation) == BELOW_MINIMUM:
+    said += _end(plan, steps, ended_by=ended_by)
+    judged = verdict(plan, steps, conservation, ended_by=ended_by)
+    if judged == BELOW_MINIMUM:
         said.append(f"The run asked for at least {plan.minimum_users:,}.")
-    said.append(
-        f"All {conservation.created:,} created tasks were found once at every place."
-        if conservation.holds
-        else f"Of {conservation.created:,} created tasks, {conservation.lost:,} traces were lost"
-        f" and {conservation.double:,} came double."
-    )
+    if conservation is None:
+        said.append("Nothing could be counted.")
+    elif conservation.holds:
+        where = "every place" if conservation.frames is not None else "every place but the listeners, which died"
+        said.append(f"All {conservation.created:,} created tasks were found once at {where}.")
+    else:
+        said.append(
+            f"Of {conservation.created:,} created tasks, {conservation.lost:,} traces were lost"
+            f" and {conservation.double:,} came double."
+        )
     return " ".join(said)
+
+
+def _end(plan: Plan, steps: Sequence[Step], *, ended_by: str) -> list[str]:
+    """What ended the load."""
+    broke = breaking_step(steps)
+    if ended_by:
+        return ["Interrupted before its end." if ended_by == INTERRUPTED else f"Did not come to its end: {ended_by}."]
+    if broke is None:
+        if held_users(steps) >= plan.most_users:
+            return ["No limit broke up to the most users that were allowed."]
+        return ["The time was over before a limit broke for sure."]
+    said = [f"Broke at {broke.users:,} users in step {broke.number}: {'; '.join(broke.broken)}."]
+    if is_saturated(broke, plan.limits):
+        said.append("The load generator was at its own limit then: the platform may carry more.")
+    elif is_disturbed(broke) and broke.processor is not None:
+        used, cores = broke.processor.others, broke.processor.cores
+        said.append(f"Other programs used {used:.1f} of the {cores} cores then: alone it may carry more.")
+    return said
 
 
 def progress_line(values: Mapping[str, Any] | Step) -> str:

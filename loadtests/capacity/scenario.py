@@ -9,8 +9,8 @@ import itertools
 import os
 import random
 import time
-from array import array
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,82 +22,29 @@ from locust import FastHttpUser, LoadTestShape, between, events, task
 from locust.env import Environment
 
 from capacity.briefing import Briefing, read_latencies
-from capacity.plan import KINDS, MIX
-from capacity.steps import Figures, Step, broken_limits, next_users, percentile, summarize
+from capacity.journal import Journal, Note
+from capacity.measured import Measured
+from capacity.plan import MIX
+from capacity.steps import Step, broken_limits, next_users, percentile, summarize
 
 BRIEFING: Final = Briefing.read(Path(os.environ["CAPACITY_BRIEFING"]))
 STATUSES: Final = ("pending", "in_progress", "completed")
 
 
-class Measured:
-    """Durations and errors since the last `begin`."""
-
-    def __init__(self) -> None:
-        """Begin."""
-        self.lags = array("d")
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget everything; what is measured starts now."""
-        self.started = time.time()
-        self.durations: dict[str, array[float]] = {kind: array("d") for kind in KINDS}
-        self.errors = dict.fromkeys(KINDS, 0)
-        del self.lags[:]
-
-    def take(self, *, name: str, response_time: float, exception: Exception | None, **_: object) -> None:
-        """Receive a finished request from locust."""
-        self.durations[name].append(response_time)
-        if exception is not None:
-            self.errors[name] += 1
-            written.failures[f"{name}: {type(exception).__name__} {exception}"[:120]] += 1
-
-    def kinds(self, *, seconds: float) -> dict[str, Figures]:
-        """Sum up by kind."""
-        return {
-            kind: summarize(durations, seconds=seconds, errors=self.errors[kind])
-            for kind, durations in self.durations.items()
-        }
-
-    def watch_clock(self) -> None:
-        """Without end, note by how many milliseconds a short sleep is too long."""
-        while True:
-            before = time.perf_counter()
-            gevent.sleep(0.05)
-            self.lags.append((time.perf_counter() - before - 0.05) * 1000)
-
-
-class Written:
-    """What the writers did: evidence for the conservation check."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.attempted: list[str] = []
-        self.acknowledged: dict[str, str] = {}
-        self.assigned: dict[str, int] = {}
-        self.failures = Counter[str]()
-        self.recent: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=200))
-        """The newest tasks of each workspace."""
-
-    def save(self, **_: object) -> None:
-        """Write everything into the run's folder."""
-        found = {
-            "attempted": self.attempted,
-            "acknowledged": self.acknowledged,
-            "assigned": self.assigned,
-            "failures": dict(self.failures),
-        }
-        BRIEFING.written.write_bytes(orjson.dumps(found))
-
-
-measured = Measured()
-written = Written()
+journal = Journal(BRIEFING.journal)
+measured = Measured(journal)
+recent: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=200))
+"""The newest tasks of each workspace."""
+given_up = set[str]()
+"""Tasks whose deletion has begun: whoever still asks for one may be told that there is none."""
 _people = itertools.count()
+_titles = itertools.count()
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # locust types its events in part
 def _begin(environment: Environment, **_: object) -> None:
     environment.events.request.add_listener(measured.take)  # type: ignore[no-untyped-call]  # the same
-    environment.events.quitting.add_listener(written.save)  # type: ignore[no-untyped-call]  # the same
+    environment.events.quitting.add_listener(lambda **_: journal.close())  # type: ignore[no-untyped-call]  # the same
     gevent.spawn(measured.watch_clock)
 
 
@@ -117,15 +64,30 @@ class Person(FastHttpUser):
         self.workspace = self.account.workspace_id
         self.headers = {"Authorization": f"Bearer {self.account.token}"}
 
-    def read(self, path: str, *, kind: str) -> dict[str, Any] | None:
-        """Send a GET; return the document, or None if it failed (locust has noted that)."""
-        answer = self.client.get(path, name=kind, headers=self.headers)
-        return orjson.loads(answer.content) if answer.status_code == 200 else None
+    def ask(
+        self, method: str, path: str, *, kind: str, body: dict[str, Any] | None = None, about: Sequence[str] = ()
+    ) -> Any:
+        """Send a request; return the answer's document, or None if it failed (locust has noted that).
+
+        `about` are tasks that somebody else may be deleting meanwhile: then 404 is the right answer.
+        """
+        with self.client.request(
+            method, path, name=kind, headers=self.headers, json=body, catch_response=True
+        ) as answer:
+            if answer.status_code in {200, 201, 204}:
+                return orjson.loads(answer.content or b"true")
+            if answer.status_code == 404 and not given_up.isdisjoint(about):
+                answer.success()
+            return None
+
+    def read(self, path: str, *, kind: str, about: Sequence[str] = ()) -> Any:
+        """Send a GET."""
+        return self.ask("GET", path, kind=kind, about=about)
 
     @property
     def known_tasks(self) -> deque[str]:
         """Ids of the newest tasks of the person's workspace."""
-        return written.recent[self.workspace]
+        return recent[self.workspace]
 
 
 class Integration(Person):
@@ -180,9 +142,20 @@ class Reader(Person):
     def get_task(self) -> None:
         """Look at a task."""
         if self.known_tasks:
-            self.read(f"/v1/tasks/{random.choice(self.known_tasks)}", kind="get")
+            chosen = random.choice(self.known_tasks)
+            self.read(f"/v1/tasks/{chosen}", kind="get", about=[chosen])
         else:
             self.list_own()
+
+    @task(1)
+    def look_into_the_inbox(self) -> None:
+        """See what is unread, and read the newest."""
+        page = self.read("/v1/notifications?unread=true&limit=20", kind="list")
+        if page is not None and page["items"]:
+            notification = page["items"][0]["id"]
+            path = f"/v1/notifications/{notification}"
+            if self.ask("PATCH", path, kind="patch", body={"read": True}) is not None:
+                journal.note(Note.READ, notification)
 
 
 class Writer(Person):
@@ -191,37 +164,73 @@ class Writer(Person):
     weight = MIX["writers"]
     wait_time = between(1, 3)
 
-    @task(1)
+    @task(6)
     def create(self) -> None:
-        """Make a task under a title that is used once."""
-        title = f"{BRIEFING.run}-{len(written.attempted)}"
+        """Make a task for the other one of the team, under a title that is used once."""
+        title = f"{BRIEFING.run}-{next(_titles)}"
         due_at = datetime.now(UTC) + timedelta(hours=random.randint(1, 500))
-        body: dict[str, Any] = {
+        body = {
             "title": title,
             "workspace_id": self.workspace,
             "description": "Ordered by the capacity check; to be done some time.",
             "priority": random.randint(1, 10),
             "due_at": due_at.isoformat(timespec="seconds"),
+            "assignee_ids": [self.account.teammate_id],
         }
-        if BRIEFING.assigns and random.random() < 0.3:
-            body["assignee_ids"] = [self.account.teammate_id]
-            written.assigned[title] = 1
-        written.attempted.append(title)
-        answer = self.client.post("/v1/tasks", name="create", headers=self.headers, json=body)
-        if answer.status_code == 201:
-            made = orjson.loads(answer.content)["id"]
-            written.acknowledged[title] = made
-            self.known_tasks.append(made)
+        journal.note(Note.ATTEMPTED, title)
+        made = self.ask("POST", "/v1/tasks", kind="create", body=body)
+        if made is not None:
+            journal.note(Note.CREATED, title, made["id"])
+            self.known_tasks.append(made["id"])
+
+    @task(3)
+    def work(self) -> None:
+        """Change a task's status; its creator and its assignees are told."""
+        self._change({"status": random.choice(STATUSES)})
+
+    @task(2)
+    def edit(self) -> None:
+        """Describe a task better, or think anew about its weight."""
+        self._change({"description": f"Thought over at {time.time():.3f}.", "priority": random.randint(1, 10)})
 
     @task(1)
-    def patch(self) -> None:
-        """Work on a task; make one if there is none."""
+    def hand_over(self) -> None:
+        """Assign a task to oneself, to the other one, or to both."""
+        both = [self.account.user_id, self.account.teammate_id]
+        self._change({"assignee_ids": random.choice((both, both[:1], both[1:]))})
+
+    @task(2)
+    def move(self) -> None:
+        """Put a task right before or after another."""
+        if len(self.known_tasks) < 2:
+            self.create()
+            return
+        moved, other = random.sample(self.known_tasks, 2)
+        body = {random.choice(("before", "after")): other}
+        answer = self.ask("POST", f"/v1/tasks/{moved}/move", kind="move", body=body, about=[moved, other])
+        if answer is not None:
+            journal.note(Note.CHANGED, moved, answer["version"])
+
+    @task(1)
+    def delete(self) -> None:
+        """Delete a task."""
         if not self.known_tasks:
             self.create()
             return
-        body = {"status": random.choice(STATUSES), "priority": random.randint(1, 10)}
-        path = f"/v1/tasks/{random.choice(self.known_tasks)}"
-        self.client.patch(path, name="patch", headers=self.headers, json=body)
+        chosen = random.choice(self.known_tasks)
+        self.known_tasks.remove(chosen)
+        given_up.add(chosen)
+        if self.ask("DELETE", f"/v1/tasks/{chosen}", kind="delete") is not None:
+            journal.note(Note.DELETED, chosen)
+
+    def _change(self, body: dict[str, Any]) -> None:
+        if not self.known_tasks:
+            self.create()
+            return
+        chosen = random.choice(self.known_tasks)
+        answer = self.ask("PATCH", f"/v1/tasks/{chosen}", kind="patch", body=body, about=[chosen])
+        if answer is not None:
+            journal.note(Note.CHANGED, chosen, answer["version"])
 
 
 class Growth(LoadTestShape):
@@ -269,7 +278,7 @@ class Growth(LoadTestShape):
         step = Step(
             number=len(self._steps) + 1,
             users=self._users,
-            listeners=self._plan.listeners(self._users) + self._plan.teams,
+            listeners=self._plan.listeners(self._users) + self._plan.people,
             started=measured.started,
             ended=now,
             kinds=measured.kinds(seconds=seconds),

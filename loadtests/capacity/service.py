@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 
 from capacity.briefing import Account
+from capacity.leash import leashed
+from capacity.processor import UP
 
 _START_SECONDS = 150.0
 _STOP_SECONDS = 60.0
@@ -35,12 +37,27 @@ class PlatformNotPrepared(Exception):
 class Platform:
     """A running platform, as its `run.json` describes it."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    run_file: Path
     api_url: str
     gateway_url: str
     owner_database_url: str
-    processes: dict[str, int]
-    """Process id of each part."""
+
+    def processes(self) -> dict[str, int]:
+        """Process id of each part now: parts that end are started again."""
+        if not self.run_file.exists():
+            return {}
+        parts = json.loads(self.run_file.read_text())["components"]
+        return {UP: self.process.pid} | {name: part["pid"] for name, part in parts.items() if part["pid"]}
+
+    def has_ended(self) -> bool:
+        """Whether `taskbell up` itself is no more."""
+        return self.process.poll() is not None
+
+    def last_words(self) -> str:
+        """The end of what it printed."""
+        return " | ".join(self.log.read_text(errors="replace").strip().splitlines()[-5:]) or "it printed nothing"
 
 
 @contextmanager
@@ -55,7 +72,7 @@ def running(folder: Path) -> Iterator[Platform]:
     log = folder / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "taskbell.local", "up"],
+            leashed([sys.executable, "-m", "taskbell.local", "up"]),
             env=kept | own,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -70,7 +87,15 @@ def running(folder: Path) -> Iterator[Platform]:
                 end = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
                 raise PlatformNotStarted(f"the platform did not start: {end or 'it printed nothing'}")
             time.sleep(0.1)
-        yield _read(run_file)
+        found = json.loads(run_file.read_text())
+        yield Platform(
+            process=process,
+            log=log,
+            run_file=run_file,
+            api_url=found["api_url"],
+            gateway_url=f"{found['gateway_url']}/ws",
+            owner_database_url=found["owner_database_url"],
+        )
     finally:
         stop(process, within=_STOP_SECONDS)
 
@@ -84,24 +109,6 @@ def stop(process: subprocess.Popen[Any], *, within: float) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-def _read(run_file: Path) -> Platform:
-    found = json.loads(run_file.read_text())
-    gateway = str(found["gateway_url"])
-    return Platform(
-        pid=found["pid"],
-        api_url=found["api_url"],
-        gateway_url=gateway if gateway.endswith("/ws") else f"{gateway}/ws",
-        owner_database_url=found["owner_database_url"],
-        processes={name: part["pid"] for name, part in found["components"].items() if part["pid"]},
-    )
-
-
-def can_assign(api_url: str) -> bool:
-    """Whether tasks can be assigned to people, by what the API documents of itself."""
-    document = httpx.get(f"{api_url}/openapi.json", trust_env=False, timeout=20).raise_for_status().json()
-    return "assignee_ids" in document["components"]["schemas"]["TaskCreate"]["properties"]
 
 
 def make_teams(api_url: str, *, run: str, teams: int) -> list[Account]:

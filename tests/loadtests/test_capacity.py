@@ -6,23 +6,30 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
-import psutil
 import pytest
 from capacity import __main__ as check
 from capacity import service
 from capacity.arguments import parse
-from capacity.conservation import Evidence, FeedItem, Heard, conserve
+from capacity.conservation import Conservation, Place
 from capacity.page import render
 from capacity.plan import KINDS, Plan, limits
 from capacity.processor import Sample, used_between
-from capacity.report import BELOW_MINIMUM, NOT_CONSERVED, PASSED, Surroundings, document, exit_status, verdict
+from capacity.report import (
+    BELOW_MINIMUM,
+    FAILED,
+    INTERRUPTED,
+    NOT_CONSERVED,
+    PASSED,
+    Surroundings,
+    document,
+    exit_status,
+    verdict,
+)
 from capacity.steps import (
     Figures,
     Processor,
@@ -38,8 +45,6 @@ from capacity.steps import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from taskbell.contract.cursors import EventCursor
 
 CHROMIUM = Path("/usr/bin/chromium")
 FAST = Figures(count=100, rps=10, p50_ms=5, p95_ms=10, p99_ms=20)
@@ -76,6 +81,12 @@ def _step(users=10, *, number=1, broken=(), kinds=None, **changes) -> Step:
         "processor": Processor(cores=2, platform=1, generator=0.3, listeners=0.1, others=0.05, by_part={"api": 1.0}),
     }
     return Step(**values | changes)
+
+
+def _conserved(*, lost=0, frames=3) -> Conservation:
+    tasks = Place("tasks", expected=3, found=3 - lost, lost=lost, examples=["lost: run-0"][:lost])
+    counts = {"created": 3, "uncertain": 0, "events": 3, "frames": frames, "notifications": 3, "double": 0}
+    return Conservation(**counts, lost=lost, places=[tasks])
 
 
 def _surroundings(**changes) -> Surroundings:
@@ -117,7 +128,7 @@ def test_errors_late_events_missing_events_and_silence_break_a_step():
     """The other limits: share of errors, latency of events, no frame at all for created tasks, no answer at all."""
     failing = dataclasses.replace(FAST, errors=5)
     late = dataclasses.replace(FAST, p99_ms=1001)
-    assert "errors: 5 of 600" in broken_limits(_step(kinds={"get": failing}), limits())[0]
+    assert f"errors: 5 of {100 * len(KINDS)}" in broken_limits(_step(kinds={"get": failing}), limits())[0]
     assert "events: p99 1,001 ms" in broken_limits(_step(event_latency=late), limits())[0]
     assert "no frame came" in broken_limits(_step(event_latency=NOTHING), limits())[0]
     assert broken_limits(_step(kinds=dict.fromkeys(KINDS, NOTHING), event_latency=NOTHING), limits()) == [
@@ -188,161 +199,38 @@ def test_processor_time_is_taken_over_the_whole_step():
     assert used_between(samples[:1], 0, 1) is None
 
 
-# --- conservation
-
-
-def _evidence(tasks: int = 3, *, workspaces: int = 2, listeners: int = 2) -> Evidence:
-    """A world in which every task was created, changed once, and reached everybody."""
-    rows, event_rows, feed = [], [], {f"w{number}": [] for number in range(workspaces)}
-    for number in range(tasks):
-        task, workspace = f"task-{number}", f"w{number % workspaces}"
-        rows.append((task, f"run-{number}"))
-        for place, kind in enumerate(("task.created", "task.updated")):
-            event = f"event-{number}-{place}"
-            event_rows.append((event, kind, task))
-            feed[workspace].append(FeedItem(EventCursor(1, 10 + number * 2 + place), event, kind, task))
-    return Evidence(
-        attempted={title for _, title in rows},
-        acknowledged={title: task for task, title in rows},
-        rows=rows,
-        event_rows=event_rows,
-        feed=feed,
-        heard=[
-            Heard(workspace, EventCursor(1, 5), [item.event for item in items])
-            for workspace, items in feed.items()
-            for _ in range(listeners)
-        ],
-        assigned={"run-0": 1},
-        notified={"task-0": 1},
-    )
-
-
-@given(tasks=st.integers(0, 20), workspaces=st.integers(1, 4), listeners=st.integers(1, 3))
-def test_a_whole_world_is_conserved(tasks, workspaces, listeners):
-    """Where everything arrived once, all counts are equal and nothing is lost or double."""
-    evidence = _evidence(tasks, workspaces=workspaces, listeners=listeners)
-    if not tasks:
-        evidence = dataclasses.replace(evidence, assigned={}, notified={})
-    found = conserve(evidence)
-    assert found.holds, found
-    assert found.created == found.events == found.frames == tasks
-    assert found.notifications == (1 if tasks else 0)
-    assert found.uncertain == 0
-
-
-@settings(max_examples=200)
-@given(data=st.data())
-def test_frames_are_counted_exactly(data):
-    """However many frames are taken away or repeated: just so many are lost, and just so many are double."""
-    evidence = _evidence(data.draw(st.integers(1, 8)), listeners=2)
-    heard, lost, double = [], 0, 0
-    for listener in evidence.heard:
-        times = [data.draw(st.integers(0, 3)) for _ in listener.events]
-        lost += times.count(0)
-        double += sum(number - 1 for number in times if number > 1)
-        events = [event for event, number in zip(listener.events, times, strict=True) for _ in range(number)]
-        heard.append(dataclasses.replace(listener, events=data.draw(st.permutations(events))))
-    found = conserve(dataclasses.replace(evidence, heard=heard))
-    assert (found.lost, found.double) == (lost, double)
-
-
-@settings(max_examples=100)
-@given(data=st.data())
-def test_rows_and_feed_are_counted_exactly(data):
-    """The same for rows of events that were not published, or published twice, seen by listeners or not."""
-    evidence = _evidence(data.draw(st.integers(1, 8)))
-    times = {event: data.draw(st.integers(0, 3)) for event, _, _ in evidence.event_rows}
-    feed = {
-        workspace: [item for item in items for _ in range(times[item.event])]
-        for workspace, items in evidence.feed.items()
-    }
-    found = conserve(dataclasses.replace(evidence, feed=feed))
-    assert found.lost == list(times.values()).count(0)
-    assert found.double == sum(number - 1 for number in times.values() if number > 1)
-
-
-def _changed(**changes):
-    return conserve(dataclasses.replace(_evidence(), **changes))
-
-
-def test_an_acknowledged_task_without_a_row_is_lost():
-    """A 201 is a promise; a row under another id breaks it as well."""
-    whole = _evidence()
-    promised = {**whole.acknowledged, "run-9": "task-9"}
-    assert _changed(attempted=whole.attempted | {"run-9"}, acknowledged=promised).lost == 1
-    assert _changed(acknowledged={**whole.acknowledged, "run-1": "task-0"}).lost == 1
-    vanished = _changed(rows=whole.rows[1:], assigned={}, notified=None)
-    assert (vanished.lost, vanished.double, vanished.created) == (1, 0, 2)
-
-
-def test_a_request_that_made_two_tasks_is_double():
-    """Titles are used once, so a second row with one is a second task; its own missing event is found too."""
-    found = _changed(rows=[*_evidence().rows, ("task-9", "run-0")], assigned={}, notified=None)
-    assert (found.double, found.lost) == (1, 1)
-
-
-def test_a_task_without_an_answer_may_exist_or_not():
-    """A creation that timed out is uncertain: its row is no surplus, its absence no loss; if it exists, it counts."""
-    whole = _evidence()
-    found = _changed(
-        attempted=whole.attempted | {"run-9"},
-        acknowledged={title: task for title, task in whole.acknowledged.items() if title != "run-2"},
-    )
-    assert (found.lost, found.double, found.uncertain, found.created) == (0, 0, 2, 3)
-
-
-def test_a_task_without_its_event_is_lost_and_a_second_event_is_double():
-    """Each row has one `task.created`."""
-    rows = _evidence().event_rows
-    assert conserve(dataclasses.replace(_evidence(), event_rows=rows[1:])).lost == 1
-    place = _changed(event_rows=[*rows, ("event-x", "task.created", "task-0")]).places[1]
-    assert (place.lost, place.double) == (0, 1)
-
-
-def test_another_workspaces_frame_and_one_from_before_the_welcome_are_surplus():
-    """A listener gets what it is entitled to, and nothing else."""
-    whole = _evidence()
-    stranger = whole.heard[-1].events[0]
-    first = dataclasses.replace(whole.heard[0], events=[*whole.heard[0].events, stranger])
-    found = _changed(heard=[first, *whole.heard[1:]])
-    assert (found.lost, found.double) == (0, 1)
-    assert "not entitled" in found.places[3].examples[0]
-    late = dataclasses.replace(whole.heard[0], joined=EventCursor(1, 10))
-    assert _changed(heard=[late, *whole.heard[1:]]).double == 1
-    later = dataclasses.replace(late, events=whole.heard[0].events[1:])
-    assert _changed(heard=[later, *whole.heard[1:]]).holds
-
-
-def test_notifications_are_counted_where_they_exist():
-    """None without the table; else one for each assignment."""
-    assert _changed(notified=None).notifications is None
-    assert _changed(notified={}).lost == 1
-    assert _changed(notified={"task-0": 2}).double == 1
-    assert _changed(notified={"task-0": 1, "task-1": 1}).double == 1
-
-
 # --- the verdict and the report
 
 
 def test_the_exit_status_follows_from_conservation_and_the_minimum():
     """0 only if nothing is lost or double and the minimum held; a loss weighs more than a slow platform."""
-    conserved, lost = conserve(_evidence()), _changed(notified={})
     held, broken = [_step(20)], [_step(20, broken=("get: p99",))]
-    assert verdict(_plan(minimum_users=20), held, conserved) == PASSED
-    assert verdict(_plan(minimum_users=21), held, conserved) == BELOW_MINIMUM
-    assert verdict(_plan(minimum_users=20), broken, conserved) == BELOW_MINIMUM
-    assert verdict(_plan(), broken, lost) == NOT_CONSERVED
+    assert verdict(_plan(minimum_users=20), held, _conserved()) == PASSED
+    assert verdict(_plan(minimum_users=21), held, _conserved()) == BELOW_MINIMUM
+    assert verdict(_plan(minimum_users=20), broken, _conserved()) == BELOW_MINIMUM
+    assert verdict(_plan(), broken, _conserved(lost=1)) == NOT_CONSERVED
     assert [exit_status(judged) for judged in (PASSED, NOT_CONSERVED, BELOW_MINIMUM)] == [0, 1, 1]
 
 
-def _report(steps=None, *, conservation=None, failures=None):
+def test_a_run_that_did_not_come_to_its_end_passes_nothing():
+    """Interrupted, a part that died, or nothing to count: status 2; what was found lost until then is a verdict."""
+    steps = [_step(20)]
+    assert verdict(_plan(), steps, _conserved(), ended_by=INTERRUPTED) == INTERRUPTED
+    assert verdict(_plan(), steps, _conserved(), ended_by="the listeners ended early") == FAILED
+    assert verdict(_plan(), steps, None, ended_by="the platform ended") == FAILED
+    assert verdict(_plan(), steps, _conserved(lost=1), ended_by=INTERRUPTED) == NOT_CONSERVED
+    assert [exit_status(judged) for judged in (INTERRUPTED, FAILED)] == [2, 2]
+
+
+def _report(steps=None, *, conservation=None, failures=None, ended_by=""):
     if steps is None:
         slow = {"get": dataclasses.replace(FAST, p99_ms=900.0)}
         broken = ("get: p99 900 ms, the limit is 300 ms",)
         steps = [_step(10 * 2**n, number=n + 1) for n in range(4)]
         steps += [_step(160, number=n, kinds=slow, broken=broken) for n in (5, 6)]
-    conservation = conservation or conserve(_evidence())
-    return document(_plan(), steps, conservation, _surroundings(), failures=failures or {})
+    if conservation is None and not ended_by:
+        conservation = _conserved()
+    return document(_plan(), steps, conservation, _surroundings(), ended_by=ended_by, failures=failures or {})
 
 
 class _Page(HTMLParser):
@@ -435,8 +323,21 @@ def test_any_figures_give_a_page(measured, is_whole):
         )
         for number, (one, two, is_broken, is_sampled) in enumerate(measured, 1)
     ]
-    conservation = conserve(_evidence()) if is_whole else _changed(notified={})
+    conservation = _conserved() if is_whole else _conserved(lost=1)
     _read(render(json.loads(json.dumps(_report(steps, conservation=conservation)))))
+
+
+@pytest.mark.parametrize(
+    ("conservation", "says"),
+    [(None, "Nothing could be counted. the platform ended: <x>"), (_conserved(frames=None), "not known at every")],
+)
+def test_a_partial_report_says_what_it_lacks(conservation, says):
+    """A run that ended early has a page, too: with its verdict, the steps it finished, and what was not counted."""
+    report = json.loads(json.dumps(_report(conservation=conservation, ended_by="the platform ended: <x>")))
+    text = " ".join(_read(render(report)).texts)
+    assert "did not come to its end" in text
+    assert says in text
+    assert (report["verdict"], len(report["steps"])) == ("failed", 6)
 
 
 def test_a_browser_shows_the_page(tmp_path):
@@ -530,53 +431,12 @@ def test_it_is_a_black_box(loadtests):
 def test_a_run_that_cannot_be_made_ends_with_2(monkeypatch, capsys, tmp_path):
     """What keeps the check from running is said in one line, and is not taken for a verdict."""
 
-    def refuse(command):
+    def refuse(command, interrupts):
         raise service.PlatformNotStarted("the platform did not start: no space left")
 
     monkeypatch.setattr(check, "run", refuse)
-    monkeypatch.setattr(check.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(check.Interrupts, "install", lambda _: None)
     monkeypatch.setattr(sys, "argv", ["capacity", "--output", str(tmp_path)])
     assert check.main() == 2
     assert capsys.readouterr().err == "capacity: could not run: the platform did not start: no space left\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_interrupted_run_leaves_nothing_behind(loadtests, tmp_path):
-    """Ctrl-C, twice: status 2, no report, no folder, and no platform that goes on running."""
-    environment = {**os.environ, "PYTHONPATH": str(loadtests), "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-m", "capacity", "--output", str(tmp_path / "report")]
-    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("*/data/*")):
-        assert run.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    started = psutil.Process(run.pid).children(recursive=True)
-    run.send_signal(signal.SIGINT)
-    run.send_signal(signal.SIGINT)
-    assert run.wait(60) == 2
-    assert "interrupted" in run.stderr.read().splitlines()[-1]
-    run.stderr.close()
-    assert psutil.wait_procs(started, timeout=20)[1] == []
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.feature("K10")
-@pytest.mark.timeout(150)
-def test_a_short_run_on_a_real_platform_conserves_every_task(loadtests, tmp_path):
-    """Two small steps: the platform starts, tasks are created, and each is found once at every place."""
-    output = tmp_path / "report"
-    options = "--first-users 15 --growth 2 --most-users 30 --settle 1 --hold 3 --teams 3 --minimum-users 0"
-    options += " --reads-ms 60000 --polls-ms 60000 --writes-ms 60000 --events-ms 60000"
-    done = _capacity(loadtests, *options.split(), "--output", str(output), timeout=140)
-    assert done.returncode == 0, done.stderr
-    report = json.loads((output / "report.json").read_text())
-    conservation = report["conservation"]
-    assert report["verdict"] == "passed"
-    assert [step["users"] for step in report["steps"]] == [15, 30]
-    assert conservation["created"] == conservation["events"] == conservation["frames"] > 0
-    assert (conservation["lost"], conservation["double"]) == (0, 0)
-    assert all(place["expected"] == place["found"] for place in conservation["places"])
-    assert all(step["processor"]["by_part"]["api"] > 0 for step in report["steps"])
-    assert "All percentiles" in (output / "report.html").read_text()
-    assert "step  2" in done.stderr

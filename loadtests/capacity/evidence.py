@@ -1,0 +1,128 @@
+"""What is found after the load, as plain values: rows, events, feeds, frames, and what clients were promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from taskbell.contract.cursors import EventCursor
+from taskbell.contract.events import EventType
+
+ASSIGNED, STATUS_CHANGED, DUE_SOON = "assigned", "status_changed", "due_soon"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task in the database."""
+
+    id: str
+    title: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification in the database."""
+
+    id: str
+    user: str
+    task: str
+    kind: str
+    is_read: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """An event in the database, about a task or a notification.
+
+    Attributes:
+        workspace: Whose members may read it, unless it is personal.
+        personal_to: The only one who may read it, or None.
+        title: The task's title then; empty for notifications.
+        version: The task's version then; 0 for notifications.
+        owes: Whom the change has to notify, and of what.
+    """
+
+    id: str
+    type: str
+    subject: str
+    workspace: str
+    personal_to: str | None = None
+    title: str = ""
+    version: int = 0
+    owes: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """One event of somebody's change feed."""
+
+    cursor: EventCursor
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one listener got: the events' ids as they came, after the cursor of its first welcome."""
+
+    user: str
+    joined: EventCursor
+    events: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """What the API said yes to.
+
+    Attributes:
+        attempted: Titles of all tasks that clients tried to create; each title was used for one request.
+        created: Of these, the ones that were answered with 201: title and id.
+        versions: Task and version of every PATCH and move that was answered with 200.
+        deleted: Tasks whose deletion was answered with 204.
+        read: Notifications whose marking as read was answered with 200.
+    """
+
+    attempted: AbstractSet[str]
+    created: Mapping[str, str]
+    versions: AbstractSet[tuple[str, int]] = frozenset()
+    deleted: AbstractSet[str] = frozenset()
+    read: AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that was found.
+
+    Attributes:
+        members: Everybody who took part, with their workspace.
+        feeds: The change feed of each of them.
+        heard: What the listeners got, or None where that is not known.
+    """
+
+    promised: Promised
+    members: Mapping[str, str]
+    rows: Sequence[TaskRow]
+    notices: Sequence[Notice]
+    event_rows: Sequence[EventRow]
+    feeds: Mapping[str, Sequence[FeedItem]]
+    heard: Sequence[Heard] | None
+
+
+def is_followed(event_type: str) -> bool:
+    """Whether events of a type are counted: those about tasks and notifications."""
+    return event_type.startswith(("task.", "notification."))
+
+
+def owed(event_type: str, data: Mapping[str, Any], actor: str | None) -> list[tuple[str, str]]:
+    """Whom a task's event has to notify, and of what: never the one who did it."""
+    match event_type:
+        case EventType.TASK_ASSIGNED:
+            former = data["previous"]["assignee_ids"]
+            return [(user, ASSIGNED) for user in data["assignee_ids"] if user not in former and user != actor]
+        case EventType.TASK_STATUS_CHANGED:
+            concerned = dict.fromkeys((data["created_by"], *data["assignee_ids"]))
+            return [(user, STATUS_CHANGED) for user in concerned if user != actor]
+        case _:
+            return []

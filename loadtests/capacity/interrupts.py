@@ -1,0 +1,44 @@
+"""Ctrl-C and its kin: while the load runs they end it early, else they end the check."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """What was asked for by signals, from `install` on."""
+
+    def __init__(self) -> None:
+        """Nothing was asked for yet."""
+        self.is_asked = False
+        """Whether the load was to end early."""
+        self._ends_load = False
+
+    def install(self) -> None:
+        """Receive the signals; outside of `ending_the_load` one raises KeyboardInterrupt."""
+        for number in _SIGNALS:
+            signal.signal(number, self._receive)
+
+    @contextmanager
+    def ending_the_load(self) -> Iterator[None]:
+        """Within, the first signal only sets `is_asked`."""
+        self._ends_load = True
+        try:
+            yield
+        finally:
+            self._ends_load = False
+
+    def _receive(self, _number: int, _frame: FrameType | None) -> None:
+        if self._ends_load:
+            self._ends_load, self.is_asked = False, True
+            return
+        for number in _SIGNALS:
+            signal.signal(
+                number, signal.SIG_IGN
+            )  # what we started is being stopped: another Ctrl-C must not prevent it
+        raise KeyboardInterrupt

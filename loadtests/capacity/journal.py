@@ -1,0 +1,70 @@
+"""What the clients of a run were promised, written down as it happens: it outlives a generator that is killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from capacity.briefing import whole_lines
+from capacity.evidence import Promised
+
+
+class Note(StrEnum):
+    """What a line tells."""
+
+    ATTEMPTED = "attempted"
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    READ = "read"
+    FAILED = "failed"
+
+
+class Journal:
+    """The writing side, in the generator."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin a file."""
+        self._file = path.open("ab", buffering=0)  # a line that was written stays, though this process may be killed
+
+    def note(self, what: Note, *values: Any) -> None:
+        """Add a line."""
+        self._file.write(orjson.dumps([what, *values]) + b"\n")
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The reading side: promises, and failed requests by reason."""
+
+    promised: Promised
+    failures: Counter[str]
+
+
+def read(path: Path, *, run: str, titles: AbstractSet[str]) -> Told:
+    """Read a journal whose end may be missing.
+
+    `titles` are those found in the database: whatever there bears the run's name was attempted.
+    """
+    found: dict[str, list[list[Any]]] = {kind: [] for kind in Note}
+    for line in whole_lines(path):
+        kind, *values = orjson.loads(line)
+        found[kind].append(values)
+    attempted = {title for (title,) in found[Note.ATTEMPTED]} | {t for t in titles if t.startswith(f"{run}-")}
+    promised = Promised(
+        attempted=attempted,
+        created=dict(found[Note.CREATED]),
+        versions={(task, version) for task, version in found[Note.CHANGED]},
+        deleted={task for (task,) in found[Note.DELETED]},
+        read={notification for (notification,) in found[Note.READ]},
+    )
+    return Told(promised, Counter(reason for (reason,) in found[Note.FAILED]))

@@ -1,0 +1,213 @@
+"""Whole runs of the capacity check on a real platform: undisturbed, hurt, robbed, interrupted."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+_OPTIONS = "--first-users 15 --growth 2 --most-users 30 --settle 1 --hold 3 --teams 3 --minimum-users 0 --errors 1"
+_OPTIONS += " --reads-ms 60000 --polls-ms 60000 --writes-ms 60000 --events-ms 60000"
+
+
+class _Run:
+    """A run of the check, in a folder of its own."""
+
+    def __init__(self, loadtests: Path, folder: Path, *options: str):
+        self.output, self.temporary, self._log = folder / "report", folder / "tmp", folder / "said.log"
+        self.temporary.mkdir()
+        environment = {**os.environ, "PYTHONPATH": str(loadtests), "TMPDIR": str(self.temporary)}
+        command = [sys.executable, "-m", "capacity", *_OPTIONS.split(), *options, "--output", str(self.output)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log)
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def report(self) -> dict:
+        return json.loads((self.output / "report.json").read_text())
+
+    @property
+    def platform(self) -> dict:
+        """Its `run.json`."""
+        (path,) = self.temporary.glob("*/data/run.json")
+        return json.loads(path.read_text())
+
+    def until(self, condition, *, within=60.0):
+        deadline = time.monotonic() + within
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+    def until_it_says(self, text: str):
+        self.until(lambda: text in self.said)
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that it started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def kill(self, mark: str):
+        """Kill the process that has this in its command line."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if mark in process.cmdline():
+                    process.kill()
+
+    def places(self) -> dict[str, tuple[int, int]]:
+        """What was lost, and what was double, where something was."""
+        places = self.report["conservation"]["places"]
+        return {one["name"]: (one["lost"], one["double"]) for one in places if one["lost"] or one["double"]}
+
+
+@pytest.fixture
+def run(loadtests, tmp_path):
+    """Starts runs; what is left of them ends with the test."""
+    started = []
+
+    def start(*options) -> _Run:
+        started.append(_Run(loadtests, tmp_path, *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.terminate()
+            one.process.wait(60)
+
+
+@pytest.mark.feature("K10")
+@pytest.mark.timeout(180)
+def test_a_short_run_conserves_every_task_though_its_parts_are_killed(run):
+    """Gateway, relay and API are killed in the middle: each task still is found once at every place."""
+    short = run()
+    short.until_it_says("step  1")
+    for name in ("gateway", "relay", "api"):
+        os.kill(short.platform["components"][name]["pid"], signal.SIGKILL)
+    assert short.process.wait(120) == 0, short.said
+    report, conservation = short.report, short.report["conservation"]
+    assert report["verdict"] == "passed"
+    assert {step["users"] for step in report["steps"]} == {15, 30}  # a step in which parts were away may come twice
+    assert conservation["created"] > 0
+    assert len({conservation[name] for name in ("created", "events", "frames", "notifications")}) == 1
+    assert (conservation["lost"], conservation["double"]) == (0, 0)
+    assert all(
+        place["expected"] == place["found"] > 0 for place in conservation["places"] if place["name"] != "changes"
+    )
+    assert all(step["processor"]["by_part"]["api"] > 0 for step in report["steps"])
+    assert report["surroundings"]["reconnects"] > 0
+    assert "All percentiles" in (short.output / "report.html").read_text()
+    assert "step  2" in short.said
+    assert list(short.temporary.iterdir()) == []
+
+
+async def _rob(url: str) -> None:
+    """Delete a notification, delete one event and repeat another, as no part of the platform would."""
+    connection = await asyncpg.connect(url)
+    try:
+        stolen = await connection.execute(
+            "DELETE FROM notifications WHERE id = (SELECT id FROM notifications WHERE kind = 'assigned' LIMIT 1)"
+        )
+        forgotten = await connection.execute(
+            "DELETE FROM events WHERE id = (SELECT min(id::text)::uuid FROM events WHERE type = 'task.created')"
+        )
+        repeated = await connection.execute(
+            "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)"
+            " SELECT workspace_id, type, subject_id, actor_id, audience, data FROM events"
+            " WHERE type = 'task.created' ORDER BY id DESC LIMIT 1"
+        )
+        assert (stolen, forgotten, repeated) == ("DELETE 1", "DELETE 1", "INSERT 0 1")
+    finally:
+        await connection.close()
+
+
+@pytest.mark.feature("K10")
+@pytest.mark.timeout(180)
+def test_a_run_that_was_robbed_does_not_pass(run):
+    """A notification and an event that vanish, and an event that comes twice, are each counted where they are."""
+    robbed = run()
+    robbed.until_it_says("step  1")
+    asyncio.run(_rob(robbed.platform["owner_database_url"]))
+    assert robbed.process.wait(120) == 1, robbed.said
+    assert robbed.report["verdict"] == "not_conserved"
+    places = robbed.places()
+    assert places["notifications"][0] == 1
+    assert places["events of notifications"][1] >= 1  # it was announced, and perhaps read
+    assert places["events of tasks"][1] == 1
+    assert places["events in the change feeds"] == (0, 2)  # two people were told of an event that is no more
+    assert "frames at the listeners" not in places
+    assert "not conserved" in (robbed.output / "report.html").read_text()
+
+
+def _end(run: _Run, how: str) -> None:
+    if how == "Ctrl-C":
+        run.process.send_signal(signal.SIGINT)
+    else:
+        run.kill(how)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("how", "verdict", "reason"),
+    [
+        ("Ctrl-C", "interrupted", "interrupted"),
+        ("locust", "failed", "the load generator ended early"),
+        ("capacity.listeners", "failed", "the listeners ended early"),
+        ("taskbell.local", "failed", "the platform ended"),
+    ],
+)
+def test_a_run_that_is_cut_short_reports_what_it_has(run, how, verdict, reason):
+    """Status 2, the reason, the finished steps, what can be counted is counted; nothing goes on running."""
+    cut = run("--most-users", "1000", "--growth", "1.1")
+    cut.until_it_says("step  1")
+    started = cut.processes()
+    _end(cut, how)
+    assert cut.process.wait(120) == 2, cut.said
+    assert psutil.wait_procs(started, timeout=20)[1] == []
+    report = cut.report
+    assert (report["verdict"], report["steps"][0]["users"]) == (verdict, 15)
+    assert report["ended_by"].startswith(reason)
+    if how == "taskbell.local":
+        assert report["conservation"] is None
+    else:
+        assert cut.places() == {}
+        assert report["conservation"]["created"] > 0
+        assert (report["conservation"]["frames"] is None) == (how == "capacity.listeners")
+    assert list(cut.temporary.iterdir()) == []
+
+
+def test_an_interrupted_start_leaves_nothing_behind(run):
+    """Ctrl-C before the load, twice: status 2, no report, no folder, and no platform that goes on running."""
+    early = run()
+    early.until(lambda: list(early.temporary.glob("*/data/*")))
+    started = early.processes()
+    early.process.send_signal(signal.SIGINT)
+    early.process.send_signal(signal.SIGINT)
+    assert early.process.wait(60) == 2
+    assert "interrupted" in early.said.splitlines()[-1]
+    assert psutil.wait_procs(started, timeout=20)[1] == []
+    assert list(early.temporary.iterdir()) == []
+    assert not early.output.exists()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends what a dead parent started")
+def test_a_killed_run_takes_everything_with_it(run):
+    """SIGKILL, which nobody can clean up after: platform, listeners and generator end by themselves."""
+    killed = run()
+    killed.until_it_says("step  1")
+    started = killed.processes()
+    assert len(started) > 10
+    killed.process.kill()
+    killed.process.wait()
+    assert psutil.wait_procs(started, timeout=60)[1] == []
