@@ -249,6 +249,7 @@ _QUICK = {
     "delivery_lease": "PT2S",
     "delivery_drain_timeout": "PT2S",
     "webhook_timeout": "PT0.5S",
+    "smtp_timeout": "PT1.5S",
     "webhook_allow_private": True,
 }
 

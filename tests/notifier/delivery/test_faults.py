@@ -66,11 +66,11 @@ async def test_kills_at_random_moments_lose_nothing(platform, receiver, worker_p
     receiver.delay = 0.02
     events = {await platform.event(workspace) for _ in range(150)}
     for share in (20, 60, 100):
-        victim = await worker_process(DELIVERY_LEASE="PT1S")
+        victim = await worker_process(DELIVERY_LEASE="PT1S", SMTP_TIMEOUT="PT0.9S")
         await eventually(lambda share=share: len(receiver.accepted()) >= share)
         victim.process.send_signal(signal.SIGKILL)
         await victim.ended()
-    await worker_process(DELIVERY_LEASE="PT1S")
+    await worker_process(DELIVERY_LEASE="PT1S", SMTP_TIMEOUT="PT0.9S")
     await eventually(lambda: receiver.accepted() == events)
 
     async def all_delivered():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from taskbell.kit.settings import Settings
 from taskbell.notifier.delivery.messages import MailboxMalformed, mailbox
@@ -56,6 +56,13 @@ class DeliverySettings(Settings):
     """Sender of e-mails: an address, or a name and an address in angle brackets."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severity that is logged."""
+
+    @field_validator("webhook_timeout", "smtp_timeout")
+    @classmethod
+    def _check_time(cls, value: timedelta, others: ValidationInfo) -> timedelta:
+        if value >= others.data.get("delivery_lease", timedelta.max):
+            raise ValueError("must be shorter than TASKBELL_DELIVERY_LEASE")
+        return value
 
     @field_validator("smtp_url")
     @classmethod
