@@ -36,6 +36,23 @@ async def test_410_switches_the_webhook_off(platform, receiver, run_worker, even
     assert len(receiver.requests) == 1
 
 
+async def test_410_of_a_former_address_switches_nothing_off(platform, receiver, run_worker, eventually):
+    """Who moves a webhook away from an address that is gone keeps it, and its event goes to the new one."""
+    receiver.script = [410]
+    receiver.gate.clear()
+    _, workspace = await platform.person()
+    webhook, _ = await platform.webhook(workspace, receiver.url)
+    async with run_worker(webhook_timeout="PT5S", delivery_lease="PT10S"):
+        event_id = await platform.event(workspace)
+        await eventually(lambda: receiver.requests)
+        await platform.connection.execute("UPDATE webhooks SET url = url || '/new' WHERE id = $1", webhook)
+        receiver.gate.set()
+        await eventually(lambda: receiver.accepted() == {event_id})
+        await eventually(lambda: _states(platform, ["delivered"]))
+    assert [request.path for request in receiver.requests] == ["/hook", "/hook/new"]
+    assert await platform.connection.fetchval("SELECT enabled FROM webhooks")
+
+
 async def _states(platform, wanted):
     return await platform.states() == wanted
 
@@ -95,7 +112,7 @@ async def test_an_endless_answer_is_cut(platform, receiver, run_worker, eventual
     receiver.body = b"x" * 20_000_000
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
-    async with run_worker(webhook_timeout="PT5S"):
+    async with run_worker(webhook_timeout="PT5S", delivery_lease="PT10S"):
         await platform.event(workspace)
         await eventually(lambda: _states(platform, ["delivered"]))
 

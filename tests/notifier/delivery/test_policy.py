@@ -29,7 +29,7 @@ def test_a_retry_is_jittered_and_never_after_the_end(attempts, remaining, share,
 
 
 def test_ends():
-    """Yes, never, gone and too late end a delivery, each in its state."""
+    """Yes, never and too late end a delivery, each in its state; an address that is gone ends its webhook instead."""
 
     def state(remaining=10.0, **outcome):
         return decide(Outcome(**outcome), attempts=1, remaining=remaining, backoff=_BACKOFF, share=0.5).state
@@ -37,7 +37,7 @@ def test_ends():
     assert state(delivered=True) is State.DELIVERED
     assert state(delivered=True, remaining=-1.0) is State.DELIVERED
     assert state(delivered=False, permanent=True) is State.DEAD
-    assert state(delivered=False, gone=True) is State.DEAD
+    assert state(delivered=False, gone=True) is State.RETRYING
     assert state(delivered=False, remaining=0.0) is State.DEAD
 
 

@@ -24,7 +24,7 @@ class Outcome:
         status: HTTP status or SMTP code, if there was one.
         error: What went wrong, for the log of deliveries; never a receiver's words.
         permanent: Trying again would not help.
-        gone: The receiver said that the endpoint is no more.
+        gone: The receiver said that this address is no more: its webhook is switched off, which ends its deliveries.
         retry_after: Seconds that the receiver asked for.
     """
 
@@ -68,7 +68,7 @@ def decide(outcome: Outcome, *, attempts: int, remaining: float, backoff: Backof
     """
     if outcome.delivered:
         return Decision(state=State.DELIVERED)
-    if outcome.permanent or outcome.gone or remaining <= 0:
+    if outcome.permanent or remaining <= 0:
         return Decision(state=State.DEAD)
     wanted = max(backoff.pause(attempts=attempts, share=share), outcome.retry_after or 0.0)
     return Decision(state=State.RETRYING, pause=min(wanted, remaining))

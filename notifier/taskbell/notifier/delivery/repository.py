@@ -72,7 +72,8 @@ LEFT JOIN users u ON u.id = c.user_id
 """
 # What was delivered stays so, whoever else took the row meanwhile; a failure counts only for the attempt it was of.
 _RECORD = """
-UPDATE deliveries SET state = $4, due_at = now() + $5::interval, response_status = $6, error = $7,
+UPDATE deliveries SET state = $4, due_at = now() + $5::interval,
+  response_status = coalesce($6, response_status), error = $7,
   delivered_at = CASE WHEN $4 = 'delivered' THEN now() ELSE delivered_at END
 WHERE event_id = $1 AND channel = $2 AND endpoint_id = $3 AND state IN ('pending', 'retrying')
   AND (attempts = $8 OR $4 = 'delivered')
@@ -82,7 +83,7 @@ UPDATE deliveries SET due_at = now(), attempts = attempts - 1
 WHERE event_id = $1 AND channel = $2 AND endpoint_id = $3 AND attempts = $4 AND state IN ('pending', 'retrying')
 """
 _DISABLE = """
-UPDATE webhooks SET enabled = false, disabled_reason = $2, updated_at = now() WHERE id = $1 AND enabled
+UPDATE webhooks SET enabled = false, disabled_reason = $3, updated_at = now() WHERE id = $1 AND url = $2 AND enabled
 """
 _BACKLOG = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(d.due_at)), 0)::float8 FROM (
@@ -221,10 +222,10 @@ class Ledger:
         async with self._session() as session:
             await session.execute(_GIVE_BACK, claim.event_id, claim.channel, claim.endpoint_id, claim.attempts)
 
-    async def disable(self, webhook_id: UUID, *, reason: str) -> bool:
-        """Switch a webhook off; False when it was off already."""
+    async def disable(self, claim: Claim, *, reason: str) -> bool:
+        """Switch the webhook of a delivery off; False when it was off already, or leads elsewhere meanwhile."""
         async with self._session() as session:
-            return _count(await session.execute(_DISABLE, webhook_id, reason)) > 0
+            return _count(await session.execute(_DISABLE, claim.endpoint_id, claim.url, reason)) > 0
 
     async def backlog(self) -> tuple[int, float]:
         """How many deliveries are due (counted up to 10,000) and for how many seconds the oldest has been."""

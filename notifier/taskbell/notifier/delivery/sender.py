@@ -194,7 +194,7 @@ class Sender:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                if outcome.gone and await self._ledger.disable(claim.endpoint_id, reason="gone"):
+                if outcome.gone and await self._ledger.disable(claim, reason="gone"):
                     metrics.DISABLED.inc()
                     _log.warning("webhook_disabled", webhook=str(claim.endpoint_id), reason="answered 410")
                 await self._ledger.record(claim, outcome, decision)
