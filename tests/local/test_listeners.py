@@ -8,6 +8,7 @@ from taskbell.local.data_dir import StartRefused
 from taskbell.local.listeners import listen, listen_for_each, port_of
 
 
+@pytest.mark.feature("M46")
 def test_processes_listen_on_one_port_together():
     """Each process has a socket of the same port, and every one of them is given connections."""
     with contextlib.ExitStack() as held:

@@ -50,6 +50,23 @@ def test_wrong_settings_are_one_line(taskbell, variable, value, pattern):
     assert_refused(taskbell("up", **{variable: value}), status=2, pattern=pattern)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--help"], "TASKBELL_DATA_DIR"),
+        (["--version"], "taskbell 0."),
+        (["up", "--help"], "TASKBELL_API_PORT"),
+        (["remind", "--help"], "--kind"),
+        (["relay", "--help"], "--port"),
+    ],
+)
+def test_help_tells_what_can_be_given(taskbell, arguments, told):
+    """The version, the variables of `up`, and the options of commands that are passed on, without a platform."""
+    done = taskbell(*arguments, COLUMNS="100")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told in done.stdout
+
+
 @pytest.mark.parametrize("variable", ["TASKBELL_API_PORT", "TASKBELL_GATEWAY_PORT"])
 def test_a_port_in_use_is_one_line(taskbell, variable):
     """The line names the port and the variable that sets it."""

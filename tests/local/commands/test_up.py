@@ -110,6 +110,7 @@ def received(platform, client, title):
         return titles
 
 
+@pytest.mark.feature("T12", "T18")
 @pytest.mark.timeout(300)
 def test_the_whole_platform_starts_heals_stops_and_starts_again(tmp_path):
     """One command, and events arrive; what is killed comes back; nothing is left behind; data and secrets survive."""

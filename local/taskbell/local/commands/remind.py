@@ -9,6 +9,6 @@ import typer
 
 
 def remind(context: typer.Context) -> None:
-    """Fire due reminders, or keep the database small (`--kind maintenance`), once; see `taskbell remind -- --help`."""
+    """Fire due reminders, or keep the database small (`--kind maintenance`), once, as the CronJobs do."""
     sys.argv = ["taskbell remind", *context.args]
     runpy.run_module("taskbell.api.reminders", run_name="__main__")

@@ -35,7 +35,19 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def up() -> None:
-    """Run the whole platform on this machine: PostgreSQL and a replica, NATS, API, relay and gateway."""
+    """Run the whole platform on this machine, until Ctrl-C.
+
+    PostgreSQL with a replica, NATS, API, relays, gateway, delivery, reminders.
+    Settings are environment variables, above all:
+
+    TASKBELL_DATA_DIR: data, logs, secrets, run.json (.taskbell)
+
+    TASKBELL_API_PORT: 8000; 0 takes a free port
+
+    TASKBELL_GATEWAY_PORT: 8001; 0 takes a free port
+
+    TASKBELL_API_WORKERS: processes of the API (2)
+    """
     try:
         settings = _settings()
         data = DataDir(settings.data_dir)
