@@ -262,8 +262,9 @@ def _table(
         cells = "".join(f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>" for kind, text in row)
         kind = classes[number] if number < len(classes) else ""
         lines.append(f'<tr class="{kind}">{cells}</tr>\n' if kind else f"<tr>{cells}</tr>\n")
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="scroll"><table>{said}<thead>{head}</thead>\n<tbody>\n{"".join(lines)}</tbody></table></div>\n'
+    said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    table = f"<table><thead>{head}</thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
+    return f'<figure><div class="scroll">{table}</div>{said}</figure>\n'
 
 
 def _row(names: Iterable[str], *, cell: str, texts: Sequence[int] = ()) -> str:

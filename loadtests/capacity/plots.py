@@ -22,7 +22,7 @@ _STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "capacity",  # the same figures give the same drawing
     "font.family": "sans-serif",
-    "font.size": 10,
+    "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
@@ -38,9 +38,11 @@ _STYLE: Final[Any] = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "lines.linewidth": 1.8,
-    "lines.markersize": 5,
+    "lines.markersize": 4,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.columnspacing": 1.2,
+    "legend.handlelength": 1.4,
+    "legend.fontsize": 8.5,
 }
 
 Report = dict[str, Any]
@@ -119,7 +121,7 @@ def _limit(axes: Axes, value: float, *, text: str | None = None) -> None:
         xytext=(3, 3),
         textcoords="offset points",
         color=MUTED,
-        fontsize=9,
+        fontsize=8,
     )
 
 
@@ -132,20 +134,20 @@ def _milliseconds(axes: Axes) -> None:
 
 def _draw(report: Report, draw: Callable[[Axes], None], *, label: str) -> str:
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 3.7), layout="constrained")
+        figure = Figure(figsize=(5.4, 3.3), layout="constrained")
         axes = figure.add_subplot()
         steps = report["steps"]
         draw(axes)
         names = [
             f"{step['users']:,}" + (" ↻" if _is_repeated(steps, place) else "") for place, step in enumerate(steps)
         ]
-        axes.set_xticks(range(len(steps)), names, rotation=45 if len(steps) > 10 else 0)
+        axes.set_xticks(range(len(steps)), names, rotation=45 if len(steps) > 7 else 0)
         axes.set_xlim(-0.6, max(len(steps), 1) - 0.4)
         axes.set_xlabel("users")
         for place, step in enumerate(steps):
             if step["broken"]:
                 axes.axvspan(place - 0.45, place + 0.45, color=BREAK, alpha=0.13, linewidth=0, zorder=0)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
     return _for_page(drawn.getvalue(), label=label)
