@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import time
 
 import httpx
 import nats
@@ -22,6 +23,10 @@ from taskbell.testing.kubernetes import Fault
 
 BACKLOG = int(os.environ.get("TASKBELL_TEST_BACKLOG", "2000"))
 """Messages of the large backlog. The promise speaks of 100,000; that many take a minute and scale the same."""
+
+
+QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
+"""No window and no policy."""
 
 
 class PoolPlace:
@@ -81,6 +86,14 @@ class PoolPlace:
         """Reasons and messages of all events."""
         kind = self.server.kind("events", "")
         return [(event["reason"], event["message"]) for event in self.server.store.all(kind)]
+
+
+@pytest.fixture
+def clock(clock):
+    """Time whose monotonic clock goes along when a test sets it: windows and intervals are counted by that one."""
+    began = clock.time
+    clock.monotonic = lambda: time.monotonic() + clock.time - began
+    return clock
 
 
 @pytest.fixture
@@ -193,7 +206,7 @@ async def test_without_nats_the_size_is_held(server, clock, free_port):
 async def test_messages_that_are_out_keep_the_last_pod(place, work):
     """A pool that may go to zero does not while a message is unacknowledged."""
     await fill(work, 100)
-    place.make(replicas={"min": 0, "max": 5}, idle={"cooldown": "0s"}, behavior={"scaleUp": {}, "scaleDown": {}})
+    place.make(replicas={"min": 0, "max": 5}, idle={"cooldown": "0s"}, behavior=QUICK)
     await place.look()
     await drain(work, 99)
     pull = await work.pull_subscribe_bind("delivery", "WORK")

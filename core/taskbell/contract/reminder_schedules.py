@@ -40,6 +40,13 @@ class Environment(Model):
 class Toleration(Model):
     """A taint that the pods put up with; the words are a pod's."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("self.operator != 'Exists' || self.value == ''", "operator Exists takes no value"),
+            rule("self.operator == 'Exists' || self.key != ''", "without a key, operator must be Exists"),
+        )
+    )
+
     key: str = Field(default="", max_length=316)
     operator: Literal["Exists", "Equal"] = "Equal"
     value: Label = ""

@@ -19,7 +19,6 @@ Json = dict[str, Any]
 FIELD_MANAGER = "taskbell-operator"
 _TIMEOUT = 10.0
 _NOT_FOUND = 404
-_CONFLICT = 409
 
 
 class ClusterRefused(Exception):
@@ -28,6 +27,13 @@ class ClusterRefused(Exception):
 
 class ObjectChanged(ClusterRefused):
     """Somebody else changed or made the object meanwhile (409)."""
+
+
+class RequestRefused(ClusterRefused):
+    """The API server will not do it, however often it is asked (400, 403, 422): wrong values, a quota, a policy."""
+
+
+_REFUSALS = {400: RequestRefused, 403: RequestRefused, 409: ObjectChanged, 422: RequestRefused}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"
 class Cluster:
     """Requests to one API server. Every call ends within 10 s; none is repeated here.
 
-    All raise `ClusterRefused`, or `ObjectChanged` on a conflict.
+    All raise `ClusterRefused`: `ObjectChanged` on a conflict, `RequestRefused` on what the API server will not do.
     """
 
     def __init__(self, api: kubernetes.ApiClient) -> None:
@@ -109,6 +115,17 @@ class Cluster:
             resource,
             resource.path(metadata["namespace"], metadata["name"], "scale"),
             body={"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"replicas": replicas}},
+            query=[("fieldManager", FIELD_MANAGER)],
+            content_type="application/merge-patch+json",
+        )
+
+    async def amend(self, resource: Resource, namespace: str, name: str, change: Json) -> Json:
+        """Change the fields given, whoever else writes the object, by a merge patch."""
+        return await self._write(
+            "PATCH",
+            resource,
+            resource.path(namespace, name),
+            body=change,
             query=[("fieldManager", FIELD_MANAGER)],
             content_type="application/merge-patch+json",
         )
@@ -198,8 +215,7 @@ def _refusal(status: int | None, body: Any, *, method: str, path: str) -> Cluste
         message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         message = "no reason given"
-    kind = ObjectChanged if status == _CONFLICT else ClusterRefused
-    return kind(f"{method} {path}: {status} {message}")
+    return _REFUSALS.get(status or 0, ClusterRefused)(f"{method} {path}: {status} {message}")
 
 
 async def open_api(*, url: str = "") -> kubernetes.ApiClient:

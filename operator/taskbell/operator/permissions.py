@@ -30,7 +30,7 @@ WATCHED = (
     Permission("keda.sh", "scaledobjects", ("list",), "to see who else sets that size"),
     Permission("", "pods", ("list",), "to count the open connections of gateways"),
     Permission("", "secrets", ("get",), "to follow connectionSecretRef"),
-    Permission("", "events", ("create",), "to tell decisions"),
+    Permission("", "events", ("create", "patch"), "to tell decisions"),
 )
 """Needed in every namespace that is watched."""
 OWN = (Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "to work one at a time"),)

@@ -40,7 +40,10 @@ class ScheduleNotUnderstood(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A parsed schedule. `any_day` and `any_weekday` tell a `*`: if neither is one, either day suffices."""
+    """A parsed schedule. `any_day` and `any_weekday` tell a `*`: if neither is one, either day suffices.
+
+    A `*` with a step, such as `*/2`, is none: so it is in the library with which Kubernetes reads schedules.
+    """
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -103,10 +106,14 @@ def parse(text: str, time_zone: str) -> Schedule:
         days=days,
         months=months,
         weekdays=weekdays,
-        any_day=fields[2][0] in "*?",
-        any_weekday=fields[4][0] in "*?",
+        any_day=_is_any(fields[2]),
+        any_weekday=_is_any(fields[4]),
         zone=zone,
     )
+
+
+def _is_any(field: str) -> bool:
+    return any(part in {"*", "?", "*/1", "?/1"} for part in field.split(","))
 
 
 def _values(field: str, title: str, least: int, most: int, names: dict[str, int]) -> frozenset[int]:
@@ -114,7 +121,7 @@ def _values(field: str, title: str, least: int, most: int, names: dict[str, int]
     for part in field.split(","):
         span, slash, step_text = part.partition("/")
         try:
-            step = int(step_text) if slash else 1
+            step = _number(step_text, {}) if slash else 1
             if span in {"*", "?"}:
                 first, last = least, most
             else:

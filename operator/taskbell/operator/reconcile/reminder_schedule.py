@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.clock import Clock
-from taskbell.operator.cluster import CRON_JOBS, REMINDER_SCHEDULES, Cluster
+from taskbell.operator.cluster import CRON_JOBS, REMINDER_SCHEDULES, Cluster, RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.plan.cron import Schedule, ScheduleNotUnderstood, parse
 from taskbell.operator.plan.difference import differs
@@ -21,6 +22,32 @@ from taskbell.operator.specs.identity import DECLARED, is_owned
 Json = dict[str, Any]
 _AFTER_RUN = 20.0
 """Seconds after a run's time at which its start should show in the CronJob's status."""
+_FORGIVEN = 600.0
+"""Seconds after which a CronJob that was set right counts as never touched."""
+_LONGEST_TRUCE = 64.0
+"""Seconds that are waited at most before a CronJob that somebody changes again and again is set right again."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of a schedule between passes.
+
+    Attributes:
+        settled: Fingerprint of what was applied, and the generation that the API server made of it.
+        corrections: How often the CronJob was set right lately.
+        corrected: When that was last, by the monotonic clock.
+    """
+
+    settled: tuple[str, int] | None = None
+    corrections: int = 0
+    corrected: float = float("-inf")
+
+    def truce(self, now: float) -> float:
+        """Seconds to wait: none at first, then longer each time, so that two programs cannot fight without end."""
+        if now - self.corrected > _FORGIVEN:
+            self.corrections = 0
+        pause = min(2.0**self.corrections, _LONGEST_TRUCE) if self.corrections else 0.0
+        return max(0.0, self.corrected + pause - now)
 
 
 class ScheduleKeeper:
@@ -32,14 +59,13 @@ class ScheduleKeeper:
         self._events = events
         self._around = around
         self._clock = clock
-        self._settled: dict[Key, tuple[str, int]] = {}
-        """By owner: fingerprint of what was applied, and the generation that the API server made of it."""
+        self._memories: dict[Key, _Memory] = {}
 
     async def keep(self, key: Key) -> Outcome:
         """Make one pass. Raises `ClusterRefused` when the API server does not do as asked."""
         owner = await self._cluster.get(REMINDER_SCHEDULES, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
-            self._settled.pop(key, None)
+            self._memories.pop(key, None)
             return Outcome(gone=owner is None)
         try:
             spec = ReminderScheduleSpec.model_validate(owner["spec"])
@@ -51,40 +77,38 @@ class ScheduleKeeper:
             name = live["metadata"]["name"]
             return await self._refuse(owner, "NameTaken", f"CronJob {name} exists and is not of this object")
         declared = build_cron_job(owner, spec, self._around)
-        applied = live is None or self._has_drifted(key, declared, live)
-        if applied:
-            live = await self._apply(key, owner, declared, live)
+        memory = self._memories.setdefault(key, _Memory())
+        applied = False
+        if live is None or _has_drifted(memory, declared, live):
+            if _is_same(declared, live) and (wait := memory.truce(self._clock.monotonic())):
+                return Outcome(again_in=wait)
+            try:
+                live, applied = await self._apply(memory, owner, declared, live)
+            except RequestRefused as refused:
+                await self._refuse(owner, "CronJobRefused", str(refused))
+                raise
         now = self._now()
-        status = describe(owner, spec, schedule, live or declared, applied=applied, now=now)
+        status = describe(owner, spec, schedule, live, applied=applied, now=now)
         if status != owner.get("status"):
             await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
         return Outcome(again_in=_next_look(spec, schedule, now=now, applied=applied))
 
-    def _has_drifted(self, key: Key, declared: Json, live: Json) -> bool:
-        """Whether the live CronJob is not as declared, other than by how the API server spells what we sent."""
-        if not differs(declared, live):
-            return False
-        settled = (declared["metadata"]["annotations"][DECLARED], live["metadata"]["generation"])
-        metadata = {"metadata": declared["metadata"]}
-        return differs(metadata, live) or self._settled.get(key) != settled
-
-    async def _apply(self, key: Key, owner: Json, declared: Json, live: Json | None) -> Json:
+    async def _apply(self, memory: _Memory, owner: Json, declared: Json, live: Json | None) -> tuple[Json, bool]:
+        """The CronJob as it is now, and whether that changed anything."""
         written = await self._cluster.apply(CRON_JOBS, declared)
-        metadata = written["metadata"]
-        self._settled[key] = (
-            declared["metadata"]["annotations"][DECLARED],
-            metadata["generation"],
-        )
-        spec = declared["spec"]
+        metadata, spec = written["metadata"], declared["spec"]
+        memory.settled = (_fingerprint(declared), metadata["generation"])
+        if live is not None and live["metadata"]["resourceVersion"] == metadata["resourceVersion"]:
+            return written, False
         facts = f"CronJob {metadata['name']}: {spec['schedule']} {spec['timeZone']}, suspend={spec['suspend']}"
         if live is None:
             await self._events.tell(owner, "CronJobCreated", facts)
-        elif live["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
-            drifted = (
-                live["metadata"].get("annotations", {}).get(DECLARED) == declared["metadata"]["annotations"][DECLARED]
-            )
-            await self._events.tell(owner, "DriftCorrected" if drifted else "CronJobChanged", facts)
-        return written
+        elif _is_same(declared, live):
+            memory.corrections, memory.corrected = memory.corrections + 1, self._clock.monotonic()
+            await self._events.tell(owner, "DriftCorrected", facts)
+        else:
+            await self._events.tell(owner, "CronJobChanged", facts)
+        return written, True
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)
@@ -95,6 +119,23 @@ class ScheduleKeeper:
             await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
             await self._events.tell(owner, reason, message, warning=True)
         return Outcome()
+
+
+def _has_drifted(memory: _Memory, declared: Json, live: Json) -> bool:
+    """Whether the live CronJob is not as declared, other than by what the API server made of what we sent."""
+    if not differs(declared, live):
+        return False
+    settled = (_fingerprint(declared), live["metadata"]["generation"])
+    return differs({"metadata": declared["metadata"]}, live) or memory.settled != settled
+
+
+def _is_same(declared: Json, live: Json | None) -> bool:
+    """Whether this very declaration was applied before, so that a difference is somebody else's."""
+    return live is not None and _fingerprint(live) == _fingerprint(declared)
+
+
+def _fingerprint(body: Json) -> str:
+    return str(body["metadata"].get("annotations", {}).get(DECLARED, ""))
 
 
 def _next_look(spec: ReminderScheduleSpec, schedule: Schedule, *, now: datetime, applied: bool) -> float | None:

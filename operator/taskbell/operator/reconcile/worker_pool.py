@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from taskbell.contract.worker_pools import WorkerPoolSpec
 from taskbell.kit.clock import Clock
-from taskbell.operator.cluster import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, WORKER_POOLS, Cluster
+from taskbell.operator.cluster import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, WORKER_POOLS, Cluster, RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
 from taskbell.operator.plan.need import Reading
@@ -57,7 +57,7 @@ class PoolKeeper:
             self._forget(key)
             return Outcome(gone=owner is None)
         memory = self._memory(key, owner)
-        now, generation = self._clock.now(), owner["metadata"]["generation"]
+        now, generation = self._clock.monotonic(), owner["metadata"]["generation"]
         wait = memory.looked + self._interval - now
         if generation == memory.generation and wait > self._interval * _EARLY:
             return Outcome(again_in=wait)
@@ -66,11 +66,15 @@ class PoolKeeper:
         except ValidationError as wrong:
             return await self._refuse(owner, "SpecNotUnderstood", str(wrong))
         if (other := await self._rival(owner, spec)) is not None:
+            memory.past = Past()  # the size was another's: what was recommended before means nothing now
             message = f"{other} sets the size of Deployment {spec.target_ref.name}, too: delete one of both"
             return await self._refuse(owner, "SizeIsAnothers", message)
         scale = await self._cluster.get(DEPLOYMENTS, key.namespace, spec.target_ref.name, subresource="scale")
         if scale is None:
+            memory.past = Past()
             return await self._refuse(owner, "TargetMissing", f"there is no Deployment {spec.target_ref.name}")
+        if generation != memory.generation:
+            memory.known = Known()  # a signal of the same name may be of another consumer now
         readings = await self._signals.read(spec, scale, memory.known) if spec.engine == "Native" else ()
         await self._decide(owner, spec, scale, readings, memory)
         memory.looked, memory.generation = now, generation
@@ -91,23 +95,26 @@ class PoolKeeper:
     async def _decide(
         self, owner: Json, spec: WorkerPoolSpec, scale: Json, readings: Sequence[Reading], memory: _Memory
     ) -> None:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         before = int(scale["spec"].get("replicas", 0))
-        decision, memory.past = decide(spec, memory.past, readings, current=before, now=now)
+        decision, past = decide(spec, memory.past, readings, current=before, now=now)
         scaled = decision.size != before
         if scaled:
-            scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
-            memory.past = memory.past.changed(now, decision.size - before)
+            try:
+                scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
+            except RequestRefused as refused:
+                await self._refuse(owner, "SizeRefused", str(refused))
+                raise
+            past = past.changed(now, decision.size - before)
+        memory.past = past
+        if scaled:
             await self._events.tell(
                 owner,
                 "ScaledUp" if decision.size > before else "ScaledDown",
                 explain(decision, readings, before=before),
             )
-        status = describe(owner, scale, decision, readings, scaled=scaled, now=datetime.fromtimestamp(now, UTC))
-        await self._tell_degradation(owner, status)
         _measure(owner, scale, decision, readings, before=before)
-        if status != owner.get("status"):
-            await self._cluster.apply_status(WORKER_POOLS, owner, status)
+        await self._report(owner, describe(owner, scale, decision, readings, scaled=scaled, now=self._now()))
 
     async def _rival(self, owner: Json, spec: WorkerPoolSpec) -> str | None:
         namespace = owner["metadata"]["namespace"]
@@ -119,12 +126,17 @@ class PoolKeeper:
         return rival(spec.target_ref.name, owner, autoscalers=autoscalers, scaled_objects=scaled_objects, pools=pools)
 
     async def _refuse(self, owner: Json, reason: str, message: str) -> Outcome:
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
-        status = describe_refusal(owner, reason, message, now=now)
-        await self._tell_degradation(owner, status)
+        await self._report(owner, describe_refusal(owner, reason, message, now=self._now()))
+        return Outcome(again_in=self._interval)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
+
+    async def _report(self, owner: Json, status: Json) -> None:
+        """Write the status if it says something new; then tell what it means, so that a repeated pass does not."""
         if status != owner.get("status"):
             await self._cluster.apply_status(WORKER_POOLS, owner, status)
-        return Outcome(again_in=self._interval)
+        await self._tell_degradation(owner, status)
 
     async def _tell_degradation(self, owner: Json, status: Json) -> None:
         """An event when a pool becomes Degraded or recovers, not while it stays so."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from taskbell.contract.reminder_schedules import Environment, ReminderScheduleSpec
 from taskbell.operator.specs.identity import fingerprinted, labels, owner_reference, short_name
+from taskbell.operator.specs.quantities import canonical
 
 Json = dict[str, Any]
 
@@ -96,7 +97,7 @@ def _environment(spec: ReminderScheduleSpec) -> list[Json]:
 
 def _value(variable: Environment) -> Json:
     if variable.secret_key_ref is None:
-        return {"value": variable.value or ""}
+        return {"value": variable.value} if variable.value else {}
     return {"valueFrom": {"secretKeyRef": {"name": variable.secret_key_ref.name, "key": variable.secret_key_ref.key}}}
 
 
@@ -113,7 +114,10 @@ def _pod(spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
             *({"configMapRef": {"name": name}} for name in around.config_maps),
             *({"secretRef": {"name": name}} for name in around.secrets),
         ],
-        "resources": spec.pod.resources.model_dump(mode="json"),
+        "resources": {
+            name: {resource: canonical(quantity) for resource, quantity in quantities.items()}
+            for name, quantities in spec.pod.resources.model_dump(mode="json").items()
+        },
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},

@@ -1,0 +1,75 @@
+"""The CronJob's manifest, so written that the API server's copy of it reads the same."""
+
+import pytest
+
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.operator.plan.difference import differs
+from taskbell.operator.specs.cron_job import SweepSurroundings, build_cron_job
+from taskbell.operator.specs.quantities import canonical
+
+OWNER = {"kind": "ReminderSchedule", "metadata": {"name": "due", "namespace": "default", "uid": "u"}}
+
+
+def container(**pod):
+    """The container of a sweep with some overrides."""
+    spec = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "* * * * *", "pod": pod})
+    cron_job = build_cron_job(OWNER, spec, SweepSurroundings(image="api:1"))
+    (found,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("0.5", "500m"),
+        ("1000m", "1"),
+        ("1.5", "1500m"),
+        ("2", "2"),
+        ("1000", "1k"),
+        ("0.1m", "100u"),
+        ("0", "0"),
+        ("0Mi", "0"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Ki", "512"),
+        ("1000Ki", "1000Ki"),
+        ("1500M", "1500M"),
+        ("1000M", "1G"),
+        ("0.0001Ki", "102400u"),
+    ],
+)
+def test_quantities_are_canonical(given, expected):
+    """Quantities are spelt as Kubernetes spells them back."""
+    assert canonical(given) == expected
+    assert canonical(expected) == expected
+
+
+def test_what_is_declared_is_spelt_as_it_is_read_back():
+    """Quantities and an empty variable are declared in the form that the API server keeps, and never differ."""
+    found = container(
+        resources={"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"cpu": "1000m"}},
+        env=[{"name": "EMPTY", "value": ""}],
+    )
+    assert found["resources"] == {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "1"}}
+    assert {"name": "EMPTY"} in found["env"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "live", "expected"),
+    [
+        ({}, None, False),
+        ([], None, False),
+        ({"a": {}}, {}, False),
+        ({"a": {}}, {"a": {"b": 1}}, False),
+        ({"a": False}, {}, True),
+        ({"a": []}, {"a": [1]}, True),
+        ([{"a": 1}], [{"a": 1, "b": 2}], False),
+        ([{"a": 1}], [{"a": 1}, {"b": 2}], True),
+        ({"a": {"b": 1}}, {"a": 1}, True),
+        ([1], {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+    ],
+)
+def test_differences(declared, live, expected):
+    """What the API server drops because it is empty, or adds as a default, is no difference; all else is."""
+    assert differs(declared, live) is expected
