@@ -9,6 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from taskbell.local.supervisor.component import Phase, State
 
@@ -82,7 +83,7 @@ def table(states: Mapping[str, State]) -> Table:
     for name, state in states.items():
         colour = _COLOURS.get(state.phase, "dim")
         port, pid = (str(number or "") for number in (state.component.port, state.pid))
-        shown = f"[{colour}]{state.phase}[/]"
+        shown = Text(state.phase, style=colour)  # no markup: a line that is said above prints the table without it
         drawn.add_row(name, shown, port, pid, str(state.restarts or ""), f"logs/{state.component.log.name}")
     return drawn
 
