@@ -19,9 +19,10 @@ def promises() -> dict[str, str]:
 
 
 def _marks_of(decorators: list[ast.expr]) -> Iterator[str]:
-    for decorator in decorators:
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("mark.feature"):
-            yield from (ast.literal_eval(argument) for argument in decorator.args)
+    """The ids that decorators name, those of single parameters included."""
+    for node in (node for decorator in decorators for node in ast.walk(decorator)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.feature"):
+            yield from (ast.literal_eval(argument) for argument in node.args)
 
 
 def marks() -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ def _offenders(modules, forbidden, *, allowed):
     return {name: imports for name, imports in found.items() if imports}
 
 
+@pytest.mark.feature("H29")
 def test_databases_are_reached_through_repositories(modules):
     """`sqlalchemy` and `asyncpg` appear only in `db`, `models` and `repository`."""
     assert _offenders(modules, _DATABASE, allowed=lambda m: {"db", "models", "repository"} & {*m.words}) == {}
@@ -34,6 +35,7 @@ def test_the_bus_is_reached_through_its_adapter(modules):
     assert _offenders(modules, _BUS, allowed=lambda m: m.words[0] == "kit" and m.words[-1].startswith("nats_")) == {}
 
 
+@pytest.mark.feature("H29")
 def test_the_web_framework_stays_at_the_edge(modules):
     """`fastapi` appears only in endpoints, deps, app, lifespan, problem, and in the API's own HTTP room."""
 
@@ -43,6 +45,7 @@ def test_the_web_framework_stays_at_the_edge(modules):
     assert _offenders(modules, _WEB, allowed=allowed) == {}
 
 
+@pytest.mark.feature("H29")
 def test_decisions_are_pure(modules):
     """`policy` and `session` import nothing that performs I/O: they are tested with plain values."""
 
@@ -62,6 +65,14 @@ def test_the_contract_is_pure(modules):
         assert all(name.startswith("taskbell.contract") for name in module.imports() if name.startswith("taskbell."))
 
 
+@pytest.mark.feature("P20")
+def test_no_request_waits_for_a_receiver(modules):
+    """The API holds no client that could speak to a receiver of mail, of webhooks or of pushes: delivery does so."""
+    clients = {"aiohttp", "aiosmtplib", "http", "httpx", "requests", "smtplib", "urllib"}
+    api = [module for module in modules if module.words[0] == "api"]
+    assert _offenders(api, clients, allowed=lambda _: False) == {}
+
+
 _LAYERS = ("errors", "policy", "models", "repository", "service", "endpoints")
 
 
@@ -75,6 +86,7 @@ def _against_the_layers(module, name):
     return imported[-1] in _LAYERS and _LAYERS.index(imported[-1]) >= _LAYERS.index(feature[-1])
 
 
+@pytest.mark.feature("H29")
 def test_a_feature_is_layered(modules):
     """In a feature of the API: endpoints > service > repository > models, and no feature knows another's repository."""
     api = [module for module in modules if module.words[0] == "api"]

@@ -77,6 +77,13 @@ def listening(running):
         listen.kill()
 
 
+@pytest.mark.feature("M31")
+def test_the_number_of_api_processes_is_a_setting(running):
+    """`TASKBELL_API_WORKERS` says how many processes of the API run: here one."""
+    parts = json.loads((running / ".taskbell" / "run.json").read_text())["components"]
+    assert {part for part in parts if part.startswith("api")} == {"api"}
+
+
 @pytest.mark.feature("T18", "P1", "P2", "P11", "F3", "M63")
 def test_the_tour_of_the_readme(running, listening):
     """A newcomer who copies the README's commands signs in, creates, lists, is told what is wrong, and hears of it all.

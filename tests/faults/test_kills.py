@@ -252,7 +252,7 @@ def record(record_property):
     return keep
 
 
-@pytest.mark.feature("H15", "K2")
+@pytest.mark.feature("H15", "K2", "M44")
 async def test_5000_tasks_survive_a_sigkill_of_api_relay_gateway_and_nats(platform, record):
     """Listeners that reconnect by cursor get all committed events exactly once, in order, and no other."""
     account = await platform.register("kills@example.com")
@@ -339,7 +339,7 @@ async def test_a_gateway_that_drains_says_goodbye_and_its_clients_miss_nothing(p
         assert not work.refusals
 
 
-@pytest.mark.feature("P23")
+@pytest.mark.feature("P23", "T3")
 async def test_a_nats_that_lost_its_stream_gets_it_back_from_postgresql(platform):
     """The store is gone: a new epoch, `gap` for old cursors, the feed rebuilt in order, and new events flow."""
     account = await platform.register("lost@example.com")

@@ -363,6 +363,16 @@ async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
     }
 
 
+@pytest.mark.feature("P21")
+async def test_one_service_alone_writes_tasks(owner):
+    """Of all services' roles the API's alone may create, change or delete a task, in whatever column."""
+    writers = await owner.fetch(
+        "SELECT DISTINCT rolname FROM pg_roles WHERE rolname LIKE 'taskbell_%' AND rolname <> 'taskbell_owner'"
+        " AND (has_any_column_privilege(oid, 'tasks', 'INSERT, UPDATE') OR has_table_privilege(oid, 'tasks', 'DELETE'))"
+    )
+    assert [row[0] for row in writers] == ["taskbell_api"]
+
+
 @pytest.mark.feature("P22")
 async def test_the_gateway_writes_nothing(owner):
     """The real-time gateway's role has no right to write any table."""

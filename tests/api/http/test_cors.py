@@ -13,7 +13,7 @@ def overrides():
     return {"cors_origins": f"{ORIGIN}, https://other.example.com"}
 
 
-@pytest.mark.feature("F8")
+@pytest.mark.feature("F8", "M28")
 @pytest.mark.parametrize(("origin", "allowed"), [(ORIGIN, True), ("https://evil.example.com", False), ("null", False)])
 async def test_preflight(api, origin, allowed):
     """A preflight is granted to a named origin, for the methods and headers that the API uses."""

@@ -21,6 +21,7 @@ def command(*arguments, environment, fds=()):
     )
 
 
+@pytest.mark.feature("M30")
 async def test_it_serves_its_probes_on_an_inherited_socket_and_ends_cleanly(database, nats_url, eventually):
     """`--fd` takes a listening socket over; SIGTERM ends with status 0."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -43,6 +44,29 @@ async def test_it_serves_its_probes_on_an_inherited_socket_and_ends_cleanly(data
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0
+
+
+@pytest.mark.feature("M29")
+@pytest.mark.parametrize(("level", "told"), [("INFO", True), ("WARNING", False)])
+async def test_the_level_of_the_log_is_a_setting(database, nats_url, eventually, free_port, level, told):
+    """What is less severe than the level that was set is not written."""
+    environment = {"DATABASE_URL": database.relay_url, "NATS_URL": nats_url, "LOG_LEVEL": level}
+    process = await command(
+        *("--host", "127.0.0.1", "--port", str(free_port)),
+        environment={f"TASKBELL_{name}": value for name, value in environment.items()},
+    )
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as client:
+
+        async def active():
+            try:
+                return "taskbell_relay_lease_held 1.0" in (await client.get("/metrics")).text
+            except httpx.TransportError:
+                return False
+
+        await eventually(active)
+    process.send_signal(signal.SIGTERM)
+    _, log = await asyncio.wait_for(process.communicate(), 10)
+    assert (b"lease_taken" in log) is told
 
 
 async def test_without_database_and_nats_it_lives_but_is_not_ready(free_port, eventually):

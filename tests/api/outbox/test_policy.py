@@ -18,6 +18,8 @@ from taskbell.api.outbox.policy import (
 )
 from taskbell.kit.ids import lowest_id
 
+pytestmark = pytest.mark.feature("F15")
+
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 

@@ -18,6 +18,7 @@ from taskbell.contract.subjects import RELAY_POKE, STREAM
 from taskbell.kit.trace import Tracing
 
 
+@pytest.mark.feature("M43")
 async def test_events_that_exist_before_the_first_start_are_published_in_order(relay, table, stream):
     """A new installation begins with everything that is in the table."""
     expected = [await table.write() for _ in range(5)]

@@ -94,6 +94,21 @@ async def test_a_page_costs_one_statement_whatever_it_holds(ann, counted):
     assert len(statements) == 1
 
 
+@pytest.mark.feature("M36")
+async def test_what_a_caller_sends_stands_in_no_statement(ann, counted):
+    """Texts, numbers and dates reach PostgreSQL as parameters, never within a statement, and come back as they were."""
+    text = "Robert'); DROP TABLE tasks;--"
+    async with counted() as statements:
+        task = await ann.create(title=text, description=text, priority=7)
+        patched = await ann.request("PATCH", f"/tasks/{task['id']}", json={"title": f"{text} $1 %s {{}}"})
+        filters = {"limit": 987, "priority_min": 7, "due_before": "2123-04-05T00:00:00Z", "sort": "-due_at"}
+        assert (await ann.page(**filters))["items"] == []
+    assert len(statements) >= 6
+    assert [found for found in statements if any(part in found for part in ("DROP", "987", "2123", task["id"]))] == []
+    assert patched.json()["title"] == f"{text} $1 %s {{}}"
+    assert (await ann.get(task["id"]))["description"] == text
+
+
 async def test_the_counter_counts(app, counted):
     """The counter sees each statement, those of a transaction too."""
     database = app.state.services.database

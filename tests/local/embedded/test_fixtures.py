@@ -7,6 +7,17 @@ import pytest
 from taskbell.local import db
 
 
+@pytest.mark.feature("H24")
+async def test_the_servers_are_real(database, nats_url):
+    """Behind the fixtures are PostgreSQL itself and a NATS server with JetStream, no stand-ins."""
+    async with db.connected(database.owner_url) as connection:
+        assert (await connection.fetchval("SELECT version()")).startswith("PostgreSQL ")
+    client = await nats.connect(nats_url)
+    assert client.connected_server_version.major >= 2
+    assert (await client.jetstream().account_info()).limits is not None
+    await client.close()
+
+
 @pytest.mark.parametrize("attempt", range(3))
 async def test_each_test_gets_a_fresh_database(database, attempt):
     """What one test leaves in its database no other test sees."""
