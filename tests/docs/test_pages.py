@@ -13,7 +13,9 @@ _PAGES = [path for place in (".", "docs") for path in sorted((_ROOT / place).glo
     path for folder in ("how-to", "adr", "runbooks") for path in sorted((_ROOT / "docs" / folder).glob("*.md"))
 ]
 _YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_METRIC = r"\b(taskbell_(?:api|relay|gateway|delivery|operator|bus|reminders|role)_\w+?)(?:_bucket|_sum|_count)?\b(?!\.)"
+_METRIC = (
+    r"\b(taskbell_(?:api|relay|gateway|delivery|operator|bus|reminders|role)_\w+?)(?:_bucket|_sum|_count)?\b(?!\.)"
+)
 _STREAMS = {"TASKBELL_EVENTS", "TASKBELL_DEAD_LETTERS"}
 
 
