@@ -50,21 +50,22 @@ class Leadership:
         self._duration = duration
         self._clock = clock
         self._seen = _Seen()
+        self._renewed = float("-inf")
+        """When the last request that renewed it was sent: it may have arrived at once and been answered late."""
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours. A failing API server is asked again; the wait has no end."""
         LEADER.set(0)
         while True:
-            with suppress(ObjectChanged):
-                try:
-                    if await self._try():
-                        LEADER.set(1)
-                        _log.info("lease_acquired", identity=self._identity)
-                        return
-                except ObjectChanged:
-                    raise
-                except ClusterRefused as refused:
-                    _log.warning("lease_not_read", error=str(refused))
+            try:
+                if await self._try():
+                    LEADER.set(1)
+                    _log.info("lease_acquired", identity=self._identity)
+                    return
+            except ObjectChanged:
+                _log.debug("lease_taken_by_another")
+            except ClusterRefused as refused:
+                _log.warning("lease_not_read", error=str(refused))
             pause = self._duration * _RENEW * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter, not a secret
             await asyncio.sleep(pause)
 
@@ -74,22 +75,20 @@ class Leadership:
         Raises:
             LeaseLost: Another has it, or renewing failed for two thirds of its duration.
         """
-        renewed = self._clock.monotonic()
         try:
             while True:
                 await asyncio.sleep(self._duration * _RENEW)
                 try:
-                    async with asyncio.timeout(max(0.1, renewed + self._duration * _GIVE_UP - self._clock.monotonic())):
+                    async with asyncio.timeout(max(0.1, self._duration * _GIVE_UP - self._age())):
                         kept = await self._try()
                 except (ClusterRefused, TimeoutError) as refused:
-                    late = self._clock.monotonic() - renewed
+                    late = self._age()
                     _log.warning("lease_not_renewed", error=str(refused) or repr(refused), seconds=round(late, 1))
                     if late >= self._duration * _GIVE_UP:
                         raise LeaseLost(f"not renewed for {late:.0f} s") from refused
                     continue
                 if not kept:
                     raise LeaseLost("another process holds it")
-                renewed = self._clock.monotonic()
         finally:
             LEADER.set(0)
 
@@ -102,6 +101,16 @@ class Leadership:
 
     async def _try(self) -> bool:
         """Make, take or renew the Lease if that is allowed now; whether it is ours."""
+        asked = self._clock.monotonic()
+        if await self._claim():
+            self._renewed = asked
+            return True
+        return False
+
+    def _age(self) -> float:
+        return self._clock.monotonic() - self._renewed
+
+    async def _claim(self) -> bool:
         lease = await self._cluster.get(LEASES, self._namespace, LEASE)
         if lease is None:
             await self._cluster.create(LEASES, self._claimed({}))
