@@ -61,8 +61,7 @@ async def provide_roles(settings: RoleSettings) -> None:
     connection = await asyncpg.connect(settings.admin_database_url.get_secret_value(), timeout=10)
     try:
         await roles.prepare_roles(connection, passwords=settings.passwords())
-        name = await connection.fetchval("SELECT quote_ident($1)", settings.database())
-        await connection.execute(f"ALTER DATABASE {name} OWNER TO {roles.OWNER}")
+        await roles.give_database(connection, settings.database())
     finally:
         await connection.close(timeout=10)
 

@@ -35,10 +35,25 @@ _PLANS: Mapping[str, Mapping[str, str]] = {
 async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[str, str]) -> None:
     """Create the roles that are missing, give each its password and settings. Needs a superuser or CREATEROLE."""
     for role in ROLES:
-        if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-            await connection.execute(f"CREATE ROLE {role} LOGIN")
+        powers = await connection.fetchval("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1", role)
+        if powers is None:
+            await connection.execute(f"CREATE ROLE {role}")
+        elif powers:  # only a superuser may even say NOSUPERUSER, and providers of PostgreSQL give nobody that
+            await connection.execute(f"ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS")
         quoted = await connection.fetchval("SELECT quote_literal($1::text)", passwords[role])
-        await connection.execute(f"ALTER ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD {quoted}")
+        await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD {quoted}")
         if role != OWNER:
             for name, value in {**_SETTINGS, **_PLANS.get(role, {})}.items():
                 await connection.execute(f"ALTER ROLE {role} SET {name} = {value}")
+
+
+async def give_database(connection: asyncpg.Connection, name: str) -> None:
+    """Give a database to the schema's owner. Needs a superuser, or its owner with CREATEDB who made the roles."""
+    owner = await connection.fetchval("SELECT datdba::regrole::text FROM pg_database WHERE datname = $1", name)
+    if owner == OWNER:
+        return
+    if not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+        # Only who could act as the new owner may give something to it.
+        await connection.execute(f"GRANT {OWNER} TO CURRENT_USER")
+    quoted = await connection.fetchval("SELECT quote_ident($1)", name)
+    await connection.execute(f"ALTER DATABASE {quoted} OWNER TO {OWNER}")

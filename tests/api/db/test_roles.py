@@ -1,0 +1,54 @@
+"""The services' roles are made by whoever may make roles."""
+
+import asyncpg
+import pytest
+
+from taskbell.api.db import __main__ as jobs
+from taskbell.api.db import migrate, roles
+from taskbell.kit.settings import load
+from taskbell.local.embedded.postgres import PostgresServer
+
+
+@pytest.fixture
+def fresh(tmp_path_factory):
+    """A PostgreSQL of its own: roles belong to a whole server, and this one has none of ours yet."""
+    folder = tmp_path_factory.mktemp("server")
+    with PostgresServer(folder / "data", password="of-nobody", durable=False).running(folder / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def settings(fresh, monkeypatch):
+    """What the chart's first container is told, with an admin as providers of PostgreSQL give one."""
+    urls = [fresh.url(role, "secret", "taskbell") for role in roles.ROLES]
+    monkeypatch.setenv("TASKBELL_ADMIN_DATABASE_URL", fresh.url("admin", "secret"))
+    monkeypatch.setenv("TASKBELL_ROLE_URLS", ",".join(urls))
+    return load(jobs.RoleSettings)
+
+
+async def test_an_admin_that_is_no_superuser_suffices(fresh, settings):
+    """With CREATEROLE, CREATEDB and its own database it makes all roles, twice if asked, then the schema follows."""
+    superuser = await asyncpg.connect(fresh.url())
+    await superuser.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
+    await superuser.execute("CREATE DATABASE taskbell OWNER admin")
+    for _ in range(2):
+        await jobs.provide_roles(settings)
+    owner = fresh.url(roles.OWNER, "secret", "taskbell")
+    assert await migrate.upgrade_async(owner) == migrate.head()
+    for role in roles.ROLES:
+        await (await asyncpg.connect(fresh.url(role, "secret", "taskbell"))).close()
+    await superuser.close()
+
+
+async def test_a_role_that_could_do_everything_is_put_in_its_place(fresh, settings):
+    """A role that somebody made a superuser, past all row-level security, is none after the next run."""
+    superuser = await asyncpg.connect(fresh.url())
+    await superuser.execute("CREATE DATABASE taskbell")
+    await superuser.execute(f"CREATE ROLE {roles.API} SUPERUSER BYPASSRLS")
+    await superuser.execute("CREATE ROLE admin LOGIN SUPERUSER PASSWORD 'secret'")
+    await jobs.provide_roles(settings)
+    found = await superuser.fetchrow(
+        "SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = $1", roles.API
+    )
+    assert tuple(found) == (False, False, True)
+    await superuser.close()
