@@ -20,7 +20,9 @@ from taskbell.kit.nats_bus import BusUnavailable, connecting
 
 _TIMEOUT = 5.0
 _FIRST_PATIENCE = 2.0
-"""Seconds that the first question to an address waits for its connection."""
+"""Seconds that questions to an address wait for its first connection, counted from the first."""
+_UNUSED_AFTER = 600.0
+"""Seconds after which a connection that nobody asks is closed: an address changes with each rotation of its secret."""
 
 
 class ConsumerMissing(Exception):
@@ -44,14 +46,22 @@ class ConsumerFacts:
     max_unacked: int
 
 
-class Consumers:
-    """Looks at consumers on any number of servers, with one lasting connection to each address."""
+@dataclass(slots=True)
+class _Connection:
+    client: Client
+    closing: AsyncExitStack
+    made: float
+    used: float
 
-    def __init__(self, *, name: str) -> None:
-        """`name` shows up in the servers' connection lists."""
+
+class Consumers:
+    """Looks at consumers on any number of servers, with one lasting connection to each address that is in use."""
+
+    def __init__(self, *, name: str, unused_after: float = _UNUSED_AFTER) -> None:
+        """`name` shows up in the servers' connection lists; `unused_after` seconds a connection is closed."""
         self._name = name
-        self._clients: dict[str, Client] = {}
-        self._stack = AsyncExitStack()
+        self._unused_after = unused_after
+        self._connections: dict[str, _Connection] = {}
 
     async def __aenter__(self) -> Self:
         """Ready; connections are made when first needed."""
@@ -61,8 +71,12 @@ class Consumers:
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close all connections."""
-        self._clients.clear()
-        await self._stack.aclose()
+        await self._close_unused(after=0)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are kept."""
+        return len(self._connections)
 
     async def look(self, url: str, *, stream: str, consumer: str) -> ConsumerFacts:
         """Describe a consumer, within 5 s.
@@ -71,13 +85,8 @@ class Consumers:
             ConsumerMissing: JetStream says that it does not exist.
             BusUnavailable: Nobody says anything.
         """
-        client = self._clients.get(url)
-        if client is None:
-            client = self._clients[url] = await self._stack.enter_async_context(connecting(url, name=self._name))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_FIRST_PATIENCE):
-                    while not client.is_connected:  # noqa: ASYNC110 -- nats-py tells it by no event
-                        await asyncio.sleep(0.02)
+        client = await self._client(url)
+        await self._close_unused(after=self._unused_after)
         if not client.is_connected:
             raise BusUnavailable("not connected to NATS")
         try:
@@ -92,3 +101,23 @@ class Consumers:
             delivered=info.delivered.consumer_seq if info.delivered else 0,
             max_unacked=info.config.max_ack_pending or 0,
         )
+
+    async def _client(self, url: str) -> Client:
+        now = asyncio.get_running_loop().time()
+        known = self._connections.get(url)
+        if known is None:
+            closing = AsyncExitStack()
+            client = await closing.enter_async_context(connecting(url, name=self._name))
+            known = self._connections[url] = _Connection(client, closing, made=now, used=now)
+        known.used = now
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(known.made + _FIRST_PATIENCE):
+                while not known.client.is_connected:  # noqa: ASYNC110 -- nats-py tells it by no event
+                    await asyncio.sleep(0.02)
+        return known.client
+
+    async def _close_unused(self, *, after: float) -> None:
+        last = asyncio.get_running_loop().time() - after
+        async with AsyncExitStack() as closing:
+            for url in [url for url, connection in self._connections.items() if connection.used <= last]:
+                closing.push_async_callback(self._connections.pop(url).closing.aclose)

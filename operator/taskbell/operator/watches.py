@@ -15,7 +15,6 @@ import kopf
 
 from taskbell.contract.crds import DEFINITIONS, GROUP, VERSION
 from taskbell.operator.queue import Key
-from taskbell.operator.specs.identity import MANAGED_BY, OPERATOR
 
 Enqueue = Callable[[Key], None]
 _SERVER_TIMEOUT = 290
@@ -43,7 +42,8 @@ def registered(enqueue: Enqueue, *, url: str = "") -> kopf.OperatorRegistry:
 
     for definition in DEFINITIONS:
         kopf.on.event(GROUP, VERSION, definition.plural, registry=registry, id=f"{definition.plural}-changed")(changed)
-    kopf.on.event("batch", "v1", "cronjobs", labels={MANAGED_BY: OPERATOR}, registry=registry)(owned_changed)
+    # By owner and not by label, or a label that a hand took away would hide the CronJob from who puts it back.
+    kopf.on.event("batch", "v1", "cronjobs", registry=registry)(owned_changed)
 
     async def sign_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
         if url:

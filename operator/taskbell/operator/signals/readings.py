@@ -7,6 +7,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -20,6 +21,7 @@ from taskbell.operator.plan.need import Pace, Reading, Sample, observe, read_bac
 from taskbell.operator.signals.sockets import SocketsUnreadable, count_connections
 
 Json = dict[str, Any]
+_SCHEMES = {"nats", "tls", "ws", "wss"}
 
 
 class AddressMissing(Exception):
@@ -93,4 +95,20 @@ class Signals:
         encoded = (secret or {}).get("data", {}).get(reference.key)
         if encoded is None:
             raise AddressMissing(f"Secret {reference.name} or its entry {reference.key} does not exist")
-        return base64.b64decode(encoded).decode()
+        try:
+            return _address(base64.b64decode(encoded).decode())
+        except ValueError:  # which may quote what it could not read
+            raise AddressMissing(f"entry {reference.key} of Secret {reference.name} is no address of NATS") from None
+
+
+def _address(text: str) -> str:
+    """The address in a Secret, less the line end that an editor left.
+
+    Raises:
+        ValueError: It is none.
+    """
+    address = text.strip()
+    parts = urlsplit(address if "://" in address else f"nats://{address}")
+    if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
+        raise ValueError(parts.scheme)
+    return address

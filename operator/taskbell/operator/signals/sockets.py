@@ -21,22 +21,30 @@ class SocketsUnreadable(Exception):
 async def count_connections(
     cluster: Cluster, http: httpx.AsyncClient, signal: WebSocketSignal, *, namespace: str, selector: str
 ) -> int:
-    """The open connections of all ready pods; 0 without any.
+    """The open connections of all ready pods; 0 without any pod.
 
     Raises:
-        SocketsUnreadable: A pod does not answer, or has no such metric.
+        SocketsUnreadable: A pod does not answer or has no such metric, or there are pods and none is ready.
         ClusterRefused: The pods cannot be listed.
     """
     pods = await cluster.all(PODS, namespace, labels=selector)
-    addresses = [pod["status"]["podIP"] for pod in pods if _is_ready(pod)]
+    living = [pod for pod in pods if _is_living(pod)]
+    addresses = [pod["status"]["podIP"] for pod in living if _is_ready(pod)]
+    if living and not addresses:
+        raise SocketsUnreadable(f"none of {len(living)} pods is ready")
     counts = await asyncio.gather(*(_ask(http, address, signal) for address in addresses))
     return sum(counts)
+
+
+def _is_living(pod: Json) -> bool:
+    ended = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+    return not ended and "deletionTimestamp" not in pod["metadata"]
 
 
 def _is_ready(pod: Json) -> bool:
     status = pod.get("status", {})
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
-    return ready and bool(status.get("podIP")) and "deletionTimestamp" not in pod["metadata"]
+    return ready and bool(status.get("podIP"))
 
 
 async def _ask(http: httpx.AsyncClient, address: str, signal: WebSocketSignal) -> int:
@@ -46,7 +54,7 @@ async def _ask(http: httpx.AsyncClient, address: str, signal: WebSocketSignal) -
         answer = await http.get(url)
         answer.raise_for_status()
         return parse_connections(answer.text, signal.metric)
-    except (httpx.HTTPError, ValueError) as failed:
+    except (httpx.HTTPError, ValueError, OverflowError) as failed:
         raise SocketsUnreadable(f"{url}: {failed!r}") from failed
 
 
@@ -64,4 +72,4 @@ def parse_connections(text: str, metric: str) -> int:
     ]
     if not values:
         raise ValueError(f"there is no metric {metric}")
-    return int(sum(values))
+    return max(0, int(sum(values)))
