@@ -17,13 +17,13 @@ ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM wheels AS api-environment
-RUN python -m venv /opt/taskbell && /opt/taskbell/bin/pip install --no-cache-dir "taskbell[api]"
+RUN python -m venv --without-pip /opt/taskbell && pip --python /opt/taskbell install --no-cache-dir "taskbell[api]"
 
 FROM wheels AS notifier-environment
-RUN python -m venv /opt/taskbell && /opt/taskbell/bin/pip install --no-cache-dir "taskbell[notifier]"
+RUN python -m venv --without-pip /opt/taskbell && pip --python /opt/taskbell install --no-cache-dir "taskbell[notifier]"
 
 FROM wheels AS operator-environment
-RUN python -m venv /opt/taskbell && /opt/taskbell/bin/pip install --no-cache-dir "taskbell[operator]"
+RUN python -m venv --without-pip /opt/taskbell && pip --python /opt/taskbell install --no-cache-dir "taskbell[operator]"
 
 FROM docker.io/library/python:3.13.9-slim-bookworm AS runtime
 RUN groupadd --gid 10001 taskbell && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin taskbell

@@ -1,14 +1,18 @@
 """Dockerfile and skaffold.yaml, read as text: no engine is needed."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-BASES = {"wheels", "runtime"}
 
 
 def instructions():
@@ -100,6 +104,68 @@ def test_entries_exist():
             assert line[0] in scripts, name
 
 
+def _closure(requirement, seen):
+    """Add to `seen` each distribution that a requirement installs, with the extra that asked for it."""
+    wanted = Requirement(requirement)
+    for extra in wanted.extras or {""}:
+        if (wanted.name, extra) not in seen:
+            seen.add((wanted.name, extra))
+            for inner in metadata.requires(wanted.name) or []:
+                marker = Requirement(inner).marker
+                if marker is None or marker.evaluate({"extra": extra}) or marker.evaluate({"extra": ""}):
+                    _closure(inner, seen)
+
+
+_IMPORT = """
+import importlib, json, pkgutil, sys
+absent, programs = json.load(sys.stdin)
+class NotInTheImage:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, NotInTheImage())
+for program in programs:
+    package = importlib.import_module(program)
+    for module in pkgutil.walk_packages(package.__path__, program + "."):
+        if ".migrations." not in module.name:
+            importlib.import_module(module.name)
+"""
+
+
+def _plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("environment", ["api-environment", "notifier-environment", "operator-environment"])
+def test_an_image_holds_what_its_programs_import(chart, environment):
+    """All modules of an image's programs are there with the extra that it installs, and none of another image's."""
+    installs = " ".join(rest for word, rest in stages()[environment] if word == "RUN")
+    closure = set()
+    _closure(re.search(r"taskbell\[\w+\]", installs)[0], closure)
+    there = {_plain(name) for name, _ in closure}
+    absent = [
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if not there & {_plain(owner) for owner in owners}
+    ]
+    assert "pytest" in absent
+    images = {
+        f"here/{name}:0.1.0"
+        for name, steps in targets().items()
+        if any(word == "COPY" and rest.startswith(f"--from={environment} ") for word, rest in steps)
+    }
+    programs = {
+        container["command"][2]
+        for _, container in chart.render({"image": {"registry": "here"}}).containers()
+        if container["image"] in images and container["command"][:2] == ["python", "-m"]
+    }
+    assert programs
+    given = json.dumps([absent, sorted(programs)])
+    line = [sys.executable, "-P", "-c", _IMPORT]
+    done = subprocess.run(line, input=given, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.feature("K12")
 def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
     """Skaffold's artifacts are the Dockerfile's targets, and the chart takes what it sets."""
@@ -113,7 +179,8 @@ def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
         name = image.replace("-", "_")
         assert templates[f"image.overrides.{target}"] == f"{{{{.IMAGE_FULLY_QUALIFIED_{name}}}}}"
     values = {}
-    for path, value in {**templates, **release["setValues"]}.items():
+    built = dict.fromkeys(templates, "here/image:digest")
+    for path, value in {**built, **release["setValues"]}.items():
         *parents, last = path.split(".")
         node = values
         for parent in parents:
