@@ -79,6 +79,7 @@ def schema() -> str:
     }
     for value in everything():
         _place(root, value)
+    _require_all(root)
     return json.dumps(root, indent=2) + "\n"
 
 
@@ -89,3 +90,13 @@ def _place(root: dict[str, Any], value: Value) -> None:
         closed = {"type": "object", "additionalProperties": False, "properties": {}}
         node = node["properties"].setdefault(parent, closed)
     node["properties"][name] = {**value.schema, "description": value.meaning}
+
+
+def _require_all(node: dict[str, Any]) -> None:
+    """Require every value that has a default: a name without a value (`api:`) takes the default away."""
+    given = [name for name in node["properties"] if name != "global"]
+    node["required"] = given
+    for name in given:
+        inner = node["properties"][name]
+        if "properties" in inner and "description" not in inner:
+            _require_all(inner)

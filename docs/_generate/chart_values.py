@@ -10,6 +10,7 @@ from docs._generate.settings import settings_of
 
 from taskbell.api.outbox.settings import RelaySettings
 from taskbell.api.settings import ApiSettings
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.settings import Settings
 from taskbell.notifier.delivery.settings import DeliverySettings
 from taskbell.notifier.settings import GatewaySettings
@@ -30,9 +31,12 @@ TEXT = {"type": "string"}
 OBJECT = {"type": "object"}
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
+NAMED = {"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}}}
 PORTS = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 65535}}
 QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
 DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
+SCHEDULE = {"type": "string", "pattern": ReminderScheduleSpec.model_json_schema()["properties"]["schedule"]["pattern"]}
+LABEL = {"type": "string", "pattern": r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """What stands after `taskbell_` in the names of the database's roles."""
 IMAGES = ("api", "relay", "gateway", "delivery", "operator")
@@ -96,12 +100,16 @@ def component(
         f"{name}.resources", resources, OBJECT, "Resources of a pod. No processor limit: throttling is latency."
     )
     yield Value(f"{name}.settings", {}, settings(*kinds), "Its settings by variable, see docs/reference/settings.md.")
-    yield Value(
-        f"{name}.env", [], OBJECTS, "More environment variables, as in a pod: `OTEL_*`, or values from Secrets."
-    )
+    yield Value(f"{name}.env", [], NAMED, "More environment variables, as in a pod: `OTEL_*`, or values from Secrets.")
+    yield from placement(name)
+
+
+def placement(name: str, *, affinity: bool = True) -> Iterator[Value]:
+    """Where pods may run."""
     yield Value(f"{name}.nodeSelector", {}, LABELS, "Labels of the nodes it may run on.")
     yield Value(f"{name}.tolerations", [], OBJECTS, "Taints that it tolerates.")
-    yield Value(f"{name}.affinity", {}, OBJECT, "Affinity beside the spread over zones and nodes.")
+    if affinity:
+        yield Value(f"{name}.affinity", {}, OBJECT, "Affinity; services spread over zones and nodes besides.")
 
 
 def autoscaling(name: str, *, least: int, most: int, cpu: int) -> Iterator[Value]:
@@ -124,15 +132,15 @@ def everything() -> list[Value]:
 
 
 def _general() -> Iterator[Value]:
-    yield Value("nameOverride", "", TEXT, "Instead of the chart's name in labels.")
-    yield Value("fullnameOverride", "", TEXT, "Instead of the release's name at the front of every name.")
+    yield Value("nameOverride", "", LABEL, "Instead of the chart's name in names and labels.")
+    yield Value("fullnameOverride", "", TEXT, "Instead of release and chart at the front of every name; 36 characters.")
     yield Value("commonLabels", {}, LABELS, "Labels on every object.")
     yield Value("image.registry", "ghcr.io/taskbell", TEXT, "Where the images `api`, `relay`, `gateway` ... are.")
     yield Value("image.tag", "", TEXT, "Tag of all images; the chart's appVersion if empty. `latest` is refused.")
     whole = {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(IMAGES, TEXT)}
     yield Value("image.overrides", {}, whole, "Whole references by image, instead of registry and tag: `{api: ...}`.")
     yield Value("image.pullPolicy", "IfNotPresent", one_of("Always", "IfNotPresent", "Never"), "When nodes pull.")
-    yield Value("image.pullSecrets", [], OBJECTS, "Secrets for the registry: `[{name: ...}]`.")
+    yield Value("image.pullSecrets", [], NAMED, "Secrets for the registry: `[{name: ...}]`.")
     yield Value("public.host", "", TEXT, "Host name under which the world reaches `/v1`, `/docs` and `/ws`.")
     yield on("public.tls", "Whether the world comes by https and wss.")
     keys = "the JWK Set that signs access tokens; `taskbell keys new` prints one"
@@ -190,12 +198,16 @@ def _workloads() -> Iterator[Value]:
     yield on("reminders.enabled", "Fire due reminders and do the database's upkeep, by a ReminderSchedule each.")
     yield Value("reminders.shards", 1, number(1, 64), "Pods that share a sweep of due reminders.")
     yield Value(
-        "reminders.schedule", "* * * * *", TEXT, "When a sweep starts; it stays for a minute and fires on time."
+        "reminders.schedule", "* * * * *", SCHEDULE, "When a sweep starts; it stays for a minute and fires on time."
     )
-    yield Value("reminders.maintenance", "17 3 * * *", TEXT, "When the upkeep runs, in UTC.")
+    yield Value("reminders.maintenance", "17 3 * * *", SCHEDULE, "When the upkeep runs, in UTC.")
+    yield Value("reminders.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+                OBJECT, "Resources of a sweep.")  # fmt: skip
+    yield from placement("reminders", affinity=False)
     yield on("migrations.enabled", "Bring the database to the schema, by a Job of its own for each revision.")
     yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
                 OBJECT, "Resources of that Job.")  # fmt: skip
+    yield from placement("migrations")
     yield Value("migrations.patienceSeconds", 600, number(10, 3600), "How long pods wait for the schema, once started.")
 
 
@@ -233,18 +245,20 @@ def _stores() -> Iterator[Value]:
     yield Value("database.bundled.image", "docker.io/library/postgres:18.1", TEXT, "The official image.")
     yield Value("database.bundled.resources", {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits":
                 {"memory": "1Gi"}}, OBJECT, "Resources of the bundled PostgreSQL.")  # fmt: skip
+    yield from placement("database.bundled")
     yield Value("database.cloudnativepg.instances", 3, number(1, 9), "PostgreSQL servers of the Cluster.")
     yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.1", TEXT, "Its image.")
     yield Value("database.cloudnativepg.resources", {}, OBJECT, "Resources of each server.")
     yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or yours.")
     yield Value("nats.external.url", "", TEXT, "`nats://user:password@host:4222`; several separated by commas.")
     yield from secret("nats.external.existingSecret", "that URL", "url")
-    yield Value("nats.password", "", TEXT, "Bundled: its password; random if empty.")
+    yield Value("nats.password", "", TEXT, "Bundled: its password follows from it; else random.")
     yield Value("nats.storage.size", "8Gi", QUANTITY, "Bundled: size of the volume for streams.")
     yield Value("nats.storage.className", "", TEXT, "Storage class; the cluster's default if empty.")
     yield Value("nats.bundled.image", "docker.io/library/nats:2.12.2-alpine", TEXT, "The official image.")
     yield Value("nats.bundled.resources", {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits":
                 {"memory": "512Mi"}}, OBJECT, "Resources of the bundled NATS.")  # fmt: skip
+    yield from placement("nats.bundled")
 
 
 def _surroundings() -> Iterator[Value]:
@@ -252,13 +266,19 @@ def _surroundings() -> Iterator[Value]:
     yield Value("ingress.className", "", TEXT, "Ingress class; the cluster's default if empty.")
     yield Value("ingress.annotations", {}, LABELS, "For the controller: long-lived WebSockets want long idle times.")
     yield Value("ingress.tlsSecret", "", TEXT, "Secret with the certificate of `public.host`.")
+    yield off(
+        "ingress.tlsElsewhere", "A load balancer before the Ingress has the certificate, so that it needs no Secret."
+    )
     yield off("httpRoute.enabled", "An HTTPRoute of the Gateway API with the same paths.")
-    yield Value("httpRoute.parentRefs", [], OBJECTS, "The Gateways that it is attached to.")
+    yield Value("httpRoute.parentRefs", [], NAMED, "The Gateways that it is attached to.")
     yield on("networkPolicy.enabled", "Deny what the platform does not need, both ways.")
     yield Value(
         "networkPolicy.publicFrom", [], OBJECTS, "Who may reach API and gateway, as `from` of a NetworkPolicy; all."
     )
-    yield Value("networkPolicy.metricsFrom", [], OBJECTS, "Who may scrape relay, delivery and operator; all if empty.")
+    yield Value(
+        "networkPolicy.metricsFrom", [], OBJECTS,
+        "Who may scrape; all if empty, but API and gateway then are as open as `publicFrom` says.",
+    )  # fmt: skip
     yield Value("networkPolicy.databasePorts", [5432], PORTS, "Ports of an external PostgreSQL.")
     yield Value("networkPolicy.databaseTo", [], OBJECTS, "Where it is, as `to` of a NetworkPolicy; anywhere if empty.")
     yield Value("networkPolicy.natsPorts", [4222], PORTS, "Ports of an external NATS.")

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+import asyncpg
 import helm_python
 import httpx
 import pytest
@@ -17,7 +18,9 @@ import yaml
 
 from taskbell.api.db import roles
 from taskbell.kit.jwt import generate_keys
-from taskbell.local.embedded.process import free_port
+from taskbell.local.embedded import postgres
+from taskbell.local.embedded.postgres import PostgresServer
+from taskbell.local.embedded.process import free_port, launched, ordinary_identity
 from taskbell.testing.kubernetes import KubernetesServer
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -88,8 +91,8 @@ class Rendered:
 class Chart:
     """The chart as loaded from its folder."""
 
-    def __init__(self):
-        self.loaded = helm_python.Chart.load(CHART)
+    def __init__(self, folder=CHART):
+        self.loaded = helm_python.Chart.load(folder)
         self.kept = {}
 
     def rendered(self, values):
@@ -102,10 +105,22 @@ class Chart:
     def render(self, values=None, *, name="demo", revision=1):
         """Render with these values, over a signing key: the first revision as an installation, others as an upgrade."""
         given = merged({"signingKeys": {"value": KEYS}}, values or {})
-        self.loaded.validate_schema(given)
-        files = self.loaded.render(
-            given, name=name, namespace="tasks", revision=revision, is_install=revision == 1, is_upgrade=revision > 1
-        )
+        self.loaded.validate_schema(self.loaded.merge_values(given))
+        release = {"name": name, "namespace": "tasks", "revision": revision}
+        return self.parsed(self.loaded.render(given, **release, is_install=revision == 1, is_upgrade=revision > 1))
+
+    def render_upon(self, cluster, values=None, *, revision=1):
+        """Render as Helm does where it can look into a cluster, given by the address of its API server."""
+        with helm_python.Config(kube_apiserver=cluster, namespace="tasks") as config:
+            release = {"name": "demo", "namespace": "tasks", "revision": revision}
+            given = merged({"signingKeys": {"value": KEYS}}, values or {})
+            return self.parsed(
+                config.render(self.loaded, given, **release, is_install=revision == 1, is_upgrade=revision > 1)
+            )
+
+    @staticmethod
+    def parsed(files):
+        """The objects and notes in rendered files."""
         notes = "".join(text for path, text in files.items() if path.endswith("NOTES.txt"))
         objects = [
             thing
@@ -151,12 +166,26 @@ SECRETS = {
     "delivery": {"smtp": {"existingSecret": {"name": "mail"}}},
     "image": {"pullSecrets": [{"name": "registry"}]},
 }
+PLACE = {"nodeSelector": {"pool": "apps"}, "tolerations": [{"key": "apps", "operator": "Exists"}]}
 VALUE_SETS = {
     "defaults": {},
     "external": EXTERNAL,
     "existing-secrets": SECRETS,
     "cloudnativepg": {"database": {"mode": "cloudnativepg", "storage": {"className": "fast"}}},
     "ingress": {"public": {"host": "tasks.example"}, "ingress": {"enabled": True, "tlsSecret": "cert"}},
+    "balanced-ingress": {
+        "public": {"host": "tasks.example"},
+        "ingress": {"enabled": True, "tlsElsewhere": True, "className": "alb"},
+    },
+    "mirrored": {
+        "image": {
+            "registry": "mirror.example:5000/taskbell",
+            "overrides": {"api": "mirror.example:5000/taskbell/api@sha256:" + "0" * 64},
+            "pullSecrets": [{"name": "registry"}],
+        },
+        "database": {"bundled": {"image": "mirror.example:5000/postgres:18.1"}},
+        "nats": {"bundled": {"image": "mirror.example:5000/nats:2.12.2-alpine"}},
+    },
     "plain-ingress": {
         "public": {"host": "tasks.example", "tls": False},
         "ingress": {"enabled": True, "className": "haproxy", "annotations": {"timeout": "1h"}},
@@ -188,9 +217,15 @@ VALUE_SETS = {
     ),
     "placed": {
         "commonLabels": {"team": "tasks"},
+        **{
+            name: {**PLACE, "affinity": {"nodeAffinity": {}}}
+            for name in ("relay", "gateway", "delivery", "operator", "migrations")
+        },
+        "reminders": PLACE,
+        "database": {"bundled": PLACE},
+        "nats": {"bundled": PLACE},
         "api": {
-            "nodeSelector": {"pool": "apps"},
-            "tolerations": [{"key": "apps", "operator": "Exists"}],
+            **PLACE,
             "affinity": {"nodeAffinity": {}},
             "settings": {"TASKBELL_MAX_PAGE_SIZE": 500, "TASKBELL_MAX_BODY_BYTES": 10_000_000},
             "env": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}],
@@ -208,6 +243,12 @@ VALUE_SETS = {
 """Values that platform teams give, each for another reason."""
 
 
+@pytest.fixture(scope="session")
+def value_sets():
+    """The value sets by their names."""
+    return VALUE_SETS
+
+
 @pytest.fixture(params=VALUE_SETS)
 def rendered(request, chart):
     """The chart rendered with each of the value sets."""
@@ -221,6 +262,8 @@ class Started:
         self.rendered = rendered
         self.cluster = cluster
         self.folder = folder
+        self.ran = set()
+        """What ran to its end or became ready, by the names that `Rendered.containers` gives."""
         self.ports = {}
         for name, service in rendered.of("Service").items():
             for port in service["spec"]["ports"]:
@@ -247,8 +290,8 @@ class Started:
         given = {name: self.local(value) for name, value in self.rendered.environment(container).items()}
         return {"PATH": os.defpath, "PYTHONSAFEPATH": "1", **given}
 
-    async def run(self, container):
-        """Run a container to its end; fail with what it said."""
+    async def run(self, container, *, of):
+        """Run a container of the pod that `of` makes to its end; fail with what it said."""
         process = await asyncio.create_subprocess_exec(
             *self.command(container),
             env=self.environment(container),
@@ -262,39 +305,102 @@ class Started:
             process.kill()
             raise
         assert process.returncode == 0, said.decode()
+        self.ran.add(f"{of}/{container['name']}")
         return said.decode()
 
+    async def migrate(self):
+        """Run the Job of the migrations."""
+        (job,) = self.rendered.of("Job").values()
+        spec = job["spec"]["template"]["spec"]
+        for container in [*spec["initContainers"], *spec["containers"]]:
+            await self.run(container, of=f"Job/{job['metadata']['name']}")
+
     async def serve(self, workload):
-        """Start a workload's containers and wait until its readiness probe is content."""
+        """Start a Deployment's containers and wait until its readiness probe is content."""
         name = workload["metadata"]["name"]
         pod = workload["spec"]["template"]["spec"]
         for container in pod.get("initContainers", []):
-            await self.run(container)
+            await self.run(container, of=f"Deployment/{name}")
         (container,) = pod["containers"]
-        number = container["ports"][0]["containerPort"]
-        port = self.ports[f"{name}:{number}"]
-        log = self.stack.enter_context((self.folder / f"{name}.log").open("wb"))
-        server = ["--server", self.cluster.url] if pod["automountServiceAccountToken"] else []
-        process = await asyncio.create_subprocess_exec(
-            *self.command(container, port),
-            *server,
-            env=self.environment(container),
-            cwd=self.folder,
-            stdout=log,
-            stderr=log,
+        port = self.ports[f"{name}:{container['ports'][0]['containerPort']}"]
+        line = self.command(container, port) + (
+            ["--server", self.cluster.url] if pod["automountServiceAccountToken"] else []
         )
-        self.stack.push_async_callback(self._end, process, pod["terminationGracePeriodSeconds"])
+        process = await self._start(workload, line)
         path = container["readinessProbe"]["httpGet"]["path"]
-        await self._ready(name, process, f"http://127.0.0.1:{port}{path}")
+        await self._ready(workload, process, f"http://127.0.0.1:{port}{path}")
 
-    async def _ready(self, name, process, address):
-        answer = "nothing"
+    async def serve_nats(self):
+        """Start the bundled NATS with the rendered configuration file."""
+        if not (workload := self.rendered.of("StatefulSet").get("demo-taskbell-nats")):
+            return
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        text = self.rendered.one("ConfigMap", "-nats")["data"]["nats.conf"]
+        for port in container["ports"]:
+            number = port["containerPort"]
+            here = f"127.0.0.1:{self.ports[f'demo-taskbell-nats:{number}']}"
+            assert f'"0.0.0.0:{number}"' in text
+            text = text.replace(f"0.0.0.0:{number}", here)
+        data, config = container["volumeMounts"]
+        (self.folder / "nats.conf").write_text(text.replace(data["mountPath"], str(self.folder / "nats")))
+        line = [word.replace(config["mountPath"], str(self.folder)) for word in self.command(container)]
+        process = await self._start(workload, line)
+        port = self.ports["demo-taskbell-nats:8222"]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            await self._ready(workload, process, f"http://127.0.0.1:{port}{container[probe]['httpGet']['path']}")
+
+    async def serve_postgresql(self):
+        """Start PostgreSQL as the official image does: password and database from the environment, then arguments."""
+        if not (workload := self.rendered.of("StatefulSet").get("demo-taskbell-postgresql")):
+            return
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        given = self.environment(container)
+        port = self.ports["demo-taskbell-postgresql:5432"]
+        data = self.folder / "postgresql"
+        server = PostgresServer(data, password=given["POSTGRES_PASSWORD"], port=port, durable=False)
+        server.prepare()
+        process = await self._start(workload, [*server.command(), *container["args"]], end=False)
+
+        async def execute(command):
+            program, *arguments = command
+            line = launched([str(postgres.program(program)), *arguments], identity=ordinary_identity(data))
+            environment = {"PGPORT": str(port), "PGDATA": str(data)}
+            done = await asyncio.create_subprocess_exec(*line, env=environment, stdout=asyncio.subprocess.DEVNULL)
+            return await done.wait()
+
+        async def end():
+            assert await execute(container["lifecycle"]["preStop"]["exec"]["command"]) == 0
+            assert await process.wait() == 0
+
+        self.stack.push_async_callback(end)
+        for _ in range(300):
+            if await execute(container["readinessProbe"]["exec"]["command"]) == 0:
+                break
+            await asyncio.sleep(0.1)
+        connection = await asyncpg.connect(server.url())
+        await connection.execute(f"CREATE DATABASE {given['POSTGRES_DB']}")
+        await connection.close()
+        self.ran.add("StatefulSet/demo-taskbell-postgresql/postgresql")
+
+    async def _start(self, workload, line, *, end=True):
+        name, pod = workload["metadata"]["name"], workload["spec"]["template"]["spec"]
+        log = self.stack.enter_context((self.folder / f"{name}.log").open("wb"))
+        environment = self.environment(pod["containers"][0])
+        process = await asyncio.create_subprocess_exec(*line, env=environment, cwd=self.folder, stdout=log, stderr=log)
+        if end:
+            self.stack.push_async_callback(self._end, process, pod["terminationGracePeriodSeconds"])
+        return process
+
+    async def _ready(self, workload, process, address):
+        name, answer = workload["metadata"]["name"], "nothing"
         async with httpx.AsyncClient(trust_env=False) as client:
             for _ in range(300):
                 assert process.returncode is None, (self.folder / f"{name}.log").read_text()
                 with contextlib.suppress(httpx.TransportError):
                     got = await client.get(address)
                     if got.status_code == httpx.codes.OK:
+                        (container,) = workload["spec"]["template"]["spec"]["containers"]
+                        self.ran.add(f"{workload['kind']}/{name}/{container['name']}")
                         return
                     answer = got.text
                 await asyncio.sleep(0.1)
@@ -311,6 +417,25 @@ class Started:
         assert status in {0, -signal.SIGTERM}
 
 
+@contextlib.asynccontextmanager
+async def started(chart, folder, values):
+    """All that the chart renders, at work: the stores that it brings, the Job, then the services."""
+    rendered = chart.render(merged({"gateway": {"drainSeconds": 1}}, values))
+    cluster = KubernetesServer()
+    for definition in rendered.of("CustomResourceDefinition").values():
+        cluster.install(definition)
+    async with cluster.running():
+        running = Started(rendered, folder, cluster)
+        async with running.stack:
+            await asyncio.gather(running.serve_nats(), running.serve_postgresql())
+            await running.migrate()
+            # All at once, as in a cluster: some are ready only when others are.
+            async with asyncio.TaskGroup() as group:
+                for workload in rendered.of("Deployment").values():
+                    group.create_task(running.serve(workload))
+            yield running
+
+
 @pytest.fixture
 async def stack(chart, empty_database, nats_url, tmp_path):
     """All services of the chart, run from the rendered Job and Deployments against a real PostgreSQL and NATS."""
@@ -321,26 +446,13 @@ async def stack(chart, empty_database, nats_url, tmp_path):
     values = {
         "database": {"mode": "external", "external": external},
         "nats": {"mode": "external", "external": {"url": nats_url}},
-        "gateway": {"drainSeconds": 1},
     }
-    rendered = chart.render(values)
-    cluster = KubernetesServer()
-    for definition in rendered.of("CustomResourceDefinition").values():
-        cluster.install(definition)
-    async with cluster.running():
-        started = Started(rendered, tmp_path, cluster)
-        async with started.stack:
-            await _begin(started)
-            yield started
+    async with started(chart, tmp_path, values) as running:
+        yield running
 
 
-async def _begin(started):
-    """Run the Job, then all services."""
-    rendered = started.rendered
-    job = rendered.one("Job", "-migrations-1")["spec"]["template"]["spec"]
-    for container in [*job["initContainers"], *job["containers"]]:
-        await started.run(container)
-    # All at once, as in a cluster: some are ready only when others are.
-    async with asyncio.TaskGroup() as group:
-        for workload in rendered.of("Deployment").values():
-            group.create_task(started.serve(workload))
+@pytest.fixture
+async def bundled_stack(chart, tmp_path):
+    """The chart's defaults at work, with the PostgreSQL and NATS that it brings."""
+    async with started(chart, tmp_path, {}) as running:
+        yield running

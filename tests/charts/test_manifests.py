@@ -168,7 +168,11 @@ def test_names_do_not_change(chart):
         {(thing["kind"], thing["metadata"]["name"]) for thing in chart.render(revision=revision).objects}
         for revision in (1, 2)
     )
-    assert first ^ second == {("Job", "demo-taskbell-migrations-1"), ("Job", "demo-taskbell-migrations-2")}
+    jobs = sorted(first ^ second)
+    assert [(kind, name[: len("demo-taskbell-migrations-1-")]) for kind, name in jobs] == [
+        ("Job", "demo-taskbell-migrations-1-"),
+        ("Job", "demo-taskbell-migrations-2-"),
+    ]
     assert {name for kind, name in first if kind == "Deployment"} == {
         "demo-taskbell-api",
         "demo-taskbell-delivery",
@@ -199,8 +203,7 @@ def test_references_lead_somewhere(rendered):
     existing = {"keys", "urls", "urls-of-api", "admin", "nats", "mail", "registry", "demo-taskbell-database-superuser"}
     secrets = set(rendered.of("Secret")) | existing
     for name, pod in rendered.pods():
-        account = pod["spec"].get("serviceAccountName", "default")
-        assert account in {*rendered.of("ServiceAccount"), "default"}, name
+        assert pod["spec"]["serviceAccountName"] in rendered.of("ServiceAccount"), name
     for name, container in rendered.containers():
         for entry in container.get("env", []):
             if ref := entry.get("valueFrom", {}).get("secretKeyRef"):
@@ -253,10 +256,24 @@ def test_numbers_reach_settings_as_they_were_written(chart):
 
 
 def test_notes_name_what_was_made(rendered):
-    """The notes after an installation name the Job that was made."""
+    """The notes after an installation name Job and Services as they were made, and the commands that come next."""
     (job,) = rendered.of("Job")
-    assert job in rendered.notes
-    assert "helm test demo" in rendered.notes
+    assert f"kubectl -n tasks logs --all-containers job/{job}\n" in rendered.notes
+    assert "helm test demo -n tasks\n" in rendered.notes
+    forwarded = set(re.findall(r"port-forward svc/(\S+) (\d+)", rendered.notes))
+    services = {(name, str(found["spec"]["ports"][0]["port"])) for name, found in rendered.of("Service").items()}
+    assert forwarded <= services
+    assert bool(forwarded) != bool({"Ingress", "HTTPRoute"} & {thing["kind"] for thing in rendered.objects})
+    label = re.search(r"deployment -l (\S+)=(\S+)", rendered.notes)
+    for deployment in rendered.of("Deployment").values():
+        assert deployment["metadata"]["labels"][label[1]] == label[2]
+
+
+def test_without_migrations_the_notes_name_no_job(chart):
+    """Where the schema is brought by hand the notes say that instead."""
+    rendered = chart.render({"migrations": {"enabled": False}})
+    assert rendered.of("Job") == {}
+    assert "migrations.enabled is false" in rendered.notes
 
 
 @pytest.mark.feature("K5")

@@ -37,7 +37,7 @@ def test_containers_can_do_nothing_they_need_not(rendered):
 def test_images_are_pinned(rendered):
     """Every image has a tag, and none is `latest`."""
     for name, container in rendered.containers():
-        assert re.fullmatch(r"[\w.-]+(/[\w.-]+)+:[\w.-]+", container["image"]), name
+        assert re.fullmatch(r"[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+|@sha256:[0-9a-f]{64})", container["image"]), name
         assert not container["image"].endswith(":latest"), name
 
 
@@ -166,6 +166,36 @@ def test_pods_spread_over_zones_and_nodes(rendered):
             assert found["labelSelector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"], name
 
 
+@pytest.mark.parametrize("values", ["placed", "mirrored"])
+def test_placement_and_pull_secrets_reach_every_pod(chart, value_sets, values):
+    """Where nodes are labelled and tainted, or images come from a registry of one's own, no pod is left out."""
+    rendered = chart.rendered(value_sets[values])
+    specs = dict(rendered.pods()) | {
+        f"ReminderSchedule/{name}": {"spec": found["spec"]["pod"]}
+        for name, found in rendered.of("ReminderSchedule").items()
+    }
+    for name, pod in specs.items():
+        if values == "placed":
+            assert pod["spec"]["nodeSelector"] == {"pool": "apps"}, name
+            assert pod["spec"]["tolerations"] == [{"key": "apps", "operator": "Exists"}], name
+        elif not name.startswith("ReminderSchedule/"):  # theirs are the operator's setting
+            assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}], name
+    if values == "mirrored":
+        assert all(container["image"].startswith("mirror.example:5000/") for _, container in rendered.containers())
+        operator = rendered.one("Deployment", "-operator")["spec"]["template"]["spec"]["containers"][0]
+        told = rendered.environment(operator)
+        assert told["TASKBELL_OPERATOR_IMAGE_PULL_SECRETS"] == "registry"
+        assert told["TASKBELL_OPERATOR_IMAGE"].startswith("mirror.example:5000/")
+
+
+def test_waiting_for_the_schema_is_no_failed_rollout(rendered):
+    """A Deployment counts as failed only after its pods could have waited for the schema and started."""
+    for name, workload in rendered.of("Deployment").items():
+        for container in workload["spec"]["template"]["spec"].get("initContainers", []):
+            patience = int(container["command"][container["command"].index("--patience") + 1])
+            assert workload["spec"]["progressDeadlineSeconds"] >= patience + 60, name
+
+
 def rendered_names(pod):
     """The variables of a pod's service."""
     return {entry["name"] for entry in pod["containers"][0]["env"]}
@@ -187,7 +217,7 @@ def test_migrations_are_no_hook(rendered):
     """The migrations are a plain Job: as a hook they would wait for a database that comes with the same release."""
     (job,) = rendered.of("Job").values()
     assert "annotations" not in job["metadata"]
-    assert job["metadata"]["name"].endswith("-migrations-1")
+    assert "-migrations-1-" in job["metadata"]["name"]
 
 
 def _peers(rules, direction):
@@ -233,6 +263,60 @@ def test_services_reach_what_their_environment_names(chart):
                     and int(port) in {found["port"] for found in rule["ports"]}
                     for rule in rules
                 ), (name, host, port)
+
+
+def test_every_pod_asks_the_same_names_servers(chart):
+    """The sweeps' pods, which the operator makes, may ask the cluster's DNS like the release's own, and no other."""
+    policies = chart.render().of("NetworkPolicy")
+    (names,) = policies["demo-taskbell-default"]["spec"]["egress"]
+    sweeps = policies["demo-taskbell-sweeps"]["spec"]["egress"]
+    assert names in sweeps
+    assert all(rule.get("to") for rule in sweeps)
+
+
+def test_who_scrapes_comes_through_where_the_public_does_not(chart):
+    """Prometheus reaches each `/metrics`, those of API and gateway too, whose port is open to the ingress alone."""
+    edge = {"namespaceSelector": {"matchLabels": {"name": "edge"}}}
+    monitoring = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    rendered = chart.render({"networkPolicy": {"publicFrom": [edge], "metricsFrom": [monitoring]}})
+    for name in rendered.of("Deployment"):
+        peers = _peers(rendered.of("NetworkPolicy")[name]["spec"]["ingress"], "from")
+        assert monitoring in peers, name
+        assert (edge in peers) == (name in {"demo-taskbell-api", "demo-taskbell-gateway"}), name
+
+
+@pytest.mark.parametrize("values", ["defaults", "external", "existing-secrets", "cloudnativepg", "closed-network"])
+def test_no_pod_reaches_more_than_its_work(chart, value_sets, values):
+    """Each flow is named: what a component may reach is its list, whatever stores there are."""
+    stores = {"database", "nats"}
+    wanted = {
+        "api": stores,
+        "relay": stores,
+        "gateway": stores | {"api"},
+        "delivery": stores | {"receivers", *(["smtp"] if values in {"existing-secrets", "closed-network"} else [])},
+        "operator": {"nats", "gateway", "api server"},
+        "migrations": {"database"},
+        "sweeps": stores | {"names"},
+        "test": {"api", "relay", "gateway", "delivery", "operator"},
+    }
+    policies = chart.rendered(value_sets[values]).of("NetworkPolicy")
+    extra = value_sets[values].get("networkPolicy", {}).get("extraEgress", [])
+    for component, flows in wanted.items():
+        egress = policies[f"demo-taskbell-{component}"]["spec"]["egress"]
+        assert {_flow(rule) for rule in egress if rule not in extra} == flows, component
+
+
+_PORTS = {5432: "database", 4222: "nats", 53: "names", 6443: "api server", 25: "smtp"}
+_PORTS |= {8000: "api", 8001: "gateway", 8002: "relay", 8003: "delivery", 8080: "operator"}
+
+
+def _flow(rule):
+    if "ports" not in rule:
+        blocks = [peer["ipBlock"] for peer in rule["to"]]
+        assert all(block["except"] for block in blocks)
+        return "receivers"
+    (found,) = {_PORTS[port["port"]] for port in rule["ports"] if port["port"] in _PORTS}
+    return found
 
 
 def test_given_networks_narrow_the_rules(chart):

@@ -27,31 +27,16 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* The fields of a pod's spec beside its containers. */}}
+{{/* The fields of a pod's spec beside its containers and volumes. values: where it may run. uid: unless the images' own. */}}
 {{- define "taskbell.pod" -}}
 serviceAccountName: {{ include "taskbell.fullname" .root }}-{{ .component }}
 automountServiceAccountToken: {{ dig "token" false (.spec | default dict) }}
 enableServiceLinks: false
 securityContext:
-  {{- include "taskbell.pod.securityContext" (dict "uid" 10001) | nindent 2 }}
+  {{- include "taskbell.pod.securityContext" (dict "uid" (.uid | default 10001)) | nindent 2 }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
-volumes:
-  - name: tmp
-    emptyDir: {sizeLimit: 64Mi}
-{{- end -}}
-
-{{- define "taskbell.placement" -}}
-topologySpreadConstraints:
-  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
-  - maxSkew: 1
-    topologyKey: {{ $key }}
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels: {{- include "taskbell.selector" $ | nindent 8 }}
-    matchLabelKeys: [pod-template-hash]
-  {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -61,6 +46,24 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- with .values.affinity }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{- define "taskbell.volumes" -}}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 64Mi}
+{{- end -}}
+
+{{- define "taskbell.spread" -}}
+topologySpreadConstraints:
+  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "taskbell.selector" $ | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
 {{- end -}}
 
 {{/* Waits until the database has the schema that this release knows, with the service's own rights. */}}

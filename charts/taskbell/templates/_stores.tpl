@@ -21,23 +21,32 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A password for a role: from database.password, else the one of the earlier revision, else a new one. */}}
+{{/* The password that an earlier revision put into a Secret; nothing where Helm cannot look into the cluster. */}}
+{{- define "taskbell.password.kept" -}}
+{{- $found := lookup "v1" "Secret" .root.Release.Namespace (printf "%s-%s" (include "taskbell.fullname" .root) .secret) -}}
+{{- dig "data" "password" "" ($found | default dict) | b64dec -}}
+{{- end -}}
+
+{{/* A password made from a given one. It begins with a letter and holds nothing that a URL or NATS' parser reads otherwise. */}}
+{{- define "taskbell.password.derived" -}}
+{{- with .given -}}p{{ printf "%s/%s" . $.purpose | sha256sum | trunc 40 }}{{- end -}}
+{{- end -}}
+
+{{/* A role's password: as database.password has it, else the one it has, else a new one. */}}
 {{- define "taskbell.database.password" -}}
-{{- if .root.Values.database.password -}}
-{{- printf "%s/%s" .root.Values.database.password .role | sha256sum | trunc 40 -}}
+{{- $kept := include "taskbell.password.kept" (dict "root" .root "secret" (printf "database-%s" .role)) -}}
+{{- $derived := include "taskbell.password.derived" (dict "given" .root.Values.database.password "purpose" .role) -}}
+{{- if eq .role "admin" -}}
+{{- /* Set once, when the data is made; the other roles' passwords are set with it by every revision. */ -}}
+{{- coalesce $kept $derived (randAlpha 40) -}}
 {{- else -}}
-{{- $name := printf "%s-database-%s" (include "taskbell.fullname" .root) .role -}}
-{{- $found := lookup "v1" "Secret" .root.Release.Namespace $name -}}
-{{- if $found -}}{{ index $found.data "password" | b64dec }}{{- else -}}{{ randAlphaNum 40 }}{{- end -}}
+{{- coalesce $derived $kept (randAlpha 40) -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "taskbell.nats.password" -}}
-{{- if .Values.nats.password -}}{{ .Values.nats.password }}
-{{- else -}}
-{{- $found := lookup "v1" "Secret" .Release.Namespace (printf "%s-nats" (include "taskbell.fullname" .)) -}}
-{{- if $found -}}{{ index $found.data "password" | b64dec }}{{- else -}}{{ randAlphaNum 40 }}{{- end -}}
-{{- end -}}
+{{- $derived := include "taskbell.password.derived" (dict "given" .Values.nats.password "purpose" "nats") -}}
+{{- coalesce $derived (include "taskbell.password.kept" (dict "root" . "secret" "nats")) (randAlpha 40) -}}
 {{- end -}}
 
 {{- define "taskbell.nats.ref" -}}

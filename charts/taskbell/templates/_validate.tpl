@@ -1,6 +1,17 @@
 {{/* Combinations that cannot work, each told in a sentence with its remedy. Types and names are the schema's. */}}
 {{- define "taskbell.validate" -}}
 {{- $v := .Values -}}
+{{- $full := include "taskbell.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) -}}
+{{- fail (printf "taskbell: %q cannot begin the names of Services: set fullnameOverride to lower-case letters, digits and dashes, a letter first." $full) -}}
+{{- end -}}
+{{- $taken := list -}}
+{{- range $label := concat (keys $v.commonLabels) (keys $v.monitoring.serviceMonitor.labels) (keys $v.monitoring.rules.labels) (keys $v.monitoring.dashboard.labels) -}}
+{{- if or (hasPrefix "app.kubernetes.io/" $label) (eq $label "helm.sh/chart") -}}{{ $taken = append $taken $label }}{{- end -}}
+{{- end -}}
+{{- if $taken -}}
+{{- fail (printf "taskbell: the labels %s are the chart's own; take them from commonLabels and from the labels under monitoring." (join ", " $taken)) -}}
+{{- end -}}
 {{- if and (not $v.signingKeys.value) (not $v.signingKeys.existingSecret.name) -}}
 {{- fail "taskbell: the API needs keys to sign with: set signingKeys.existingSecret.name, or signingKeys.value to what `taskbell keys new` prints." -}}
 {{- end -}}
@@ -9,6 +20,18 @@
 {{- end -}}
 {{- if eq (default .Chart.AppVersion $v.image.tag) "latest" -}}
 {{- fail "taskbell: image.tag `latest` means something else tomorrow; name a version." -}}
+{{- end -}}
+{{- range $image, $reference := $v.image.overrides -}}
+{{- if and (not (contains "@" $reference)) (or (hasSuffix ":latest" $reference) (not (contains ":" (base $reference)))) -}}
+{{- fail (printf "taskbell: image.overrides.%s %q has no tag, or `latest`, which means something else tomorrow; name a version." $image $reference) -}}
+{{- end -}}
+{{- end -}}
+{{- $external := $v.database.external -}}
+{{- if and (ne $v.database.mode "external") (or $external.existingSecret $external.existingSecrets $external.admin.url $external.admin.existingSecret.name (without (values $external.urls) "")) -}}
+{{- fail (printf "taskbell: database.mode is %s, but database.external names a database: set database.mode to external, or take what is under database.external away." $v.database.mode) -}}
+{{- end -}}
+{{- if and (ne $v.nats.mode "external") (or $v.nats.external.url $v.nats.external.existingSecret.name) -}}
+{{- fail (printf "taskbell: nats.mode is %s, but nats.external names a server: set nats.mode to external, or take what is under nats.external away." $v.nats.mode) -}}
 {{- end -}}
 {{- if eq $v.database.mode "external" -}}
 {{- range $role := include "taskbell.roles" . | fromYamlArray -}}
@@ -29,11 +52,22 @@
 {{- if and (eq $v.nats.mode "external") (not $v.nats.external.url) (not $v.nats.external.existingSecret.name) -}}
 {{- fail "taskbell: the external NATS has no address: set nats.external.existingSecret.name or nats.external.url." -}}
 {{- end -}}
+{{- range $url := splitList "," $v.nats.external.url -}}
+{{- if and $url (not (regexMatch "^ *(nats|tls)://[^/ ]+/? *$" $url)) -}}
+{{- fail "taskbell: nats.external.url is a list of nats://user:password@host:4222 (or tls://), separated by commas." -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.delivery.smtp.url (not (regexMatch "^(smtp|smtps|smtp\\+starttls)://" $v.delivery.smtp.url)) -}}
+{{- fail "taskbell: delivery.smtp.url must begin with smtps://, smtp+starttls:// or smtp://." -}}
+{{- end -}}
+{{- if and $v.public.host (not (regexMatch "^([a-z0-9]([-a-z0-9]*[a-z0-9])?\\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $v.public.host)) -}}
+{{- fail (printf "taskbell: public.host %q is no host name: lower-case letters, digits, dashes and dots, without https:// and without a port." $v.public.host) -}}
+{{- end -}}
 {{- if and (or $v.ingress.enabled $v.httpRoute.enabled) (not $v.public.host) -}}
 {{- fail "taskbell: an ingress or route needs public.host, the name under which the world comes." -}}
 {{- end -}}
-{{- if and $v.ingress.enabled $v.public.tls (not $v.ingress.tlsSecret) -}}
-{{- fail "taskbell: public.tls with an Ingress needs ingress.tlsSecret; set public.tls to false if the world comes by http." -}}
+{{- if and $v.ingress.enabled $v.public.tls (not $v.ingress.tlsSecret) (not $v.ingress.tlsElsewhere) -}}
+{{- fail "taskbell: public.tls with an Ingress needs ingress.tlsSecret; set ingress.tlsElsewhere if a load balancer before it has the certificate, or public.tls to false if the world comes by http." -}}
 {{- end -}}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
 {{- fail "taskbell: httpRoute.parentRefs names no Gateway, so nobody would come through the route." -}}
@@ -48,6 +82,24 @@
 {{- $scaling := (get $v $component).autoscaling -}}
 {{- if and $scaling.enabled (gt ($scaling.minReplicas | int) ($scaling.maxReplicas | int)) -}}
 {{- fail (printf "taskbell: %s.autoscaling.minReplicas %v is above maxReplicas %v." $component $scaling.minReplicas $scaling.maxReplicas) -}}
+{{- end -}}
+{{- end -}}
+{{- range $component, $spec := include "taskbell.components" . | fromYaml -}}
+{{- $names := list -}}
+{{- range include "taskbell.environment" (dict "root" $ "component" $component "spec" $spec "values" (get $v $component)) | fromYamlArray -}}
+{{- if has .name $names -}}
+{{- fail (printf "taskbell: %s is set twice: take it from %s.env." .name $component) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+{{- if $v.crds.install -}}
+{{- range $name := list "reminderschedules.taskbell.dev" "workerpools.taskbell.dev" -}}
+{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name | default dict -}}
+{{- $owner := list (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $found) (dig "metadata" "annotations" "meta.helm.sh/release-namespace" "" $found) -}}
+{{- if and $found (ne (join "/" $owner) (printf "%s/%s" $.Release.Name $.Release.Namespace)) -}}
+{{- fail (printf "taskbell: the definition %s is here already and belongs to %s: set crds.install to false, or hand it over: kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm && kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s" $name (first $owner | empty | ternary "no release" (printf "release %s in namespace %s" (first $owner) (last $owner))) $name $name $.Release.Name $.Release.Namespace) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,208 @@
+"""What comes after the first installation: upgrades, removal and return, other releases, tools that only render."""
+
+import asyncio
+import base64
+import contextlib
+import shutil
+from pathlib import Path
+
+import helm_python
+import pytest
+
+from taskbell.testing.kubernetes import KubernetesServer
+
+CHART = Path(__file__).parents[2] / "charts" / "taskbell"
+CLOUDNATIVEPG = {"database": {"mode": "cloudnativepg"}}
+
+
+@pytest.fixture
+async def cluster():
+    """An API server that Helm can look into."""
+    async with KubernetesServer().running() as server:
+        yield server
+
+
+async def looking(chart, cluster, values=None, *, revision=1):
+    """Render with a view of the cluster."""
+    return await asyncio.to_thread(chart.render_upon, cluster.url, values, revision=revision)
+
+
+def place(cluster, secrets):
+    """Put Secrets into the cluster, as an API server keeps them."""
+    kind = cluster.kind("secrets")
+    for secret in secrets:
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in secret["stringData"].items()}
+        kept = {name: value for name, value in secret.items() if name != "stringData"}
+        cluster.store.create(kind, "tasks", kept | {"data": data}, manager="helm")
+
+
+def passwords(rendered):
+    """The generated values of a release."""
+    return {name: secret["stringData"] for name, secret in rendered.of("Secret").items()}
+
+
+@pytest.mark.feature("K7")
+@pytest.mark.parametrize("values", [{}, CLOUDNATIVEPG])
+async def test_passwords_stay(chart, cluster, values):
+    """An upgrade with the same values renders the passwords of the installation, though they are random."""
+    first = await looking(chart, cluster, values)
+    place(cluster, first.of("Secret").values())
+    second = await looking(chart, cluster, values, revision=2)
+    assert passwords(second) == passwords(first)
+    assert passwords(chart.render(values)) != passwords(first)
+
+
+async def test_a_volume_that_stays_meets_the_password_it_knows(chart, cluster):
+    """The bundled PostgreSQL's volume outlives a release and knows one password: its Secret stays and is used again.
+
+    A `database.password` given later changes the services' passwords, which each revision sets, never that one.
+    """
+    first = await looking(chart, cluster)
+    admin = first.of("Secret")["demo-taskbell-database-admin"]
+    assert admin["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    place(cluster, [admin])
+    for values in ({}, {"database": {"password": "another"}}):
+        again = await looking(chart, cluster, values)
+        assert passwords(again)["demo-taskbell-database-admin"] == admin["stringData"]
+        assert passwords(again)["demo-taskbell-database-api"] != passwords(first)["demo-taskbell-database-api"]
+
+
+async def test_a_secret_without_a_password_is_no_obstacle(chart, cluster):
+    """Coming from external stores, whose Secrets hold addresses alone, passwords are made."""
+    metadata = {"namespace": "tasks", "labels": {}}
+    place(
+        cluster,
+        [
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {**metadata, "name": name}, "stringData": {"url": "x"}}
+            for name in ("demo-taskbell-nats", "demo-taskbell-database-api")
+        ],
+    )
+    made = passwords(await looking(chart, cluster, revision=2))
+    assert len(made["demo-taskbell-nats"]["password"]) == len(made["demo-taskbell-database-api"]["password"]) == 40
+
+
+def test_given_passwords_render_the_same_everywhere(chart):
+    """Where nothing can be looked up (GitOps) given passwords make every rendering the same, to the letter."""
+    values = {"database": {"password": "p@ss w/rd"}, "nats": {"password": "2026-01-01"}}
+    assert chart.render(values).objects == chart.render(values).objects
+    for secret in passwords(chart.render(values)).values():
+        if "password" in secret:
+            assert secret["password"].isalnum()
+            assert secret["password"][0].isalpha()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ({}, {}, True),
+        ({}, {"api": {"replicas": 5}}, True),
+        ({}, {"image": {"tag": "0.2.0"}}, False),
+        ({}, {"migrations": {"nodeSelector": {"pool": "jobs"}}}, False),
+    ],
+)
+def test_a_job_that_does_something_else_is_another_job(chart, first, second, same):
+    """Tools that count no revisions render each as the first: a Job's spec is immutable, so its name follows it."""
+    names = [set(chart.render(values).of("Job")) for values in (first, second)]
+    assert (names[0] == names[1]) is same
+
+
+@pytest.fixture
+def newer(chart, tmp_path):
+    """The chart as its next version will be, in other respects the same."""
+    folder = tmp_path / "taskbell"
+    shutil.copytree(CHART, folder)
+    head = folder / "Chart.yaml"
+    head.write_text(head.read_text().replace("0.1.0", "0.2.0"))
+    found = type(chart)(folder)
+    with contextlib.closing(found.loaded):
+        yield found
+
+
+def test_a_new_version_does_not_restart_the_bundled_stores(chart, newer):
+    """Services get new pods with a new version; the single pods of PostgreSQL and NATS change with their own values."""
+    given = {"database": {"password": "x"}, "nats": {"password": "x"}}
+    old, new = chart.render(given), newer.render(given)
+    assert old.of("Deployment")["demo-taskbell-api"] != new.of("Deployment")["demo-taskbell-api"]
+    for name, store in old.of("StatefulSet").items():
+        assert new.of("StatefulSet")[name]["spec"] == store["spec"], name
+
+
+def test_what_cannot_change_depends_on_no_version(chart, newer):
+    """Selectors and claims, which Kubernetes never lets change, are the same in the next version."""
+    old, new = chart.render(), newer.render()
+    for kind in ("Deployment", "StatefulSet"):
+        for name, workload in old.of(kind).items():
+            later = new.of(kind)[name]["spec"]
+            assert later["selector"] == workload["spec"]["selector"], name
+            assert later.get("serviceName") == workload["spec"].get("serviceName"), name
+            assert later.get("volumeClaimTemplates") == workload["spec"].get("volumeClaimTemplates"), name
+
+
+@pytest.mark.parametrize(
+    ("values", "follow"),
+    [
+        ({"nats": {"password": "other"}}, {"api", "relay", "gateway", "delivery", "operator", "nats"}),
+        ({"delivery": {"smtp": {"url": "smtps://mail.example"}}}, {"api", "relay", "gateway", "delivery", "operator"}),
+        ({"database": {"password": "x", "storage": {"className": "fast"}}}, set()),
+        ({"api": {"settings": {"TASKBELL_MAX_PAGE_SIZE": 50}}}, {"api"}),
+    ],
+)
+def test_pods_follow_the_values_they_read(chart, values, follow):
+    """A changed password, address or setting gives new pods to what reads it; a changed volume to nobody."""
+    given = {"database": {"password": "x"}, "nats": {"password": "x"}}
+
+    def templates(more):
+        rendered = chart.render(given | more)
+        return {
+            name.removeprefix("demo-taskbell-"): found["spec"]["template"]
+            for kind in ("Deployment", "StatefulSet")
+            for name, found in rendered.of(kind).items()
+        }
+
+    before, after = templates({}), templates(values)
+    assert {name for name in before if before[name] != after[name]} == follow
+
+
+def define(chart, cluster, *, release, namespace):
+    """Put the definitions into the cluster as a release's own."""
+    kind = cluster.kind("customresourcedefinitions")
+    owner = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
+    for definition in chart.render().of("CustomResourceDefinition").values():
+        metadata = {**definition["metadata"], "annotations": owner}
+        cluster.store.create(kind, None, {**definition, "metadata": metadata}, manager="helm")
+
+
+async def test_definitions_of_another_release_are_left_to_it(chart, cluster):
+    """A second release is told in words that the definitions have an owner, and works without bringing them."""
+    define(chart, cluster, release="first", namespace="elsewhere")
+    with pytest.raises(helm_python.HelmError, match="belongs to release first in namespace elsewhere") as refused:
+        await looking(chart, cluster)
+    assert "meta.helm.sh/release-name=demo" in str(refused.value)
+    assert await looking(chart, cluster, {"crds": {"install": False}})
+
+
+async def test_definitions_of_this_release_are_brought_again(chart, cluster):
+    """After a removal the definitions are still there, marked as this release's: it may come back."""
+    define(chart, cluster, release="demo", namespace="tasks")
+    assert len((await looking(chart, cluster)).of("CustomResourceDefinition")) == 2
+
+
+def test_cloudnativepg_knows_the_owner_by_our_secret(chart):
+    """Without a Secret named that operator resets the owner's password to its own at every failover."""
+    rendered = chart.render(CLOUDNATIVEPG)
+    first = rendered.one("Cluster", "-database")["spec"]["bootstrap"]["initdb"]
+    secret = rendered.of("Secret")[first["secret"]["name"]]["stringData"]
+    assert secret["username"] == first["owner"]
+    assert f"{secret['username']}:{secret['password']}@" in secret["url"]
+
+
+def test_releases_share_no_name(chart):
+    """Two releases in one namespace, or one in each of two, share nothing but the definitions."""
+    first, second = (chart.render(name=name) for name in ("tasks", "trial"))
+    names = [{(thing["kind"], thing["metadata"]["name"]) for thing in rendered.objects} for rendered in (first, second)]
+    assert {kind for kind, _ in names[0] & names[1]} == {"CustomResourceDefinition"}
+    cluster_wide = {thing["kind"] for thing in first.objects if "namespace" not in thing["metadata"]}
+    assert cluster_wide == {"CustomResourceDefinition"}
+    for kind in ("Deployment", "StatefulSet"):
+        for found in first.of(kind).values():
+            assert found["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == "tasks"
