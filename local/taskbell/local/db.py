@@ -1,4 +1,4 @@
-"""What a superuser does before the migrations: the login roles and the database of the owner."""
+"""PostgreSQL as the command line sees it: whether it is there, and what a superuser does before the migrations."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ async def connected(url: str, *, patience: float = 10.0) -> AsyncIterator[asyncp
         yield connection
     finally:
         await connection.close(timeout=patience)
+
+
+class DatabaseUnreachable(Exception):
+    """There is no PostgreSQL at an address, or it lets nobody in. The message is one line."""
+
+
+async def require(url: str) -> None:
+    """See whether a database can be spoken to.
+
+    Raises:
+        DatabaseUnreachable: It cannot.
+    """
+    try:
+        async with connected(url):
+            return
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as refused:
+        raise DatabaseUnreachable(" ".join(f"{type(refused).__name__}: {refused}".split())) from refused
 
 
 async def ensure_roles(superuser_url: str, passwords: Mapping[str, str]) -> None:

@@ -184,6 +184,7 @@ class _Following:
                 self.retry_after = frame["retry_after_ms"] / 1000
                 return Note("the gateway asks us to reconnect")
             case ServerFrame.ERROR:
-                return Note(f"{frame['code']}: {frame['message']} {frame.get('channel', '')}".rstrip())
+                about = f" ({frame['channel']})" if "channel" in frame else ""
+                return Note(f"{frame['code']}{about}: {frame['message']}")
             case _:
                 return None

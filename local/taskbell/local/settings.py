@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from taskbell.kit.settings import PREFIX, Settings
 
@@ -25,6 +26,9 @@ SETTINGS_MODULES: Final = (
 
 class LocalSettings(Settings):
     """Environment variables of `taskbell up`, prefix `TASKBELL_`."""
+
+    # An empty TASKBELL_DATA_DIR, as scripts leave one, would be the working directory.
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     data_dir: Path = Path(".taskbell")
     """Folder that holds all data, logs and secrets of the platform on this machine; made if it is not there."""

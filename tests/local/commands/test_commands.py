@@ -159,3 +159,59 @@ async def test_migrate_brings_an_empty_database_to_head(taskbell, empty_database
     async with db.connected(empty_database.owner_url) as connection:
         assert await connection.fetchval("SELECT version_num FROM alembic_version") == migrate.head()
     assert_refused(await asyncio.to_thread(taskbell, "migrate"), status=2, pattern="TASKBELL_DATABASE_URL: .*required")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "pattern"),
+    [
+        (["listen", "--url", "nonsense", "--token", "x"], 2, "--url: not an address like wss?://.*: nonsense"),
+        (["listen", "--url", "ftp://example.com", "--token", "x"], 2, "--url: not an address.*ftp"),
+        (
+            ["listen", "--url", "ws://x", "--api-url", "x", "--email", "a@b.c", "--password", "x"],
+            2,
+            "--api-url: not an address like https?://",
+        ),
+        (
+            ["listen", "--url", "ws://127.0.0.1:1", "--token", "x", "--cursor", "zzz"],
+            2,
+            "--cursor: not an event cursor",
+        ),
+    ],
+)
+def test_what_listen_cannot_use_is_one_line(taskbell, arguments, status, pattern):
+    """A wrong address or cursor is told at once, not after the first attempt to use it."""
+    assert_refused(taskbell(*arguments), status=status, pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("url", "pattern"),
+    [
+        ("nonsense", "TASKBELL_DATABASE_URL: .*DSN"),
+        ("postgresql://127.0.0.1:1/x", "TASKBELL_DATABASE_URL: .*(refused|failed)"),
+    ],
+)
+def test_a_database_that_cannot_be_migrated_is_one_line(taskbell, url, pattern):
+    """`migrate` says what keeps it from the database, without a traceback."""
+    assert_refused(taskbell("migrate", TASKBELL_DATABASE_URL=url), status=1, pattern=pattern)
+
+
+@pytest.mark.parametrize("command", [["replay", "--from", "P1D"], ["deadletters", "list"]])
+def test_a_database_that_is_away_is_named(taskbell, command):
+    """Whoever reads the line knows what could not be reached."""
+    away = {"TASKBELL_DATABASE_URL": "postgresql://127.0.0.1:1/x", "TASKBELL_NATS_URL": "nats://127.0.0.1:1"}
+    assert_refused(taskbell(*command, **away), status=1, pattern="PostgreSQL does not answer: ConnectionRefusedError")
+
+
+def test_an_empty_data_directory_variable_is_as_good_as_none(taskbell, tmp_path):
+    """An empty TASKBELL_DATA_DIR, as scripts leave one, never makes the working directory the data directory."""
+    told = taskbell("doctor", "--json", TASKBELL_DATA_DIR="", TASKBELL_API_PORT="0", TASKBELL_GATEWAY_PORT="0")
+    details = {finding["name"]: finding["detail"] for finding in json.loads(told.stdout)}
+    assert details["data directory"].startswith(str(tmp_path / ".taskbell"))
+
+
+def test_one_port_for_two_is_one_line(taskbell):
+    """The line names both variables: nobody else has taken the port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+    done = taskbell("up", TASKBELL_API_PORT=port, TASKBELL_GATEWAY_PORT=port)
+    assert_refused(done, status=2, pattern="TASKBELL_API_PORT and TASKBELL_GATEWAY_PORT")

@@ -122,10 +122,12 @@ def redrive(
         letters = [await _letter(places, each) for each in identities or () if each.startswith(_EVENT)]
         rows = [_uuid(each) for each in identities or () if not each.startswith(_EVENT)]
         events = [await places.events.redrive(letter) for letter in letters]
+        begun = await places.deliveries.redrive(rows)
         return {
             "events": sum(events),
             "expired": events.count(False),
-            "deliveries": await places.deliveries.redrive(rows),
+            "deliveries": begun,
+            "unknown": len(rows) - begun,
         }
 
     report = _run(work)
@@ -135,6 +137,10 @@ def redrive(
         print(f"begun anew: {report['events']} events, {report['deliveries']} deliveries")
         if report["expired"]:
             print(f"{report['expired']} events have expired in the stream: see `taskbell replay`")
+        if report["unknown"]:
+            print(f"{report['unknown']} of the named are no dead letters")
+    if report["unknown"]:
+        raise typer.Exit(1)
 
 
 async def _redrive_all(places: Places) -> dict[str, int]:
@@ -143,7 +149,7 @@ async def _redrive_all(places: Places) -> dict[str, int]:
     while rows := await places.deliveries.page(past=past, limit=_BATCH):
         past = rows[-1]["id"]
         deliveries += await places.deliveries.redrive([row["id"] for row in rows])
-    return {"events": sum(events), "expired": events.count(False), "deliveries": deliveries}
+    return {"events": sum(events), "expired": events.count(False), "deliveries": deliveries, "unknown": 0}
 
 
 async def _letter(places: Places, identity: str) -> DeadLetter:
@@ -190,9 +196,12 @@ def _run(work: Callable[[Places], Awaitable[Any]]) -> Any:
 
     try:
         return asyncio.run(connected())
-    except (IdUnknown, LedgerUnavailable, BusUnavailable, ValueError) as refused:
-        sys.stderr.write(f"taskbell: {refused}\n")
-        raise typer.Exit(1) from None
+    except LedgerUnavailable as away:
+        line = f"PostgreSQL does not answer: {away}"
+    except (IdUnknown, BusUnavailable, ValueError) as refused:
+        line = str(refused)
+    sys.stderr.write(f"taskbell: {line}\n")
+    raise typer.Exit(1)
 
 
 @asynccontextmanager

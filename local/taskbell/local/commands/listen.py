@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
 
 import httpx
 import typer
 
+from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.kit.settings import load
 from taskbell.local import run_file
 from taskbell.local.data_dir import DataDir
@@ -29,6 +31,7 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, with their cursors.")] = False,
 ) -> None:
     """Print events as they happen, one a line; come back by cursor whenever the connection ends."""
+    _check(url=url, api_url=api_url, cursor=cursor)
     address, sign_in = _target(url=url, api_url=api_url, email=email, password=password, token=token)
     channels = [f"workspace:{one}" for one in workspace or ()]
     try:
@@ -38,6 +41,24 @@ def listen(
     except SignInRefused as refused:
         sys.stderr.write(f"taskbell: {refused}\n")
         raise typer.Exit(1) from None
+
+
+def _check(*, url: str | None, api_url: str | None, cursor: str | None) -> None:
+    """Refuse what cannot be used, before anything is tried."""
+    addresses = {"--url": (url, ("ws", "wss", "http", "https")), "--api-url": (api_url, ("http", "https"))}
+    for option, (address, schemes) in addresses.items():
+        if address is not None and (urlsplit(address).scheme not in schemes or not urlsplit(address).hostname):
+            _refuse(f"{option}: not an address like {schemes[1]}://tasks.example.com: {address}")
+    if cursor is not None:
+        try:
+            EventCursor.parse(cursor)
+        except CursorMalformed as malformed:
+            _refuse(f"--cursor: {malformed}: {cursor}")
+
+
+def _refuse(line: str) -> NoReturn:
+    sys.stderr.write(f"taskbell: {line}\n")
+    raise typer.Exit(2)
 
 
 def _target(
@@ -51,11 +72,9 @@ def _target(
         if email is None and token is None:
             email, password = running.demo.email, password or running.demo.password
     if url is None:
-        sys.stderr.write("taskbell: no platform runs here: give --url, or TASKBELL_DATA_DIR of one that runs\n")
-        raise typer.Exit(2)
+        _refuse("no platform runs here: give --url, or TASKBELL_DATA_DIR of one that runs")
     if token is None and (api_url is None or email is None or password is None):
-        sys.stderr.write("taskbell: give --token, or --api-url, --email and --password\n")
-        raise typer.Exit(2)
+        _refuse("give --token, or --api-url, --email and --password")
     return websocket_address(url), SignIn(api_url or "", email or "", password or "", token)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
+import typer
 from pydantic import SecretStr
 
 from taskbell.kit.settings import Settings, load
+from taskbell.local import db
 
 
 class MigrateSettings(Settings):
@@ -18,6 +23,11 @@ def migrate() -> None:
     """Bring the database at TASKBELL_DATABASE_URL to the newest schema; safe to repeat and to run twice at once."""
     from taskbell.api.db import migrate as migrations  # noqa: PLC0415 -- Alembic; other commands start faster without
 
-    settings = load(MigrateSettings)
-    revision = migrations.upgrade(settings.database_url.get_secret_value())
+    url = load(MigrateSettings).database_url.get_secret_value()
+    try:
+        asyncio.run(db.require(url))
+    except db.DatabaseUnreachable as unreachable:
+        sys.stderr.write(f"taskbell: TASKBELL_DATABASE_URL: {unreachable}\n")
+        raise typer.Exit(1) from None
+    revision = migrations.upgrade(url)
     print(f"schema at {revision}")

@@ -50,8 +50,11 @@ def replay(
     try:
         start = parse_instant(since, now=datetime.now(UTC))
         report = asyncio.run(_replay(_database_url(), start, wait=wait, quiet=as_json))
-    except (ValueError, DatabaseUnavailable) as refused:
+    except ValueError as refused:
         sys.stderr.write(f"taskbell: {refused}\n")
+        raise typer.Exit(1) from None
+    except DatabaseUnavailable as away:
+        sys.stderr.write(f"taskbell: PostgreSQL does not answer: {away}\n")
         raise typer.Exit(1) from None
     if as_json:
         print(json.dumps(report))

@@ -85,6 +85,9 @@ def _settings() -> LocalSettings:
     settings = load(LocalSettings)
     if unknown := unknown_variables(os.environ, known=known_names()):
         raise StartRefused("; ".join(unknown), status=2)
+    if settings.api_port == settings.gateway_port != 0:
+        line = f"TASKBELL_API_PORT and TASKBELL_GATEWAY_PORT are both {settings.api_port}: each needs a port of its own"
+        raise StartRefused(line, status=2)
     return settings
 
 
