@@ -7,7 +7,7 @@ from taskbell.contract import crds
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.worker_pools import WorkerPoolSpec
-from taskbell.testing.kubernetes_schema import completed, faults
+from taskbell.testing.kubernetes.schema import completed, faults
 
 MANIFESTS = {manifest["spec"]["names"]["kind"]: manifest for manifest in crds.manifests()}
 

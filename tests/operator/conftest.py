@@ -1,25 +1,45 @@
-"""An emulated API server with the definitions installed, and the operator at work on it."""
+"""API servers, the chart's service account on them, a proxy that makes faults, and the operator at work behind it.
+
+Every test that asks for `api_server`, also by way of `place`, runs against the emulated server and against a real one
+where there is one. The operator signs in as the service account that the chart makes for it; `kubectl` is a person.
+"""
 
 import asyncio
 import contextlib
+import inspect
+import json
+import os
+import secrets
 import time
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
+import helm_python
 import pytest
+import yaml
 
 from taskbell.contract import crds
+from taskbell.kit.jwt import generate_keys
+from taskbell.local.embedded.process import free_port
 from taskbell.operator.app import Surroundings, operating
 from taskbell.operator.queue import Pace
 from taskbell.operator.settings import OperatorSettings
-from taskbell.testing.kubernetes import KubernetesServer
-from taskbell.testing.kubernetes_store import Store
+from taskbell.testing.kubernetes import control_plane
+from taskbell.testing.kubernetes.client import ApiServer, Kubectl
+from taskbell.testing.kubernetes.proxy import Proxy
+from taskbell.testing.kubernetes.server import KubernetesServer
+
+CHART = Path(__file__).parents[2] / "charts" / "taskbell"
+ACCESS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+CORE, BATCH, APPS = "", "batch/v1", "apps/v1"
+REAL = [pytest.param("real", marks=pytest.mark.xdist_group("control-plane"))] if control_plane.is_there() else []
 
 
 class SetClock:
-    """Unix time as a test sets it; the monotonic clock is the real one, since queues wait by it."""
+    """Unix time that begins now and goes on as a test sets it; the monotonic clock is the real one."""
 
-    def __init__(self, text="2026-11-20T10:00:30Z"):
-        self.time = datetime.fromisoformat(text).timestamp()
+    def __init__(self):
+        self.began = self.time = float(int(time.time()))
 
     def now(self):
         """Unix seconds."""
@@ -29,75 +49,106 @@ class SetClock:
         """Seconds that never go back."""
         return time.monotonic()
 
+    def minute(self, number):
+        """The `number`th full minute after the beginning, as Kubernetes writes it."""
+        seconds = (self.began // 60 + number) * 60
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-async def until(true, *, what, within=15.0):
-    """Wait until a condition holds."""
+
+async def until(true, *, what, within=30.0):
+    """Wait until a condition, plain or to be awaited, holds; return what it gave."""
     deadline = time.monotonic() + within
-    while not (found := true()):
+    while True:
+        found = true()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return found
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
         await asyncio.sleep(0.01)
-    return found
 
 
 class Place:
     """What a person does with `kubectl`, and what they then see."""
 
-    def __init__(self, server):
-        self.server = server
-        self.schedules = server.kind("reminderschedules")
-        self.cron_jobs = server.kind("cronjobs")
+    def __init__(self, kubectl):
+        self.kubectl = kubectl
 
     async def make(self, name="due", **spec):
         """Make a schedule."""
-        body = {"metadata": {"name": name}, "spec": {"kind": "due", "schedule": "* * * * *"} | spec}
-        self.server.store.create(self.schedules, "default", body, manager="kubectl")
-        await self.server.wake()
+        body = {
+            "apiVersion": crds.API_VERSION,
+            "kind": "ReminderSchedule",
+            "metadata": {"name": name},
+            "spec": {"kind": "due", "schedule": "* * * * *"} | spec,
+        }
+        return await self.kubectl.must("POST", self.kubectl.at("reminderschedules"), body, fieldManager="kubectl")
 
-    async def change(self, kind, name, change):
-        """Change an object by hand."""
-        body = self.server.store.get(kind, "default", name)
-        change(body)
-        self.server.store.update(kind, "default", name, body, manager="kubectl-edit")
-        await self.server.wake()
+    async def change(self, path, change):
+        """Change an object by hand, as `kubectl edit` does."""
+        for _ in range(10):
+            body = await self.kubectl.must("GET", path)
+            change(body)
+            status, answer = await self.kubectl.send("PUT", path, body, fieldManager="kubectl-edit")
+            if status != 409:
+                break
+        assert status == 200, answer
 
-    async def report(self, kind, name, **status):
-        """What a controller of Kubernetes reports in a status."""
-        body = self.server.store.get(kind, "default", name)
-        body["status"] = body.get("status", {}) | status
-        self.server.store.update(kind, "default", name, body, manager="controller", subresource="status")
-        await self.server.wake()
+    async def report(self, name="due", **status):
+        """What Kubernetes' own controller reports in the CronJob's status."""
+        path = self.kubectl.at("cronjobs", name, "status", group=BATCH)
+        assert (await self.kubectl.merge(path, {"status": status}))[0] == 200
 
     async def respecify(self, name="due", **spec):
         """Change fields of a schedule's spec."""
-        await self.change(self.schedules, name, lambda body: body["spec"].update(spec))
+        path = self.kubectl.at("reminderschedules", name)
+        await self.change(path, lambda body: body["spec"].update(spec))
 
-    def cron_job(self, name="due"):
+    async def delete(self, plural, name, *, group=crds.API_VERSION):
+        """Delete an object."""
+        await self.kubectl.must("DELETE", self.kubectl.at(plural, name, group=group))
+
+    async def cron_job(self, name="due"):
         """The CronJob, or None."""
-        found = self.server.store.exists(self.cron_jobs, "default", name)
-        return self.server.store.get(self.cron_jobs, "default", name) if found else None
+        return await self.kubectl.get(self.kubectl.at("cronjobs", name, group=BATCH))
 
-    def status(self, name="due"):
+    async def cron_jobs(self):
+        """All CronJobs by their names."""
+        return {found["metadata"]["name"]: found for found in await self.kubectl.all("cronjobs", group=BATCH)}
+
+    async def status(self, name="due"):
         """The schedule's status."""
-        return self.server.store.get(self.schedules, "default", name).get("status", {})
+        return (await self.kubectl.must("GET", self.kubectl.at("reminderschedules", name))).get("status", {})
 
-    def condition(self, type_, name="due"):
+    async def condition(self, type_, name="due"):
         """Status and reason of a condition, or None."""
-        found = (c for c in self.status(name).get("conditions", []) if c["type"] == type_)
-        return next(((c["status"], c["reason"]) for c in found), None)
+        return condition(await self.status(name), type_)
 
-    def events(self):
-        """Reasons of all events."""
-        return [event["reason"] for event in self.server.store.all(self.server.kind("events", ""))]
+    async def events(self):
+        """Reasons of all events, in order."""
+        return [event["reason"] for event in await events(self.kubectl)]
 
     async def settled(self, name="due"):
-        """Wait until the status speaks of the newest generation and nothing is left to do; then count from here."""
+        """Wait until the status speaks of the newest generation and nothing is left to do."""
 
-        def done():
-            body = self.server.store.get(self.schedules, "default", name)
+        async def done():
+            body = await self.kubectl.must("GET", self.kubectl.at("reminderschedules", name))
             same = body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"]
-            return same and self.condition("Progressing", name) == ("False", "Settled")
+            return same and condition(body["status"], "Progressing") == ("False", "Settled")
 
-        await until(done, what=f"{name} is settled: {self.status(name)}")
+        await until(done, what=f"{name} is settled")
+
+
+def condition(status, type_):
+    """Status and reason of a condition, or None."""
+    found = (c for c in status.get("conditions", []) if c["type"] == type_)
+    return next(((c["status"], c["reason"]) for c in found), None)
+
+
+async def events(kubectl):
+    """All events in the order of their making."""
+    found = await kubectl.all("events", group=CORE)
+    return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
 
 @pytest.fixture(name="until")
@@ -106,10 +157,92 @@ def until_fixture():
     return until
 
 
+@pytest.fixture(name="events")
+def events_fixture(kubectl):
+    """Reads all events in the order of their making."""
+    return lambda: events(kubectl)
+
+
+@pytest.fixture(scope="session")
+def started_server(tmp_path_factory):
+    """The control plane that this run starts."""
+    assets, folder = Path(os.environ["KUBEBUILDER_ASSETS"]), tmp_path_factory.mktemp("control-plane")
+    with control_plane.started(assets, folder, free_port=free_port) as server:
+        yield server
+
+
+@pytest.fixture(params=["emulated", *REAL])
+async def api_server(request):
+    """An API server."""
+    if request.param == "emulated":
+        async with KubernetesServer().running() as emulated:
+            yield ApiServer(emulated.url)
+    elif "KUBECONFIG" in os.environ:
+        yield await control_plane.of_kubeconfig()
+    else:
+        yield request.getfixturevalue("started_server")
+
+
 @pytest.fixture
-def place(server):
+async def kubectl(api_server):
+    """An administrator's requests in a namespace of this test's own, with the definitions served."""
+    async with Kubectl.open(api_server, f"taskbell-{secrets.token_hex(5)}") as kubectl:
+        for manifest in crds.manifests():
+            await kubectl.install(manifest)
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace}}
+        await kubectl.install(namespace)
+
+        async def served():
+            return [(await kubectl.send("GET", kubectl.at(d.plural)))[0] for d in crds.DEFINITIONS] == [200, 200]
+
+        await until(served, what="the definitions are served")
+        yield kubectl
+        await kubectl.send("DELETE", f"/api/v1/namespaces/{kubectl.namespace}")
+
+
+@pytest.fixture(scope="session")
+def chart_access():
+    """The chart's accounts and roles in a namespace, and the name of the operator's account."""
+    values = {"signingKeys": {"value": generate_keys()}}
+    files = helm_python.Chart.load(CHART).render(
+        values, name="demo", namespace="the-namespace", revision=1, is_install=True, is_upgrade=False
+    )
+    texts = [text for path, text in files.items() if path.endswith(".yaml")]
+    made = [body for text in texts for body in yaml.load_all(text, yaml.CSafeLoader) if body]
+    (deployment,) = (b for b in made if b["kind"] == "Deployment" and b["metadata"]["name"].endswith("-operator"))
+    access = json.dumps([body for body in made if body["kind"] in ACCESS])
+    name = deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    return lambda namespace: (json.loads(access.replace("the-namespace", namespace)), name)
+
+
+@pytest.fixture
+async def account(kubectl, chart_access):
+    """A token of the operator's service account, with the role that the chart gives it."""
+    access, name = chart_access(kubectl.namespace)
+    for body in access:
+        await kubectl.install(body)
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    answer = await kubectl.must("POST", kubectl.at("serviceaccounts", name, "token", group=CORE), request)
+    token = answer["status"]["token"]
+
+    async def effective():
+        return (await kubectl.send("GET", kubectl.at("workerpools"), token=token))[0] == 200
+
+    await until(effective, what="the role is in force")
+    return token
+
+
+@pytest.fixture
+async def proxy(api_server, account):
+    """What the operator talks to: the API server, with the operator's sign-in, and with faults when told."""
+    async with Proxy(api_server, token=account).running() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def place(kubectl):
     """What a person does and sees."""
-    return Place(server)
+    return Place(kubectl)
 
 
 @pytest.fixture
@@ -119,31 +252,27 @@ def clock():
 
 
 @pytest.fixture
-async def server(clock):
-    """The emulated API server."""
-    emulated = KubernetesServer(store=Store(clock.now))
-    for manifest in crds.manifests():
-        emulated.install(manifest)
-    async with emulated.running():
-        yield emulated
-
-
-@pytest.fixture
-def settings(monkeypatch, request):
+def settings(monkeypatch, request, kubectl):
     """Settings of the operator under test."""
     monkeypatch.setenv("TASKBELL_OPERATOR_IMAGE", "registry.example/taskbell-api:1")
     nats_url = request.getfixturevalue("nats_url") if "nats_url" in request.fixturenames else None
-    return OperatorSettings(operator_identity="test", operator_job_secrets=("taskbell-database",), nats_url=nats_url)
+    return OperatorSettings(
+        operator_identity="test",
+        operator_namespace=kubectl.namespace,
+        operator_watch_namespaces=(kubectl.namespace,),
+        operator_job_secrets=("taskbell-database",),
+        nats_url=nats_url,
+    )
 
 
 @pytest.fixture
-def operate(server, settings, clock):
+def operate(proxy, settings, clock):
     """Run the operator for a block, with quick back-offs; the objects that are there are seen at its start."""
 
     @contextlib.asynccontextmanager
     async def run(**overrides):
         pace = Pace(**({"first_backoff": 0.02, "longest_backoff": 0.2, "resync": 3600} | overrides))
-        async with operating(settings, Surroundings(clock=clock, pace=pace, url=server.url)) as operator:
+        async with operating(settings, Surroundings(clock=clock, pace=pace, url=proxy.url)) as operator:
             await until(operator.watching.is_set, what="the watches are up")
             yield operator
 

@@ -1,3 +1,5 @@
+"""The Lease: one works at a time, and stops before another could begin."""
+
 import asyncio
 import contextlib
 import time
@@ -7,31 +9,39 @@ import pytest
 from taskbell.kit.clock import SystemClock
 from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
-from taskbell.testing.kubernetes import Fault
+from taskbell.testing.kubernetes.proxy import Fault
 
 DURATION = 0.5
+GROUP = "coordination.k8s.io/v1"
 
 
 @pytest.fixture
-async def cluster(server):
-    """Requests to the emulated API server."""
-    async with await open_api(url=server.url) as api:
+async def cluster(proxy):
+    """Requests to the API server."""
+    async with await open_api(url=proxy.url) as api:
         yield Cluster(api)
 
 
 @pytest.fixture
-def candidate(cluster):
+def candidate(cluster, kubectl):
     """Make a candidate by its name."""
 
     def make(identity):
-        return Leadership(cluster, namespace="taskbell", identity=identity, duration=DURATION, clock=SystemClock())
+        return Leadership(
+            cluster, namespace=kubectl.namespace, identity=identity, duration=DURATION, clock=SystemClock()
+        )
 
     return make
 
 
-def lease(server):
-    """The Lease's spec."""
-    return server.store.get(server.kind("leases"), "taskbell", LEASE)["spec"]
+@pytest.fixture
+def lease(kubectl):
+    """Read the Lease's spec."""
+
+    async def read():
+        return (await kubectl.must("GET", kubectl.at("leases", LEASE, group=GROUP)))["spec"]
+
+    return read
 
 
 @contextlib.asynccontextmanager
@@ -44,17 +54,17 @@ async def holding(leadership):
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_only_one_holds(server, candidate):
+async def test_only_one_holds(lease, candidate):
     """While the first renews, the second waits, longer than the duration."""
     async with holding(candidate("b")):
         waiting = asyncio.create_task(candidate("a").acquire())
         await asyncio.wait([waiting], timeout=3 * DURATION)
         assert not waiting.done()
         waiting.cancel()
-    assert lease(server)["holderIdentity"] == "b"
+    assert (await lease())["holderIdentity"] == "b"
 
 
-async def test_a_killed_holder_is_replaced(server, candidate):
+async def test_a_killed_holder_is_replaced(lease, candidate):
     """Without renewals the Lease passes on, not before its duration is over."""
     async with holding(candidate("a")):
         pass
@@ -62,52 +72,55 @@ async def test_a_killed_holder_is_replaced(server, candidate):
     async with asyncio.timeout(10):
         await candidate("b").acquire()
     assert time.monotonic() - started >= DURATION
-    assert (lease(server)["holderIdentity"], lease(server)["leaseTransitions"]) == ("b", 1)
+    found = await lease()
+    assert (found["holderIdentity"], found["leaseTransitions"]) == ("b", 1)
 
 
-async def test_a_holder_that_ends_well_gives_it_back(server, candidate):
+async def test_a_holder_that_ends_well_gives_it_back(lease, proxy, candidate):
     """After a release the next has it at its first try."""
     first = candidate("a")
     await first.acquire()
     await first.release()
-    assert lease(server)["holderIdentity"] == ""
-    calls = len(server.calls)
+    assert (await lease())["holderIdentity"] == ""
+    calls = len(proxy.calls)
     await candidate("b").acquire()
-    assert len(server.calls) == calls + 2
+    assert len(proxy.calls) == calls + 2
 
 
-async def test_a_holder_that_cannot_renew_stops_in_time(server, candidate):
+async def test_a_holder_that_cannot_renew_stops_in_time(proxy, candidate):
     """An API server that fails on every renewal ends the work before another could begin it."""
     leadership = candidate("a")
     await leadership.acquire()
     started = time.monotonic()
-    server.faults.append(Fault(method="PUT", path_ends=LEASE, status=500, times=10_000))
+    proxy.faults.append(Fault(method="PUT", path_ends=LEASE, status=500, times=10_000))
     with pytest.raises(LeaseLost):
         async with asyncio.timeout(10):
             await leadership.hold()
     assert time.monotonic() - started >= DURATION / 2
 
 
-async def test_one_failed_renewal_is_no_loss(server, candidate, until):
+async def test_one_failed_renewal_is_no_loss(lease, proxy, candidate, until):
     """A single error or conflict is tried again."""
     async with holding(candidate("a")) as task:
         for status in (500, 409):
             fault = Fault(method="PUT", path_ends=LEASE, status=status)
-            server.faults.append(fault)
+            proxy.faults.append(fault)
             await until(lambda fault=fault: not fault.times, what="it failed")
-            renewed = lease(server)["renewTime"]
-            await until(lambda renewed=renewed: lease(server)["renewTime"] != renewed, what="it was renewed")
+            renewed = (await lease())["renewTime"]
+
+            async def again(renewed=renewed):
+                return (await lease())["renewTime"] != renewed
+
+            await until(again, what="it was renewed")
         assert not task.done()
 
 
-async def test_a_lease_that_was_taken_away_is_noticed(server, candidate):
+async def test_a_lease_that_was_taken_away_is_noticed(kubectl, candidate):
     """A holder that finds another's name in the Lease stops."""
     leadership = candidate("a")
     await leadership.acquire()
-    kind = server.kind("leases")
-    body = server.store.get(kind, "taskbell", LEASE)
-    body["spec"]["holderIdentity"] = "b"
-    server.store.update(kind, "taskbell", LEASE, body, manager="me")
+    path = kubectl.at("leases", LEASE, group=GROUP)
+    assert (await kubectl.merge(path, {"spec": {"holderIdentity": "b"}}))[0] == 200
     with pytest.raises(LeaseLost, match="another"):
         async with asyncio.timeout(10):
             await leadership.hold()

@@ -12,10 +12,15 @@ import httpx
 import pytest
 
 from taskbell.operator import permissions
+from taskbell.testing.kubernetes.client import ApiServer
+from taskbell.testing.kubernetes.control_plane import kubeconfig
+from taskbell.testing.kubernetes.proxy import Fault
+
+LEASES, ROLES = "coordination.k8s.io/v1", "rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture
-def start(server):
+def start(proxy, kubectl):
     """Start operators; each is killed at the end if it still runs."""
 
     @contextlib.asynccontextmanager
@@ -24,12 +29,13 @@ def start(server):
         port = listening.getsockname()[1]
         variables = {
             "TASKBELL_OPERATOR_IMAGE": "registry.example/taskbell-api:1",
-            "TASKBELL_OPERATOR_NAMESPACE": "taskbell",
+            "TASKBELL_OPERATOR_NAMESPACE": kubectl.namespace,
+            "TASKBELL_OPERATOR_WATCH_NAMESPACES": kubectl.namespace,
             "TASKBELL_OPERATOR_LEASE_DURATION": "PT3S",
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "taskbell.operator", "--fd", str(listening.fileno())),
-            *(() if "KUBECONFIG" in environment else ("--server", server.url)),
+            *(() if "KUBECONFIG" in environment else ("--server", proxy.url)),
             pass_fds=[listening.fileno()],
             env=os.environ | variables | environment,
             stdout=asyncio.subprocess.PIPE,
@@ -71,26 +77,18 @@ async def test_it_starts_works_and_ends(start, place):
         async with asyncio.timeout(20):
             await process.wait()
         assert process.returncode == 0
-    lease = place.server.store.get(place.server.kind("leases"), "taskbell", "taskbell-operator")
+    lease = await place.kubectl.must("GET", place.kubectl.at("leases", "taskbell-operator", group=LEASES))
     assert lease["spec"]["holderIdentity"] == ""
 
 
-async def test_it_signs_in_by_kubeconfig(start, place, tmp_path):
+async def test_it_signs_in_by_kubeconfig(start, place, proxy, account, tmp_path):
     """Without `--server` the address and the token come from the kubeconfig, for the client and for Kopf."""
     await place.make()
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "clusters": [{"name": "here", "cluster": {"server": place.server.url}}],
-        "users": [{"name": "me", "user": {"token": "secret-token"}}],
-    }
-    (tmp_path / "config").write_text(json.dumps(config))
+    (tmp_path / "config").write_text(kubeconfig(ApiServer(proxy.url, account)))
     async with start(KUBECONFIG=str(tmp_path / "config")) as (_, probes):
         await ready(probes)
         await place.settled()
-    assert {call.authorization for call in place.server.calls} == {"Bearer secret-token"}
+    assert {call.authorization for call in proxy.calls} == {f"Bearer {account}"}
 
 
 async def test_no_way_to_sign_in_is_said(start, tmp_path):
@@ -102,27 +100,39 @@ async def test_no_way_to_sign_in_is_said(start, tmp_path):
     assert b"no way to sign in" in said
 
 
-async def test_missing_permissions_are_named(start, server):
+async def test_missing_permissions_are_named(start, kubectl, proxy, account, until):
     """Without a permission the process ends with status 1 and says which one it needs, for what."""
-    server.denied |= {("patch", "batch", "cronjobs"), ("create", "coordination.k8s.io", "leases")}
+    (role,) = await kubectl.all("roles", group=ROLES)
+    missing = {("cronjobs", "patch"), ("leases", "create")}
+    for rule in role["rules"]:
+        rule["verbs"] = [verb for verb in rule["verbs"] if (rule["resources"][0], verb) not in missing]
+    await kubectl.must("PUT", kubectl.at("roles", role["metadata"]["name"], group=ROLES), role)
+    leases = kubectl.at("leases", group=LEASES)
+
+    async def in_force():
+        lease = {"apiVersion": LEASES, "kind": "Lease", "metadata": {"name": "x"}, "spec": {}}
+        return (await kubectl.send("POST", leases, lease, token=account, dryRun="All"))[0] == 403
+
+    await until(in_force, what="the role is in force")
     async with start() as (process, _):
         async with asyncio.timeout(30):
             _, said = await process.communicate()
     assert process.returncode == 1
-    assert b"patch cronjobs.batch in all namespaces (to keep CronJobs)" in said
-    assert b"create leases.coordination.k8s.io in namespace taskbell" in said
-    assert server.writes() == []
+    place = f"in namespace {kubectl.namespace}"
+    assert f"patch cronjobs.batch {place} (to keep CronJobs)".encode() in said
+    assert f"create leases.coordination.k8s.io {place}".encode() in said
+    assert proxy.writes() == []
 
 
-async def test_missing_definitions_are_named(start, server):
+async def test_missing_definitions_are_named(start, proxy):
     """Without its definitions the operator does not pretend to work."""
-    del server.kinds["taskbell.dev", "workerpools"]
+    proxy.faults.append(Fault(method="GET", path_ends="/apis/taskbell.dev/v1alpha1", status=404, times=2))
     async with start() as (process, _):
         async with asyncio.timeout(30):
             _, said = await process.communicate()
     assert process.returncode == 1
     assert b"workerpools.taskbell.dev" in said
-    assert b"reminderschedules" not in said
+    assert b"reminderschedules.taskbell.dev" in said
 
 
 async def test_a_second_one_stands_by_and_takes_over(start, place):
@@ -138,26 +148,20 @@ async def test_a_second_one_stands_by_and_takes_over(start, place):
             await first.wait()
             await place.respecify(schedule="*/3 * * * *")
             await place.settled()
-    assert [job["spec"]["schedule"] for job in place.server.store.all(place.cron_jobs)] == ["*/3 * * * *"]
+    assert [job["spec"]["schedule"] for job in (await place.cron_jobs()).values()] == ["*/3 * * * *"]
 
 
-async def test_it_asks_for_no_more_than_it_does(start, place):
-    """Every request of a working operator is covered by the permissions that the preflight asks for."""
+async def test_it_is_refused_nothing(start, place, proxy, until):
+    """The role that the chart gives the operator's account covers everything that a working operator asks for."""
     await place.make()
     async with start() as (_, probes):
         await ready(probes)
         await place.settled()
-    allowed = {(p.group, p.resource, verb) for p in (*permissions.WATCHED, *permissions.OWN) for verb in p.verbs}
-    verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-    for call in place.server.calls:
-        parts = call.path.strip("/").split("/")
-        if parts[0] not in {"api", "apis"} or len(parts) <= 3 or call.path.endswith("accessreviews"):
-            continue
-        group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
-        rest = rest[2:] if rest[0] == "namespaces" and len(rest) > 2 else rest
-        verb = verbs.get(call.method) or ("watch" if "watch" in call.query else "get" if len(rest) > 1 else "list")
-        resource = "/".join([rest[0], *rest[2:]])
-        assert (group, resource, verb) in allowed, call
+        await place.respecify(suspend=True)
+        await place.settled()
+        watched = {"reminderschedules", "workerpools", "cronjobs"}
+        await until(lambda: watched <= {c.path.split("/")[-1] for c in proxy.calls if c.watches}, what="watches")
+    assert {call.path for call in proxy.calls if call.status in {401, 403}} == set()
 
 
 def test_rules_are_a_roles():

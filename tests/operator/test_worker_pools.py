@@ -1,4 +1,4 @@
-"""WorkerPools on the emulated API server and a real NATS; passes are made one by one, so that time is the test's."""
+"""WorkerPools on an API server and a real NATS; passes are made one by one, so that time is the test's."""
 
 import asyncio
 import base64
@@ -19,8 +19,9 @@ from taskbell.operator.events import Events
 from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.signals.readings import Signals
-from taskbell.testing.kubernetes import Fault
+from taskbell.testing.kubernetes.proxy import Fault
 
+APPS = "apps/v1"
 BACKLOG = int(os.environ.get("TASKBELL_TEST_BACKLOG", "2000"))
 """Messages of the large backlog. The promise speaks of 100,000; that many take a minute and scale the same."""
 
@@ -32,25 +33,29 @@ QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds"
 class PoolPlace:
     """A namespace with a Deployment, a pool, and passes over it."""
 
-    def __init__(self, server, keeper, clock):
-        self.server, self.keeper, self.clock = server, keeper, clock
-        self.pools, self.deployments = server.kind("workerpools"), server.kind("deployments")
+    def __init__(self, kubectl, keeper, clock):
+        self.kubectl, self.keeper, self.clock = kubectl, keeper, clock
 
-    def deploy(self, name="delivery", replicas=1):
+    async def add(self, path, kind, name, *, labels=None, **body):
+        """Create an object."""
+        body |= {"kind": kind, "metadata": {"name": name, "labels": labels or {}}}
+        await self.kubectl.must("POST", path, body)
+
+    async def deploy(self, name="delivery", replicas=1):
         """Make a Deployment with all its pods."""
-        spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}}
-        self.server.store.create(
-            self.deployments, "default", {"metadata": {"name": name}, "spec": spec}, manager="helm"
-        )
-        self.start_pods(name)
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": f"{name}:1"}]}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+        path = self.kubectl.at("deployments", group=APPS)
+        await self.add(path, "Deployment", name, apiVersion=APPS, spec=spec)
+        await self.start_pods(name)
 
-    def start_pods(self, name="delivery"):
+    async def start_pods(self, name="delivery"):
         """What the Deployment's controller would do: as many pods as are wanted."""
-        body = self.server.store.get(self.deployments, "default", name)
-        body["status"] = {"replicas": body["spec"]["replicas"]}
-        self.server.store.update(self.deployments, "default", name, body, manager="controller", subresource="status")
+        path = self.kubectl.at("deployments", name, "status", group=APPS)
+        assert (await self.kubectl.merge(path, {"status": {"replicas": await self.size(name)}}))[0] == 200
 
-    def make(self, name="delivery", *, backlog_per_replica=100, **spec):
+    async def make(self, name="delivery", *, backlog_per_replica=100, **spec):
         """Make a pool with one backlog signal."""
         signal = {"stream": "WORK", "consumer": "delivery", "backlogPerReplica": backlog_per_replica}
         given = {
@@ -58,34 +63,32 @@ class PoolPlace:
             "replicas": {"min": 1, "max": 30},
             "signals": [{"name": "backlog", "jetStream": signal}],
         }
-        self.server.store.create(
-            self.pools, "default", {"metadata": {"name": name}, "spec": given | spec}, manager="me"
-        )
+        path = self.kubectl.at("workerpools")
+        await self.add(path, "WorkerPool", name, apiVersion="taskbell.dev/v1alpha1", spec=given | spec)
+
+    def key(self, name="delivery"):
+        """The pool as the queue names it."""
+        return Key("WorkerPool", self.kubectl.namespace, name)
 
     async def look(self, *, after=15.0, name="delivery"):
         """One pass, some time later, with the pods started before it; returns the size then."""
-        self.start_pods(name)
+        await self.start_pods(name)
         self.clock.time += after
-        await self.keeper.keep(Key("WorkerPool", "default", name))
-        return self.size(name)
+        await self.keeper.keep(self.key(name))
+        return await self.size(name)
 
-    def size(self, name="delivery"):
+    async def size(self, name="delivery"):
         """The size that the Deployment shall have."""
-        return self.server.store.get(self.deployments, "default", name)["spec"]["replicas"]
+        return (await self.kubectl.must("GET", self.kubectl.at("deployments", name, group=APPS)))["spec"]["replicas"]
 
-    def status(self, name="delivery"):
+    async def status(self, name="delivery"):
         """The pool's status."""
-        return self.server.store.get(self.pools, "default", name).get("status", {})
+        return (await self.kubectl.must("GET", self.kubectl.at("workerpools", name))).get("status", {})
 
-    def condition(self, type_, name="delivery"):
+    async def condition(self, type_, name="delivery"):
         """Status and reason of a condition, or None."""
-        found = (c for c in self.status(name).get("conditions", []) if c["type"] == type_)
+        found = (c for c in (await self.status(name)).get("conditions", []) if c["type"] == type_)
         return next(((c["status"], c["reason"]) for c in found), None)
-
-    def events(self):
-        """Reasons and messages of all events."""
-        kind = self.server.kind("events", "")
-        return [(event["reason"], event["message"]) for event in self.server.store.all(kind)]
 
 
 @pytest.fixture
@@ -123,90 +126,109 @@ async def drain(work, count):
     await pull.unsubscribe()
 
 
-@contextlib.asynccontextmanager
-async def keeping(server, clock, nats_url):
-    """A keeper of pools without Kopf."""
-    async with await open_api(url=server.url) as api, Consumers(name="test") as consumers, httpx.AsyncClient() as http:
-        cluster = Cluster(api)
-        signals = Signals(cluster, consumers, http, nats_url=nats_url, clock=clock)
-        events = Events(cluster, clock=clock, reporter="test")
-        yield PoolPlace(server, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
+@pytest.fixture
+def keeping(kubectl, proxy, clock):
+    """Make a keeper of pools without Kopf."""
+
+    @contextlib.asynccontextmanager
+    async def made(nats_url):
+        async with (
+            await open_api(url=proxy.url) as api,
+            Consumers(name="test") as consumers,
+            httpx.AsyncClient() as http,
+        ):
+            cluster = Cluster(api)
+            signals = Signals(cluster, consumers, http, nats_url=nats_url, clock=clock)
+            events = Events(cluster, clock=clock, reporter="test")
+            yield PoolPlace(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
+
+    return made
 
 
 @pytest.fixture
-async def place(server, clock, nats_url):
+async def place(keeping, nats_url):
     """A Deployment `delivery` and a keeper."""
-    async with keeping(server, clock, nats_url) as place:
-        place.deploy()
+    async with keeping(nats_url) as place:
+        await place.deploy()
         yield place
 
 
+@pytest.fixture
+def told(events):
+    """Reads reasons and messages of all events, in order."""
+
+    async def read():
+        return [(event["reason"], event["message"]) for event in await events()]
+
+    return read
+
+
 @pytest.mark.feature("K6")
-async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work):
+async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work, told):
     """By the defaults a backlog grows the pool 1, 5, 10, 20; drained, it stays for 300 s and then is the least size."""
     await fill(work, BACKLOG)
-    place.make(backlog_per_replica=BACKLOG // 20)
+    await place.make(backlog_per_replica=BACKLOG // 20)
     assert [await place.look() for _ in range(4)] == [5, 10, 20, 20]
-    status = place.status()
+    status = await place.status()
     assert (status["recommended"], status["desiredReplicas"], status["limitedBy"]) == (20, 20, "")
     assert status["signals"] == [{"name": "backlog", "value": BACKLOG, "desired": 20}]
-    assert ("ScaledUp", f"from 10 to 20 pods: backlog = {BACKLOG} asks for 20") in place.events()
+    assert ("ScaledUp", f"from 10 to 20 pods: backlog = {BACKLOG} asks for 20") in await told()
     await drain(work, BACKLOG)
     assert [await place.look(after=60) for _ in range(4)] == [20, 20, 20, 20]
-    assert place.status()["limitedBy"] == "Stabilization"
+    assert (await place.status())["limitedBy"] == "Stabilization"
     assert await place.look(after=61) == 1
-    assert place.condition("Degraded") == ("False", "Healthy")
-    assert place.events()[-1][0] in {"ScaledDown", "ScaledUp"}
+    assert await place.condition("Degraded") == ("False", "Healthy")
+    assert (await told())[-1][0] == "ScaledDown"
 
 
-async def test_nothing_is_written_while_nothing_changes(place, work):
+async def test_nothing_is_written_while_nothing_changes(place, work, proxy):
     """Passes over a pool at rest read, and write nothing."""
     await fill(work, 200)
-    place.make()
+    await place.make()
     for _ in range(3):
         await place.look()
-    before = len(place.server.writes())
+    before = len(proxy.writes())
     for _ in range(5):
         await place.look()
-    assert place.server.writes()[before:] == []
+    assert proxy.writes()[before:] == []
 
 
-async def test_a_deleted_consumer_holds_and_is_said(place, work):
+async def test_a_deleted_consumer_holds_and_is_said(place, work, told):
     """Neither zero nor the greatest size: the pool keeps its size, is Degraded at once, and recovers by itself."""
     await fill(work, 600)
-    place.make()
+    await place.make()
     for _ in range(2):
         await place.look()
     await work.delete_consumer("WORK", "delivery")
     assert [await place.look(after=400) for _ in range(3)] == [6, 6, 6]
-    assert place.condition("Degraded") == ("True", "SignalMissing")
-    assert place.condition("Ready") == ("False", "SizeHeld")
-    assert "there is no consumer delivery" in place.status()["signals"][0]["error"]
+    assert await place.condition("Degraded") == ("True", "SignalMissing")
+    assert await place.condition("Ready") == ("False", "SizeHeld")
+    assert "there is no consumer delivery" in (await place.status())["signals"][0]["error"]
     await work.add_consumer("WORK", ConsumerConfig(durable_name="delivery"))
     await place.look()
-    assert place.condition("Degraded") == ("False", "Healthy")
-    reasons = [reason for reason, _ in place.events()]
+    assert await place.condition("Degraded") == ("False", "Healthy")
+    reasons = [reason for reason, _ in await told()]
     assert reasons.count("SignalMissing") == 1
     assert reasons.count("Recovered") == 1
 
 
-async def test_without_nats_the_size_is_held(server, clock, free_port):
+async def test_without_nats_the_size_is_held(keeping, free_port):
     """When nobody answers, the pool keeps its size, and after three failures says so."""
-    async with keeping(server, clock, f"nats://127.0.0.1:{free_port}") as place:
-        place.deploy(replicas=7)
-        place.make()
+    async with keeping(f"nats://127.0.0.1:{free_port}") as place:
+        await place.deploy(replicas=7)
+        await place.make()
         seen = []
         for _ in range(4):
             assert await place.look(after=400) == 7
-            seen.append(place.condition("Degraded"))
+            seen.append(await place.condition("Degraded"))
     assert seen == [("False", "SignalUnreadable")] * 2 + [("True", "SignalUnreadable")] * 2
-    assert place.status()["signals"][0]["error"] == "not connected to NATS"
+    assert (await place.status())["signals"][0]["error"] == "not connected to NATS"
 
 
 async def test_messages_that_are_out_keep_the_last_pod(place, work):
     """A pool that may go to zero does not while a message is unacknowledged."""
     await fill(work, 100)
-    place.make(replicas={"min": 0, "max": 5}, idle={"cooldown": "0s"}, behavior=QUICK)
+    await place.make(replicas={"min": 0, "max": 5}, idle={"cooldown": "0s"}, behavior=QUICK)
     await place.look()
     await drain(work, 99)
     pull = await work.pull_subscribe_bind("delivery", "WORK")
@@ -221,71 +243,75 @@ async def test_messages_that_are_out_keep_the_last_pod(place, work):
 @pytest.mark.parametrize("kind", ["horizontalpodautoscalers", "workerpools"])
 async def test_two_writers_of_one_size_are_refused(place, work, kind):
     """With another owner of the target's size nothing is scaled, and the condition names it."""
-    other = {"metadata": {"name": "another"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "delivery"}}}
     if kind == "workerpools":
-        other["spec"] = {"targetRef": {"name": "delivery"}, "engine": "Manual", "replicas": {"max": 3}}
-    place.server.store.create(place.server.kind(kind), "default", other, manager="me")
-    place.clock.time += 5
+        api = "taskbell.dev/v1alpha1"
+        spec = {"targetRef": {"name": "delivery"}, "engine": "Manual", "replicas": {"max": 3}}
+        await place.add(place.kubectl.at(kind), "WorkerPool", "another", apiVersion=api, spec=spec)
+        await asyncio.sleep(1.1)  # the elder keeps the size, and times of making are whole seconds
+    else:
+        api = "autoscaling/v2"
+        target = {"apiVersion": APPS, "kind": "Deployment", "name": "delivery"}
+        spec = {"scaleTargetRef": target, "maxReplicas": 3}
+        path = place.kubectl.at(kind, group=api)
+        await place.add(path, "HorizontalPodAutoscaler", "another", apiVersion=api, spec=spec)
     await fill(work, 500)
-    place.make()
+    await place.make()
     assert await place.look() == 1
-    assert place.condition("Ready") == ("False", "SizeIsAnothers")
-    message = next(c["message"] for c in place.status()["conditions"] if c["type"] == "Ready")
+    assert await place.condition("Ready") == ("False", "SizeIsAnothers")
+    message = next(c["message"] for c in (await place.status())["conditions"] if c["type"] == "Ready")
     assert "another sets the size of Deployment delivery" in message
-    place.server.store.delete(place.server.kind(kind), "default", "another")
+    await place.kubectl.must("DELETE", place.kubectl.at(kind, "another", group=api))
     assert await place.look() == 5
 
 
 async def test_a_missing_target_is_said(place, work):
     """A pool without its Deployment waits for it."""
-    place.server.store.delete(place.deployments, "default", "delivery")
-    place.make()
-    await place.keeper.keep(Key("WorkerPool", "default", "delivery"))
-    assert place.condition("Ready") == ("False", "TargetMissing")
-    place.deploy()
+    await place.kubectl.must("DELETE", place.kubectl.at("deployments", "delivery", group=APPS))
+    await place.make()
+    await place.keeper.keep(place.key())
+    assert await place.condition("Ready") == ("False", "TargetMissing")
+    await place.deploy()
     await place.look()
-    assert place.condition("Ready") == ("True", "SizeKept")
+    assert await place.condition("Ready") == ("True", "SizeKept")
 
 
 async def test_manual_follows_kubectl_scale(place):
     """Under engine Manual the pool's own scale subresource sets the size, within the bounds."""
-    place.make(engine="Manual", replicas={"min": 1, "max": 6}, signals=[])
+    await place.make(engine="Manual", replicas={"min": 1, "max": 6}, signals=[])
     assert await place.look() == 1
-    async with httpx.AsyncClient(base_url=place.server.url) as kubectl:
-        path = "/apis/taskbell.dev/v1alpha1/namespaces/default/workerpools/delivery/scale"
-        scale = (await kubectl.get(path)).json()
-        scale["spec"]["replicas"] = 4
-        assert (await kubectl.put(path, json=scale)).json()["spec"] == {"replicas": 4}
-        assert await place.look(after=1) == 4
-        await place.look()
-        shown = (await kubectl.get(path)).json()["status"]
+    path = place.kubectl.at("workerpools", "delivery", "scale")
+    scale = await place.kubectl.must("GET", path)
+    scale["spec"]["replicas"] = 4
+    assert (await place.kubectl.must("PUT", path, scale))["spec"] == {"replicas": 4}
+    assert await place.look(after=1) == 4
+    await place.look()
+    shown = (await place.kubectl.must("GET", path))["status"]
     assert shown == {"replicas": 4, "selector": "app=delivery"}
 
 
-async def test_a_conflict_on_scale_decides_anew(place, work):
+async def test_a_conflict_on_scale_decides_anew(place, work, proxy):
     """A size that somebody changed meanwhile is not overwritten blindly: the pass fails, the next one sees it."""
     await fill(work, 400)
-    place.make()
-    place.server.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=409))
+    await place.make()
+    proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=409))
     with pytest.raises(ClusterRefused, match="409"):
         await place.look()
-    assert place.size() == 1
+    assert await place.size() == 1
     assert await place.look() == 4
 
 
-async def test_the_address_may_come_from_a_secret(server, clock, nats_url, work):
+async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
     """`connectionSecretRef` is followed; a Secret that is not there is a missing signal."""
     await fill(work, 300)
     signal = {"stream": "WORK", "consumer": "delivery", "backlogPerReplica": 100}
     reference = {"connectionSecretRef": {"name": "nats", "key": "url"}}
-    async with keeping(server, clock, None) as place:
-        place.deploy()
-        place.make(signals=[{"name": "backlog", "jetStream": signal | reference}])
+    async with keeping(None) as place:
+        await place.deploy()
+        await place.make(signals=[{"name": "backlog", "jetStream": signal | reference}])
         assert await place.look() == 1
-        assert place.condition("Degraded") == ("True", "SignalMissing")
+        assert await place.condition("Degraded") == ("True", "SignalMissing")
         data = {"url": base64.b64encode(nats_url.encode()).decode()}
-        secret = {"metadata": {"name": "nats"}, "data": data}
-        server.store.create(server.kind("secrets"), "default", secret, manager="me")
+        await place.add(place.kubectl.at("secrets", group=""), "Secret", "nats", apiVersion="v1", data=data)
         assert await place.look() == 3
 
 
@@ -303,42 +329,44 @@ async def test_open_sockets_scale_gateways(place, free_port):
         await writer.wait_closed()
 
     for number, address in enumerate(("127.0.0.1", "127.0.0.1", "")):
-        pod = {"metadata": {"name": f"gateway-{number}", "labels": {"app": "gateway"}}}
-        place.server.store.create(place.server.kind("pods"), "default", pod, manager="kubelet")
-        ready = {"podIP": address, "conditions": [{"type": "Ready", "status": "True"}]}
-        body = place.server.store.get(place.server.kind("pods"), "default", pod["metadata"]["name"]) | {"status": ready}
-        place.server.store.update(
-            place.server.kind("pods"), "default", pod["metadata"]["name"], body, manager="kubelet", subresource="status"
-        )
-    place.deploy("gateway", replicas=2)
+        name, pods = f"gateway-{number}", place.kubectl.at("pods", group="")
+        spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
+        await place.add(pods, "Pod", name, labels={"app": "gateway"}, apiVersion="v1", spec=spec)
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]} | ({"podIP": address} if address else {})
+        assert (await place.kubectl.merge(f"{pods}/{name}/status", {"status": ready}))[0] == 200
+    await place.deploy("gateway", replicas=2)
     sockets = {"port": free_port, "perReplica": 1000, "headroomPercent": 50}
-    place.make("gateway", signals=[{"name": "sockets", "webSocket": sockets}])
+    await place.make("gateway", signals=[{"name": "sockets", "webSocket": sockets}])
     async with await asyncio.start_server(answer, "127.0.0.1", free_port):
         open_now["connections"] = 900
         assert await place.look(name="gateway") == 4
-        assert place.status("gateway")["signals"] == [{"name": "sockets", "value": 1800, "desired": 4}]
+        assert (await place.status("gateway"))["signals"] == [{"name": "sockets", "value": 1800, "desired": 4}]
     assert await place.look(name="gateway", after=400) == 4
-    assert "/metrics" in place.status("gateway")["signals"][0]["error"]
+    assert "/metrics" in (await place.status("gateway"))["signals"][0]["error"]
 
 
 async def test_the_running_operator_keeps_pools(place, operate, until, work):
     """Watched by Kopf, a new pool is sized at once, and its status is of the promised shape."""
     await fill(work, 400)
     async with operate():
-        place.make()
-        await place.server.wake()
-        await until(lambda: place.status() and place.size() == 4, what="it is sized")
-    assert WorkerPoolStatus.model_validate(place.status()).desired_replicas == 4
+        await place.make()
+
+        async def sized():
+            return await place.status() and await place.size() == 4
+
+        await until(sized, what="it is sized")
+    assert WorkerPoolStatus.model_validate(await place.status()).desired_replicas == 4
 
 
 async def test_a_deleted_pool_leaves_no_metrics(place, work):
     """What was measured of a pool goes with it, and its Deployment stays as it was."""
     await fill(work, 300)
-    place.make()
+    await place.make()
     assert await place.look() == 3
-    assert 'pool="delivery"' in generate_latest().decode()
-    place.server.store.delete(place.pools, "default", "delivery")
-    outcome = await place.keeper.keep(Key("WorkerPool", "default", "delivery"))
+    mine = f'namespace="{place.kubectl.namespace}",pool="delivery"'
+    assert mine in generate_latest().decode()
+    await place.kubectl.must("DELETE", place.kubectl.at("workerpools", "delivery"))
+    outcome = await place.keeper.keep(place.key())
     assert outcome.gone
-    assert 'pool="delivery"' not in generate_latest().decode()
-    assert place.size() == 3
+    assert mine not in generate_latest().decode()
+    assert await place.size() == 3

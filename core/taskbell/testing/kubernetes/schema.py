@@ -1,7 +1,4 @@
-"""What an API server does with a structural schema: fill defaults, prune unknown fields, refuse wrong values.
-
-CEL rules (`x-kubernetes-validations`) are not evaluated here; only a real API server shows them.
-"""
+"""What an API server does with a structural schema: fill defaults, prune unknown fields, refuse wrong values."""
 
 from __future__ import annotations
 

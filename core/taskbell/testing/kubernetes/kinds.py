@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taskbell.testing.kubernetes_fields import Json, Path
-from taskbell.testing.kubernetes_store import Kind
+from taskbell.testing.kubernetes.fields import Json, Path
+from taskbell.testing.kubernetes.store import Kind
 
 CRD = Kind(
     group="apiextensions.k8s.io",
@@ -14,8 +14,26 @@ CRD = Kind(
     short_names=("crd",),
 )
 
+SERVICE_ACCOUNT = Kind(group="", version="v1", plural="serviceaccounts", kind="ServiceAccount", status=False)
+
+
+def _access(plural: str, kind: str, *, namespaced: bool) -> Kind:
+    group = "rbac.authorization.k8s.io"
+    return Kind(group=group, version="v1", plural=plural, kind=kind, namespaced=namespaced, status=False)
+
+
+ROLE = _access("roles", "Role", namespaced=True)
+ROLE_BINDING = _access("rolebindings", "RoleBinding", namespaced=True)
+CLUSTER_ROLE = _access("clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDING = _access("clusterrolebindings", "ClusterRoleBinding", namespaced=False)
+
 BUILT_IN = (
     CRD,
+    SERVICE_ACCOUNT,
+    ROLE,
+    ROLE_BINDING,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
     Kind(group="", version="v1", plural="namespaces", kind="Namespace", namespaced=False),
     Kind(group="", version="v1", plural="pods", kind="Pod"),
     Kind(group="", version="v1", plural="secrets", kind="Secret", status=False),

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from taskbell.testing import kubernetes_schema as schemas
-from taskbell.testing.kubernetes_fields import Json, Path, find, leaves, merged, without
+from taskbell.testing.kubernetes import schema as schemas
+from taskbell.testing.kubernetes.defaults import filled_in
+from taskbell.testing.kubernetes.fields import Json, Path, find, leaves, merged, without
+from taskbell.testing.kubernetes.rules import broken
 
 
 class Refused(Exception):
@@ -80,8 +82,6 @@ class Store:
         """Take the Unix time that objects are stamped with."""
         self._clock = clock
         self.version = 1
-        self.oldest = 0
-        """Watches from before this version are answered with 410."""
         self.changes: list[Change] = []
         self._objects: dict[tuple[str, str, str, str], _Stored] = {}
 
@@ -196,12 +196,6 @@ class Store:
                 self.delete(other.kind, metadata.get("namespace", ""), metadata["name"])
         return self._shown(stored)
 
-    def forget_history(self) -> None:
-        """Make all watches that begin at a past version fail with 410."""
-        self.version += 1
-        self.oldest = self.version
-        self.changes.clear()
-
     def _stored(self, kind: Kind, namespace: str, name: str) -> _Stored:
         try:
             return self._objects[self._key(kind, namespace, name)]
@@ -220,7 +214,7 @@ class Store:
             kept = {name: old["metadata"][name] for name in _SERVER_FIELDS if name in old["metadata"]}
             sent = {name: value for name, value in new.get("metadata", {}).items() if name not in _SERVER_FIELDS}
             new["metadata"] = {**sent, **kept}
-        new = self._completed(kind, new)
+        new = self._completed(kind, new, old)
         if new == old:
             return
         if _declared(new) != _declared(old):
@@ -231,15 +225,17 @@ class Store:
             return
         self._record("MODIFIED", stored)
 
-    def _completed(self, kind: Kind, body: Json) -> Json:
+    def _completed(self, kind: Kind, body: Json, old: Json | None = None) -> Json:
         body = copy.deepcopy({**body, "apiVersion": kind.api_version, "kind": kind.kind})
         if kind.schema is None:
-            return body
+            return filled_in(kind.kind, body)
         checked = {name: body[name] for name in ("spec", "status") if name in body}
         checked = schemas.completed(kind.schema, checked)
-        if found := [*schemas.faults({**kind.schema, "required": ["spec"]}, checked)]:
+        new = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": body["metadata"], **checked}
+        found = [*schemas.faults({**kind.schema, "required": ["spec"]}, checked)] or [*broken(kind.schema, new, old)]
+        if found:
             raise Refused(422, "Invalid", f"{kind.kind} is invalid: {'; '.join(found)}")
-        return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": body["metadata"], **checked}
+        return new
 
     def _own(
         self,

@@ -1,52 +1,38 @@
 """An emulated Kubernetes API server, as much of one as Kopf and the operator need, on a port of 127.0.0.1.
 
 It keeps `resourceVersion`, `uid`, `generation` and field owners, serves server-side apply, merge patches, the
-subresources `status` and `scale`, label and field selectors, watches, SelfSubjectAccessReviews, and collects garbage
-at once. Faults can be told. `tests/conformance/test_kubernetes.py` holds it to what a real server does.
+subresources `status` and `scale`, label and field selectors, watches, role-based access of service accounts, the
+rules of custom resources, and collects garbage at once. `tests/operator/conformance` holds it to a real server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from taskbell.testing.kubernetes_fields import Json, find, patched
-from taskbell.testing.kubernetes_kinds import BUILT_IN, CRD, kind_of_crd
-from taskbell.testing.kubernetes_store import Change, Kind, Refused, Store
+from taskbell.testing.kubernetes.access import PREFIX, Access, Attempt
+from taskbell.testing.kubernetes.fields import Json, find, patched
+from taskbell.testing.kubernetes.kinds import (
+    BUILT_IN,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CRD,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    kind_of_crd,
+)
+from taskbell.testing.kubernetes.rules import broken_defaults
+from taskbell.testing.kubernetes.store import Change, Kind, Refused, Store
 
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """Requests that fail: the next `times` of a method whose path ends so. 409 is a Conflict, 500 an InternalError."""
-
-    method: str
-    path_ends: str
-    status: int
-    times: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request as it was answered."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: Any
-    status: int
-    authorization: str = ""
-
-    @property
-    def writes(self) -> bool:
-        """Whether it could change anything; reviews of permissions cannot."""
-        return self.method != "GET" and not self.path.endswith("accessreviews")
+_APPLY = "application/apply-patch+yaml"
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(slots=True)
@@ -62,40 +48,26 @@ class KubernetesServer:
     """The server's state and handles for tests. `url` is where it listens once it runs."""
 
     store: Store = field(default_factory=Store)
-    calls: list[Call] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    denied: set[tuple[str, str, str]] = field(default_factory=set)
-    """What SelfSubjectAccessReviews refuse: verb, group, resource (with `/subresource`)."""
     url: str = ""
     kinds: dict[tuple[str, str], Kind] = field(default_factory=lambda: {(k.group, k.plural): k for k in BUILT_IN})
     _watches: set[asyncio.Task[Any]] = field(default_factory=set)
     _tick: asyncio.Event = field(default_factory=asyncio.Event)
 
     def install(self, crd: Json) -> None:
-        """Serve a custom resource definition, as a cluster does after `kubectl apply`."""
+        """Serve a custom resource definition, as a cluster does after `kubectl apply`; 422 if it is not sound."""
         kind = kind_of_crd(crd)
+        if found := [*broken_defaults(kind.schema or {})]:
+            raise Refused(422, "Invalid", f"{crd['metadata']['name']} is invalid: {'; '.join(found)}")
         self.kinds[kind.group, kind.plural] = kind
 
     def kind(self, plural: str, group: str | None = None) -> Kind:
         """A served kind by its plural, and its group where two share the plural."""
         return next(k for k in self.kinds.values() if k.plural == plural and group in {None, k.group})
 
-    def writes(self, *, path_part: str = "") -> list[Call]:
-        """The writing requests so far whose path holds a text, faulty ones included."""
-        return [call for call in self.calls if call.writes and path_part in call.path]
-
     async def wake(self) -> None:
         """Let watches see what a test changed in the store directly."""
         self._tick.set()
         self._tick = asyncio.Event()
-        await asyncio.sleep(0)
-
-    async def cut_watches(self, *, forget: bool = False) -> None:
-        """End every watch connection in the middle; with `forget`, versions before now are gone, too (410)."""
-        if forget:
-            self.store.forget_history()
-        for task in [*self._watches]:
-            task.cancel()
         await asyncio.sleep(0)
 
     @asynccontextmanager
@@ -111,42 +83,63 @@ class KubernetesServer:
         try:
             yield self
         finally:
-            await self.cut_watches()
+            for task in [*self._watches]:
+                task.cancel()
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = "/" + request.match_info["path"].strip("/")
         text = await request.text()
         body = json.loads(text) if text else None
-        authorization = request.headers.get("Authorization", "")
         try:
-            self._fail_if_told(request.method, path)
+            user = self._user(request)
             if request.query.get("watch") in {"true", "1"} and request.method == "GET":
-                self.calls.append(Call("GET", path, dict(request.query), None, 200, authorization))
-                return await self._watch(request, self._target(path))
-            status, answer = self._dispatch(request, path, body)
+                target = self._target(path)
+                self._permit(user, "watch", target)
+                return await self._watch(request, target)
+            status, answer = self._dispatch(request, path, body, user)
         except Refused as refused:
             status, answer = refused.code, _status(refused)
-        self.calls.append(Call(request.method, path, dict(request.query), body, status, authorization))
         if request.method != "GET":
             await self.wake()
         return web.json_response(answer, status=status)
 
-    def _fail_if_told(self, method: str, path: str) -> None:
-        for fault in self.faults:
-            if fault.times > 0 and fault.method == method and path.endswith(fault.path_ends):
-                fault.times -= 1
-                reason = "Conflict" if fault.status == HTTPStatus.CONFLICT else "InternalError"
-                raise Refused(fault.status, reason, "told to fail")
+    def _user(self, request: web.Request) -> str:
+        """Who asks: a service account that there is, or empty for an administrator."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        namespace, _, name = token.removeprefix(PREFIX).partition(":")
+        if token and not (token.startswith(PREFIX) and self.store.exists(SERVICE_ACCOUNT, namespace, name)):
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        return token
 
-    def _dispatch(self, request: web.Request, path: str, body: Any) -> tuple[int, Json]:
+    def _access(self) -> Access:
+        roles = (*self.store.all(ROLE), *self.store.all(CLUSTER_ROLE))
+        return Access(roles=roles, bindings=(*self.store.all(ROLE_BINDING), *self.store.all(CLUSTER_ROLE_BINDING)))
+
+    def _permit(self, user: str, verb: str, target: _Target) -> None:
+        attempt = Attempt(
+            verb=verb,
+            group=target.kind.group,
+            resource="/".join(filter(None, (target.kind.plural, target.subresource))),
+            namespace=target.namespace or "",
+            name=target.name or "",
+        )
+        if user and not self._access().allows(user, attempt):
+            raise Refused(403, "Forbidden", f'{target.kind.plural} is forbidden: User "{user}" {attempt}')
+
+    def _dispatch(self, request: web.Request, path: str, body: Any, user: str) -> tuple[int, Json]:
         if (found := self._discovery(path)) is not None:
             return 200, found
         if path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
-            return 201, self._review(body)
+            return 201, self._review(body, user)
         target = self._target(path)
         if target.name is None:
+            self._permit(user, "create" if request.method == "POST" else "list", target)
             return self._collection(request, target, body)
+        self._permit(user, _VERBS[request.method], target)
+        applies = request.content_type == _APPLY
+        if applies and not self.store.exists(target.kind, target.namespace or "", target.name):
+            self._permit(user, "create", target)
         return self._single(request, target, body)
 
     def _discovery(self, path: str) -> Json | None:
@@ -167,11 +160,16 @@ class KubernetesServer:
             return {"kind": "APIResourceList", "apiVersion": "v1", "resources": [*_resources(found)]}
         return None
 
-    def _review(self, body: Json) -> Json:
+    def _review(self, body: Json, user: str) -> Json:
         asked = body["spec"]["resourceAttributes"]
-        resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
-        allowed = (asked["verb"], asked.get("group", ""), resource) not in self.denied
-        return {**body, "status": {"allowed": allowed}}
+        attempt = Attempt(
+            verb=asked["verb"],
+            group=asked.get("group", ""),
+            resource="/".join(filter(None, (asked["resource"], asked.get("subresource")))),
+            namespace=asked.get("namespace", ""),
+            name=asked.get("name", ""),
+        )
+        return {**body, "status": {"allowed": not user or self._access().allows(user, attempt)}}
 
     def _target(self, path: str) -> _Target:
         parts = path.strip("/").split("/")
@@ -201,12 +199,15 @@ class KubernetesServer:
         method = request.method
         if target.subresource == "scale":
             return 200, self._scale(request, target, body)
+        if target.subresource == "token" and kind is SERVICE_ACCOUNT:
+            self.store.get(kind, namespace, name)
+            return 201, {**body, "status": {"token": f"{PREFIX}{namespace}:{name}"}}
         if method == "GET":
             return 200, self.store.get(kind, namespace, name)
         if method == "DELETE":
             return 200, self.store.delete(kind, namespace, name)
         manager, subresource = _manager(request), target.subresource
-        if method == "PATCH" and request.content_type == "application/apply-patch+yaml":
+        if method == "PATCH" and request.content_type == _APPLY:
             if "fieldManager" not in request.query:
                 raise Refused(400, "BadRequest", "fieldManager is required for apply patch")
             if kind is CRD:
@@ -263,9 +264,6 @@ class KubernetesServer:
             for item in self.store.all(target.kind, target.namespace):
                 await send("ADDED", item)
             seen = self.store.version
-        if seen < self.store.oldest:
-            await send("ERROR", _status(Refused(410, "Expired", "too old resource version")))
-            return
         while True:
             tick = self._tick
             for change in [change for change in self.store.changes if change.version > seen]:
