@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"Counter", "Gauge", "Histogram", "Summary", "GaugeMetricFamily", "HistogramMetricFamily"}
-"""What makes metrics; a family, as a collector gives it, is a metric like any other."""
+"""What makes metrics, of a name and a meaning; a family, as a collector gives it, is a metric like any other."""
 HEAD = """\
 # Metrics
 
@@ -34,12 +34,12 @@ def metrics() -> Iterator[Metric]:
     """Every metric of the source."""
     for path in ROOT.glob("*/taskbell/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS:
+            if isinstance(node, ast.Call) and len(node.args) >= 2 and (made := ast.unparse(node.func)) in KINDS:
                 name, meaning = (ast.literal_eval(argument) for argument in node.args[:2])
                 named = {keyword.arg: keyword.value for keyword in node.keywords}
                 given = node.args[2] if len(node.args) > 2 else named.get("labelnames")
                 labels = ast.literal_eval(given) if given is not None else ()
-                kind = node.func.id.removesuffix("MetricFamily").lower()
+                kind = made.removesuffix("MetricFamily").lower()
                 yield Metric(name, kind, ", ".join(f"`{label}`" for label in labels), meaning)
 
 

@@ -1,11 +1,23 @@
 """The active relay measures how late reminders are, beside its work and never at its cost."""
 
-import asyncpg
 import httpx
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from taskbell.api.outbox import supervision
+from taskbell.local import db
+
 OLDEST = "taskbell_reminders_oldest_overdue_seconds"
+_OVERDUE = """
+WITH u AS (INSERT INTO users (id, email, name, personal_workspace_id)
+             VALUES (uuidv7(), 'a@b.example', 'A', uuidv7()) RETURNING id),
+  w AS (INSERT INTO workspaces (id, name, created_by) SELECT uuidv7(), 'W', id FROM u RETURNING id, created_by),
+  t AS (INSERT INTO tasks (workspace_id, title, created_by) SELECT id, 'T', created_by FROM w
+        RETURNING id, workspace_id)
+INSERT INTO reminders (task_id, workspace_id, lead, fire_at)
+  SELECT id, workspace_id, '1 hour', now() - interval '1 hour' FROM t
+"""
 
 
 @pytest.fixture
@@ -30,19 +42,9 @@ def sample(eventually):
 @pytest.fixture
 async def overdue(database):
     """A reminder that has been due for an hour, and no sweep that would fire it."""
-    connection = await asyncpg.connect(database.owner_url)
-    await connection.execute(
-        "WITH u AS (INSERT INTO users (id, email, name, personal_workspace_id)"
-        "   VALUES (uuidv7(), 'a@b.example', 'A', uuidv7()) RETURNING id),"
-        " w AS (INSERT INTO workspaces (id, name, created_by) SELECT uuidv7(), 'W', id FROM u"
-        "   RETURNING id, created_by),"
-        " t AS (INSERT INTO tasks (workspace_id, title, created_by) SELECT id, 'T', created_by FROM w"
-        "   RETURNING id, workspace_id)"
-        " INSERT INTO reminders (task_id, workspace_id, lead, fire_at)"
-        " SELECT id, workspace_id, '1 hour', now() - interval '1 hour' FROM t"
-    )
-    yield connection
-    await connection.close()
+    async with db.connected(database.owner_url) as connection:
+        await connection.execute(_OVERDUE)
+        yield connection
 
 
 @pytest.mark.feature("M47")
@@ -66,6 +68,29 @@ async def test_the_active_relay_tells_that_no_sweep_runs_and_a_standby_tells_not
 
 async def _held(sample, relay, wanted):
     return await sample(relay, "taskbell_relay_lease_held") == wanted
+
+
+async def test_a_relay_that_gave_its_lease_back_tells_nothing(relay, overdue, eventually):
+    """The figure is there while the relay is the active one, and gone with its term, though the process lives on."""
+    async with relay():
+        await eventually(lambda: OLDEST in generate_latest().decode())
+    assert OLDEST not in generate_latest().decode()
+
+
+async def test_a_measurement_that_breaks_is_begun_anew(relay, overdue, database, eventually, monkeypatch):
+    """When its session is ended the figure goes, and comes back by itself; the relay keeps its lease."""
+    monkeypatch.setattr(supervision, "_LATENESS_EVERY", 0.05)
+    async with relay(), db.connected(database.superuser_url) as superuser:
+        await eventually(lambda: OLDEST in generate_latest().decode())
+        before = await overdue.fetchval("SELECT lease_epoch FROM relay_state")
+        ended = await superuser.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE application_name = 'taskbell-reminder-watch' AND datname = current_database()"
+        )
+        assert ended == 1
+        await eventually(lambda: OLDEST not in generate_latest().decode())
+        await eventually(lambda: OLDEST in generate_latest().decode())
+        assert await overdue.fetchval("SELECT lease_epoch FROM relay_state") == before
 
 
 async def test_a_relay_that_cannot_measure_carries_on(overdue, table, stream, relay_process, sample, eventually):

@@ -46,8 +46,8 @@ class LatenessCollector(Collector):
             )
             yield GaugeMetricFamily(
                 "taskbell_reminders_oldest_overdue_seconds",
-                "For how long the oldest of them has been due, by the database's clock; 0 when there is none. Minutes: "
-                "no sweep runs, or more falls due than sweeps can fire. Exported by the active relay alone.",
+                "For how long the oldest overdue reminder has been due, by the database's clock; 0 when there is none. "
+                "Minutes: no sweep runs, or more falls due than sweeps can fire. Exported by the active relay alone.",
                 value=self._overdue.oldest,
             )
         bounds = map(floatToGoString, (*BOUNDS, INF))
