@@ -9,7 +9,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.dialects.postgresql import base
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from taskbell.api.db import migrate
 from taskbell.api.db.models import Model, PgSnapshot, Xid8
@@ -32,7 +31,7 @@ async def _objects(url):
 
 
 async def _on_engine(url, work):
-    engine = create_async_engine(migrate.engine_url(url))
+    engine = migrate.engine_of(url)
     try:
         async with engine.connect() as connection:
             found = await connection.run_sync(work)

@@ -26,14 +26,15 @@ def settings(fresh, monkeypatch):
     return load(jobs.RoleSettings)
 
 
+@pytest.mark.feature("M49")
 async def test_an_admin_that_is_no_superuser_suffices(fresh, settings):
-    """With CREATEROLE, CREATEDB and its own database it makes all roles, twice if asked, then the schema follows."""
+    """With CREATEROLE, CREATEDB and its own database it makes all roles, and the owner's URL brings the schema."""
     superuser = await asyncpg.connect(fresh.url())
     await superuser.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
     await superuser.execute("CREATE DATABASE taskbell OWNER admin")
     for _ in range(2):
         await jobs.provide_roles(settings)
-    owner = fresh.url(roles.OWNER, "secret", "taskbell")
+    owner = fresh.url(roles.OWNER, "secret", "taskbell") + "?sslmode=prefer"
     assert await migrate.upgrade_async(owner) == migrate.head()
     for role in roles.ROLES:
         await (await asyncpg.connect(fresh.url(role, "secret", "taskbell"))).close()

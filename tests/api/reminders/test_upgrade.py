@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from alembic import command
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from taskbell.api.db import migrate
 from taskbell.local import db
@@ -22,7 +21,7 @@ INSERT INTO tasks (workspace_id, created_by, title, status, due_at)
 
 
 async def _migrate(url, revision):
-    engine = create_async_engine(migrate.engine_url(url))
+    engine = migrate.engine_of(url)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(lambda bind: command.upgrade(migrate._config(bind), revision))

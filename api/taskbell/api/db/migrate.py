@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -11,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from taskbell.api.db.partitions import MaintenanceSettings, run
 
@@ -37,14 +38,14 @@ def head() -> str:
     return revision
 
 
-def engine_url(url: str) -> str:
-    """The SQLAlchemy form of a `postgresql://` address."""
-    return url.replace("postgresql://", "postgresql+asyncpg://", 1)
+def engine_of(url: str) -> AsyncEngine:
+    """SQLAlchemy's engine on a database. asyncpg reads the address itself: it alone knows `sslmode` and its like."""
+    return create_async_engine("postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url))
 
 
 async def upgrade_async(url: str) -> str:
     """Bring a database to head and make its partitions; returns the revision. `url` has the owner's rights."""
-    engine = create_async_engine(engine_url(url))
+    engine = engine_of(url)
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
