@@ -136,6 +136,7 @@ def _plain(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@pytest.mark.feature("M42")
 @pytest.mark.parametrize("environment", ["api-environment", "notifier-environment", "operator-environment"])
 def test_an_image_holds_what_its_programs_import(chart, environment):
     """All modules of an image's programs are there with the extra that it installs, and none of another image's."""

@@ -222,7 +222,7 @@ def test_services_select_pods_that_listen(rendered):
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 
-@pytest.mark.feature("K8")
+@pytest.mark.feature("K8", "P25", "F11")
 @pytest.mark.parametrize("values", ["ingress", "route"])
 def test_one_address_leads_to_both_services(chart, values):
     """Ingress and HTTPRoute send `/v1`, `/docs` and `/.well-known` to the API and `/ws` to the gateway."""

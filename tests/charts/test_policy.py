@@ -224,6 +224,7 @@ def _peers(rules, direction):
     return [peer for rule in rules for peer in rule.get(direction, [None])]
 
 
+@pytest.mark.feature("P25")
 def test_the_network_is_closed_unless_needed(chart):
     """Every pod falls under the policy that denies; each has one of its own; the stores open to this release alone."""
     rendered = chart.render()

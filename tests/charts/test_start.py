@@ -24,8 +24,7 @@ async def test_the_defaults_work_whole(bundled_stack):
     await _register(bundled_stack)
 
 
-@pytest.mark.feature("K7")
-@pytest.mark.feature("K5")
+@pytest.mark.feature("K7", "K5", "T12")
 async def test_stores_of_ones_own_work_and_the_operator_keeps_the_sweeps(stack):
     """Upon external stores it works alike; of each ReminderSchedule the operator makes a CronJob that ends well."""
     await _register(stack)
