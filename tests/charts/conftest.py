@@ -21,7 +21,7 @@ from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded import postgres
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.local.embedded.process import free_port, launched, ordinary_identity
-from taskbell.testing.kubernetes import KubernetesServer
+from taskbell.testing.kubernetes.server import KubernetesServer
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
@@ -440,7 +440,8 @@ async def started(chart, folder, values):
 async def stack(chart, empty_database, nats_url, tmp_path):
     """All services of the chart, run from the rendered Job and Deployments against a real PostgreSQL and NATS."""
     urls = {
-        role.removeprefix("taskbell_"): empty_database.owner_url.replace(roles.OWNER, role, 1) for role in roles.ROLES
+        role.removeprefix("taskbell_"): empty_database.owner_url.replace(roles.OWNER, role, 1) + "?sslmode=prefer"
+        for role in roles.ROLES
     }
     external = {"urls": urls, "admin": {"url": empty_database.superuser_url}}
     values = {
