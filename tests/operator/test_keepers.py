@@ -4,9 +4,17 @@ import copy
 
 import pytest
 
-from taskbell.operator.cluster import CRON_JOBS, DEPLOYMENTS, REMINDER_SCHEDULES, WORKER_POOLS, RequestRefused
+from taskbell.operator.cluster import (
+    CRON_JOBS,
+    DEPLOYMENTS,
+    REMINDER_SCHEDULES,
+    WORKER_POOLS,
+    ObjectGone,
+    RequestRefused,
+)
 from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.victims import Load
 from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
@@ -96,9 +104,15 @@ class FakeCluster:
         """Count an event."""
         self.writes.append(("create", resource.kind, manifest["reason"]))
 
-    async def amend(self, resource, _namespace, _name, change):
-        """Count a change of an event."""
-        self.writes.append(("amend", resource.kind, change["count"]))
+    async def amend(self, resource, _namespace, name, change):
+        """Count a change of an event, or of a pod's deletion cost."""
+        if resource.kind == "Event":
+            self.writes.append(("amend", "Event", change["count"]))
+            return
+        (cost,) = change["metadata"]["annotations"].values()
+        self.writes.append(("amend", resource.kind, (name, cost)))
+        if name == "gone":
+            raise ObjectGone("404")
 
     def _written(self, verb, resource):
         self.writes.append((verb, resource.kind, ""))
@@ -211,11 +225,11 @@ class FixedSignals:
     """Signals that say what a test wants."""
 
     def __init__(self):
-        self.needed = 2.0
+        self.needed, self.loads = 2.0, ()
 
     async def read(self, _spec, _scale, _known):
         """One reading."""
-        return [Reading(name="s", value=int(self.needed * 1000), needed=self.needed, wakes=True)]
+        return [Reading(name="s", value=int(self.needed * 1000), needed=self.needed, wakes=True, loads=self.loads)]
 
 
 @pytest.fixture
@@ -283,6 +297,21 @@ async def test_a_refused_size_is_said(cluster, clock, pools, signals):
     cluster.refused = set()
     assert await look(pools, cluster, clock) == 6
     assert cluster.condition(WORKER_POOLS, "pool", "Ready") == ("True", "SizeKept")
+
+
+@pytest.mark.feature("K6")
+async def test_the_pods_with_the_fewest_connections_go_first(cluster, clock, pools, signals):
+    """Before a pool shrinks its pods get their connections as deletion cost, where they bear another; never else."""
+    signals.loads = (Load("busy", 900), Load("idle", 0), Load("same", 7, "7"), Load("gone", 1), Load("old", 3, "800"))
+    signals.needed = 5.0
+    assert await look(pools, cluster, clock) == 5
+    signals.needed = 1.0
+    assert await look(pools, cluster, clock, after=299) == 5
+    assert [write for write in cluster.writes if write[1] == "Pod"] == []
+    cluster.writes.clear()
+    assert await look(pools, cluster, clock) == 1
+    marked = [("amend", "Pod", pod) for pod in (("busy", "900"), ("gone", "1"), ("old", "3"))]
+    assert cluster.writes[:4] == [*marked, ("scale", "Deployment", "")]
 
 
 async def test_a_status_that_cannot_be_written_is_no_flood_of_events(cluster, clock, pools):

@@ -16,6 +16,7 @@ from taskbell.operator.plan.need import (
     rounded,
 )
 from taskbell.operator.plan.scaling import Past, decide
+from taskbell.operator.plan.victims import Load
 
 QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
 """No window, no policy, the tolerance of 10 %."""
@@ -100,7 +101,8 @@ def test_sockets_keep_headroom():
             "signals": [{"name": "s", "webSocket": {"perReplica": 1000, "headroomPercent": 20}}],
         }
     ).signals[0]
-    needs = [rounded(read_sockets("s", signal.web_socket, open_now).needed) for open_now in (0, 800, 801, 8000)]
+    loads = [[Load("a", open_now)] for open_now in (0, 800, 801, 8000)]
+    needs = [rounded(read_sockets("s", signal.web_socket, found).needed) for found in loads]
     assert needs == [0, 1, 2, 10]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from taskbell.contract.worker_pools import Idle, JetStreamSignal, OnSignalError, WebSocketSignal, WorkerPoolSpec
 from taskbell.operator.plan.need import Pace, Reading, Sample, read_backlog, read_sockets
 from taskbell.operator.plan.scaling import Past, decide
+from taskbell.operator.plan.victims import Load
 
 
 def pool(*, least=1, most=100, **behavior):
@@ -101,7 +102,7 @@ def test_what_limits_is_named():
 def test_connections_wake_and_keep_awake():
     """A pool with an open connection never rests, whatever a backlog beside it says."""
     spec = pool(least=0, **QUICK).model_copy(update={"idle": Idle(cooldown="0s")})
-    sockets = read_sockets("w", WebSocketSignal(), 1)
+    sockets = read_sockets("w", WebSocketSignal(), [Load("a", 1)])
     assert decide(spec, Past(), [IDLE, sockets], current=1, now=0)[0].size == 1
     assert decide(spec, Past(), [IDLE, sockets], current=0, now=0)[0].size == 1
 

@@ -11,8 +11,9 @@ from taskbell.contract.worker_pools import WebSocketSignal, WorkerPoolSpec
 from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerMissing, Consumers
+from taskbell.operator.plan.victims import Load
 from taskbell.operator.signals.readings import Known, Signals
-from taskbell.operator.signals.sockets import SocketsUnreadable, count_connections, parse_connections
+from taskbell.operator.signals.sockets import SocketsUnreadable, parse_connections, read_loads
 
 SCALE = {"metadata": {"namespace": "default"}, "status": {"replicas": 2, "selector": "app=gateway"}}
 
@@ -85,16 +86,16 @@ def pod(name, *, ready=True, **status):
 @pytest.mark.parametrize(
     ("pods", "expected"),
     [
-        ([], 0),
-        ([pod("ended", phase="Failed"), pod("evicted", ready=False, phase="Succeeded")], 0),
+        ([], []),
+        ([pod("ended", phase="Failed"), pod("evicted", ready=False, phase="Succeeded")], []),
         ([pod("a", ready=False), pod("b", ready=False)], "none of 2 pods is ready"),
         ([pod("a", podIP="")], "none of 1 pods is ready"),
     ],
 )
 async def test_gateways_none_of_which_is_ready_tell_nothing(pods, expected):
     """Pods that are all unready, as in an outage they share, hold the size: their connections may well be open."""
-    asking = count_connections(FakeCluster(pods=pods), None, WebSocketSignal(), namespace="d", selector="app=gateway")
-    if isinstance(expected, int):
+    asking = read_loads(FakeCluster(pods=pods), None, WebSocketSignal(), namespace="d", selector="app=gateway")
+    if isinstance(expected, list):
         assert await asking == expected
     else:
         with pytest.raises(SocketsUnreadable, match=expected):
@@ -116,7 +117,27 @@ async def test_a_gauge_that_is_no_number_is_unreadable(value, free_port):
     cluster = FakeCluster(pods=[pod("a")])
     async with await asyncio.start_server(answer, "127.0.0.1", free_port), httpx.AsyncClient() as http:
         with pytest.raises(SocketsUnreadable):
-            await count_connections(cluster, http, signal, namespace="d", selector="app=gateway")
+            await read_loads(cluster, http, signal, namespace="d", selector="app=gateway")
+
+
+async def test_each_pod_tells_its_own_connections(free_port):
+    """A ready pod's connections come with its name and the deletion cost that it bears; ending ones are not asked."""
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        body = "taskbell_gateway_connections 4\n"
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    marked, ending = pod("marked"), pod("ending")
+    marked["metadata"]["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": "9"}
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster = FakeCluster(pods=[pod("a"), marked, ending, pod("late", ready=False)])
+    signal = WebSocketSignal(port=free_port)
+    async with await asyncio.start_server(answer, "127.0.0.1", free_port), httpx.AsyncClient() as http:
+        loads = await read_loads(cluster, http, signal, namespace="d", selector="app=gateway")
+    assert loads == [Load("a", 4), Load("marked", 4, "9")]
 
 
 def test_series_are_added_up_and_never_less_than_none():

@@ -33,7 +33,17 @@ class RequestRefused(ClusterRefused):
     """The API server will not do it, however often it is asked (400, 403, 422): wrong values, a quota, a policy."""
 
 
-_REFUSALS = {400: RequestRefused, 403: RequestRefused, 409: ObjectChanged, 422: RequestRefused}
+class ObjectGone(ClusterRefused):
+    """There is no such object any more (404)."""
+
+
+_REFUSALS = {
+    400: RequestRefused,
+    403: RequestRefused,
+    _NOT_FOUND: ObjectGone,
+    409: ObjectChanged,
+    422: RequestRefused,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,8 @@ SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"
 class Cluster:
     """Requests to one API server. Every call ends within 10 s; none is repeated here.
 
-    All raise `ClusterRefused`: `ObjectChanged` on a conflict, `RequestRefused` on what the API server will not do.
+    All raise `ClusterRefused`: `ObjectChanged` on a conflict, `RequestRefused` on what the API server will not do, and
+    `ObjectGone` where there is nothing to write to.
     """
 
     def __init__(self, api: kubernetes.ApiClient) -> None:

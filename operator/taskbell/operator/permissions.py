@@ -28,7 +28,7 @@ WATCHED = (
     Permission("apps", "deployments/scale", ("get", "patch"), "to set the size of a WorkerPool's target"),
     Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to see who else sets that size"),
     Permission("keda.sh", "scaledobjects", ("list",), "to see who else sets that size"),
-    Permission("", "pods", ("list",), "to count the open connections of gateways"),
+    Permission("", "pods", ("list", "patch"), "to count the connections of gateways and mark which go first"),
     Permission("", "secrets", ("get",), "to follow connectionSecretRef"),
     Permission("", "events", ("create", "patch"), "to tell decisions"),
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.worker_pools import JetStreamSignal, WebSocketSignal
+from taskbell.operator.plan.victims import Load
 
 _MEMORY = 0.5
 """Weight of the newest measurement of a pod's pace; the rest is what was known before."""
@@ -44,6 +46,7 @@ class Reading:
         saturated: `max_ack_pending` is used up, so that more pods would not help.
         error: Why it cannot be read.
         missing: Because what it looks at does not exist.
+        loads: The connections of each pod, where they are what is counted.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Reading:
     saturated: bool = False
     error: str | None = None
     missing: bool = False
+    loads: tuple[Load, ...] = ()
 
 
 def observe(known: Pace, before: Sample | None, after: Sample) -> Pace:
@@ -95,14 +99,16 @@ def read_backlog(name: str, signal: JetStreamSignal, sample: Sample, pace: Pace,
     )
 
 
-def read_sockets(name: str, signal: WebSocketSignal, connections: int) -> Reading:
+def read_sockets(name: str, signal: WebSocketSignal, loads: Sequence[Load]) -> Reading:
     """What open connections say."""
+    connections = sum(load.connections for load in loads)
     usable = signal.per_replica * (1 - signal.headroom_percent / 100)
     return Reading(
         name=name,
         value=connections,
         needed=connections / usable,
         wakes=connections > 0,
+        loads=tuple(loads),
     )
 
 

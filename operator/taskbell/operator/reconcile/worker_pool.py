@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +13,22 @@ from pydantic import ValidationError
 
 from taskbell.contract.worker_pools import WorkerPoolSpec
 from taskbell.kit.clock import Clock
-from taskbell.operator.cluster import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, WORKER_POOLS, Cluster, RequestRefused
+from taskbell.operator.cluster import (
+    AUTOSCALERS,
+    DEPLOYMENTS,
+    PODS,
+    SCALED_OBJECTS,
+    WORKER_POOLS,
+    Cluster,
+    ObjectGone,
+    RequestRefused,
+)
 from taskbell.operator.events import Events
 from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.rivals import rival
 from taskbell.operator.plan.scaling import Decision, Past, decide
+from taskbell.operator.plan.victims import DELETION_COST, deletion_costs
 from taskbell.operator.plan.worker_pool import describe, describe_refusal, explain
 from taskbell.operator.queue import Key, Outcome
 from taskbell.operator.signals.readings import Known, Signals
@@ -101,6 +112,8 @@ class PoolKeeper:
         scaled = decision.size != before
         if scaled:
             try:
+                if decision.size < before:
+                    await self._mark_victims(owner, readings)
                 scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
             except RequestRefused as refused:
                 await self._refuse(owner, "SizeRefused", str(refused))
@@ -115,6 +128,13 @@ class PoolKeeper:
             )
         _measure(owner, scale, decision, readings, before=before)
         await self._report(owner, describe(owner, scale, decision, readings, scaled=scaled, now=self._now()))
+
+    async def _mark_victims(self, owner: Json, readings: Sequence[Reading]) -> None:
+        """Have the pods with the fewest connections go first."""
+        for pod, cost in deletion_costs(load for reading in readings for load in reading.loads).items():
+            change = {"metadata": {"annotations": {DELETION_COST: cost}}}
+            with suppress(ObjectGone):  # it went by itself
+                await self._cluster.amend(PODS, owner["metadata"]["namespace"], pod, change)
 
     async def _rival(self, owner: Json, spec: WorkerPoolSpec) -> str | None:
         namespace = owner["metadata"]["namespace"]

@@ -18,7 +18,7 @@ from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerMissing, Consumers
 from taskbell.operator.cluster import SECRETS, Cluster, ClusterRefused
 from taskbell.operator.plan.need import Pace, Reading, Sample, observe, read_backlog, read_sockets
-from taskbell.operator.signals.sockets import SocketsUnreadable, count_connections
+from taskbell.operator.signals.sockets import SocketsUnreadable, read_loads
 
 Json = dict[str, Any]
 _SCHEMES = {"nats", "tls", "ws", "wss"}
@@ -83,8 +83,8 @@ class Signals:
 
     async def _sockets(self, name: str, signal: WebSocketSignal, scale: Json) -> Reading:
         namespace, selector = scale["metadata"]["namespace"], scale["status"].get("selector", "")
-        open_now = await count_connections(self._cluster, self._http, signal, namespace=namespace, selector=selector)
-        return read_sockets(name, signal, open_now)
+        loads = await read_loads(self._cluster, self._http, signal, namespace=namespace, selector=selector)
+        return read_sockets(name, signal, loads)
 
     async def _address(self, reference: SecretKey | None, namespace: str) -> str:
         if reference is None:

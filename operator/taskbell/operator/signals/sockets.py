@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taskbell.contract.worker_pools import WebSocketSignal
 from taskbell.operator.cluster import PODS, Cluster
+from taskbell.operator.plan.victims import DELETION_COST, Load
 
 Json = dict[str, Any]
 
@@ -18,10 +19,10 @@ class SocketsUnreadable(Exception):
     """A ready pod did not tell its connections; the sum without it would be too small."""
 
 
-async def count_connections(
+async def read_loads(
     cluster: Cluster, http: httpx.AsyncClient, signal: WebSocketSignal, *, namespace: str, selector: str
-) -> int:
-    """The open connections of all ready pods; 0 without any pod.
+) -> list[Load]:
+    """The open connections of each ready pod.
 
     Raises:
         SocketsUnreadable: A pod does not answer or has no such metric, or there are pods and none is ready.
@@ -29,11 +30,16 @@ async def count_connections(
     """
     pods = await cluster.all(PODS, namespace, labels=selector)
     living = [pod for pod in pods if _is_living(pod)]
-    addresses = [pod["status"]["podIP"] for pod in living if _is_ready(pod)]
-    if living and not addresses:
+    ready = [pod for pod in living if _is_ready(pod)]
+    if living and not ready:
         raise SocketsUnreadable(f"none of {len(living)} pods is ready")
-    counts = await asyncio.gather(*(_ask(http, address, signal) for address in addresses))
-    return sum(counts)
+    counts = await asyncio.gather(*(_ask(http, pod["status"]["podIP"], signal) for pod in ready))
+    return [_load(pod, count) for pod, count in zip(ready, counts, strict=True)]
+
+
+def _load(pod: Json, connections: int) -> Load:
+    cost = pod["metadata"].get("annotations", {}).get(DELETION_COST)
+    return Load(pod["metadata"]["name"], connections, cost)
 
 
 def _is_living(pod: Json) -> bool:
