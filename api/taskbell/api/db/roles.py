@@ -25,9 +25,12 @@ _SETTINGS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "'60s'",
 }
 
+_BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _PLANS: Mapping[str, Mapping[str, str]] = {
+    # A few reminders among any number of tasks: each is looked up by its key, whatever the planner guesses of a batch.
+    SWEEPER: {**_BY_KEY, "jit": "off"},
     # A plan that was made while the ledger was empty lives on while it fills.
-    DELIVERY: {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"},
+    DELIVERY: _BY_KEY,
 }
 """Further settings of one role."""
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from taskbell.api.db import partitions
 from taskbell.api.db.queries import load
-from taskbell.api.reminders.errors import SweepInterrupted
+from taskbell.api.reminders.errors import BatchTooSlow, SweepInterrupted
 from taskbell.api.reminders.policy import Shard
 
 _FIRE = load(__package__, "fire_due")
@@ -20,14 +20,8 @@ _OVERDUE = load(__package__, "measure_overdue")
 _FIRED = load(__package__, "measure_fired")
 _SECONDS = 30.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_SWEEP_SESSION = {
-    "application_name": "taskbell-remind",
-    # A few reminders among any number of tasks: each is looked up by its key, whatever the planner guesses of a batch.
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-}
+_SWEEP_SESSION = {"application_name": "taskbell-remind"}
+"""Nothing else: PgBouncer refuses what it does not know. The role has the rest (`taskbell.api.db.roles`)."""
 _WATCH_SESSION = {
     "application_name": "taskbell-reminder-watch",
     # A plan that was made while a table was empty lives on while it fills.
@@ -96,9 +90,16 @@ class Reminders:
         self._connection = connection
 
     async def fire(self, *, shard: Shard, at_most: int) -> list[Fired]:
-        """Fire what is due and nobody else is firing, the longest due first. One transaction, one round trip."""
+        """Fire what is due and nobody else is firing, the longest due first. One transaction, one round trip.
+
+        Raises:
+            BatchTooSlow: It took too long; the session can be used on.
+        """
         with _translated():
-            rows = await self._connection.fetch(_FIRE, at_most, shard.number, shard.count)
+            try:
+                rows = await self._connection.fetch(_FIRE, at_most, shard.number, shard.count)
+            except (TimeoutError, asyncpg.QueryCanceledError) as cut_off:
+                raise BatchTooSlow(f"{at_most} reminders took too long: {type(cut_off).__name__}") from cut_off
         return [Fired(*row) for row in rows]
 
     async def next_in(self, *, shard: Shard) -> float | None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import structlog
 
+from taskbell.api.reminders.errors import BatchTooSlow
 from taskbell.api.reminders.policy import Shard, pause
 from taskbell.api.reminders.repository import Fired, Reminders
 
 _log = structlog.get_logger(__name__)
 _PROGRESS_EVERY = 5.0
+_FEWER = 10
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ async def sweep(
 ) -> SweepReport:
     """Fire what is due until the time is over, or `stopping` is set; with no time to stay, until nothing is due.
 
+    A batch that takes too long is begun anew with fewer reminders: each may have a crowd to tell.
+
     Raises:
         SweepInterrupted: PostgreSQL went away.
     """
@@ -71,7 +75,14 @@ async def sweep(
     end = started + stay.total_seconds()
     told_at = started
     while not stopping.is_set():
-        batch = await reminders.fire(shard=shard, at_most=batch_size)
+        try:
+            batch = await reminders.fire(shard=shard, at_most=batch_size)
+        except BatchTooSlow as slow:
+            if batch_size == 1:
+                raise
+            batch_size = max(1, batch_size // _FEWER)
+            _log.warning("sweep_batch_too_slow", reason=str(slow), next_batch=batch_size)
+            continue
         summary.add(batch)
         now = time.monotonic()
         if any(reminder.told for reminder in batch):
@@ -79,10 +90,10 @@ async def sweep(
         if batch and now - told_at >= _PROGRESS_EVERY:
             told_at = now
             _log.info("sweep_progress", fired=summary.fired, latest_s=round(summary.latest, 3))
-        if len(batch) == batch_size and (now < end or not stay):
-            continue
-        if now >= end:
+        if now >= end and (stay or len(batch) < batch_size):
             break
+        if batch:  # meanwhile more may have fallen due
+            continue
         seconds = pause(next_in=await reminders.next_in(shard=shard), left=end - now)
         await _wait(stopping, seconds)
     summary.seconds = round(time.monotonic() - started, 3)

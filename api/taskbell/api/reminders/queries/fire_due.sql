@@ -12,22 +12,29 @@ WITH due AS MATERIALIZED (
   DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.lead = d.lead
   RETURNING r.task_id, r.workspace_id, r.lead, r.fire_at
 ), job AS MATERIALIZED (
-  SELECT c.task_id, c.lead, c.fire_at, c.workspace_id, t.title, t.due_at, t.assignee_ids, t.created_by,
-         'due_soon:' || c.task_id || ':' || extract(epoch FROM t.due_at) || ':' || extract(epoch FROM c.lead) AS job_id
-  FROM claimed c JOIN tasks t ON t.id = c.task_id AND t.workspace_id = c.workspace_id
-  WHERE t.status IN ('pending', 'in_progress') AND t.due_at IS NOT NULL
+  SELECT c.fire_at, t.id AS task_id, t.workspace_id, t.title, t.due_at, t.assignee_ids, t.created_by,
+         'due_soon:' || t.id || ':' || extract(epoch FROM t.due_at) || ':' || extract(epoch FROM c.lead) AS job_id
+  FROM claimed c LEFT JOIN LATERAL (  -- LIMIT: each task is looked up by its key, whatever the planner knows
+    SELECT id, workspace_id, title, due_at, assignee_ids, created_by FROM tasks
+    WHERE id = c.task_id AND workspace_id = c.workspace_id AND status IN ('pending', 'in_progress') AND due_at IS NOT NULL
+    LIMIT 1
+  ) t ON true
 ), logged AS (
-  INSERT INTO job_log (job_id, planned_at) SELECT job_id, fire_at FROM job
+  INSERT INTO job_log (job_id, planned_at) SELECT job_id, fire_at FROM job WHERE job_id IS NOT NULL
   ON CONFLICT DO NOTHING
   RETURNING job_id
+), judged AS MATERIALIZED (
+  -- IN is answered from a hash table; a join of two parts of the batch would be a loop in a loop (see the role's plans).
+  SELECT j.*, CASE WHEN j.job_id IS NULL THEN 'void'
+                   WHEN j.job_id IN (SELECT l.job_id FROM logged l) THEN 'fired'
+                   ELSE 'repeated' END AS outcome
+  FROM job j
 )
-SELECT extract(epoch FROM now() - c.fire_at)::float8 AS lateness,
-       CASE WHEN j.job_id IS NULL THEN 'void' WHEN l.job_id IS NULL THEN 'repeated' ELSE 'fired' END AS outcome,
-       CASE WHEN l.job_id IS NOT NULL THEN
+SELECT extract(epoch FROM now() - fire_at)::float8 AS lateness,
+       outcome,
+       CASE WHEN outcome = 'fired' THEN
          taskbell.notify(
-           coalesce(nullif(taskbell.audience(j.workspace_id, j.assignee_ids), '{}'), ARRAY[j.created_by]),
-           'due_soon', j.workspace_id, j.task_id, NULL, j.title, 'Due at ' || taskbell.rfc3339(j.due_at), NULL)
+           coalesce(nullif(taskbell.audience(workspace_id, assignee_ids), '{}'), ARRAY[created_by]),
+           'due_soon', workspace_id, task_id, NULL, title, 'Due at ' || taskbell.rfc3339(due_at), NULL)
        ELSE 0 END AS told
-FROM claimed c
-LEFT JOIN job j ON j.task_id = c.task_id AND j.lead = c.lead
-LEFT JOIN logged l ON l.job_id = j.job_id
+FROM judged
