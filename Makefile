@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
-CHECKED := $(ROOMS) docs/_generate loadtests tests .ci
+CHECKED := $(ROOMS) docs/_generate docs/examples loadtests tests .ci
 
 .PHONY: help setup run test check fix bench capacity features lock docs clean
 

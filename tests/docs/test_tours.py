@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 _ROOT = Path(__file__).parents[2]
@@ -107,9 +108,68 @@ def test_the_tour_of_the_readme(running, listening):
     assert titles == ["Ring the bell", "Written while the gateway was away"]
 
 
+@pytest.fixture
+def following(running):
+    """Starts the example client as the tutorial does, and reads what it prints."""
+    started = []
+    address = json.loads((running / ".taskbell" / "run.json").read_text())["api_url"]
+
+    def follow(*arguments):
+        command = [sys.executable, str(_ROOT / "docs" / "examples" / "client.py"), *arguments]
+        environment = {**os.environ, "API": address, "PYTHONUNBUFFERED": "1"}
+        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        return started[-1]
+
+    yield follow
+    for client in started:
+        client.kill()
+        client.communicate()
+
+
+def _until(client, text):
+    """What the client printed, up to the line with this text."""
+    said = []
+    while text not in (said[-1] if said else ""):
+        line = client.stdout.readline().decode()
+        assert line, said
+        said.append(line)
+    return said
+
+
+def test_the_tutorials_client_misses_nothing(running, following):
+    """Bob's client is told of his assignment, survives the gateway's death, and hears what was written meanwhile."""
+    run = json.loads((running / ".taskbell" / "run.json").read_text())
+    with httpx.Client(base_url=run["api_url"]) as http:
+
+        def post(path, body, **headers):
+            return http.post(path, json=body, headers=headers).raise_for_status().json()
+
+        people = {}
+        for name in ("iris", "jack"):
+            account = {"email": f"{name}@example.com", "password": f"a password of {name}", "name": name}
+            people[name] = post("/v1/auth/register", account)
+        iris = {"Authorization": f"Bearer {people['iris']['access_token']}"}
+        garden = post("/v1/workspaces", {"name": "Garden"}, **iris)["id"]
+        post(f"/v1/workspaces/{garden}/members", {"email": "jack@example.com", "role": "member"}, **iris)
+        dig = {"workspace_id": garden, "title": "Dig", "assignee_ids": [people["jack"]["user"]["id"]]}
+        first = post("/v1/tasks", dig, **iris)
+        client = following("jack@example.com", "a password of jack", garden)
+        _until(client, "loaded 1 tasks")
+        post("/v1/tasks", {**dig, "title": "Sow"}, **iris)
+        assert any("Sow" in line for line in _until(client, "for you: Sow: Assigned to you"))
+        os.kill(run["components"]["gateway"]["pid"], signal.SIGKILL)
+        post("/v1/tasks", {**dig, "title": "Reap"}, **iris)
+        assert any(line.startswith("away") for line in _until(client, "for you: Reap"))
+        http.delete(f"/v1/tasks/{first['id']}", headers=iris).raise_for_status()
+        _until(client, "deleted: Dig")
+    wrong = following("jack@example.com", "not it", garden)
+    assert wrong.wait(30) == 1
+    assert b"invalid_credentials" in wrong.stdout.read()
+
+
 def test_the_tutorial(running):
-    """Its commands do what its words say: a shared workspace, a move, a stale version, a feed, a secret kept."""
-    _, member, tasks, stale, feed, secret = _follow("docs/tutorial.md", running)
+    """Its commands do what its words say: a shared workspace, a move, a stale version, a duty, a feed, a secret kept."""
+    _, member, tasks, stale, assigned, feed, secret = _follow("docs/tutorial.md", running)
     assert _documents(member)[0]["email"] == "bob@example.com"
     moved, changed, listed = _documents(tasks)
     assert [task["title"] for task in listed["items"]] == ["Sow", "Dig"]
@@ -117,5 +177,7 @@ def test_the_tutorial(running):
     assert changed["status"] == "in_progress"
     assert "412" in stale.splitlines()[0]
     assert _documents(stale)[0]["code"] == "version_mismatch"
+    duty, inbox = _documents(assigned)
+    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"])]
     assert _documents(feed)[0]["meta"]["next_cursor"]
     assert "404" in secret.splitlines()[0]
