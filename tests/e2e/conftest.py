@@ -1,10 +1,18 @@
-"""The real platform beside a collector of traces, for the whole module; and two strangers on it."""
+"""The real platform beside a collector of traces, for the whole module; and a proxy in front of it that ends TLS."""
 
+import asyncio
+import contextlib
 import dataclasses
+import ipaddress
+import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from taskbell.testing.platform import Platform
@@ -96,3 +104,53 @@ def platform(tmp_path_factory, collector):
     }
     with Platform(tmp_path_factory.mktemp("platform"), **traced).up() as running:
         yield running
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A file with a key and a certificate that it signed for 127.0.0.1 itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "proxy")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "proxy.pem"
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, *plain) + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@pytest.fixture
+async def proxy(platform, certificate):
+    """The one public address `127.0.0.1:<port>`: ends TLS, and passes `/ws` to the gateway, all else to the API."""
+
+    async def pump(reader, writer):
+        while part := await reader.read(65536):
+            writer.write(part)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        part = "gateway" if head.split(b" ", 2)[1].startswith(b"/ws") else "api"
+        inner, outer = await asyncio.open_connection("127.0.0.1", platform.port(part))
+        line, rest = head.split(b"\r\n", 1)
+        outer.write(line + b"\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.7\r\n" + rest)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):  # either side may go first
+            await asyncio.gather(pump(reader, outer), pump(inner, writer))
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()

@@ -1,8 +1,10 @@
 import asyncio
 import os
 import signal
+import ssl
 import uuid
 
+import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -75,6 +77,27 @@ async def test_the_feed_and_the_websocket_tell_the_same_story(platform):
             assert later.welcome["resume"] == "ok"
             await later.until_events(18)
             assert [(item.cursor, item.event) for item in later.events] == heard[18:]
+
+
+@pytest.mark.feature("T17", "P25")
+async def test_everything_works_behind_a_proxy_that_ends_tls(proxy, certificate, monkeypatch):
+    """By one https address: sign-in, changes, pages, the feed and the WebSocket; no answer names an address within."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with httpx.AsyncClient(base_url=f"https://{proxy}", verify=ssl.create_default_context()) as http:
+        person = {"email": "tls@example.com", "password": "correct horse battery"}
+        answers = [await http.post("/v1/auth/register", json={**person, "name": "T"})]
+        answers.append(await http.post("/v1/auth/login", json=person))
+        token = answers[-1].json()["access_token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        async with Listener(f"wss://{proxy}/ws", token=token) as listener:
+            answers.append(await http.post("/v1/tasks", json={"title": "told through TLS"}))
+            await listener.until_events(1)
+            assert listener.events[0].event["data"] == answers[-1].json()
+        for path in ("/v1/tasks?limit=1", "/v1/events", "/v1/me", "/docs", "/v1/tasks/", "/livez"):
+            answers.append(await http.get(path))  # noqa: PERF401 -- one after another, on one connection
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [201, 200, 201, 200, 200, 200, 200, 404, 200]
+    assert [answer.url for answer in answers if "http://127.0.0.1" in f"{answer.headers}{answer.text}"] == []
 
 
 async def test_cursors_of_elsewhere_are_refused(platform):
