@@ -99,7 +99,8 @@ def started(assets: Path, folder: Path, *, free_port: Callable[[], int]) -> Iter
             config = folder / "controllers.kubeconfig"
             config.write_text(kubeconfig(server, authority=folder / "certs" / "apiserver.crt"))
             wanted = "garbage-collector-controller,namespace-controller"
-            _start(stack, folder, controllers, f"--kubeconfig={config}", f"--controllers={wanted}", "--secure-port=0")
+            quiet = ("--leader-elect=false", "--secure-port=0")
+            _start(stack, folder, controllers, f"--kubeconfig={config}", f"--controllers={wanted}", *quiet)
         yield server
 
 
