@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import socket
 
 import uvicorn
 
 from taskbell.api.app import create_app
 from taskbell.api.http.protocol import BoundedProtocol
 from taskbell.api.settings import ApiSettings
+from taskbell.kit.listening import listen
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import load
 from taskbell.kit.trace import Tracing
@@ -27,8 +27,6 @@ def main() -> None:
     tracing = Tracing.from_environment(service="taskbell-api")
     config = uvicorn.Config(
         create_app(settings, tracing=tracing),
-        host=arguments.host,
-        port=arguments.port,
         loop="uvloop",
         http=BoundedProtocol,
         ws="none",
@@ -38,9 +36,10 @@ def main() -> None:
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,
     )
-    listening = [socket.socket(fileno=arguments.fd)] if arguments.fd is not None else None
     try:
-        uvicorn.Server(config).run(sockets=listening)
+        uvicorn.Server(config).run(sockets=[listen(host=arguments.host, port=arguments.port, fd=arguments.fd)])
+    except OSError as refused:
+        raise SystemExit(f"taskbell-api: {refused}") from None
     finally:
         tracing.close()
 

@@ -10,6 +10,7 @@ import socket
 
 import uvloop
 
+from taskbell.kit.listening import listen
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.settings import load
@@ -28,18 +29,16 @@ def main() -> None:
     settings = load(GatewaySettings)
     configure_logs(service="gateway", level=settings.log_level)
     tracing = Tracing.from_environment(service="taskbell-gateway")
-    listening = socket.socket(fileno=arguments.fd) if arguments.fd is not None else None
     try:
-        uvloop.run(_serve(settings, tracing=tracing, host=arguments.host, port=arguments.port, listening=listening))
+        listening = listen(host=arguments.host, port=arguments.port, fd=arguments.fd)
+        uvloop.run(_serve(settings, tracing=tracing, listening=listening))
     except (BusUnavailable, OSError) as refused:
         raise SystemExit(f"taskbell-gateway: {refused}") from None
     finally:
         tracing.close()
 
 
-async def _serve(
-    settings: GatewaySettings, *, tracing: Tracing, host: str, port: int, listening: socket.socket | None
-) -> None:
+async def _serve(settings: GatewaySettings, *, tracing: Tracing, listening: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -50,7 +49,7 @@ async def _serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop)
-    async with gateway(settings, host=host, port=port, listening=listening, tracing=tracing):
+    async with gateway(settings, listening=listening, tracing=tracing):
         await stop.wait()
 
 

@@ -9,6 +9,7 @@ import socket
 
 import uvloop
 
+from taskbell.kit.listening import listen
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import load
 from taskbell.operator.app import run
@@ -29,16 +30,10 @@ def main() -> None:
     settings = load(OperatorSettings)
     configure_logs(service="operator", level=settings.log_level)
     try:
-        listening = _listening(arguments)
+        listening = listen(host=arguments.host, port=arguments.port, fd=arguments.fd)
         uvloop.run(_serve(settings, listening=listening, url=arguments.server))
     except (NotReadyToWork, ClusterRefused, LeaseLost, OSError) as refused:
         raise SystemExit(f"taskbell-operator: {refused}") from None
-
-
-def _listening(arguments: argparse.Namespace) -> socket.socket:
-    if arguments.fd is not None:
-        return socket.socket(fileno=arguments.fd)
-    return socket.create_server((arguments.host, arguments.port))
 
 
 async def _serve(settings: OperatorSettings, *, listening: socket.socket, url: str) -> None:

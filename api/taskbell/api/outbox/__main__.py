@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import socket
 
 import uvloop
 
 from taskbell.api.outbox.app import serve
 from taskbell.api.outbox.settings import RelaySettings
+from taskbell.kit.listening import listen
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import load
 
@@ -22,10 +22,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = load(RelaySettings)
     configure_logs(service="relay", level=settings.log_level)
-    if arguments.fd is not None:
-        listening = socket.socket(fileno=arguments.fd)
-    else:
-        listening = socket.create_server((arguments.host, arguments.port))
+    try:
+        listening = listen(host=arguments.host, port=arguments.port, fd=arguments.fd)
+    except OSError as refused:
+        raise SystemExit(f"taskbell-relay: {refused}") from None
     uvloop.run(serve(settings, listening=listening))
 
 

@@ -11,6 +11,7 @@ import socket
 
 import uvloop
 
+from taskbell.kit.listening import listen
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.settings import load
@@ -31,10 +32,7 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write every receiver's address into the log
     tracing = Tracing.from_environment(service="taskbell-delivery")
     try:
-        if arguments.fd is not None:
-            listening = socket.socket(fileno=arguments.fd)
-        else:
-            listening = socket.create_server((arguments.host, arguments.port))
+        listening = listen(host=arguments.host, port=arguments.port, fd=arguments.fd)
         uvloop.run(_deliver(settings, tracing=tracing, listening=listening))
     except (BusUnavailable, OSError) as refused:
         raise SystemExit(f"taskbell-delivery: {refused}") from None
