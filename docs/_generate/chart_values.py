@@ -132,7 +132,12 @@ def everything() -> list[Value]:
 
 
 def _general() -> Iterator[Value]:
-    yield Value("nameOverride", "", LABEL, "Instead of the chart's name in names and labels.")
+    yield Value(
+        "nameOverride",
+        "",
+        LABEL,
+        "Instead of the chart's name in names and labels; never to change, since pods are selected by it.",
+    )
     yield Value("fullnameOverride", "", TEXT, "Instead of release and chart at the front of every name; 36 characters.")
     yield Value("commonLabels", {}, LABELS, "Labels on every object.")
     yield Value("image.registry", "ghcr.io/taskbell", TEXT, "Where the images `api`, `relay`, `gateway` ... are.")
@@ -141,6 +146,7 @@ def _general() -> Iterator[Value]:
     yield Value("image.overrides", {}, whole, "Whole references by image, instead of registry and tag: `{api: ...}`.")
     yield Value("image.pullPolicy", "IfNotPresent", one_of("Always", "IfNotPresent", "Never"), "When nodes pull.")
     yield Value("image.pullSecrets", [], NAMED, "Secrets for the registry: `[{name: ...}]`.")
+    yield off("ipv6", "Listen on IPv6, too: for clusters whose pods have such addresses, alone or besides IPv4.")
     yield Value("public.host", "", TEXT, "Host name under which the world reaches `/v1`, `/docs` and `/ws`.")
     yield on("public.tls", "Whether the world comes by https and wss.")
     keys = "the JWK Set that signs access tokens; `taskbell keys new` prints one"

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -447,6 +448,7 @@ async def stack(chart, empty_database, nats_url, tmp_path):
     values = {
         "database": {"mode": "external", "external": external},
         "nats": {"mode": "external", "external": {"url": nats_url}},
+        "ipv6": socket.has_dualstack_ipv6(),
     }
     async with started(chart, tmp_path, values) as running:
         yield running

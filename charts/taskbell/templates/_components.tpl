@@ -3,9 +3,10 @@ The services that run all the time, as data: what their Deployments, Services, b
 role: the database's role. reaches: what it may connect to. stop: seconds that an orderly end takes after preStop.
 */}}
 {{- define "taskbell.components" -}}
+{{- $any := ternary "::" "0.0.0.0" .Values.ipv6 }}
 api:
   image: api
-  command: [python, -m, taskbell.api, --host, "0.0.0.0", --port, "8000"]
+  command: [python, -m, taskbell.api, --host, {{ $any | quote }}, --port, "8000"]
   port: 8000
   role: api
   public: true
@@ -14,7 +15,7 @@ api:
   reaches: [database, nats]
 relay:
   image: relay
-  command: [python, -m, taskbell.api.outbox, --host, "0.0.0.0", --port, "8002"]
+  command: [python, -m, taskbell.api.outbox, --host, {{ $any | quote }}, --port, "8002"]
   port: 8002
   role: relay
   public: false
@@ -23,7 +24,7 @@ relay:
   reaches: [database, nats]
 gateway:
   image: gateway
-  command: [python, -m, taskbell.notifier, --host, "0.0.0.0", --port, "8001"]
+  command: [python, -m, taskbell.notifier, --host, {{ $any | quote }}, --port, "8001"]
   port: 8001
   role: gateway
   public: true
@@ -32,7 +33,7 @@ gateway:
   reaches: [database, nats, api]
 delivery:
   image: delivery
-  command: [python, -m, taskbell.notifier.delivery, --host, "0.0.0.0", --port, "8003"]
+  command: [python, -m, taskbell.notifier.delivery, --host, {{ $any | quote }}, --port, "8003"]
   port: 8003
   role: delivery
   public: false
@@ -42,7 +43,7 @@ delivery:
 {{- if .Values.operator.enabled }}
 operator:
   image: operator
-  command: [python, -m, taskbell.operator, --host, "0.0.0.0", --port, "8080"]
+  command: [python, -m, taskbell.operator, --host, {{ $any | quote }}, --port, "8080"]
   port: 8080
   role: ""
   public: false
