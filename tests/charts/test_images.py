@@ -192,3 +192,13 @@ def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
     services = rendered.of("Service")
     for forward in config["portForward"]:
         assert forward["port"] in {port["port"] for port in services[forward["resourceName"]]["spec"]["ports"]}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/install.md"])
+def test_the_pages_build_what_the_chart_pulls(chart, page):
+    """The commands for those who install build each target, under the version that the chart asks for."""
+    text = (ROOT / page).read_text()
+    assert set(re.search(r"^for target in (.+); do$", text, re.MULTILINE)[1].split()) == set(targets())
+    versions = set(re.findall(r"\$REGISTRY/\$target:(\S+)", text))
+    assert versions == {chart.loaded.metadata["appVersion"]}
+    assert "--set image.registry=$REGISTRY" in text
