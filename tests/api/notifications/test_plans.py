@@ -52,3 +52,21 @@ async def test_a_page_is_a_range_of_an_index(full, database, unread, continued):
     assert {node["Node Type"] for node in read} <= {"Index Scan", "Index Only Scan"}  # an empty partition is read whole
     assert all(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) <= 100 for node in read), read
     assert all(node["Actual Rows"] <= 22 for node in nodes if "Sort" in node["Node Type"])
+
+
+@pytest.mark.parametrize("listed", [False, True])
+async def test_marking_reads_what_it_marks(full, owner, database, listed):
+    """One of thousands is found by its id, and the unread ones among thousands that are read by their own index."""
+    await owner.execute("UPDATE notifications SET read_at = now()")
+    one = await owner.fetchval(
+        "UPDATE notifications SET read_at = NULL"
+        " WHERE id = (SELECT id FROM notifications WHERE user_id = $1 ORDER BY id DESC LIMIT 1) RETURNING id",
+        full.user_id,
+    )
+    await owner.execute("VACUUM ANALYZE notifications")
+    async with db.connected(database.api_url) as connection:
+        await connection.execute(f"SET taskbell.actor = '{full.user_id}'")
+        nodes = await _plan(connection, repository._MARK, "true", f"{{{one}}}" if listed else None, 1000, None)
+    scans = [node for node in nodes if node.get("Relation Name", "").startswith("notifications")]
+    read = sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans)
+    assert 1 <= read <= 4, scans

@@ -1,4 +1,4 @@
-"""Notifications in PostgreSQL. Each call is one round trip that sets its actor itself."""
+"""Notifications in PostgreSQL. Each call that reads is one round trip that sets its actor itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from taskbell.api.db.pool import Database
+from taskbell.api.db.pool import Connection, Database
 from taskbell.api.db.queries import load
 from taskbell.kit.ids import bare_uuid
 
@@ -49,15 +49,13 @@ async def get(database: Database, *, actor: UUID, notification_id: UUID) -> str 
 
 
 async def mark(
-    database: Database,
+    connection: Connection,
     *,
-    actor: UUID,
     read: bool,
     ids: Sequence[UUID] | None,
-    until: UUID,
     limit: int,
     traceparent: str | None,
 ) -> Sequence[str]:
-    """Mark notifications up to the id `until` as read or not; returns what changed, `limit` of them at most."""
-    rows = await database.rows(_MARK, str(actor), read, ids, limit, until, traceparent)
+    """Mark those of the actor that are listed, or the oldest unread ones; returns what changed, `limit` at most."""
+    rows = await connection.fetch(_MARK, read, ids, limit, traceparent)
     return [row["document"] for row in rows]

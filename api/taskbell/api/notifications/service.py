@@ -13,7 +13,6 @@ from taskbell.api.notifications.repository import Inbox
 from taskbell.contract.events import EventType
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit import trace
-from taskbell.kit.ids import new_id
 from taskbell.kit.nats_bus import Signals
 
 _AT_ONCE = 1000
@@ -37,7 +36,7 @@ class Notifications:
         Raises:
             NotificationNotFound: The actor has none of this id.
         """
-        marked = await self._mark(actor, read=read, ids=[notification_id], until=notification_id)
+        marked = await self._mark(actor, read=read, ids=[notification_id])
         found = marked[0] if marked else None
         found = found or await repository.get(self._database, actor=actor, notification_id=notification_id)
         if found is None:
@@ -46,25 +45,23 @@ class Notifications:
 
     async def read(self, actor: UUID, ids: Sequence[UUID] | None) -> int:
         """Mark those listed as read, or all there are now, a thousand in a transaction; returns how many changed."""
-        until = new_id() if ids is None else max(ids)
         count = 0
         while True:
-            marked = len(await self._mark(actor, read=True, ids=ids, until=until))
+            marked = len(await self._mark(actor, read=True, ids=ids))
             count += marked
             if marked < _AT_ONCE:
                 return count
 
-    async def _mark(self, actor: UUID, *, read: bool, ids: Sequence[UUID] | None, until: UUID) -> Sequence[str]:
+    async def _mark(self, actor: UUID, *, read: bool, ids: Sequence[UUID] | None) -> Sequence[str]:
         context = trace.current.get()
-        marked = await repository.mark(
-            self._database,
-            actor=actor,
-            read=read,
-            ids=ids,
-            until=until,
-            limit=_AT_ONCE,
-            traceparent=None if context is None else str(context),
-        )
+        async with self._database.acting(actor) as connection:
+            marked = await repository.mark(
+                connection,
+                read=read,
+                ids=ids,
+                limit=_AT_ONCE,
+                traceparent=None if context is None else str(context),
+            )
         if marked:
             kind = EventType.NOTIFICATION_READ if read else EventType.NOTIFICATION_UNREAD
             metrics.EVENTS_WRITTEN.labels(type=kind.value).inc(len(marked))

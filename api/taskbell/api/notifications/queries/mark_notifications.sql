@@ -1,26 +1,32 @@
--- Marks notifications of the actor, at most $4 of them, with an event each for the person's other devices. Those of a
--- workspace that the person has left are marked without one: its events reach them no more.
--- $1 actor, $2 read or not, $3 ids, or NULL for all up to $5, $4 at most, $5 the newest id, $6 traceparent
-WITH actor AS MATERIALIZED (
-  SELECT set_config('taskbell.actor', $1, true)::uuid AS id
-), former AS (
-  SELECT n.id, n.read_at FROM actor CROSS JOIN LATERAL (
+-- Marks notifications of the actor, in a transaction of theirs, with an event each for the person's other devices. Those
+-- of a workspace that the person has left are marked without one: its events reach them no more.
+-- Two ways to find them, of which one runs: each has an index of its own.
+-- $1 read or not, $2 ids, or NULL for all that are unread, $3 at most, $4 traceparent
+WITH former AS MATERIALIZED (
+  SELECT n.id, n.read_at FROM (
     SELECT id, read_at FROM notifications
-    WHERE user_id = actor.id AND (read_at IS NULL) = $2 AND ($3::uuid[] IS NULL OR id = ANY ($3)) AND id <= $5
-    ORDER BY id LIMIT $4
+    WHERE $2::uuid[] IS NULL AND user_id = taskbell.actor() AND read_at IS NULL
+    ORDER BY id LIMIT $3
+    FOR NO KEY UPDATE
+  ) n
+  UNION ALL
+  SELECT n.id, n.read_at FROM (
+    SELECT id, read_at FROM notifications
+    WHERE id = ANY ($2) AND (read_at IS NULL) = $1
+    ORDER BY id LIMIT $3
     FOR NO KEY UPDATE
   ) n
 ), marked AS (
-  UPDATE notifications n SET read_at = CASE WHEN $2 THEN clock_timestamp() END
-  FROM former f WHERE n.id = f.id
-  RETURNING n.id, n.workspace_id, n.user_id, f.read_at AS former, taskbell.notification_document(n)::text AS document
+  UPDATE notifications n SET read_at = CASE WHEN $1 THEN clock_timestamp() END
+  WHERE n.id = ANY (ARRAY(SELECT id FROM former))  -- by key; a join may read the person's whole inbox
+  RETURNING n.id, n.workspace_id, n.user_id, taskbell.notification_document(n)::text AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  SELECT m.workspace_id, CASE WHEN $2 THEN 'notification.read' ELSE 'notification.unread' END, m.id, m.user_id,
-         ARRAY[m.user_id], $6,
+  SELECT m.workspace_id, CASE WHEN $1 THEN 'notification.read' ELSE 'notification.unread' END, m.id, m.user_id,
+         ARRAY[m.user_id], $4,
          (left(m.document, -1) || ',"previous":{"read_at":'
-          || coalesce('"' || taskbell.rfc3339(m.former) || '"', 'null') || '}}')::json
-  FROM marked m
+          || coalesce('"' || taskbell.rfc3339(f.read_at) || '"', 'null') || '}}')::json
+  FROM marked m JOIN former f ON f.id = m.id
   WHERE m.workspace_id IN (SELECT s.workspace_id FROM memberships s WHERE s.user_id = m.user_id)
 )
 SELECT document FROM marked
