@@ -14,6 +14,7 @@ from enum import StrEnum
 import psutil
 
 from taskbell.api.db import migrate
+from taskbell.api.reminders.repository import watching
 from taskbell.contract.subjects import STREAM
 from taskbell.kit import nats_bus
 from taskbell.local import credentials, db, probes, run_file
@@ -22,6 +23,9 @@ from taskbell.local.embedded import nats, postgres
 from taskbell.local.embedded.process import ServerNotStarted, ordinary_identity, port_is_free
 from taskbell.local.run_file import RunFile
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
+
+_LATE_SECONDS = 60.0
+_COUNTED_AT_MOST = 10_000
 
 
 class Verdict(StrEnum):
@@ -145,13 +149,14 @@ def _port(port: int, setting: str) -> Finding:
 
 
 async def _platform(running: RunFile) -> list[Finding]:
-    database, replica, stream, parts = await asyncio.gather(
+    database, replica, reminders, stream, parts = await asyncio.gather(
         _tried("database", _database(running.owner_database_url), "see logs/postgres.log"),
         _tried("replica", _replica(running), "see logs/postgres-replica.log"),
+        _tried("reminders", _reminders(running.owner_database_url), "see logs/postgres.log"),
         _tried("NATS", _stream(running.nats_url), "see logs/nats.log and logs/relay.log"),
         asyncio.gather(*(_part(name, running) for name in running.components)),
     )
-    return [*parts, database, replica, stream]
+    return [*parts, database, replica, reminders, stream]
 
 
 async def _tried(name: str, look: Awaitable[Finding], remedy: str) -> Finding:
@@ -189,6 +194,15 @@ async def _replica(running: RunFile) -> Finding:
             if not streaming:
                 return _fail("replica", "answers but does not follow the primary", "see logs/postgres-replica.log")
     return _ok("replica", "reachable, follows the primary")
+
+
+async def _reminders(url: str) -> Finding:
+    async with watching(url) as punctuality:
+        overdue = await punctuality.overdue(at_most=_COUNTED_AT_MOST)
+    if overdue.oldest > _LATE_SECONDS:
+        line = f"{overdue.reminders} are overdue, the oldest for {overdue.oldest:.0f} s"
+        return _warn("reminders", line, "see logs/remind.log: no sweep runs, or none can")
+    return _ok("reminders", "none is late")
 
 
 async def _stream(url: str) -> Finding:
