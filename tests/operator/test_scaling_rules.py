@@ -80,6 +80,13 @@ def test_without_a_cooldown_an_idle_pool_goes_at_once():
     assert (decision.size, decision.limited_by) == (1, "Cooldown")
 
 
+def test_a_share_of_nothing_is_one_pod():
+    """An empty pool that may only grow by a share of its size starts with one pod."""
+    policies = [{"type": "Percent", "value": 50, "periodSeconds": 15}]
+    spec = pool(least=0, scaleUp={"policies": policies})
+    assert decide(spec, Past(), [asks(9.0)], current=0, now=0)[0].size == 1
+
+
 def test_a_fallback_waits_for_its_failures():
     """Before `afterFailures` readings failed in a row, the size is held; one that succeeds begins the count anew."""
     fallback = {"afterFailures": 3, "mode": "Fallback", "replicas": 9}
@@ -213,7 +220,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(_rules, _rules, st.integers(1, 10), st.integers(10, 90), st.integers(1, 60), _steps)
 def test_sizes_are_those_of_a_horizontal_pod_autoscaler(up, down, least, most, current, steps):
     """Over any course of needs and any behavior, each size is what the autoscaler's own rules give."""

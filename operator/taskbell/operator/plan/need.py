@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.worker_pools import JetStreamSignal, WebSocketSignal
@@ -12,6 +12,8 @@ from taskbell.operator.plan.victims import Load
 
 _MEMORY = 0.5
 """Weight of the newest measurement of a pod's pace; the rest is what was known before."""
+_DOUBLED_IN = 300.0
+"""Seconds in which a pace that no backlog has proven is taken for about twice as high."""
 _FULL = 0.95
 """From this share of `max_ack_pending` on, the consumer and not the pods is what limits."""
 
@@ -29,10 +31,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Messages a second: that arrive, and that one pod completes (None while that was never seen)."""
+    """Messages a second: that arrive, and that one pod completes at most (None while nothing was seen of it).
+
+    A pace is `proven` by a backlog. Before, it is what a pod was seen to do, which may be far less than it could.
+    """
 
     arriving: float = 0.0
     per_pod: float | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,7 @@ class Reading:
     Attributes:
         value: Messages or connections; None when it cannot be read.
         needed: Pods that it asks for, as a fraction.
-        wakes: It alone starts an empty pool, and keeps one from resting.
+        wakes: It alone starts an empty pool.
         saturated: `max_ack_pending` is used up, so that more pods would not help.
         error: Why it cannot be read.
         missing: Because what it looks at does not exist.
@@ -63,27 +69,36 @@ def observe(known: Pace, before: Sample | None, after: Sample) -> Pace:
     """The pace as two samples show it.
 
     What arrived is what waits more and what was delivered; what was completed is what was delivered and is out no
-    longer. A pod's pace shows only while there is a backlog and as many pods as before: new ones work after a while.
-    A consumer that was made anew starts over.
+    longer. Nothing shows of a pod's pace while pods come or go, since new ones work after a while. A consumer that was
+    made anew starts over.
     """
     if before is None or after.at <= before.at or after.delivered < before.delivered:
-        return Pace(per_pod=known.per_pod)
+        return replace(known, arriving=0.0)
     span = after.at - before.at
     delivered = after.delivered - before.delivered
     arriving = max(0.0, (after.pending - before.pending + delivered) / span)
     completed = delivered - (after.unacked - before.unacked)
-    if after.pods < 1 or after.pods != before.pods or completed <= 0 or not (before.pending and after.pending):
-        return Pace(arriving=arriving, per_pod=known.per_pod)
+    if after.pods < 1 or after.pods != before.pods or completed <= 0:
+        return replace(known, arriving=arriving)
     seen = completed / span / after.pods
-    per_pod = seen if known.per_pod is None else known.per_pod + _MEMORY * (seen - known.per_pod)
-    return Pace(arriving=arriving, per_pod=per_pod)
+    if before.pending and after.pending:
+        per_pod = known.per_pod + _MEMORY * (seen - known.per_pod) if known.per_pod and known.proven else seen
+        return Pace(arriving=arriving, per_pod=per_pod, proven=True)
+    return replace(known, arriving=arriving, per_pod=max(seen, _expected(known, span)))
+
+
+def _expected(known: Pace, span: float) -> float:
+    """What a pod is expected to complete. What was not proven rises, so that a pool shrinks until a backlog shows."""
+    if known.per_pod is None:
+        return 0.0
+    return known.per_pod if known.proven else known.per_pod * (1 + span / _DOUBLED_IN)
 
 
 def backlog_need(signal: JetStreamSignal, sample: Sample, pace: Pace) -> float:
-    """Pods that a backlog needs: by its size, and by when it shall be gone at the pace that is seen."""
+    """Pods that a consumer needs: by its backlog, and to keep up with what arrives while the backlog goes in time."""
     by_size = (sample.pending + sample.unacked) / signal.backlog_per_replica
-    if pace.per_pod is None or sample.pending == 0:
-        return by_size
+    if pace.per_pod is None or (sample.pending and not pace.proven):
+        return by_size  # by what pods happened to do, a burst would ask for far too many
     wanted = pace.arriving + sample.pending / max(1, seconds(signal.drain_target))
     return max(by_size, wanted / pace.per_pod)
 

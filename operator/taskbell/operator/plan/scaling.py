@@ -53,7 +53,7 @@ def decide(
     known = [reading for reading in readings if reading.error is None]
     failures = past.failures + 1 if len(known) < len(readings) else 0
     failed_often = failures >= spec.on_signal_error.after_failures
-    quiet = bool(known) and not failures and not any(reading.wakes for reading in known)
+    quiet = bool(known) and not failures and not any(reading.needed > 0 for reading in known)
     idle_since = (now if past.idle_since is None else past.idle_since) if quiet else None
     past = replace(past, failures=failures, idle_since=idle_since)
     if not past.recommended:

@@ -1,0 +1,133 @@
+"""How much work comes and how much a pod does: seen between two readings, and what follows in a closed loop."""
+
+import dataclasses
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskbell.contract.worker_pools import JetStreamSignal, WorkerPoolSpec
+from taskbell.operator.plan.need import Pace, Sample, backlog_need, observe, read_backlog, rounded
+from taskbell.operator.plan.scaling import Past, decide
+
+BEFORE = Sample(at=0, pending=1000, unacked=100, delivered=500, pods=4)
+AFTER = Sample(at=10, pending=900, unacked=120, delivered=900, pods=4)
+SIGNAL = JetStreamSignal(stream="S", consumer="c", backlog_per_replica=100)
+
+
+def proven(per_pod, arriving=0.0):
+    """A pace that a backlog has shown."""
+    return Pace(arriving=arriving, per_pod=per_pod, proven=True)
+
+
+def test_a_backlog_that_must_drain_asks_by_pace():
+    """With 10 messages a second and pod, 50 arriving and 600 to be gone in 60 s, six pods are needed."""
+    sample = Sample(at=0, pending=600, unacked=0, delivered=0, pods=1)
+    assert backlog_need(SIGNAL, sample, proven(10, arriving=50)) == 6.0
+    assert backlog_need(SIGNAL, sample, proven(10, arriving=20)) == 6.0, "by size"
+    assert rounded(backlog_need(SIGNAL, sample, proven(10, arriving=500))) == 51
+
+
+def test_what_keeps_up_is_needed_still():
+    """Without a backlog as many pods are needed as what arrives takes: they are why nothing waits."""
+    sample = Sample(at=0, pending=0, unacked=5, delivered=0, pods=8)
+    assert backlog_need(SIGNAL, sample, proven(10, arriving=80)) == 8.0
+    assert backlog_need(SIGNAL, sample, proven(10)) == 0.05
+
+
+def test_pace_is_seen_between_samples():
+    """What arrived and what a pod completed come from the difference; newer ones weigh half."""
+    assert observe(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30)
+    assert observe(proven(20.5), BEFORE, AFTER) == proven(15, arriving=30)
+    assert observe(Pace(per_pod=20.5), BEFORE, AFTER) == proven(9.5, arriving=30)
+
+
+def test_a_consumer_made_anew_starts_over():
+    """Fewer deliveries than before tell nothing of what arrived, however much waits now; nor does a first sample."""
+    anew = dataclasses.replace(AFTER, pending=90_000, delivered=3)
+    for before in (BEFORE, None):
+        assert observe(proven(20, arriving=9), before, anew) == proven(20)
+
+
+@pytest.mark.parametrize(
+    ("change", "arriving"),
+    [
+        ({"pods": 5}, 30),
+        ({"delivered": 550, "unacked": 150}, 0),
+        ({"pending": 0, "delivered": 550, "unacked": 150}, 0),
+        ({"at": 0}, 0),
+        ({"at": -60}, 0),
+    ],
+)
+def test_pace_is_not_taken_from_what_does_not_show_it(change, arriving):
+    """While pods come or go, nothing ends, or no time has passed, what was known of the pace stays."""
+    after = dataclasses.replace(AFTER, **change)
+    assert observe(proven(20), BEFORE, after) == proven(20, arriving=arriving)
+    nobody = [dataclasses.replace(sample, pods=0) for sample in (BEFORE, after)]
+    assert observe(proven(20), *nobody).per_pod == 20
+
+
+def test_without_a_backlog_a_pace_is_only_raised():
+    """Pods that had nothing to wait for could have done more: a proven pace stays, or rises to what was seen."""
+    quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
+    assert observe(proven(20), *quiet) == proven(20, arriving=40)
+    assert observe(proven(2), *quiet) == proven(9.5, arriving=40)
+
+
+def test_a_pace_that_nothing_has_proven_rises():
+    """After a restart a pool without a backlog is held first, and shrinks slowly until a backlog shows the pace."""
+    quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
+    first = observe(Pace(), *quiet)
+    assert first == Pace(arriving=40, per_pod=9.5)
+    assert backlog_need(SIGNAL, quiet[1], first) == pytest.approx(40 / 9.5)
+    assert observe(first, *quiet).per_pod == pytest.approx(9.5 * (1 + 10 / 300))
+    burst = dataclasses.replace(AFTER, pending=700)
+    assert backlog_need(SIGNAL, burst, Pace(arriving=100, per_pod=0.1)) == 8.2, "by size"
+
+
+def simulated(*, rate, capacity, size, hours=2):
+    """Sizes of a pool, and its greatest backlog, while messages arrive steadily and each pod completes so many."""
+    spec = {
+        "targetRef": {"name": "x"},
+        "replicas": {"min": 1, "max": 100},
+        "signals": [{"name": "s", "jetStream": {"stream": "S", "consumer": "c", "backlogPerReplica": 500}}],
+    }
+    pool = WorkerPoolSpec.model_validate(spec)
+    sizes, past, pace, before, waiting, delivered, most = [size], Past(), Pace(), None, 0.0, 0.0, 0.0
+    for number in range(hours * 240):
+        now = number * 15.0
+        done = min(waiting + rate * 15, sizes[-1] * capacity * 15)
+        waiting, delivered = waiting + rate * 15 - done, delivered + done
+        most = max(most, waiting)
+        sample = Sample(at=now, pending=int(waiting), unacked=sizes[-1], delivered=int(delivered), pods=sizes[-1])
+        pace, before = observe(pace, before, sample), sample
+        reading = read_backlog("s", pool.signals[0].jet_stream, sample, pace, max_unacked=1000)
+        decision, past = decide(pool, past, [reading], current=sizes[-1], now=now)
+        past = past.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else past
+        sizes.append(decision.size)
+    return sizes, most
+
+
+def turns(sizes):
+    """How often a course of sizes changed its direction."""
+    steps = [later - earlier for earlier, later in itertools.pairwise(sizes) if later != earlier]
+    return sum((one > 0) != (other > 0) for one, other in itertools.pairwise(steps))
+
+
+@pytest.mark.feature("K6")
+@settings(deadline=None)
+@given(st.integers(1, 400), st.integers(5, 50), st.integers(1, 40))
+def test_a_steady_stream_of_work_never_flaps(rate, capacity, size):
+    """Pods that keep up are not taken away for it: the size turns at most twice, and rests where the work is done."""
+    sizes, _ = simulated(rate=rate, capacity=capacity, size=size)
+    assert turns(sizes) <= 2
+    rest = sizes[-120:]
+    assert max(rest) - min(rest) <= 1
+    assert rate <= max(rest) * capacity <= 2.5 * rate + capacity
+
+
+def test_a_pool_that_is_far_too_large_shrinks_in_a_while():
+    """Twenty pods with the work of one come down by themselves, without a backlog ever."""
+    sizes, most = simulated(rate=1, capacity=10, size=20, hours=1)
+    assert (sizes[20], sizes[-1], most) == (20, 1, 0)
