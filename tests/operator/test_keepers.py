@@ -225,10 +225,11 @@ class FixedSignals:
     """Signals that say what a test wants."""
 
     def __init__(self):
-        self.needed, self.loads = 2.0, ()
+        self.needed, self.loads, self.known = 2.0, (), []
 
-    async def read(self, _spec, _scale, _known):
+    async def read(self, _spec, _scale, known):
         """One reading."""
+        self.known.append(known)
         return [Reading(name="s", value=int(self.needed * 1000), needed=self.needed, wakes=True, loads=self.loads)]
 
 
@@ -283,6 +284,54 @@ async def test_after_a_time_in_which_the_size_was_not_its_own_a_pool_holds(clust
     assert await look(pools, cluster, clock) == 12
     assert await look(pools, cluster, clock, after=299) == 12
     assert await look(pools, cluster, clock) == 1
+
+
+async def test_speed_limits_count_what_was_done(cluster, clock, pools, signals):
+    """A pass that comes early does not add another step to the one just made; the next period does."""
+    signals.needed = 18.0
+    assert [await look(pools, cluster, clock, after=seconds) for seconds in (15, 8, 8)] == [6, 6, 12]
+
+
+async def test_passes_that_come_at_once_read_nothing(cluster, clock, pools, signals):
+    """What a watch reports right after a pass asks no signal again, unless the spec was changed, which starts over."""
+    for _ in range(3):
+        await look(pools, cluster, clock, after=1)
+    assert len(signals.known) == 1
+    await look(pools, cluster, clock)
+    assert signals.known[1] is signals.known[0]
+    cluster.change(WORKER_POOLS, "pool", replicas={"min": 3, "max": 20})
+    assert await look(pools, cluster, clock, after=1) == 3
+    assert signals.known[2] is not signals.known[0]
+
+
+async def test_a_pool_that_is_being_deleted_is_left_alone(cluster, clock, pools, signals):
+    """A pool that waits for its finalizers sets no size and writes no status."""
+    signals.needed = 9.0
+    cluster.objects["workerpools", "pool"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert await look(pools, cluster, clock) == 2
+    assert cluster.writes == []
+
+
+async def test_each_trouble_is_told_once(cluster, clock, pools):
+    """One that follows another without a recovery between is told, too; one that lasts is not told again."""
+    target = cluster.objects.pop(("deployments", "x"))
+    for _ in range(2):
+        await look_away(pools, clock)
+    cluster.put(WORKER_POOLS, "elder", spec={"targetRef": {"name": "x"}})
+    cluster.objects["workerpools", "elder"]["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+    for _ in range(2):
+        await look_away(pools, clock)
+    del cluster.objects["workerpools", "elder"]
+    cluster.objects["deployments", "x"] = target
+    await look_away(pools, clock)
+    told = [write[2] for write in cluster.writes if write[:2] == ("create", "Event")]
+    assert told == ["TargetMissing", "SizeIsAnothers", "Recovered"]
+
+
+async def look_away(pools, clock):
+    """A pass a while later, whatever the size is then."""
+    clock.pass_by(15)
+    await pools.keep(POOL)
 
 
 async def test_a_refused_size_is_said(cluster, clock, pools, signals):

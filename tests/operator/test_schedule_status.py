@@ -10,10 +10,11 @@ OWNER = {"metadata": {"generation": 3}, "spec": {}}
 SPEC = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * * * *"})
 
 
-def degraded(*, last, success, now, spec=SPEC, applied=False):
+def degraded(*, last, success, now, spec=SPEC, applied=False, active=()):
     """The condition Degraded of a schedule whose CronJob was made at 10:00."""
     times = {"lastScheduleTime": last, "lastSuccessfulTime": success}
     status = {name: f"2026-11-20T{text}:00Z" for name, text in times.items() if text}
+    status["active"] = [*active]
     cron_job = {"metadata": {"name": "due", "creationTimestamp": "2026-11-20T10:00:00Z"}, "status": status}
     moment = datetime.fromisoformat(f"2026-11-20T{now}:00Z").astimezone(UTC)
     found = describe(OWNER, spec, parse(spec.schedule, "Etc/UTC"), cron_job, applied=applied, now=moment)
@@ -51,3 +52,12 @@ def test_a_schedule_that_never_comes_is_told():
     """February 30 is a schedule that Kubernetes takes and never runs."""
     spec = SPEC.model_copy(update={"schedule": "0 0 30 2 *"})
     assert degraded(last=None, success=None, now="10:01", spec=spec) == (True, "NeverDue")
+
+
+def test_a_sweep_that_waits_for_the_one_before_it_is_not_late():
+    """Under `Forbid` a sweep does not start while another runs; that is as declared, unlike with nothing running."""
+    forbids = SPEC.model_copy(update={"concurrency_policy": "Forbid"})
+    late = {"last": "10:10", "success": "10:01", "now": "11:00"}
+    assert degraded(**late, spec=forbids, active=[{"name": "due-1"}]) == (False, "Healthy")
+    assert degraded(**late, spec=forbids) == (True, "SweepsDoNotStart")
+    assert degraded(**late, active=[{"name": "due-1"}]) == (True, "SweepsDoNotStart")

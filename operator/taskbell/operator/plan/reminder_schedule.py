@@ -74,7 +74,8 @@ def _degraded(
     due = schedule.after(max(last, since) if last else since)
     if due is None:
         return Verdict("Degraded", "NeverDue", f"{spec.schedule!r} names no time within years", holds=True)
-    if now > due + timedelta(seconds=spec.deadline_seconds) + _START_GRACE:
+    waits = spec.concurrency_policy == "Forbid" and bool(found.get("active"))
+    if now > due + timedelta(seconds=spec.deadline_seconds) + _START_GRACE and not waits:
         late = int((now - due).total_seconds())
         return Verdict(
             "Degraded", "SweepsDoNotStart", f"the sweep of {instant(due)} has not started for {late} s", holds=True
