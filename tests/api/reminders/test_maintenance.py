@@ -10,6 +10,7 @@ from taskbell.api.reminders.maintenance import maintain
 from taskbell.api.reminders.repository import upkeeping
 from taskbell.api.reminders.settings import UpkeepSettings
 from taskbell.kit.ids import new_id
+from taskbell.kit.settings import load
 
 _OLD = datetime(2025, 1, 15, tzinfo=UTC)
 
@@ -85,11 +86,11 @@ async def test_expired_partitions_are_dropped(run, old, owner, carried):
 async def test_retention_decides(run, old, carried):
     """What is within the retention stays, by table."""
     await carried()
-    year = timedelta(days=3650)
-    assert (await run(event_retention=year, notification_retention=year, delivery_retention=year))["dropped"] == []
-    dropped = (await run(event_retention=year, delivery_retention=year))["dropped"]
+    years = timedelta(days=3650)
+    assert (await run(event_retention=years, notification_retention=years, delivery_retention=years))["dropped"] == []
+    dropped = (await run(event_retention=years, delivery_retention=years))["dropped"]
     assert dropped == ["notifications_2025_01"]
-    assert (await run(event_retention=year))["dropped"] == ["deliveries_2025_01"]
+    assert (await run(delivery_retention=years))["dropped"] == ["events_2025_01"]
 
 
 async def test_events_that_were_not_carried_stay(run, old, owner, carried):
@@ -98,6 +99,45 @@ async def test_events_that_were_not_carried_stay(run, old, owner, carried):
     assert await _count(owner, "events") == 1
     await carried()
     assert (await run())["dropped"] == ["events_2025_01"]
+
+
+async def test_deliveries_under_way_stay(run, old, owner, carried):
+    """An old event that somebody lets be delivered once more is kept until that has come to an end."""
+    await carried()
+    await owner.execute("UPDATE deliveries SET give_up_at = now() + interval '1 day'")
+    assert set((await run())["dropped"]) == {"events_2025_01", "notifications_2025_01"}
+    await owner.execute("UPDATE deliveries SET state = 'delivered'")
+    assert (await run())["dropped"] == ["deliveries_2025_01"]
+
+
+async def test_the_log_of_deliveries_is_kept_as_long_as_events(monkeypatch, capsys):
+    """Else a replay of the stream would send what was delivered."""
+    monkeypatch.setenv("TASKBELL_DATABASE_URL", "postgresql://x@127.0.0.1/x")
+    monkeypatch.setenv("TASKBELL_EVENT_RETENTION", "P100D")
+    with pytest.raises(SystemExit):
+        load(UpkeepSettings)
+    assert "TASKBELL_DELIVERY_RETENTION: Value error, must not be shorter than TASKBELL_EVENT_RETENTION" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.feature("H10")
+async def test_a_job_is_remembered_until_its_task_was_due(run, team, owner, fired, run_sweep):
+    """A lead may be a year: who reopens the task months after it fired is not told once more."""
+    await owner.execute(
+        "WITH task AS (INSERT INTO tasks (workspace_id, title, due_at, created_by)"
+        " VALUES ($1, 'T', now() + interval '100 days', $2) RETURNING id, workspace_id)"
+        " INSERT INTO reminders (task_id, workspace_id, lead, fire_at)"
+        " SELECT id, workspace_id, '365 days', now() FROM task",
+        team.workspace,
+        team.members[0],
+    )
+    assert (await run_sweep()).fired == 1
+    await owner.execute("UPDATE job_log SET finished_at = now() - interval '60 days'")
+    assert (await run())["job_log"] == 0
+    await owner.execute("INSERT INTO reminders SELECT id, workspace_id, '365 days', now() FROM tasks")
+    assert (await run_sweep()).repeated == 1
+    assert len(await fired()) == 1
 
 
 @pytest.mark.feature("M18")

@@ -21,12 +21,18 @@ from taskbell.kit.ids import lowest_id
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import Settings, load
 
-_NOT_CARRIED = """
+_STILL_NEEDED = {
+    "events": """
 SELECT EXISTS (
   SELECT FROM {partition} e, relay_state s
   WHERE s.done_snapshot IS NULL OR e.xid >= pg_snapshot_xmax(s.done_snapshot)
 )
-"""
+""",
+    "deliveries": """
+SELECT EXISTS (SELECT FROM {partition} WHERE state IN ('pending', 'retrying') AND give_up_at > now())
+""",
+}
+"""Whether a partition holds what is not done with, by table: events to be carried, deliveries begun anew."""
 _log = structlog.get_logger(__name__)
 
 
@@ -150,8 +156,8 @@ async def drop_expired(
 ) -> list[str]:
     """Drop the partitions of tables all of whose rows are older than the table's retention; returns their names.
 
-    Events that the relay has not carried yet are kept, however old. A table that is locked for long is left for the
-    next time (set `lock_timeout`); what was dropped until then stays dropped.
+    Events that the relay has not carried yet and deliveries under way are kept, however old. A table that is locked for
+    long is left for the next time (set `lock_timeout`); what was dropped until then stays dropped.
     """
     dropped = []
     for table, kept in retention.items():
@@ -159,10 +165,11 @@ async def drop_expired(
         for name, end in await _ends(connection, table=table):
             if end > cutoff:
                 continue
-            if table == "events" and await connection.fetchval(_NOT_CARRIED.format(partition=name)):
-                _log.warning("expired_partition_not_carried", partition=name)
+            needed = _STILL_NEEDED.get(table)
+            if needed is not None and await connection.fetchval(needed.format(partition=name)):
+                _log.warning("expired_partition_still_needed", partition=name)
                 continue
-            await connection.execute(f"DROP TABLE {name}")
+            await connection.execute(f"DROP TABLE IF EXISTS {name}")  # another maintenance may have been faster
             _log.info("partition_dropped", partition=name)
             dropped.append(name)
     return dropped

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationInfo, field_validator
 
 from taskbell.api.db.partitions import MaintenanceSettings
 from taskbell.kit.settings import Settings
@@ -33,5 +33,12 @@ class UpkeepSettings(MaintenanceSettings):
     notification_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=90)
     """How long notifications stay in the inbox, at least: a partition is dropped when all of it is older."""
     delivery_retention: Annotated[timedelta, Ge(timedelta(days=31))] = timedelta(days=90)
-    """How long the log of deliveries is kept, at least. Longer than TASKBELL_EVENT_RETENTION, or a replay of the stream
-    sends events once more; and longer than TASKBELL_DELIVERY_RETRY_FOR."""
+    """How long the log of deliveries is kept, at least. Not shorter than TASKBELL_EVENT_RETENTION, or a replay of the
+    stream would send events once more."""
+
+    @field_validator("delivery_retention")
+    @classmethod
+    def _check_ledger(cls, value: timedelta, others: ValidationInfo) -> timedelta:
+        if value < others.data.get("event_retention", timedelta(0)):
+            raise ValueError("must not be shorter than TASKBELL_EVENT_RETENTION")
+        return value
