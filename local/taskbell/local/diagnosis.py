@@ -68,14 +68,15 @@ async def diagnose(settings: LocalSettings, environment: Mapping[str, str]) -> l
         _program("NATS", lambda: [str(nats.program()), "--version"]),
         _user(data),
         _settings(environment),
-        *_data(data),
+        *_entered(data),
     ]
     if holder is None:
         findings += [
             _port(settings.api_port, "TASKBELL_API_PORT"),
             _port(settings.gateway_port, "TASKBELL_GATEWAY_PORT"),
         ]
-        stale = " (an earlier run was killed; the next start clears that)" if data.run.exists() else ""
+        was_killed = run_file.read(data.run) is not None
+        stale = " (an earlier run was killed; the next start clears that)" if was_killed else ""
         findings.append(_warn("running", f"no `taskbell up` runs on {data.root}{stale}", "start it with: taskbell up"))
         return findings
     running = run_file.read(data.run)
@@ -107,6 +108,8 @@ def _user(data: DataDir) -> Finding:
         identity = ordinary_identity(data.postgres)
     except ServerNotStarted as nobody:
         return _fail("user", str(nobody), "run as an ordinary user, or add a user named postgres")
+    except PermissionError:  # a finding about the data directory says so
+        identity = None
     if identity is None:
         return _ok("user", f"user id {os.getuid()}")
     return _ok("user", f"root; PostgreSQL runs as user id {identity.uid}")
@@ -116,6 +119,14 @@ def _settings(environment: Mapping[str, str]) -> Finding:
     if unknown := unknown_variables(environment, known=known_names()):
         return _fail("settings", "; ".join(unknown), "correct or unset them")
     return _ok("settings", "every TASKBELL_ variable is known")
+
+
+def _entered(data: DataDir) -> list[Finding]:
+    try:
+        return _data(data)
+    except PermissionError as denied:
+        line = f"{denied.filename} cannot be entered: it is somebody else's"
+        return [_fail("data directory", line, "set TASKBELL_DATA_DIR to another folder, or run as its owner")]
 
 
 def _data(data: DataDir) -> list[Finding]:
