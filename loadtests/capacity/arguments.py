@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,4 +106,7 @@ def parse(given: Sequence[str] | None = None) -> Command:
         )
     if found.output.exists() and not found.output.is_dir():
         options.error(f"--output {found.output} is not a folder")
+    there = next(path for path in (found.output.absolute(), *found.output.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        options.error(f"--output {found.output} cannot be made: {there} is no folder that can be written")
     return Command(plan=plan, seconds=found.minutes * 60, output=found.output)

@@ -28,6 +28,7 @@ from capacity.page import render
 from capacity.report import INTERRUPTED, Surroundings, document, exit_status
 
 _SETTLE_SECONDS = 45.0
+_REPORTS = ("report.json", "report.html")
 
 
 def say(line: str) -> None:
@@ -45,6 +46,8 @@ def run(command: Command, interrupts: Interrupts) -> int:
         LoadFailed: The listeners did not come up.
     """
     began = time.time()
+    for name in _REPORTS:  # of an earlier run: if this one comes to none, there is none
+        (command.output / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="taskbell-capacity-") as name, ExitStack() as held:
         folder = Path(name)
         say("starting the platform")
@@ -118,5 +121,6 @@ def _count(
 def write(found: dict[str, Any], output: Path) -> None:
     """Write the document and its page into a folder."""
     output.mkdir(parents=True, exist_ok=True)
-    (output / "report.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
-    (output / "report.html").write_text(render(found))
+    values, page = (output / name for name in _REPORTS)
+    values.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+    page.write_text(render(found))

@@ -16,6 +16,7 @@ from capacity import __main__ as check
 from capacity import service
 from capacity.arguments import parse
 from capacity.conservation import Conservation, Place
+from capacity.interrupts import Interrupts
 from capacity.page import render
 from capacity.plan import KINDS, Plan, limits
 from capacity.processor import Sample, used_between
@@ -30,6 +31,7 @@ from capacity.report import (
     exit_status,
     verdict,
 )
+from capacity.run import run
 from capacity.steps import (
     Figures,
     Processor,
@@ -386,6 +388,7 @@ def _capacity(loadtests, *arguments, **options):
         (["--minimum-users", "50", "--first-users", "5", "--most-users", "20"], "--minimum-users 50 is more than"),
         (["--minutes", "2", "--hold", "120"], "does not fit"),
         (["--output", __file__], "is not a folder"),
+        (["--output", f"{__file__}/report"], "cannot be made: "),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(capsys, arguments, said):
@@ -411,6 +414,20 @@ def test_it_explains_itself(loadtests, tmp_path):
     shown = _capacity(loadtests, "--help", timeout=60, cwd=tmp_path).stdout
     assert "--minimum-users" in shown
     assert "Exit status: 0" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_of_an_earlier_run_is_not_taken_for_this_one(monkeypatch, tmp_path):
+    """Whatever keeps a run from its report, the one before it is gone: nobody reads a verdict that is not there."""
+    for name in ("report.json", "report.html"):
+        (tmp_path / name).write_text("of yesterday")
+
+    def refuse(folder):
+        raise service.PlatformNotStarted("no space left")
+
+    monkeypatch.setattr(service, "running", refuse)
+    with pytest.raises(service.PlatformNotStarted):
+        run(parse(["--output", str(tmp_path)]), Interrupts())
     assert list(tmp_path.iterdir()) == []
 
 
