@@ -53,6 +53,15 @@ async def test_without_a_database_it_says_so(database, spawn, free_port):
     assert "TASKBELL_REMINDER_BATCH_SIZE" in errors
 
 
+async def test_without_nats_it_fires_all_the_same(database, plan, spawn, free_port):
+    """NATS only wakes the relay: where it is away, or its name unknown, a sweep does its work and ends in time."""
+    for host in (f"127.0.0.1:{free_port}", "nowhere.invalid:4222"):
+        await plan(3)
+        process = await spawn(database.sweeper_url, "--json", TASKBELL_NATS_URL=f"nats://{host}")
+        status, output, _ = await _ended(process)
+        assert (status, json.loads(output)["fired"]) == (0, 3)
+
+
 async def test_it_ends_when_asked(database, plan, spawn, left):
     """SIGTERM ends a sweep that stays, with its summary and status 0."""
     await plan()

@@ -1,6 +1,7 @@
 """Changes of a task beside a sweep: whoever comes first decides, and nothing is lost, doubled or held for ever."""
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -88,3 +89,48 @@ async def test_sweeps_and_changes_at_once(send, run_sweep, fired, owner):
     told = [task for task, _ in await fired()]
     assert len(told) == len(set(told)) == sum(summary.fired for summary in summaries)
     assert await owner.fetchval("SELECT count(*) FROM reminders") == 0
+
+
+@pytest.mark.feature("H10", "H16")
+async def test_whatever_happens_to_tasks_beside_sweeps(send, run_sweep, owner):
+    """Tasks are moved to and fro, cleared, finished, reopened and deleted while three sweeps fire.
+
+    No request fails, nobody is told twice of one due time, and of every task that is open and due soon somebody was
+    told.
+    """
+    chance = random.Random()
+    now = datetime.now(UTC)
+    dues = [(now + timedelta(minutes=minutes)).isoformat() for minutes in (-5, 20, 30, 50, 90, 3000)]
+    tasks = [(await send("POST", "/tasks", title="T", due_at=dues[1])).json()["id"] for _ in range(12)]
+    stopping = asyncio.Event()
+    sweeps = [
+        asyncio.create_task(run_sweep(batch_size=2, stay=timedelta(minutes=5), stopping=stopping)) for _ in range(3)
+    ]
+
+    async def hurry():
+        statuses = []
+        for _ in range(40):
+            path = f"/tasks/{chance.choice(tasks)}"
+            body = chance.choice(
+                [{"due_at": chance.choice([*dues, None])}] * 3
+                + [{"status": status} for status in ("pending", "in_progress", "completed", "cancelled")]
+            )
+            method, body = ("DELETE", {}) if chance.random() < 0.01 else ("PATCH", body)
+            statuses.append((await send(method, path, **body)).status_code)
+        return statuses
+
+    answers = [status for found in await asyncio.gather(*(hurry() for _ in range(6))) for status in found]
+    stopping.set()
+    await asyncio.gather(*sweeps)
+    await run_sweep()
+    assert set(answers) <= {200, 204, 404}
+    rows = await owner.fetch("SELECT task_id, user_id, body FROM notifications WHERE kind = 'due_soon'")
+    assert rows
+    assert len({tuple(row) for row in rows}) == len(rows)
+    forgotten = await owner.fetch(
+        "SELECT t.id FROM tasks t WHERE status IN ('pending', 'in_progress')"
+        " AND due_at > now() AND due_at < now() + interval '24 hours' AND NOT EXISTS (SELECT FROM notifications n"
+        " WHERE n.task_id = t.id AND n.kind = 'due_soon' AND n.body = 'Due at ' || taskbell.rfc3339(t.due_at))"
+    )
+    assert forgotten == []
+    assert await owner.fetchval("SELECT count(*) FROM reminders WHERE fire_at <= now()") == 0
