@@ -317,7 +317,7 @@ async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
 
 @pytest.mark.feature("K3", "K6")
 async def test_open_sockets_scale_gateways(place, free_port):
-    """Connections are added up over the ready pods; a ready pod that does not answer holds the size."""
+    """Ready pods' connections are added up, one that does not answer holds the size; shrinking marks each with its."""
     open_now = {"connections": 0}
 
     async def answer(reader, writer):
@@ -343,6 +343,11 @@ async def test_open_sockets_scale_gateways(place, free_port):
         assert (await place.status("gateway"))["signals"] == [{"name": "sockets", "value": 1800, "desired": 4}]
     assert await place.look(name="gateway", after=400) == 4
     assert "/metrics" in (await place.status("gateway"))["signals"][0]["error"]
+    async with await asyncio.start_server(answer, "127.0.0.1", free_port):
+        open_now["connections"] = 100
+        assert await place.look(name="gateway", after=400) == 1
+    marks = [pod["metadata"].get("annotations", {}) for pod in await place.kubectl.all("pods", group="")]
+    assert [mark.get("controller.kubernetes.io/pod-deletion-cost") for mark in marks] == ["100", "100", None]
 
 
 async def test_the_running_operator_keeps_pools(place, operate, until, work):

@@ -10,12 +10,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Verbs on one resource, and what they are for. `resource` may name a subresource after a slash."""
+    """Verbs on one resource, and what they are for.
+
+    Attributes:
+        resource: May name a subresource after a slash.
+        needed: Without it the operator does not start; otherwise what needs it says so.
+    """
 
     group: str
     resource: str
     verbs: tuple[str, ...]
     reason: str
+    needed: bool = True
 
 
 WATCHED = (
@@ -29,7 +35,7 @@ WATCHED = (
     Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to see who else sets that size"),
     Permission("keda.sh", "scaledobjects", ("list",), "to see who else sets that size"),
     Permission("", "pods", ("list", "patch"), "to count the connections of gateways and mark which go first"),
-    Permission("", "secrets", ("get",), "to follow connectionSecretRef"),
+    Permission("", "secrets", ("get",), "to follow connectionSecretRef", needed=False),
     Permission("", "events", ("create", "patch"), "to tell decisions"),
 )
 """Needed in every namespace that is watched."""

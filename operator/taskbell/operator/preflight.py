@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+import structlog
+
 from taskbell.operator.cluster import REMINDER_SCHEDULES, WORKER_POOLS, Cluster
 from taskbell.operator.permissions import OWN, WATCHED, Permission, in_words
+
+_log = structlog.get_logger(__name__)
 
 
 class NotReadyToWork(Exception):
@@ -32,8 +36,13 @@ async def check(cluster: Cluster, *, own_namespace: str, namespaces: Collection[
         *((permission, own_namespace) for permission in OWN),
     ]
     found = await asyncio.gather(*(_missing(cluster, permission, namespace) for permission, namespace in asked))
-    if missing := [sentence for sentences in found for sentence in sentences]:
-        raise NotReadyToWork(f"permissions are missing: {'; '.join(missing)}")
+    missing: dict[bool, list[str]] = {True: [], False: []}
+    for (permission, _), sentences in zip(asked, found, strict=True):
+        missing[permission.needed] += sentences
+    for sentence in missing[False]:
+        _log.warning("permission_missing", permission=sentence)
+    if missing[True]:
+        raise NotReadyToWork(f"permissions are missing: {'; '.join(missing[True])}")
 
 
 async def _missing(cluster: Cluster, permission: Permission, namespace: str) -> list[str]:
