@@ -215,10 +215,37 @@ async def test_two_programs_do_not_fight_without_end(cluster, clock, schedules):
         clock.pass_by(1)
     assert 6 <= cluster.writes.count(("apply", "CronJob", "")) <= 20
     assert cluster.writes.count(("create", "Event", "DriftCorrected")) == 1, "the others are counted"
-    clock.pass_by(1000)
-    cluster.change(CRON_JOBS, "due", schedule="0 0 1 1 *")
-    await keeper.keep(SCHEDULE)
-    assert cluster.objects["cronjobs", "due"]["spec"]["schedule"] == "* * * * *"
+    for pause in (1000, 3):
+        clock.pass_by(pause)
+        cluster.change(CRON_JOBS, "due", schedule="0 0 1 1 *")
+        await keeper.keep(SCHEDULE)
+        assert cluster.objects["cronjobs", "due"]["spec"]["schedule"] == "* * * * *"
+
+
+async def test_a_schedule_that_is_being_deleted_makes_nothing(cluster, schedules):
+    """While a schedule is deleted in the foreground, its CronJob, which goes first, is not made anew."""
+    cluster.objects["reminderschedules", "due"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    outcome = await schedules().keep(SCHEDULE)
+    assert (cluster.writes, outcome.gone, outcome.again_in) == ([], False, None)
+
+
+async def test_a_foreign_cron_job_is_not_written(cluster, schedules):
+    """A CronJob of that name that belongs to nobody, or to a former schedule of that name, is left as it is."""
+    cluster.put(CRON_JOBS, "due", spec={"schedule": "0 0 * * *"})
+    cluster.objects["cronjobs", "due"]["metadata"]["ownerReferences"] = [{"name": "due", "uid": "former"}]
+    await schedules().keep(SCHEDULE)
+    assert cluster.condition(REMINDER_SCHEDULES, "due", "Ready") == ("False", "NameTaken")
+    assert [write for write in cluster.writes if write[1] == "CronJob"] == []
+
+
+async def test_the_next_look_is_when_something_may_have_happened(cluster, clock, schedules):
+    """Soon after a write, then a little after the next run; a suspended schedule waits to be told."""
+    clock.wall = 1_790_000_010.0 // 60 * 60 + 10
+    keeper = schedules()
+    assert [(await keeper.keep(SCHEDULE)).again_in for _ in range(2)] == [1.0, 70.0]
+    cluster.change(REMINDER_SCHEDULES, "due", suspend=True)
+    assert [(await keeper.keep(SCHEDULE)).again_in for _ in range(2)] == [1.0, None]
+    assert cluster.condition(REMINDER_SCHEDULES, "due", "Ready") == ("True", "Suspended")
 
 
 class FixedSignals:
@@ -310,6 +337,23 @@ async def test_a_pool_that_is_being_deleted_is_left_alone(cluster, clock, pools,
     cluster.objects["workerpools", "pool"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert await look(pools, cluster, clock) == 2
     assert cluster.writes == []
+
+
+async def test_a_pool_at_rest_writes_nothing(cluster, clock, pools):
+    """Readings that stay the same are read, and nothing at all is written."""
+    await look(pools, cluster, clock)
+    cluster.writes.clear()
+    for _ in range(5):
+        await look(pools, cluster, clock)
+    assert cluster.writes == []
+
+
+async def test_a_pool_made_anew_remembers_nothing(cluster, clock, pools, signals):
+    """A pool of the same name is another one: it holds what it finds, and its first recommendation is its own."""
+    signals.needed = 1.0
+    assert [await look(pools, cluster, clock, after=seconds) for seconds in (15, 150, 149)] == [2, 2, 2]
+    cluster.objects["workerpools", "pool"]["metadata"]["uid"] = "another"
+    assert [await look(pools, cluster, clock, after=seconds) for seconds in (15, 150, 149, 15)] == [2, 2, 2, 1]
 
 
 async def test_each_trouble_is_told_once(cluster, clock, pools):
