@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -44,13 +45,16 @@ def engine_of(url: str) -> AsyncEngine:
 
 
 async def upgrade_async(url: str) -> str:
-    """Bring a database to head and make its partitions; returns the revision. `url` has the owner's rights."""
+    """Bring a database to head and make its partitions; returns the revision. `url` has the owner's rights.
+
+    A schema that is newer than this code stays as it is: after a rollback the version before serves on it.
+    """
     engine = engine_of(url)
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
             await connection.commit()
-            await connection.run_sync(_upgrade)
+            revision = await connection.run_sync(_upgrade)
             await connection.commit()
             await connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
             await connection.commit()
@@ -58,11 +62,15 @@ async def upgrade_async(url: str) -> str:
         await engine.dispose()
     settings: dict[str, Any] = {"database_url": url}
     await run(MaintenanceSettings(**settings))
-    return head()
+    return revision
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> str:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found > head():
+        return found
     command.upgrade(_config(connection), "head")
+    return head()
 
 
 def upgrade(url: str) -> str:
