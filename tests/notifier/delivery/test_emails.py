@@ -147,6 +147,25 @@ async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroo
     assert (row["response_status"], row["error"]) == (530, "SMTPSenderRefused")
 
 
+@pytest.mark.parametrize(
+    ("address", "utf8", "to"),
+    [
+        ("ann@exämple.com", False, "ann@xn--exmple-cua.com"),
+        ("ann@faß.example", True, "ann@xn--fa-hia.example"),
+        ("änn@exämple.com", True, "änn@xn--exmple-cua.com"),
+    ],
+)
+async def test_addresses_in_all_scripts(platform, run_worker, eventually, address, utf8, to):
+    """A domain goes out in Punycode, which every relay takes; only a name in front of it needs SMTPUTF8 (RFC 6531)."""
+    room = Mailroom()
+    async with listening(room, enable_SMTPUTF8=utf8) as port:
+        user, workspace = await wants(platform, address=address)
+        async with run_worker(smtp_url=f"smtp://127.0.0.1:{port}"):
+            await notify(platform, user, workspace)
+            await eventually(lambda: _states(platform, "delivered"))
+    assert [recipients for recipients, _ in room.messages] == [[to]]
+
+
 async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, run_worker, eventually):
     """Unwanted kinds, people who did not ask, and events that are no notifications are not sent by e-mail."""
     ann, workspace = await wants(platform, kinds=["due_soon"], address="ann@example.com")

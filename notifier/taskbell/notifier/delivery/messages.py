@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Any, cast
 from uuid import UUID
 
+import idna
 import orjson
 
 _SUBJECT_LENGTH = 200
@@ -35,6 +36,23 @@ def mailbox(text: str) -> Address:
     return cast("Address", header.addresses[0])
 
 
+def recipient_mailbox(text: str) -> Address:
+    """Read the address of an account; its domain becomes Punycode, which every mail relay takes.
+
+    Raises:
+        MailboxMalformed: It is none.
+    """
+    name, _, domain = text.rpartition("@")
+    try:
+        host = domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+        found = Address(username=name, domain=host)
+    except ValueError:
+        raise MailboxMalformed("not one e-mail address") from None
+    if not name or not domain:
+        raise MailboxMalformed("not one e-mail address")
+    return found
+
+
 def one_line(text: str, *, at_most: int = _SUBJECT_LENGTH) -> str:
     """The text without line breaks and control characters, fit for a header."""
     kept = "".join(character if character.isprintable() else " " for character in text)
@@ -54,7 +72,7 @@ def compose(*, delivery_id: UUID, payload: str, sender: Address, recipient: str,
     title = one_line(notification["title"])
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
-    message["To"] = mailbox(recipient)
+    message["To"] = recipient_mailbox(recipient)
     message["Subject"] = title
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     message["Message-ID"] = f"<{delivery_id}@{sender.domain}>"
