@@ -214,7 +214,8 @@ def _workloads() -> Iterator[Value]:
     yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
                 OBJECT, "Resources of that Job.")  # fmt: skip
     yield from placement("migrations")
-    yield Value("migrations.patienceSeconds", 600, number(10, 3600), "How long pods wait for the schema, once started.")
+    waits = "How long pods wait for the schema, and its Job for the database."
+    yield Value("migrations.patienceSeconds", 600, number(10, 3600), waits)
 
 
 def _stores() -> Iterator[Value]:

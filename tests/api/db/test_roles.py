@@ -1,5 +1,8 @@
 """The services' roles are made by whoever may make roles."""
 
+import asyncio
+import contextlib
+
 import asyncpg
 import pytest
 
@@ -53,3 +56,18 @@ async def test_a_role_that_could_do_everything_is_put_in_its_place(fresh, settin
     )
     assert tuple(found) == (False, False, True)
     await superuser.close()
+
+
+async def test_a_server_that_comes_later_is_awaited(tmp_path, monkeypatch):
+    """In a cluster database and Job start at once: the Job waits, and gives up after its patience."""
+    server = PostgresServer(tmp_path / "data", password="of-nobody", durable=False)
+    monkeypatch.setenv("TASKBELL_ADMIN_DATABASE_URL", server.url())
+    monkeypatch.setenv("TASKBELL_ROLE_URLS", ",".join(server.url(role, "secret") for role in roles.ROLES))
+    settings = load(jobs.RoleSettings)
+    with pytest.raises(ConnectionRefusedError):
+        await jobs.provide_roles(settings)
+    waiting = asyncio.create_task(jobs.provide_roles(settings, patience=30))
+    async with contextlib.AsyncExitStack() as stack:
+        running = server.running(tmp_path / "log")
+        await asyncio.to_thread(stack.enter_context, running)
+        await waiting

@@ -56,9 +56,12 @@ class RoleSettings(Settings):
         return next(unquote(part.path.removeprefix("/")) for part in parts if part.username == roles.OWNER)
 
 
-async def provide_roles(settings: RoleSettings) -> None:
-    """Create the roles that are missing, give each its password, and give the database to the schema's owner."""
-    connection = await asyncpg.connect(settings.admin_database_url.get_secret_value(), timeout=10)
+async def provide_roles(settings: RoleSettings, *, patience: float = 0.0) -> None:
+    """Create the roles that are missing, give each its password, and give the database to the schema's owner.
+
+    A server that does not answer yet is awaited for `patience` seconds: it may have been started just now.
+    """
+    connection = await _connected(settings.admin_database_url.get_secret_value(), patience=patience)
     try:
         await roles.prepare_roles(connection, passwords=settings.passwords())
         await roles.give_database(connection, settings.database())
@@ -66,11 +69,24 @@ async def provide_roles(settings: RoleSettings) -> None:
         await connection.close(timeout=10)
 
 
+async def _connected(url: str, *, patience: float) -> asyncpg.Connection:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while True:
+        try:
+            return await asyncpg.connect(url, timeout=10)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+            if loop.time() >= deadline:
+                raise
+        await asyncio.sleep(0.5)
+
+
 def main() -> None:
     """Do one job; exit status 1 when the database did not answer or did not come to the schema in time."""
     parser = argparse.ArgumentParser(prog="python -m taskbell.api.db", description="Prepare the database of Taskbell.")
     jobs = parser.add_subparsers(dest="job", required=True, metavar="job")
-    jobs.add_parser("roles", help="create the services' roles and give each its password")
+    making = jobs.add_parser("roles", help="create the services' roles and give each its password")
+    making.add_argument("--patience", type=float, default=0.0, help="seconds to wait for the server at most")
     jobs.add_parser("migrate", help="bring the database to the newest schema")
     waiting = jobs.add_parser("wait", help="return when the schema is at least as new as this code knows")
     waiting.add_argument("--patience", type=float, default=300.0, help="seconds to wait at most")
@@ -78,7 +94,7 @@ def main() -> None:
     try:
         match arguments.job:
             case "roles":
-                asyncio.run(provide_roles(load(RoleSettings)))
+                asyncio.run(provide_roles(load(RoleSettings), patience=arguments.patience))
                 print("roles: ready")  # noqa: T201 -- a job says what it did
             case "migrate":
                 print(f"schema: {upgrade(_database_url())}")  # noqa: T201 -- the same
