@@ -14,7 +14,7 @@ import asyncpg
 import psutil
 import pytest
 
-_OPTIONS = "--first-users 15 --growth 2 --most-users 30 --settle 1 --hold 3 --teams 3 --minimum-users 0 --errors 1"
+_OPTIONS = "--first-users 15 --growth 2 --most-users 30 --settle 0.5 --hold 2 --teams 2 --minimum-users 0 --errors 1"
 _OPTIONS += " --reads-ms 60000 --polls-ms 60000 --writes-ms 60000 --events-ms 60000"
 
 
