@@ -53,10 +53,7 @@ async def test_passwords_stay(chart, cluster, values):
 
 
 async def test_a_volume_that_stays_meets_the_password_it_knows(chart, cluster):
-    """The bundled PostgreSQL's volume outlives a release and knows one password: its Secret stays and is used again.
-
-    A `database.password` given later changes the services' passwords, which each revision sets, never that one.
-    """
+    """The Secret of the bundled PostgreSQL's superuser outlives a release as the volume does, and stays what it was."""
     first = await looking(chart, cluster)
     admin = first.of("Secret")["demo-taskbell-database-admin"]
     assert admin["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}

@@ -46,9 +46,6 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq $v.database.mode "cloudnativepg") (not (.Capabilities.APIVersions.Has "postgresql.cnpg.io/v1")) (lookup "v1" "Namespace" "" .Release.Namespace) -}}
-{{- fail "taskbell: database.mode is cloudnativepg, but its operator is not in this cluster: install it first or choose another mode." -}}
-{{- end -}}
 {{- if and (eq $v.nats.mode "external") (not $v.nats.external.url) (not $v.nats.external.existingSecret.name) -}}
 {{- fail "taskbell: the external NATS has no address: set nats.external.existingSecret.name or nats.external.url." -}}
 {{- end -}}
