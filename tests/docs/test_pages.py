@@ -1,5 +1,6 @@
 """What the pages name is there: tests, settings, metrics, make's targets, the chart's values."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -99,6 +100,19 @@ def test_make_has_the_targets_that_pages_name():
     named = dict(_named(r"^make ([a-z]+)"))
     assert {"run", "test", "capacity"} <= {*named.values()}
     assert [place for place, name in named.items() if name not in targets] == []
+
+
+def test_panels_that_runbooks_name_are_on_the_dashboard():
+    """Whoever is sent to a row or a panel at night finds it by its title."""
+    dashboard = json.loads((_ROOT / "charts" / "taskbell" / "files" / "overview.json").read_text())
+    titles = {panel["title"] for panel in dashboard["panels"]}
+    named = {
+        f"{page.stem}: {title}": title
+        for page in sorted((_ROOT / "docs" / "runbooks").glob("*.md"))
+        for title in re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", page.read_text())
+    }
+    assert len(named) > 5
+    assert [place for place, title in named.items() if title not in titles] == []
 
 
 @pytest.mark.feature("K7")

@@ -168,7 +168,7 @@ def test_the_tutorials_client_misses_nothing(running, following):
 
 
 def test_the_tutorial(running):
-    """Its commands do what its words say: a shared workspace, a move, a stale version, a duty, a feed, a secret kept."""
+    """Its commands do what its words say: a workspace, a move, a stale version, a duty, a feed, a secret kept."""
     _, member, tasks, stale, assigned, feed, secret = _follow("docs/tutorial.md", running)
     assert _documents(member)[0]["email"] == "bob@example.com"
     moved, changed, listed = _documents(tasks)
