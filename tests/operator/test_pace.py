@@ -16,9 +16,9 @@ AFTER = Sample(at=10, pending=900, unacked=120, delivered=900, pods=4)
 SIGNAL = JetStreamSignal(stream="S", consumer="c", backlog_per_replica=100)
 
 
-def proven(per_pod, arriving=0.0):
+def proven(per_pod, arriving=0.0, at=0.0):
     """A pace that a backlog has shown."""
-    return Pace(arriving=arriving, per_pod=per_pod, proven=True)
+    return Pace(arriving=arriving, per_pod=per_pod, proven_at=at)
 
 
 def test_a_backlog_that_must_drain_asks_by_pace():
@@ -38,9 +38,9 @@ def test_what_keeps_up_is_needed_still():
 
 def test_pace_is_seen_between_samples():
     """What arrived and what a pod completed come from the difference; newer ones weigh half."""
-    assert observe(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30)
-    assert observe(proven(20.5), BEFORE, AFTER) == proven(15, arriving=30)
-    assert observe(Pace(per_pod=20.5), BEFORE, AFTER) == proven(9.5, arriving=30)
+    assert observe(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
+    assert observe(proven(20.5), BEFORE, AFTER) == proven(15, arriving=30, at=10)
+    assert observe(Pace(per_pod=20.5), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
 
 
 def test_a_consumer_made_anew_starts_over():
@@ -61,9 +61,11 @@ def test_a_consumer_made_anew_starts_over():
     ],
 )
 def test_pace_is_not_taken_from_what_does_not_show_it(change, arriving):
-    """While pods come or go, nothing ends, or no time has passed, what was known of the pace stays."""
+    """While pods come, nothing ends, or no time has passed, what was known of the pace stays."""
     after = dataclasses.replace(AFTER, **change)
     assert observe(proven(20), BEFORE, after) == proven(20, arriving=arriving)
+    fewer = dataclasses.replace(AFTER, pods=3)
+    assert observe(proven(9.5), BEFORE, fewer) == proven(9.5, arriving=30, at=10), "as if all had worked on"
     nobody = [dataclasses.replace(sample, pods=0) for sample in (BEFORE, after)]
     assert observe(proven(20), *nobody).per_pod == 20
 
@@ -81,32 +83,35 @@ def test_a_pace_that_nothing_has_proven_rises():
     first = observe(Pace(), *quiet)
     assert first == Pace(arriving=40, per_pod=9.5)
     assert backlog_need(SIGNAL, quiet[1], first) == pytest.approx(40 / 9.5)
-    assert observe(first, *quiet).per_pod == pytest.approx(9.5 * (1 + 10 / 300))
+    assert observe(first, *quiet).per_pod == pytest.approx(9.5 * (1 + 10 / 900))
+    stale = proven(20, at=-1790)
+    assert observe(stale, *quiet).per_pod == pytest.approx(20 * (1 + 10 / 900)), "half an hour later"
+    assert observe(dataclasses.replace(stale, proven_at=-1789), *quiet).per_pod == 20
     burst = dataclasses.replace(AFTER, pending=700)
     assert backlog_need(SIGNAL, burst, Pace(arriving=100, per_pod=0.1)) == 8.2, "by size"
 
 
 def simulated(*, rate, capacity, size, hours=2):
-    """Sizes of a pool, and its greatest backlog, while messages arrive steadily and each pod completes so many."""
+    """Sizes of a pool, and its backlogs, while messages arrive steadily and each pod completes so many."""
     spec = {
         "targetRef": {"name": "x"},
         "replicas": {"min": 1, "max": 100},
         "signals": [{"name": "s", "jetStream": {"stream": "S", "consumer": "c", "backlogPerReplica": 500}}],
     }
     pool = WorkerPoolSpec.model_validate(spec)
-    sizes, past, pace, before, waiting, delivered, most = [size], Past(), Pace(), None, 0.0, 0.0, 0.0
+    sizes, past, pace, before, waiting, delivered, backlogs = [size], Past(), Pace(), None, 0.0, 0.0, []
     for number in range(hours * 240):
         now = number * 15.0
         done = min(waiting + rate * 15, sizes[-1] * capacity * 15)
         waiting, delivered = waiting + rate * 15 - done, delivered + done
-        most = max(most, waiting)
+        backlogs.append(waiting)
         sample = Sample(at=now, pending=int(waiting), unacked=sizes[-1], delivered=int(delivered), pods=sizes[-1])
         pace, before = observe(pace, before, sample), sample
         reading = read_backlog("s", pool.signals[0].jet_stream, sample, pace, max_unacked=1000)
         decision, past = decide(pool, past, [reading], current=sizes[-1], now=now)
         past = past.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else past
         sizes.append(decision.size)
-    return sizes, most
+    return sizes, backlogs
 
 
 def turns(sizes):
@@ -116,18 +121,30 @@ def turns(sizes):
 
 
 @pytest.mark.feature("K6")
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 400), st.integers(5, 50), st.integers(1, 40))
 def test_a_steady_stream_of_work_never_flaps(rate, capacity, size):
-    """Pods that keep up are not taken away for it: the size turns at most twice, and rests where the work is done."""
-    sizes, _ = simulated(rate=rate, capacity=capacity, size=size)
-    assert turns(sizes) <= 2
-    rest = sizes[-120:]
-    assert max(rest) - min(rest) <= 1
-    assert rate <= max(rest) * capacity <= 2.5 * rate + capacity
+    """Pods that keep up are not taken away for it: a pool rests, but for a few that it tries at times to do without."""
+    sizes, backlogs = simulated(rate=rate, capacity=capacity, size=size)
+    assert turns(sizes[:120]) <= 2
+    rest = sizes[240:]
+    assert turns(rest) <= 8
+    assert max(rest) - min(rest) <= 2 + 0.2 * max(rest)
+    assert rate <= max(rest) * capacity <= 2.5 * rate + 2 * capacity
+    assert max(backlogs[240:]) <= 60 * rate
 
 
 def test_a_pool_that_is_far_too_large_shrinks_in_a_while():
     """Twenty pods with the work of one come down by themselves, without a backlog ever."""
-    sizes, most = simulated(rate=1, capacity=10, size=20, hours=1)
-    assert (sizes[20], sizes[-1], most) == (20, 1, 0)
+    sizes, backlogs = simulated(rate=1, capacity=10, size=20)
+    assert (sizes[20], sizes[-1], max(backlogs)) == (20, 1, 0)
+
+
+def test_work_that_became_lighter_needs_fewer_pods_in_the_end():
+    """A pace that was proven long ago is tried again: pods that could do ten times as much by now are let go."""
+    quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
+    pace = proven(1.0)
+    for number in range(500):
+        samples = [dataclasses.replace(sample, at=sample.at + number * 10) for sample in quiet]
+        pace = observe(dataclasses.replace(pace), *samples)
+    assert pace.per_pod > 10

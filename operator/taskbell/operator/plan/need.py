@@ -12,8 +12,10 @@ from taskbell.operator.plan.victims import Load
 
 _MEMORY = 0.5
 """Weight of the newest measurement of a pod's pace; the rest is what was known before."""
-_DOUBLED_IN = 300.0
+_DOUBLED_IN = 900.0
 """Seconds in which a pace that no backlog has proven is taken for about twice as high."""
+_PROVEN_FOR = 1800.0
+"""Seconds for which a backlog's proof of a pace counts."""
 _FULL = 0.95
 """From this share of `max_ack_pending` on, the consumer and not the pods is what limits."""
 
@@ -33,12 +35,19 @@ class Sample:
 class Pace:
     """Messages a second: that arrive, and that one pod completes at most (None while nothing was seen of it).
 
-    A pace is `proven` by a backlog. Before, it is what a pod was seen to do, which may be far less than it could.
+    A pace is proven by a backlog. Else it is what a pod was seen to do, which may be far less than it could.
+
+    Attributes:
+        proven_at: When a backlog showed it last.
     """
 
     arriving: float = 0.0
     per_pod: float | None = None
-    proven: bool = False
+    proven_at: float = -math.inf
+
+    def is_proven(self, at: float) -> bool:
+        """Whether the proof still counts: work may have become lighter, which no backlog would ever show."""
+        return at - self.proven_at < _PROVEN_FOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +78,8 @@ def observe(known: Pace, before: Sample | None, after: Sample) -> Pace:
     """The pace as two samples show it.
 
     What arrived is what waits more and what was delivered; what was completed is what was delivered and is out no
-    longer. Nothing shows of a pod's pace while pods come or go, since new ones work after a while. A consumer that was
-    made anew starts over.
+    longer. Nothing shows of a pod's pace while pods come, since new ones work after a while. A consumer that was made
+    anew starts over.
     """
     if before is None or after.at <= before.at or after.delivered < before.delivered:
         return replace(known, arriving=0.0)
@@ -78,26 +87,25 @@ def observe(known: Pace, before: Sample | None, after: Sample) -> Pace:
     delivered = after.delivered - before.delivered
     arriving = max(0.0, (after.pending - before.pending + delivered) / span)
     completed = delivered - (after.unacked - before.unacked)
-    if after.pods < 1 or after.pods != before.pods or completed <= 0:
+    if before.pods < max(1, after.pods) or completed <= 0:
         return replace(known, arriving=arriving)
-    seen = completed / span / after.pods
+    seen = completed / span / before.pods
     if before.pending and after.pending:
-        per_pod = known.per_pod + _MEMORY * (seen - known.per_pod) if known.per_pod and known.proven else seen
-        return Pace(arriving=arriving, per_pod=per_pod, proven=True)
-    return replace(known, arriving=arriving, per_pod=max(seen, _expected(known, span)))
+        weight = _MEMORY if known.is_proven(after.at) else 1.0
+        return Pace(arriving=arriving, per_pod=_blend(known.per_pod, seen, weight), proven_at=after.at)
+    # What is not proven rises, so that a pool shrinks slowly until a backlog shows.
+    rise = 1.0 if known.is_proven(after.at) else 1 + span / _DOUBLED_IN
+    return replace(known, arriving=arriving, per_pod=max(seen, (known.per_pod or 0.0) * rise))
 
 
-def _expected(known: Pace, span: float) -> float:
-    """What a pod is expected to complete. What was not proven rises, so that a pool shrinks until a backlog shows."""
-    if known.per_pod is None:
-        return 0.0
-    return known.per_pod if known.proven else known.per_pod * (1 + span / _DOUBLED_IN)
+def _blend(known: float | None, seen: float, weight: float) -> float:
+    return seen if known is None else known + weight * (seen - known)
 
 
 def backlog_need(signal: JetStreamSignal, sample: Sample, pace: Pace) -> float:
     """Pods that a consumer needs: by its backlog, and to keep up with what arrives while the backlog goes in time."""
     by_size = (sample.pending + sample.unacked) / signal.backlog_per_replica
-    if pace.per_pod is None or (sample.pending and not pace.proven):
+    if pace.per_pod is None or (sample.pending and not pace.is_proven(sample.at)):
         return by_size  # by what pods happened to do, a burst would ask for far too many
     wanted = pace.arriving + sample.pending / max(1, seconds(signal.drain_target))
     return max(by_size, wanted / pace.per_pod)
