@@ -1,0 +1,142 @@
+"""What statuses say, and who counts as a rival."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.worker_pools import WorkerPoolStatus
+from taskbell.operator.plan import reminder_schedule, worker_pool
+from taskbell.operator.plan.conditions import Verdict, conditions
+from taskbell.operator.plan.cron import parse
+from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.rivals import rival
+from taskbell.operator.plan.scaling import Decision
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
+POOL = {"metadata": {"name": "b", "generation": 2, "creationTimestamp": "2026-11-20T10:00:00Z"}}
+
+
+def test_a_transition_is_a_change_of_the_status():
+    """The time stays while only reason or message change, and moves when True becomes False; long messages are cut."""
+    first = conditions([Verdict("Ready", "A", "a", holds=True)], before=[], generation=1, now=NOW)
+    second = conditions([Verdict("Ready", "B", "b" * 5000, holds=True)], before=first, generation=2, now=LATER)
+    third = conditions([Verdict("Ready", "B", "b", holds=False)], before=second, generation=2, now=LATER)
+    times = [found[0]["lastTransitionTime"] for found in (first, second, third)]
+    assert times == ["2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T10:05:00Z"]
+    assert (second[0]["reason"], len(second[0]["message"]), second[0]["observedGeneration"]) == ("B", 1024, 2)
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ({"kind": "Deployment", "name": "x"}, True),
+        ({"kind": "StatefulSet", "name": "x"}, False),
+        ({"kind": "Deployment", "name": "y"}, False),
+        ({"name": "x"}, None),
+    ],
+)
+def test_an_autoscaler_of_the_same_deployment_is_a_rival(reference, expected):
+    """Kind and name count; a ScaledObject that names no kind means a Deployment, an autoscaler must name one."""
+    other = [{"metadata": {"name": "o"}, "spec": {"scaleTargetRef": reference}}]
+    asked = {"autoscalers": (), "scaled_objects": (), "pools": ()}
+    by_autoscaler = rival("x", POOL, **asked | {"autoscalers": other})
+    by_scaled_object = rival("x", POOL, **asked | {"scaled_objects": other})
+    assert bool(by_autoscaler) is (expected is True)
+    assert bool(by_scaled_object) is (expected is not False)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "expected"),
+    [
+        ("a", "2026-11-20T10:00:00Z", "WorkerPool a"),
+        ("b", "2026-11-20T10:00:00Z", None),
+        ("c", "2026-11-20T10:00:00Z", None),
+        ("c", "2026-11-20T09:59:59Z", "WorkerPool c"),
+        ("a", "2026-11-20T10:00:01Z", None),
+    ],
+)
+def test_of_two_pools_the_older_keeps_the_size(name, made, expected):
+    """Age decides, and between two of one second the name, so that exactly one of both works."""
+    other = {"metadata": {"name": name, "creationTimestamp": made}, "spec": {"targetRef": {"name": "x"}}}
+    assert rival("x", POOL, autoscalers=(), scaled_objects=(), pools=[other]) == expected
+
+
+def pool_status(readings, *, current=3, size=3, degraded=False, scaled=False, before=None):
+    """The status of a pool."""
+    owner = POOL | {"status": before or {}}
+    scale = {"status": {"replicas": current, "selector": "app=x"}}
+    decision = Decision(size, 5, degraded=degraded)
+    found = worker_pool.describe(owner, scale, decision, readings, scaled=scaled, now=LATER)
+    WorkerPoolStatus.model_validate(found)
+    return found, {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
+
+
+def test_a_pool_tells_what_it_wants_and_what_there_is():
+    """Pods that come are progress; a change of the size has its time, which stays while nothing is changed."""
+    found, told = pool_status([Reading(name="s", value=7, needed=2.2)], size=5, scaled=True)
+    assert told["Progressing"] == ("True", "PodsChange")
+    assert (found["lastScaleTime"], found["replicas"], found["desiredReplicas"]) == ("2026-11-20T10:05:00Z", 3, 5)
+    assert found["signals"] == [{"name": "s", "value": 7, "desired": 3}]
+    found, told = pool_status([], before={"lastScaleTime": "2026-11-20T09:00:00Z"})
+    assert (found["lastScaleTime"], told["Progressing"]) == ("2026-11-20T09:00:00Z", ("False", "Settled"))
+    assert "lastScaleTime" not in pool_status([])[0]
+
+
+@pytest.mark.parametrize(
+    ("missing", "degraded", "expected"),
+    [
+        (False, False, {"Ready": ("True", "SizeHeld"), "Degraded": ("False", "SignalUnreadable")}),
+        (False, True, {"Ready": ("False", "SizeHeld"), "Degraded": ("True", "SignalUnreadable")}),
+        (True, True, {"Ready": ("False", "SizeHeld"), "Degraded": ("True", "SignalMissing")}),
+    ],
+)
+def test_a_signal_that_cannot_be_read_is_told(missing, degraded, expected):
+    """A pool is Ready until reading failed too often, or what it looks at does not exist; long errors are cut."""
+    found, told = pool_status([Reading(name="s", error="e" * 2000, missing=missing)], degraded=degraded)
+    assert {kind: told[kind] for kind in expected} == expected
+    assert found["signals"] == [{"name": "s", "error": "e" * 512}]
+
+
+def schedule_status(*, conditions_before=(), last=None, success=None, now="10:00", **spec):
+    """The status of a schedule of every ten minutes whose CronJob was made at 08:00."""
+    declared = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * * * *"} | spec)
+    owner = {"metadata": {"generation": 1}, "status": {"conditions": [*conditions_before]}}
+    times = {"lastScheduleTime": last, "lastSuccessfulTime": success}
+    reported = {name: f"2026-11-20T{text}:00Z" for name, text in times.items() if text}
+    cron_job = {"metadata": {"name": "due", "creationTimestamp": "2026-11-20T08:00:00Z"}, "status": reported}
+    moment = datetime.fromisoformat(f"2026-11-20T{now}:00Z")
+    schedule = parse(declared.schedule, "Etc/UTC")
+    found = reminder_schedule.describe(owner, declared, schedule, cron_job, applied=False, now=moment)
+    return found, {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
+
+
+def test_a_suspended_schedule_promises_nothing():
+    """It is Ready as suspended, and has no next run; a refused one loses its next run, and keeps what it knew."""
+    found, told = schedule_status(suspend=True)
+    assert told["Ready"] == ("True", "Suspended")
+    assert "nextRunTime" not in found
+    running, told = schedule_status(last="10:00", success="10:00")
+    assert (running["nextRunTime"], told["Ready"]) == ("2026-11-20T10:10:00Z", ("True", "CronJobKept"))
+    refused = reminder_schedule.describe_refusal(
+        {"metadata": {"generation": 2}, "status": running}, "No", "no", now=NOW
+    )
+    assert "nextRunTime" not in refused
+    assert (refused["observedGeneration"], refused["lastScheduleTime"]) == (2, "2026-11-20T10:00:00Z")
+
+
+@pytest.mark.parametrize("kind", ["Ready", "Progressing"])
+def test_sweeps_are_owed_from_the_last_change_on(kind):
+    """After a resumption, or any other change, what was not run before is not late."""
+    changed = {"type": kind, "status": "True", "lastTransitionTime": "2026-11-20T09:55:00Z"}
+    late = {"last": "08:30", "success": "08:30", "now": "10:01"}
+    assert schedule_status(**late)[1]["Degraded"] == ("True", "SweepsDoNotStart")
+    assert schedule_status(**late, conditions_before=[changed])[1]["Degraded"] == ("False", "Healthy")
+
+
+@pytest.mark.parametrize(("timeout", "failing"), [(600, True), (3600, False)])
+def test_a_long_sweep_may_still_end_well(timeout, failing):
+    """Three periods without a success count only from when a sweep would have been ended."""
+    _, told = schedule_status(last="10:00", success="09:10", now="10:00", timeoutSeconds=timeout)
+    assert told["Degraded"] == (("True", "SweepsFail") if failing else ("False", "Healthy"))
