@@ -103,6 +103,8 @@ class FakeCluster:
     async def create(self, resource, manifest):
         """Count an event."""
         self.writes.append(("create", resource.kind, manifest["reason"]))
+        if resource.plural in self.refused:
+            raise RequestRefused("events: 403 exceeded quota")
 
     async def amend(self, resource, _namespace, name, change):
         """Count a change of an event, or of a pod's deletion cost."""
@@ -428,3 +430,28 @@ async def test_the_same_event_is_counted(cluster, clock):
     await events.tell(owner, "ScaledUp", "from 1 to 2")
     create = ("create", "Event", "ScaledUp")
     assert cluster.writes == [create, ("amend", "Event", 2), ("amend", "Event", 3), create, create]
+
+
+async def test_an_event_that_was_lost_is_not_counted_on(cluster, clock):
+    """What the API server did not take is told anew the next time, and never fails the pass."""
+    events = Events(cluster, clock=clock, reporter="test")
+    owner = await cluster.get(WORKER_POOLS, "default", "pool")
+    cluster.refused = {"events"}
+    await events.tell(owner, "ScaledUp", "from 1 to 2")
+    cluster.refused = set()
+    for _ in range(2):
+        await events.tell(owner, "ScaledUp", "from 1 to 2")
+    create = ("create", "Event", "ScaledUp")
+    assert cluster.writes == [create, create, ("amend", "Event", 2)]
+
+
+async def test_the_memory_of_events_is_bounded(cluster, clock):
+    """Only the latest thousand different ones are counted; one from before them is told anew."""
+    events = Events(cluster, clock=clock, reporter="test")
+    owner = await cluster.get(WORKER_POOLS, "default", "pool")
+    for number in range(1001):
+        await events.tell(owner, "ScaledUp", f"from {number}")
+    cluster.writes.clear()
+    await events.tell(owner, "ScaledUp", "from 1000")
+    await events.tell(owner, "ScaledUp", "from 0")
+    assert cluster.writes == [("amend", "Event", 2), ("create", "Event", "ScaledUp")]
