@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--listeners", type=_within(float, 0, 0.9), default=0.15, help="share of the users that listen by WebSocket")
     add("--reads-ms", type=_within(float, 1, 60_000), default=300, help="limit: p99 of get and list")
     add("--polls-ms", type=_within(float, 1, 60_000), default=500, help="limit: p99 of integrations' polls")
-    add("--writes-ms", type=_within(float, 1, 60_000), default=500, help="limit: p99 of create and patch")
+    add("--writes-ms", type=_within(float, 1, 60_000), default=500, help="limit: p99 of create, patch, move, delete")
     add("--events-ms", type=_within(float, 1, 60_000), default=1000, help="limit: p99 from an event's row to its frame")
     add("--errors", type=_within(float, 0, 1), default=0.001, help="limit: share of failed requests")
     add("--output", type=Path, default=Path("build/capacity"), help="folder of report.json and report.html")

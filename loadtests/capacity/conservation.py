@@ -156,14 +156,19 @@ class _Counted:
         return place
 
     def _changes(self) -> Place:
-        """Answers to changes against rows: a task has at least the answered version, what was deleted is gone."""
-        promised = self._promised
-        expected = {f"{task} version {version}": self._version(task) >= version for task, version in promised.versions}
-        expected |= {f"{task} deleted": task not in self._rows for task in promised.deleted}
-        is_read = {notice.id for notice in self._evidence.notices if notice.is_read}
-        expected |= {f"{notice} read": notice in is_read for notice in promised.read}
-        kept = {change: 1 for change, is_kept in expected.items() if is_kept}
-        return _compare("changes", expected=expected, found=kept)[0]
+        """Answers to changes against rows: a task has at least the answered version, what was deleted is gone.
+
+        Of rows that are missing: that is counted where they are.
+        """
+        is_read = {notice.id: notice.is_read for notice in self._evidence.notices}
+        is_kept = {
+            f"{task} version {version}": self._version(task) >= version
+            for task, version in self._promised.versions
+            if task in self.titles
+        }
+        is_kept |= {f"{task} deleted": task not in self._rows for task in self._promised.deleted}
+        is_kept |= {f"{notice} read": is_read[notice] for notice in self._promised.read if notice in is_read}
+        return _compare("changes", expected=is_kept, found={change: 1 for change in is_kept if is_kept[change]})[0]
 
     @cached_property
     def _distinct(self) -> dict[tuple[str, int, str], EventRow]:
