@@ -157,7 +157,6 @@ class Queue:
         RECONCILE_SECONDS.labels(kind=key.kind).observe(self.clock.monotonic() - started)
         self._failures.pop(key, None)
         if outcome.gone:
-            self._due.pop(key, None)
             return
         resync = self.pace.resync * random.uniform(0.9, 1.1)  # noqa: S311 -- the same
         self.add_later(key, resync if outcome.again_in is None else min(outcome.again_in, resync))
