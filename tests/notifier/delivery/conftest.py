@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import time
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -100,9 +100,9 @@ class Receiver:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}/hook"
 
-    async def start(self, host="127.0.0.1"):
+    async def start(self, host="127.0.0.1", *, tls=None):
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, host, self.port)
+        self._server = await asyncio.start_server(self._serve, host, self.port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self):
@@ -158,6 +158,42 @@ async def receiver():
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+def make_certificate(tmp_path):
+    """Makes a file with a key and a certificate for a name or an address, which may be trusted as its own authority."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    def make(whom):
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+        now = datetime.now(UTC)
+        alternative = x509.DNSName(whom) if isinstance(whom, str) else x509.IPAddress(whom)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        path = tmp_path / f"{whom}.pem"
+        path.write_bytes(
+            made.public_bytes(serialization.Encoding.PEM)
+            + key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return path
+
+    return make
 
 
 @dataclasses.dataclass

@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 
 from taskbell.kit.ids import new_id
 from taskbell.notifier.delivery.addresses import is_public
 from taskbell.notifier.delivery.repository import Claim
-from taskbell.notifier.delivery.webhooks import WebhookChannel, judge, resolver
+from taskbell.notifier.delivery.webhooks import WebhookChannel, judge, open_webhooks, resolver
 
 pytestmark = pytest.mark.feature("M71")
 
@@ -151,11 +151,9 @@ async def test_both_secrets_sign_while_rotating(platform, receiver, run_worker, 
             assert request.verify(old) is fits
 
 
-@contextlib.asynccontextmanager
-async def channel(resolve, allowed):
+def channel(resolve, allowed, *, trusted=None):
     """A channel with a resolver of ours."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield WebhookChannel(client, within=2.0, resolve=resolve, allowed=allowed)
+    return WebhookChannel(within=5.0, resolve=resolve, allowed=allowed, trusted=trusted or ssl.create_default_context())
 
 
 def claim(url):
@@ -186,15 +184,82 @@ async def test_a_name_that_changes_between_check_and_use_gains_nothing(receiver)
         asked.append((host, port))
         return next(answers)
 
-    async with channel(resolve, lambda address: address == "127.0.0.1") as sender:
-        first = await sender.send(claim(f"http://rebind.example:{receiver.port}/hook"))
-        second = await sender.send(claim(f"http://rebind.example:{receiver.port}/hook"))
+    sender = channel(resolve, lambda address: address == "127.0.0.1")
+    first = await sender.send(claim(f"http://rebind.example:{receiver.port}/hook"))
+    second = await sender.send(claim(f"http://rebind.example:{receiver.port}/hook"))
     assert first.delivered
     assert (second.delivered, second.permanent) == (False, False)
     assert "not public" in second.error
     assert asked == [("rebind.example", receiver.port)] * 2
     (request,) = receiver.requests
     assert request.headers["host"] == f"rebind.example:{receiver.port}"
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["head", "interim", "body"],
+)
+async def test_an_answer_that_drips_is_none(head, drop):
+    """Whatever part of it never ends, the attempt does, and its place is free for the next one."""
+    over, connections = asyncio.Event(), []
+
+    async def serve(_reader, writer):
+        connections.append(asyncio.current_task())
+        with contextlib.suppress(OSError):
+            writer.write(head)
+            while not over.is_set():
+                writer.write(drop)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    with open_webhooks(within=0.3, allow_private=True, concurrency=1) as sender:
+        outcomes = [await sender.send(claim(url)) for _ in range(3)]
+    assert [(outcome.delivered, outcome.error) for outcome in outcomes] == [(False, "no answer within 0.3 s")] * 3
+    assert len(connections) == 3
+    over.set()
+    server.close()
+    await asyncio.wait(connections)
+
+
+async def test_attempts_that_hang_leave_no_place_taken(receiver, hang):
+    """However many are cut off at once, the next one gets a connection."""
+    receiver.script = [hang]
+    with open_webhooks(within=1.0, allow_private=True, concurrency=4) as sender:
+        outcomes = await asyncio.gather(*(sender.send(claim(receiver.url)) for _ in range(12)))
+        assert not any(outcome.delivered for outcome in outcomes)
+        receiver.script = []
+        assert (await sender.send(claim(receiver.url))).delivered
+
+
+async def test_the_certificate_must_be_for_the_name(receiver, make_certificate):
+    """The connection goes to the address that was checked; who answers there must prove the webhook's own name."""
+    path = make_certificate("hook.example")
+    presenting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    presenting.load_cert_chain(path)
+    await receiver.stop()
+    await receiver.start(tls=presenting)
+
+    async def resolve(_host, _port):
+        return ["127.0.0.1"]
+
+    trusting, plain = (
+        channel(resolve, lambda _: True, trusted=ssl.create_default_context(cafile=known)) for known in (path, None)
+    )
+    outcomes = [
+        await sender.send(claim(f"https://{name}:{receiver.port}/hook"))
+        for sender, name in ((trusting, "hook.example"), (trusting, "other.example"), (plain, "hook.example"))
+    ]
+    assert [outcome.delivered for outcome in outcomes] == [True, False, False]
+    assert [outcome.permanent for outcome in outcomes] == [False] * 3
+    assert len(receiver.requests) == 1
 
 
 async def test_a_name_in_punycode_stays_as_it_is(receiver):
@@ -205,8 +270,8 @@ async def test_a_name_in_punycode_stays_as_it_is(receiver):
         asked.append(host)
         return ["127.0.0.1"]
 
-    async with channel(resolve, lambda _: True) as sender:
-        assert (await sender.send(claim(f"http://xn--fa-hia.de:{receiver.port}/hook"))).delivered
+    sender = channel(resolve, lambda _: True)
+    assert (await sender.send(claim(f"http://xn--fa-hia.de:{receiver.port}/hook"))).delivered
     assert asked == ["xn--fa-hia.de"]
     assert receiver.requests[0].headers["host"] == f"xn--fa-hia.de:{receiver.port}"
 
@@ -238,8 +303,8 @@ async def test_one_private_address_among_public_ones_refuses_all():
     async def resolve(_host, _port):
         return ["93.184.216.34", "10.0.0.1"]
 
-    async with channel(resolve, is_public) as sender:
-        outcome = await sender.send(claim("https://mixed.example/"))
+    sender = channel(resolve, is_public)
+    outcome = await sender.send(claim("https://mixed.example/"))
     assert "not public" in outcome.error
 
 
@@ -249,8 +314,8 @@ async def test_a_name_that_is_not_found_is_tried_again():
     async def resolve(_host, _port):
         raise OSError("no such name")
 
-    async with channel(resolve, is_public) as sender:
-        outcome = await sender.send(claim("https://nowhere.example/"))
+    sender = channel(resolve, is_public)
+    outcome = await sender.send(claim("https://nowhere.example/"))
     assert (outcome.delivered, outcome.permanent) == (False, False)
 
 

@@ -49,7 +49,7 @@ async def delivery(
         ledger = await stack.enter_async_context(
             open_ledger(settings.database_url.get_secret_value(), pool_size=settings.delivery_database_pool_size)
         )
-        webhooks = await stack.enter_async_context(
+        webhooks = stack.enter_context(
             open_webhooks(
                 within=settings.webhook_timeout.total_seconds(),
                 allow_private=settings.webhook_allow_private,

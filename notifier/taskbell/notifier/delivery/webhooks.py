@@ -6,12 +6,11 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -53,25 +52,27 @@ def resolver(*, threads: int) -> Iterator[Resolve]:
 
 
 class WebhookChannel:
-    """Posts events. No redirect is followed, no proxy asked, and no connection or cookie kept.
+    """Posts events, each attempt by a client of its own: nothing of one is left to another.
 
-    What is kept is found again by its address, and two receivers behind one address must not share it.
+    What a client keeps (connections, cookies) it finds again by the address, and two receivers behind one address must
+    not share it. Nor would a pool get back the connection of every attempt that is cut off. No redirect is followed and
+    no proxy asked.
     """
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
         *,
         within: float,
         resolve: Resolve,
+        trusted: ssl.SSLContext,
         allowed: Callable[[str], bool] = is_public,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take a client as `open_webhooks` makes it; `within` (s) is for the whole attempt."""
-        self._client = client
+        """Take the seconds that a whole attempt has, and how receivers are found and known."""
         self._within = within
-        self._allowed = allowed
         self._resolve = resolve
+        self._trusted = trusted
+        self._allowed = allowed
         self._clock = clock
 
     async def send(self, claim: Claim) -> Outcome:
@@ -79,8 +80,8 @@ class WebhookChannel:
         if claim.url is None:
             return Outcome(delivered=False, error="the webhook was deleted or switched off", permanent=True)
         try:
-            async with asyncio.timeout(self._within):
-                return await self._post(httpx.URL(claim.url), claim)
+            async with asyncio.timeout(self._within), self._client() as client:
+                return await self._post(client, httpx.URL(claim.url), claim)
         except TimeoutError:
             return Outcome(delivered=False, error=f"no answer within {self._within:g} s")
         except AddressRefused as refused:
@@ -91,7 +92,11 @@ class WebhookChannel:
         except (httpx.HTTPError, OSError, ssl.SSLError) as failed:
             return Outcome(delivered=False, error=type(failed).__name__)
 
-    async def _post(self, url: httpx.URL, claim: Claim) -> Outcome:
+    def _client(self) -> httpx.AsyncClient:
+        timeout = httpx.Timeout(self._within, connect=self._within / 3)
+        return httpx.AsyncClient(follow_redirects=False, trust_env=False, verify=self._trusted, timeout=timeout)
+
+    async def _post(self, client: httpx.AsyncClient, url: httpx.URL, claim: Claim) -> Outcome:
         body = claim.payload.encode()
         headers = {
             "Host": url.netloc.decode("ascii"),
@@ -103,7 +108,7 @@ class WebhookChannel:
         }
         addresses = await self._checked(url)
         for number, address in enumerate(addresses, 1):
-            request = self._client.build_request(
+            request = client.build_request(
                 "POST",
                 url.copy_with(host=address, username=None, password=None),
                 content=body,
@@ -111,7 +116,7 @@ class WebhookChannel:
                 extensions={"sni_hostname": _name(url)},  # also the name that the certificate must be for
             )
             try:
-                response = await self._client.send(request, stream=True)
+                response = await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if number == len(addresses):
                     raise
@@ -171,17 +176,13 @@ def _seconds(retry_after: str | None, *, now: float) -> float | None:
     return min(max(wanted, 0.0), _LONGEST_RETRY_AFTER)
 
 
-@asynccontextmanager
-async def open_webhooks(*, within: float, allow_private: bool, concurrency: int) -> AsyncIterator[WebhookChannel]:
-    """Make the channel; its client is closed at the end. `within` is in seconds, for a whole attempt."""
-    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=0)
-    async with httpx.AsyncClient(
-        follow_redirects=False,
-        trust_env=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        timeout=httpx.Timeout(within, connect=within / 3),
-        limits=limits,
-    ) as client:
-        with resolver(threads=2 * concurrency) as resolve:  # those of attempts that have ended may still hang
-            allowed = (lambda _: True) if allow_private else is_public
-            yield WebhookChannel(client, within=within, resolve=resolve, allowed=allowed)
+@contextmanager
+def open_webhooks(*, within: float, allow_private: bool, concurrency: int) -> Iterator[WebhookChannel]:
+    """Make the channel for so many attempts at a time; `within` is in seconds, for each of them."""
+    with resolver(threads=2 * concurrency) as resolve:  # those of attempts that have ended may still hang
+        yield WebhookChannel(
+            within=within,
+            resolve=resolve,
+            trusted=httpx.create_ssl_context(trust_env=False),
+            allowed=(lambda _: True) if allow_private else is_public,
+        )
