@@ -13,6 +13,7 @@ from capacity.steps import Step, breaking_step, held_users, is_disturbed, is_sat
 PASSED, NOT_CONSERVED, BELOW_MINIMUM = "passed", "not_conserved", "below_minimum"
 INTERRUPTED, FAILED = "interrupted", "failed"
 """Verdicts of a run that did not come to its end."""
+_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +121,19 @@ def _end(plan: Plan, steps: Sequence[Step], *, ended_by: str) -> list[str]:
         if held_users(steps) >= plan.most_users:
             return ["No limit broke up to the most users that were allowed."]
         return ["The time was over before a limit broke for sure."]
-    said = [f"Broke at {broke.users:,} users in step {broke.number}: {'; '.join(broke.broken)}."]
+    said = [f"Broke at {broke.users:,} users in step {broke.number}: {_first(broke.broken)}."]
     if is_saturated(broke, plan.limits):
         said.append("The load generator was at its own limit then: the platform may carry more.")
     elif is_disturbed(broke) and broke.processor is not None:
         used, cores = broke.processor.others, broke.processor.cores
         said.append(f"Other programs used {used:.1f} of the {cores} cores then: alone it may carry more.")
     return said
+
+
+def _first(broken: Sequence[str]) -> str:
+    """The first limits that broke; the page's table has all."""
+    more = [f"and {len(broken) - _TOLD} more"] if len(broken) > _TOLD else []
+    return "; ".join([*broken[:_TOLD], *more])
 
 
 def progress_line(values: Mapping[str, Any] | Step) -> str:
@@ -141,5 +148,5 @@ def progress_line(values: Mapping[str, Any] | Step) -> str:
     return (
         f"step {step.number:>2}: {step.users:>5,} users {step.rps:>7,.0f} requests/s, slowest p99 {slowest[1]:,.0f} ms"
         f" ({slowest[0]}), events p99 {'-' if event is None else f'{event:,.0f} ms'}, {step.errors:,} errors"
-        f"{': ' + '; '.join(step.broken) if step.broken else ''}"
+        f"{': ' + _first(step.broken) if step.broken else ''}"
     )

@@ -29,6 +29,7 @@ from capacity.report import (
     Surroundings,
     document,
     exit_status,
+    progress_line,
     verdict,
 )
 from capacity.run import run
@@ -278,6 +279,15 @@ def test_the_report_has_the_promised_fields():
     step = report["steps"][0]
     assert {"users", "rps", "kinds", "errors", "event_latency", "processor", "saturated"} <= step.keys()
     assert {"p50_ms", "p95_ms", "p99_ms", "errors", "rps"} <= step["kinds"]["get"].keys()
+
+
+def test_what_broke_is_told_in_a_breath():
+    """A step that broke every limit is one line on the terminal and one sentence in the summary, not ten."""
+    broken = [f"{kind}: p99 900 ms, the limit is 300 ms" for kind in KINDS]
+    steps = [_step(10), _step(20, number=2, broken=broken)]
+    for said in (_report(steps)["summary"], progress_line(steps[1])):
+        assert f"{broken[0]}; {broken[1]}; {broken[2]}; and {len(KINDS) - 3} more" in said
+        assert broken[3] not in said
 
 
 def test_the_page_loads_nothing_and_shows_the_plots():
