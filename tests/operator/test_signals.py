@@ -10,11 +10,12 @@ import pytest
 from taskbell.contract.worker_pools import WebSocketSignal, WorkerPoolSpec
 from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
-from taskbell.kit.nats_consumers import ConsumerMissing, Consumers
+from taskbell.kit.nats_consumers import ConsumerFacts, ConsumerMissing, Consumers
 from taskbell.operator.plan.victims import Load
 from taskbell.operator.signals.readings import Known, Signals
 from taskbell.operator.signals.sockets import SocketsUnreadable, parse_connections, read_loads
 
+JET_STREAM = {"stream": "S", "consumer": "c"}
 SCALE = {"metadata": {"namespace": "default"}, "status": {"replicas": 2, "selector": "app=gateway"}}
 
 
@@ -75,6 +76,42 @@ async def test_the_line_end_of_a_secret_is_no_part_of_the_address():
     """An address as an editor saved it is followed."""
     _, asked = await read(b"nats://u:p@nats:4222\n")
     assert asked == ["nats://u:p@nats:4222"]
+
+
+class Time:
+    """A steady clock that a test moves."""
+
+    steady = 0.0
+
+    def monotonic(self):
+        """Seconds that never go back."""
+        return self.steady
+
+
+class Working:
+    """A consumer whose pods complete ten messages a second, all told, while more wait."""
+
+    def __init__(self, clock):
+        self.clock, self.burst = clock, 0
+
+    async def look(self, _url, **_):
+        """The consumer now."""
+        delivered = int(10 * self.clock.steady) + self.burst
+        return ConsumerFacts(pending=9000 - delivered, unacked=0, delivered=delivered, max_unacked=0)
+
+
+async def test_a_pass_that_is_repeated_at_once_shows_no_pace():
+    """What happened in less than five seconds changes no pace; the next reading counts from the one before it."""
+    clock, known = Time(), Known()
+    consumers = Working(clock)
+    signals = Signals(FakeCluster(), consumers, None, nats_url="nats://h", clock=clock)
+    given = {"targetRef": {"name": "x"}, "replicas": {"max": 3}, "signals": [{"name": "s", "jetStream": JET_STREAM}]}
+    spec = WorkerPoolSpec.model_validate(given)
+    paces = []
+    for clock.steady, consumers.burst in ((0, 0), (15, 0), (15.5, 500), (30, 0)):
+        await signals.read(spec, SCALE, known)
+        paces.append(known.paces["s"].per_pod)
+    assert paces == [None, 5.0, 5.0, 5.0]
 
 
 def pod(name, *, ready=True, **status):

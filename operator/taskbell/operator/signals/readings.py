@@ -21,6 +21,8 @@ from taskbell.operator.plan.need import Pace, Reading, Sample, observe, read_bac
 from taskbell.operator.signals.sockets import SocketsUnreadable, read_loads
 
 Json = dict[str, Any]
+_LEAST_SPAN = 5.0
+"""Seconds between samples that show a pace; what a pass that is repeated sees in less is chance."""
 _SCHEMES = {"nats", "tls", "ws", "wss"}
 
 
@@ -77,9 +79,11 @@ class Signals:
             delivered=facts.delivered,
             pods=int(scale["status"].get("replicas", 0)),
         )
-        pace = observe(known.paces.get(name, Pace()), known.samples.get(name), sample)
-        known.samples[name], known.paces[name] = sample, pace
-        return read_backlog(name, signal, sample, pace, max_unacked=facts.max_unacked)
+        before = known.samples.get(name)
+        if before is None or sample.at - before.at >= _LEAST_SPAN:
+            known.paces[name] = observe(known.paces.get(name, Pace()), before, sample)
+            known.samples[name] = sample
+        return read_backlog(name, signal, sample, known.paces[name], max_unacked=facts.max_unacked)
 
     async def _sockets(self, name: str, signal: WebSocketSignal, scale: Json) -> Reading:
         namespace, selector = scale["metadata"]["namespace"], scale["status"].get("selector", "")
