@@ -1,5 +1,8 @@
 """`/v1/webhooks`: who may make them, what they hold, and their delivery log."""
 
+import asyncio
+from collections import Counter
+
 import asyncpg
 import pytest
 from hypothesis import given
@@ -116,6 +119,15 @@ async def test_a_workspace_has_a_bounded_number(api, sign_up, make):
     ).json()
     assert len({item["id"] for item in page["items"] + rest["items"]}) == MOST_WEBHOOKS
     assert not rest["meta"]["has_more"]
+
+
+async def test_many_at_once_are_bounded_too(api, sign_up):
+    """Those who come at the same moment count each other."""
+    ann = await sign_up()
+    answers = await asyncio.gather(
+        *(api.post("/v1/webhooks", json={"url": URL}, headers=ann.headers) for _ in range(MOST_WEBHOOKS + 8))
+    )
+    assert Counter(answer.status_code for answer in answers) == {201: MOST_WEBHOOKS, 409: 8}
 
 
 async def test_test_log_and_redelivery(api, sign_up, make, database):
