@@ -103,7 +103,7 @@ def _arrivals(report: Report) -> str:
     failed = [f"{number:,} {reason}" for reason, number in report["failures"].items()]
     note = f"Failed requests in all, also between steps: {', '.join(failed) or 'none'}."
     if report["conservation"] is None:
-        return f'<div class="card"><p>Nothing could be counted. {escape(report["ended_by"])}</p></div>\n'
+        return f'<div class="card"><p>Nothing could be counted: {escape(report["ended_by"])}.</p></div>\n'
     return _conservation(report["conservation"], report["surroundings"], note=note)
 
 

@@ -341,7 +341,7 @@ def test_any_figures_give_a_page(measured, is_whole):
 
 @pytest.mark.parametrize(
     ("conservation", "says"),
-    [(None, "Nothing could be counted. the platform ended: <x>"), (_conserved(frames=None), "not known at every")],
+    [(None, "Nothing could be counted: the platform ended: <x>"), (_conserved(frames=None), "not known at every")],
 )
 def test_a_partial_report_says_what_it_lacks(conservation, says):
     """A run that ended early has a page, too: with its verdict, the steps it finished, and what was not counted."""
