@@ -86,7 +86,7 @@ async def test_deletion_takes_the_cron_job_along(place, operate, proxy, api_serv
         await place.delete("reminderschedules", "due")
         read = place.kubectl.at("reminderschedules", "due")
         await until(lambda: (read, 404) in [(call.path, call.status) for call in proxy.calls[-8:]], what="seen")
-        await until(lambda: operator.queue.idle, what="nothing is left to do")
+        await until(lambda: operator.idle, what="nothing is left to do")
         before = len(proxy.writes())
         if api_server.collects_garbage:
 
@@ -139,7 +139,7 @@ async def test_nothing_is_written_when_nothing_changed(place, operate, proxy, un
     assert len(await place.cron_jobs()) == 5
     before = len(proxy.writes())
     async with operate(resync=0.05) as operator:
-        await until(lambda: operator.queue.idle, what="seen")
+        await until(lambda: operator.idle, what="seen")
         seen = len(proxy.calls)
         await until(lambda: len(proxy.calls) > seen + 100, what="many passes")
     assert proxy.writes()[before:] == []

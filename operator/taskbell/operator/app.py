@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.events import Events
 from taskbell.operator.lease import Leadership
 from taskbell.operator.probes import probing
-from taskbell.operator.queue import Key, Outcome, Pace, Queue
+from taskbell.operator.queue import Key, Pace, Queue
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.settings import OperatorSettings
@@ -33,11 +33,20 @@ _POD_TIMEOUT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator at work."""
+    """An operator at work.
 
-    queue: Queue
+    Attributes:
+        queues: By kind, so that pools whose signals hang hold no schedule up.
+        watching: Set once the watches are up.
+    """
+
+    queues: Mapping[str, Queue]
     watching: asyncio.Event
-    """Set once the watches are up."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for a worker nor is worked on."""
+        return all(queue.idle for queue in self.queues.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +84,23 @@ async def operating(settings: OperatorSettings, around: Surroundings | None = No
         interval = settings.operator_scale_interval.total_seconds()
         pools = PoolKeeper(cluster, events, signals, interval=interval, clock=around.clock)
         keepers = {"ReminderSchedule": schedules.keep, "WorkerPool": pools.keep}
-
-        async def keep(key: Key) -> Outcome:
-            keeper = keepers.get(key.kind)
-            return await keeper(key) if keeper else Outcome(gone=True)
-
         pace = around.pace or Pace(resync=settings.operator_resync.total_seconds())
-        queue = Queue(keep, around.clock, pace=pace, workers=settings.operator_workers)
+        queues = {
+            kind: Queue(keep, around.clock, pace=pace, workers=settings.operator_workers)
+            for kind, keep in keepers.items()
+        }
+
+        def enqueue(key: Key) -> None:
+            queues[key.kind].add(key)
 
         async def watch_all() -> None:
             namespaces = settings.operator_watch_namespaces
-            await watch(queue.add, ready=around.watching.set, namespaces=namespaces, url=around.url)
+            await watch(enqueue, ready=around.watching.set, namespaces=namespaces, url=around.url)
 
-        await stack.enter_async_context(running(queue.run, name="operator-queue"))
+        for queue in queues.values():
+            await stack.enter_async_context(running(queue.run, name="operator-queue"))
         await stack.enter_async_context(running(watch_all, name="operator-watches"))
-        yield Operator(queue=queue, watching=around.watching)
+        yield Operator(queues=queues, watching=around.watching)
 
 
 async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asyncio.Event, url: str = "") -> None:

@@ -19,6 +19,7 @@ RECONCILE_SECONDS = Histogram(
 QUEUED = Gauge(
     "taskbell_operator_queued_objects",
     "Objects that wait for a pass now, back-offs not counted. A number that stays means too few workers.",
+    ["kind"],
 )
 WRITES = Counter(
     "taskbell_operator_writes_total",

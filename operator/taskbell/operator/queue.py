@@ -58,7 +58,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Queue:
-    """The queue and its workers. One event loop only."""
+    """The queue of one kind of object, and its workers. One event loop only."""
 
     work: Pass
     clock: Clock
@@ -82,7 +82,7 @@ class Queue:
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.put_nowait(key)
-            QUEUED.set(len(self._waiting))
+            QUEUED.labels(kind=key.kind).set(len(self._waiting))
 
     def add_later(self, key: Key, seconds: float) -> None:
         """Have an object looked at after a time, unless something comes earlier; replaces a former later time."""
@@ -124,7 +124,7 @@ class Queue:
             key = await self._ready.get()
             self._waiting.discard(key)
             self._busy.add(key)
-            QUEUED.set(len(self._waiting))
+            QUEUED.labels(kind=key.kind).set(len(self._waiting))
             try:
                 await self._pass(key)
             finally:

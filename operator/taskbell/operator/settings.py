@@ -41,7 +41,7 @@ class OperatorSettings(Settings):
     operator_resync: timedelta = Field(default=timedelta(minutes=5), ge=timedelta(seconds=10))
     """How often every object is looked at even if nothing is heard of it; jittered by a tenth."""
     operator_workers: int = Field(default=4, ge=1, le=64)
-    """Objects that are looked at at once; one object never twice."""
+    """Objects of a kind that are looked at at once; one object never twice."""
     operator_lease_duration: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=3))
     """A leader that could not renew its Lease for so long is replaced, and stops by itself before."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
