@@ -89,6 +89,11 @@ class Rendered:
         return made
 
 
+def _only_removes(thing):
+    """Whether an object is the second of its name, there to have the first removed with the release."""
+    return thing["metadata"].get("annotations", {}).get("helm.sh/hook") == "pre-delete"
+
+
 class Chart:
     """The chart as loaded from its folder."""
 
@@ -128,7 +133,7 @@ class Chart:
             for path, text in sorted(files.items())
             if path.endswith(".yaml")
             for thing in yaml.load_all(text, Loader)
-            if thing
+            if thing and not _only_removes(thing)
         ]
         return Rendered(objects, notes)
 

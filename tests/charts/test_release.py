@@ -118,6 +118,14 @@ async def test_helm_installs_upgrades_removes_and_installs_again(chart, helm, cl
     assert cluster.all("secrets")[admin]["data"] == secrets[admin]["data"]
 
 
+async def test_a_release_that_was_never_upgraded_leaves_nothing_behind(chart, helm, cluster):
+    """What came as a hook goes with the release, too: no sweep is started for a database that is gone."""
+    await asyncio.to_thread(helm.install, chart.loaded, "demo", VALUES, namespace="tasks")
+    assert cluster.all("reminderschedules")
+    await asyncio.to_thread(helm.uninstall, "demo")
+    assert cluster.all("reminderschedules") == cluster.all("workerpools") == {}
+
+
 async def test_an_installation_that_failed_halfway_is_mended_by_an_upgrade(chart, helm, cluster):
     """Where the objects of the new kinds could not be placed at first, the next revision places them."""
     refused = {"reminders": {"schedule": "* * * * *", "resources": {"requests": "much"}}}
