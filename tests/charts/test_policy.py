@@ -16,6 +16,8 @@ def test_pods_are_restricted(rendered):
         assert context["runAsNonRoot"] is True, name
         assert context["runAsUser"] > 0, name
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert context["fsGroup"] == context["runAsUser"], name  # or volumes belong to root
+        assert spec["enableServiceLinks"] is False, name  # else each Service of the namespace is in the environment
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
         kinds = {next(iter(set(volume) - {"name"})) for volume in spec["volumes"]}
         assert kinds <= {"emptyDir", "configMap", "secret", "projected"}, name
@@ -86,6 +88,7 @@ def test_services_are_probed(rendered):
         (container,) = workload["spec"]["template"]["spec"]["containers"]
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez", name
         assert container["startupProbe"]["httpGet"]["path"] == "/livez", name
+        assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 60, name
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz", name
         assert container["readinessProbe"]["timeoutSeconds"] > 2, "each check behind it has a deadline of 2 s"
     for name, workload in rendered.of("StatefulSet").items():
@@ -146,6 +149,7 @@ def test_more_than_one_pod_means_a_budget(rendered):
         assert (budget is not None) == (least > 1), name
         if budget:
             assert budget["spec"]["maxUnavailable"] == 1
+            assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"  # what is broken blocks no drain
             assert budget["spec"]["selector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"]
 
 

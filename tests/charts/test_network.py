@@ -1,0 +1,86 @@
+"""Which way leads out of a pod and into it, beyond that each has a policy."""
+
+import ipaddress
+
+import pytest
+
+INSIDE = ["10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.31.0.1", "192.168.1.1", "fd00::1", "fe80::1"]
+OUTSIDE = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"]
+
+
+def _within(address, block):
+    networks = [ipaddress.ip_network(cidr) for cidr in (block["cidr"], *block.get("except", []))]
+    return address in networks[0] and not any(address in network for network in networks[1:])
+
+
+def test_receivers_are_public_addresses(chart):
+    """Delivery workers come out to any public address and to none inside, of IPv4 and IPv6."""
+    egress = chart.render().of("NetworkPolicy")["demo-taskbell-delivery"]["spec"]["egress"]
+    (blocks,) = [[peer["ipBlock"] for peer in rule["to"]] for rule in egress if "ports" not in rule]
+    for text in INSIDE + OUTSIDE:
+        address = ipaddress.ip_address(text)
+        assert any(_within(address, block) for block in blocks) == (text in OUTSIDE), text
+
+
+def test_names_are_asked_of_the_clusters_dns_alone(chart):
+    """Port 53 leads to pods of a DNS server or to a cache on the node, nowhere else."""
+    (rule,) = chart.render().of("NetworkPolicy")["demo-taskbell-default"]["spec"]["egress"]
+    pods, cache = rule["to"]
+    (wanted,) = pods["podSelector"]["matchExpressions"]
+    assert (wanted["key"], wanted["operator"]) == ("k8s-app", "In")
+    assert set(wanted["values"]) == {"kube-dns", "coredns", "node-local-dns"}
+    assert ipaddress.ip_network(cache["ipBlock"]["cidr"]).is_link_local
+
+
+def test_further_egress_reaches_every_service(chart):
+    """What is added for all, such as a collector of traces, is open to services, sweeps and the migrations' Job."""
+    collector = {"ports": [{"protocol": "TCP", "port": 4318}]}
+    policies = chart.render({"networkPolicy": {"extraEgress": [collector]}}).of("NetworkPolicy")
+    open_to = {name for name, policy in policies.items() if collector in policy["spec"].get("egress", [])}
+    assert set(policies) - open_to == {"demo-taskbell-default", "demo-taskbell-nats", "demo-taskbell-postgresql"}
+
+
+def test_the_ingress_is_for_the_controller_that_is_named(chart):
+    """Class and annotations of an Ingress are those of the values."""
+    given = {"enabled": True, "tlsElsewhere": True, "className": "alb", "annotations": {"idle": "60"}}
+    ingress = chart.render({"public": {"host": "a.example"}, "ingress": given}).one("Ingress", "demo-taskbell")
+    assert ingress["spec"]["ingressClassName"] == "alb"
+    assert ingress["metadata"]["annotations"] == {"idle": "60"}
+    assert "tls" not in ingress["spec"]
+
+
+def test_monitors_find_the_port_of_their_service(chart):
+    """A ServiceMonitor selects one Service of the release and names its port; its labels are what alerts select by."""
+    rendered = chart.render({"monitoring": {"serviceMonitor": {"enabled": True}}})
+    for name, monitor in rendered.of("ServiceMonitor").items():
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        (service,) = [
+            found for found in rendered.of("Service").values() if wanted <= found["metadata"]["labels"].items()
+        ]
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["path"] == "/metrics", name
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}, name
+        labels = {rule["targetLabel"]: rule["replacement"] for rule in endpoint["relabelings"]}
+        assert labels == {"platform": "taskbell", "component": name.removeprefix("demo-taskbell-")}
+
+
+def test_an_autoscaler_keeps_to_its_values(chart):
+    """Bounds and aim of a HorizontalPodAutoscaler are the values', and its target asks for processor time."""
+    given = {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 7, "targetCPUPercent": 55}}
+    rendered = chart.render({"api": given})
+    spec = rendered.of("HorizontalPodAutoscaler")["demo-taskbell-api"]["spec"]
+    (metric,) = spec["metrics"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 7)
+    assert metric["resource"]["target"] == {"type": "Utilization", "averageUtilization": 55}
+    (container,) = rendered.of("Deployment")[spec["scaleTargetRef"]["name"]]["spec"]["template"]["spec"]["containers"]
+    assert "cpu" in container["resources"]["requests"]
+
+
+@pytest.mark.parametrize("seconds", [0, 20, 600])
+def test_a_worker_has_the_time_to_finish(chart, seconds):
+    """The grace period of a delivery worker holds the drain that the worker itself is told, and some seconds to end."""
+    rendered = chart.render({"delivery": {"drainSeconds": seconds}})
+    pod = rendered.one("Deployment", "-delivery")["spec"]["template"]["spec"]
+    told = rendered.environment(pod["containers"][0])["TASKBELL_DELIVERY_DRAIN_TIMEOUT"]
+    assert told == f"PT{seconds}S"
+    assert pod["terminationGracePeriodSeconds"] >= seconds + 10
