@@ -126,7 +126,7 @@ def turns(sizes):
 def test_a_steady_stream_of_work_never_flaps(rate, capacity, size):
     """Pods that keep up are not taken away for it: a pool rests, but for a few that it tries at times to do without."""
     sizes, backlogs = simulated(rate=rate, capacity=capacity, size=size)
-    assert turns(sizes[:120]) <= 2
+    assert turns(sizes[:120]) <= 4, "too many, too few, and back; once more where no backlog lasted to show the pace"
     rest = sizes[240:]
     assert turns(rest) <= 8
     assert max(rest) - min(rest) <= 2 + 0.2 * max(rest)
