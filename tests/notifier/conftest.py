@@ -23,6 +23,7 @@ from taskbell.contract.subjects import (
 )
 from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
 from taskbell.kit import jwt
+from taskbell.kit.entry import listen
 from taskbell.kit.ids import new_id
 from taskbell.notifier.app import Gateway, gateway
 from taskbell.notifier.settings import GatewaySettings
@@ -221,7 +222,7 @@ def run_gateway(settings, stream):
 
     @contextlib.asynccontextmanager
     async def run(port=0, **overrides) -> AsyncIterator[Gateway]:
-        async with gateway(settings(**overrides), port=port) as running:
+        async with gateway(settings(**overrides), listening=listen(host="127.0.0.1", port=port)) as running:
             await ready(running, stream)
             yield running
 

@@ -11,7 +11,9 @@ from websockets.exceptions import InvalidStatus
 
 from taskbell.contract.frames import CloseCode
 from taskbell.kit import jwt
+from taskbell.kit.entry import listen
 from taskbell.kit.ids import new_id
+from taskbell.notifier.app import gateway
 from taskbell.notifier.gateway import wire
 from taskbell.testing.listener import Listener
 
@@ -466,11 +468,9 @@ async def test_health_says_what_works(run_gateway, settings, stream):
 
 async def test_a_gateway_waits_for_the_stream(settings, stream, people, listener, eventually):
     """Without a stream the gateway is up and not ready, and takes up its work when the relay has made it."""
-    from taskbell.notifier.app import gateway
-
     await stream.jetstream.delete_stream("TASKBELL_EVENTS")
     user = await people.user()
-    async with gateway(settings()) as running:
+    async with gateway(settings(), listening=listen(host="127.0.0.1", port=0)) as running:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
             answer = await client.get("/readyz")
             assert answer.status_code == 503

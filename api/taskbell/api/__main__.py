@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 import uvicorn
 
 from taskbell.api.app import create_app
 from taskbell.api.http.protocol import BoundedProtocol
 from taskbell.api.settings import ApiSettings
-from taskbell.kit.listening import listen
+from taskbell.kit import entry
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.settings import load
 from taskbell.kit.trace import Tracing
@@ -17,11 +15,7 @@ from taskbell.kit.trace import Tracing
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests at work are finished first (at most 10 s)."""
-    parser = argparse.ArgumentParser(prog="taskbell-api", description="Serve the Taskbell API.")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 -- a pod's default
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on")
-    parser.add_argument("--fd", type=int, help="an inherited listening socket to use instead of an address")
-    arguments = parser.parse_args()
+    arguments = entry.parser("taskbell-api", "Serve the Taskbell API.", port=8000).parse_args()
     settings = load(ApiSettings)
     configure_logs(service="api", level=settings.log_level)
     tracing = Tracing.from_environment(service="taskbell-api")
@@ -37,7 +31,7 @@ def main() -> None:
         timeout_keep_alive=75,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listen(host=arguments.host, port=arguments.port, fd=arguments.fd)])
+        uvicorn.Server(config).run(sockets=[entry.listen(host=arguments.host, port=arguments.port, fd=arguments.fd)])
     except OSError as refused:
         raise SystemExit(f"taskbell-api: {refused}") from None
     finally:

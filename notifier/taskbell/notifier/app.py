@@ -36,7 +36,7 @@ from taskbell.notifier.settings import GatewaySettings
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway that listens. `port` is the one it got."""
+    """A gateway that listens on `port`."""
 
     server: GatewayServer
     hub: Hub
@@ -51,9 +51,7 @@ _SETTLE_SECONDS = 3.0
 async def gateway(
     settings: GatewaySettings,
     *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    listening: sockets.socket | None = None,
+    listening: sockets.socket,
     tracing: Tracing | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway for the length of the block; at its end its connections are drained.
@@ -123,9 +121,9 @@ async def gateway(
         await stack.enter_async_context(running(reader.run, name="gateway-reader"))
         await stack.enter_async_context(running(server.turn_wheel, name="gateway-wheel"))
         await _settle(checks, within=_SETTLE_SECONDS)
-        got = await server.start(host=host, port=port, listening=listening)
+        await server.start(listening)
         try:
-            yield Gateway(server=server, hub=hub, port=got)
+            yield Gateway(server=server, hub=hub, port=listening.getsockname()[1])
         finally:
             await server.drain(within=settings.gateway_drain_timeout.total_seconds())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from starlette.routing import Route
 
 from taskbell.api.outbox.settings import RelaySettings
 from taskbell.api.outbox.supervision import Supervision
+from taskbell.kit.entry import asked_to_stop
 from taskbell.kit.health import examine
 from taskbell.kit.looper import running
 from taskbell.kit.trace import Tracing
@@ -61,10 +61,7 @@ async def serve(settings: RelaySettings, *, listening: socket.socket) -> None:
         create_probes(supervision), log_config=None, access_log=False, server_header=False, lifespan="off", ws="none"
     )
     server = _Server(config)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = asked_to_stop()
     probes = asyncio.create_task(server.serve(sockets=[listening]), name="probes")
     try:
         await _until(supervision.run, stopping, then=supervision.stop)

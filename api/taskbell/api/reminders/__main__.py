@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +19,7 @@ from taskbell.api.reminders.repository import sweeping, upkeeping
 from taskbell.api.reminders.settings import SweepSettings, UpkeepSettings
 from taskbell.api.reminders.sweep import sweep
 from taskbell.contract.subjects import RELAY_POKE
+from taskbell.kit.entry import asked_to_stop
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import Signals, connecting
 from taskbell.kit.settings import load
@@ -94,16 +93,13 @@ async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitab
 
 
 async def _sweep(settings: SweepSettings, *, shard: Shard, stay: timedelta) -> dict[str, Any]:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with _poking(settings) as poke, sweeping(settings.database_url.get_secret_value()) as reminders:
         summary = await sweep(
             reminders,
             shard=shard,
             batch_size=settings.reminder_batch_size,
             stay=stay,
-            stopping=stopping,
+            stopping=asked_to_stop(),
             poke=poke,
         )
     return summary.document()

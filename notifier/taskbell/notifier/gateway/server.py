@@ -48,13 +48,8 @@ class GatewayServer:
         """Whether the end has begun."""
         return self._draining
 
-    async def start(self, *, host: str, port: int, listening: sockets.socket | None = None) -> int:
-        """Listen on an address, or on an inherited socket; return the port.
-
-        Raises:
-            OSError: The address cannot be had.
-        """
-        address = {"sock": listening} if listening is not None else {"host": host, "port": port}
+    async def start(self, listening: sockets.socket) -> None:
+        """Accept connections on a listening socket, which is the server's from now on."""
         self._server = await serve(
             self._serve,
             process_request=self._http,
@@ -66,9 +61,8 @@ class GatewayServer:
             max_queue=16,
             server_header=None,
             backlog=_BACKLOG,
-            **address,
+            sock=listening,
         )
-        return int(self._server.sockets[0].getsockname()[1])
 
     async def turn_wheel(self) -> None:
         """Role: call the sessions whose time has come."""

@@ -1,11 +1,13 @@
-"""Services listen where their command line says."""
+"""What the entries of all services share."""
 
 import contextlib
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from taskbell.kit.listening import listen
+from taskbell.kit.entry import listen, parser
 
 
 def _reached(family, address, port):
@@ -30,3 +32,27 @@ def test_an_inherited_socket_is_used_instead():
         address = parents.getsockname()
         with contextlib.closing(listen(host="0.0.0.0", port=1, fd=parents.dup().detach())) as inherited:
             assert inherited.getsockname() == address
+
+
+def test_every_service_takes_the_same_address_options():
+    """Host, port and inherited socket are given alike everywhere; only the port's default is a service's own."""
+    given = parser("taskbell-x", "Does x.", port=8009).parse_args(["--host", "::1"])
+    assert (given.host, given.port, given.fd) == ("::1", 8009, None)
+
+
+def test_a_second_signal_ends_at_once():
+    """The first SIGTERM asks, so that work can be finished; the second does not wait for it."""
+    program = (
+        "import asyncio, os, signal\n"
+        "from taskbell.kit.entry import asked_to_stop\n"
+        "async def main():\n"
+        "    asked = asked_to_stop()\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await asked.wait()\n"
+        "    print('asked', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "asked\n")
