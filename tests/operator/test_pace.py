@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskbell.contract.worker_pools import JetStreamSignal, WorkerPoolSpec
-from taskbell.operator.plan.need import Pace, Sample, backlog_need, observe, read_backlog, rounded
+from taskbell.operator.plan.need import Pace, Reading, Sample, backlog_need, observe, read_backlog, rounded
 from taskbell.operator.plan.scaling import Past, decide
 
 BEFORE = Sample(at=0, pending=1000, unacked=100, delivered=500, pods=4)
@@ -148,3 +148,15 @@ def test_work_that_became_lighter_needs_fewer_pods_in_the_end():
         samples = [dataclasses.replace(sample, at=sample.at + number * 10) for sample in quiet]
         pace = observe(dataclasses.replace(pace), *samples)
     assert pace.per_pod > 10
+
+
+def test_a_pool_through_which_messages_flow_does_not_rest():
+    """Work that is done before anybody counts it is work: the cooldown begins when nothing comes any more."""
+    given = {"targetRef": {"name": "x"}, "replicas": {"min": 0, "max": 3}, "idle": {"cooldown": "1m"}}
+    signals = [{"name": "s", "jetStream": {"stream": "S", "consumer": "c"}}]
+    pool = WorkerPoolSpec.model_validate(given | {"signals": signals})
+    past, limits = Past(), []
+    for now, needed in ((0, 0.5), (600, 0.5), (1200, 0.0), (1259, 0.0)):
+        decision, past = decide(pool, past, [Reading(name="s", value=0, needed=needed)], current=1, now=now)
+        limits.append(decision.limited_by)
+    assert limits == ["", "", "Cooldown", "Cooldown"]
