@@ -116,6 +116,15 @@ class Place:
         """All CronJobs by their names."""
         return {found["metadata"]["name"]: found for found in await self.kubectl.all("cronjobs", group=BATCH)}
 
+    async def collected(self, name):
+        """Wait until the CronJob of a deleted schedule went along, where the API server has a garbage collector."""
+
+        async def gone():
+            return await self.cron_job(name) is None
+
+        if self.kubectl.server.collects_garbage:
+            await until(gone, what=f"CronJob {name} went along", within=90.0)
+
     async def status(self, name="due"):
         """The schedule's status."""
         return (await self.kubectl.must("GET", self.kubectl.at("reminderschedules", name))).get("status", {})
