@@ -43,13 +43,24 @@ class StreamReplays:
         self._jetstream = client.jetstream(timeout=REQUEST_TIMEOUT)
         self._stream = stream
         self._epoch_key = epoch_key
+        self._asking: asyncio.Task[StreamBounds] | None = None
+        self._next: asyncio.Task[StreamBounds] | None = None
 
     async def bounds(self) -> StreamBounds:
-        """What the stream holds now.
+        """What the stream holds now. Those who ask at the same time share an answer, never one asked for before.
 
         Raises:
             ReplayInterrupted: NATS does not answer or has no such stream.
         """
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_after(self._asking))
+        return await asyncio.shield(self._next)  # who gives up leaves the others their answer
+
+    async def _ask_after(self, previous: asyncio.Task[StreamBounds] | None) -> StreamBounds:
+        """Send one question when the one under way is answered; whoever comes later than that needs another."""
+        if previous is not None:
+            await asyncio.wait([previous])
+        self._asking, self._next = self._next, None
         try:
             return read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
         except (NatsError, TimeoutError) as away:
