@@ -1,4 +1,4 @@
-"""`make bench`: the API beside its floor, and the way of an event from commit to frame.
+"""`make bench`: the API beside its floor, and the way of events: latency, the relay's pace, the gateway's cost.
 
 Starts the real platform in a folder of its own, fills a workspace with tasks, and measures create, get and list in
 turns with the floor (ours, floor, ours, floor ...), so that a machine whose speed drifts does not favour one of them.
@@ -8,7 +8,6 @@ Both are single processes on the same database. Ratios are what counts; absolute
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import signal
@@ -20,8 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,27 +27,12 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import uvloop
-from client import Connection, Load, connect, request, saturate
-from websockets.asyncio.client import connect as open_socket
-from websockets.typing import Subprotocol
-
-from taskbell.contract.frames import SUBPROTOCOL
+from client import Load, connect, request, saturate
+from event_path import EventPath
+from figures import Figure, table
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-
-
-@dataclass(slots=True)
-class Figure:
-    """One line of the table."""
-
-    name: str
-    ours: float
-    floor: float | None
-    ratio: float | None
-    unit: str
-    p50_ms: float
-    p99_ms: float
 
 
 @contextmanager
@@ -175,61 +158,6 @@ async def compare(
     )
 
 
-async def receive_events(gateway_url: str, *, token: str, total: int, ready: asyncio.Event) -> list[float]:
-    """Listen until `total` events came; returns for each the seconds since its row was written, before the commit."""
-    arrived: list[float] = []
-    headers = {"Authorization": f"Bearer {token}"}
-    async with open_socket(
-        gateway_url, additional_headers=headers, subprotocols=[Subprotocol(SUBPROTOCOL)], max_queue=None
-    ) as listener:
-        await listener.send('{"t":"hello"}')
-        async for text in listener:
-            now = time.time()
-            frame = orjson.loads(text)
-            if frame["t"] == "welcome":
-                ready.set()
-            elif frame["t"] == "event":
-                arrived.append(now - datetime.fromisoformat(frame["event"]["time"]).timestamp())
-                if len(arrived) == total:
-                    break
-    return arrived
-
-
-async def create_at_rate(ours: tuple[str, int], *, token: str, rate: int, total: int, ready: asyncio.Event) -> None:
-    """Create `total` tasks, `rate` a second, over eight connections."""
-    await ready.wait()
-    free = asyncio.Queue[Connection]()
-    for _ in range(8):
-        free.put_nowait(await connect(*ours))
-    raw = request("POST", "/v1/tasks", token=token, body=b'{"title":"Latency","priority":5}')
-
-    async def one(connection: Connection) -> None:
-        answer = await connection.exchange(raw)
-        if not answer.startswith(b"HTTP/1.1 201"):
-            raise SystemExit(f"bench: {answer[:300]!r}")
-        free.put_nowait(connection)
-
-    started = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(total):
-            await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            group.create_task(one(await free.get()))
-    while not free.empty():
-        free.get_nowait().close()
-
-
-async def event_latency(*, ours: tuple[str, int], gateway_url: str, token: str, rate: int, seconds: float) -> Figure:
-    """Measure the way of events at a steady rate, from the row to the frame."""
-    total = int(rate * seconds)
-    ready = asyncio.Event()
-    async with asyncio.timeout(seconds * 4 + 30), asyncio.TaskGroup() as group:
-        listening = group.create_task(receive_events(gateway_url, token=token, total=total, ready=ready))
-        group.create_task(create_at_rate(ours, token=token, rate=rate, total=total, ready=ready))
-    ordered = sorted(listening.result())
-    p50, p99 = (round(ordered[int(len(ordered) * share)] * 1000, 2) for share in (0.5, 0.99))
-    return Figure(name=f"event at {rate}/s", ours=p99, floor=None, ratio=None, unit="ms p99", p50_ms=p50, p99_ms=p99)
-
-
 async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Figure]:
     """Run the whole comparison."""
     address = urlsplit(run["api_url"])
@@ -259,42 +187,14 @@ async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Fi
                     rounds=arguments.rounds,
                 )
             )
+    path = EventPath(run=run, ours=ours, token=token)
+    await path.settle()
     sys.stderr.write("measuring: events\n")
-    await settle(run["owner_database_url"])
-    figures.append(
-        await event_latency(
-            ours=ours, gateway_url=f"{run['gateway_url']}/ws", token=token, rate=500, seconds=arguments.seconds * 2
-        )
-    )
+    figures.append(await path.latency(rate=500, seconds=arguments.seconds * 2))
+    sys.stderr.write("measuring: relay and gateway\n")
+    figures += await path.backlog(seconds=arguments.seconds)
+    figures.append(await path.frame_cost(seconds=arguments.seconds))
     return figures
-
-
-async def settle(database_url: str) -> None:
-    """Wait until the relay has carried everything that the benchmark created."""
-    connection = await asyncpg.connect(database_url)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        behind = await connection.fetchval(
-            "SELECT EXISTS (SELECT 1 FROM events e, relay_state r"
-            " WHERE r.window_snapshot IS NOT NULL OR e.xid >= pg_snapshot_xmax(r.done_snapshot))"
-        )
-        if not behind:
-            break
-        await asyncio.sleep(0.2)
-    await connection.close()
-
-
-def table(figures: list[Figure]) -> str:
-    """The figures for people."""
-    lines = [f"{'':16}{'ours':>10}{'floor':>10}{'ratio':>8}  {'unit':8}{'p50 ms':>9}{'p99 ms':>9}"]
-    for figure in figures:
-        base = "" if figure.floor is None else f"{figure.floor:,.0f}"
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        lines.append(
-            f"{figure.name:16}{figure.ours:>10,.0f}{base:>10}{ratio:>8}  {figure.unit:8}"
-            f"{figure.p50_ms:>9.2f}{figure.p99_ms:>9.2f}"
-        )
-    return "\n".join(lines)
 
 
 def main() -> None:

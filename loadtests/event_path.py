@@ -1,0 +1,169 @@
+"""The way of an event from commit to frame: its latency, and what relay and gateway take and cost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import nats
+import orjson
+import psutil
+from client import Connection, connect, request
+from figures import Figure
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+from websockets.typing import Subprotocol
+
+from taskbell.contract.frames import SUBPROTOCOL
+from taskbell.contract.subjects import STREAM
+
+_LISTENERS = 20
+_STEADY = 250
+"""Events a second while costs are measured: so few that nothing waits."""
+_REST = 120.0
+_RESTING = 0.02
+"""Seconds of processor time within half a second below which a process rests."""
+_BEHIND = """
+SELECT EXISTS (SELECT 1 FROM events e, relay_state r
+  WHERE r.window_snapshot IS NOT NULL OR e.xid >= pg_snapshot_xmax(r.done_snapshot))
+"""
+_BACKLOG = """
+INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)
+SELECT workspace_id, 'task.updated', id, created_by, ARRAY[created_by], taskbell.task_document(tasks)
+FROM tasks LIMIT $1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPath:
+    """A running platform, as `run.json` tells it; `ours` is its API, `token` a user's."""
+
+    run: dict[str, Any]
+    ours: tuple[str, int]
+    token: str
+
+    async def settle(self) -> None:
+        """Wait until the relay has carried everything that is committed."""
+        connection = await asyncpg.connect(self.run["owner_database_url"])
+        async with asyncio.timeout(_REST):
+            while await connection.fetchval(_BEHIND):  # noqa: ASYNC110 -- it asks
+                await asyncio.sleep(0.2)
+        await connection.close()
+
+    async def latency(self, *, rate: int, seconds: float) -> Figure:
+        """The time from the row to the frame at a steady rate of creations."""
+        total, late = int(rate * seconds), list[float]()
+
+        def note(frame: dict[str, Any]) -> None:
+            late.append(time.time() - datetime.fromisoformat(frame["event"]["time"]).timestamp())
+
+        async with asyncio.timeout(seconds * 4 + 30), self._listening(1, until=total, note=note):
+            await self._create(rate=rate, total=total)
+        p50, p99 = (round(sorted(late)[int(total * share)] * 1000, 2) for share in (0.5, 0.99))
+        return Figure(name=f"event at {rate}/s", ours=p99, unit="ms p99", p50_ms=p50, p99_ms=p99)
+
+    async def backlog(self, *, seconds: float) -> list[Figure]:
+        """Events a second that the relay carries when one transaction commits many, and what each costs the gateway.
+
+        None of the gateway's clients wants them.
+        """
+        count = int(10_000 * seconds)
+        connection = await asyncpg.connect(self.run["owner_database_url"])
+        client = await nats.connect(self.run["nats_url"])
+        stream, idle = client.jetstream(), await self._gateway_time()
+        before = (await stream.stream_info(STREAM)).state.last_seq
+        await connection.execute(_BACKLOG, count)
+        started = time.perf_counter()
+        async with asyncio.timeout(_REST):
+            while (await stream.stream_info(STREAM)).state.last_seq < before + count:  # noqa: ASYNC110 -- it asks
+                await asyncio.sleep(0.05)
+        took = time.perf_counter() - started
+        await connection.close()
+        await client.close()
+        busy = await self._gateway_time() - idle
+        return [
+            Figure(name="relay: backlog", ours=round(count / took), unit="1/s"),
+            Figure(name="gateway: event", ours=round(busy / count * 1e6, 1), unit="µs CPU"),
+        ]
+
+    async def frame_cost(self, *, seconds: float) -> Figure:
+        """Processor time of the gateway for a frame: what the same events cost more when many clients want them."""
+        total, spent = int(_STEADY * seconds), list[float]()
+        for listeners in (0, _LISTENERS):
+            before = await self._gateway_time()
+            async with self._listening(listeners, until=total):
+                await self._create(rate=_STEADY, total=total)
+            await self.settle()
+            spent.append(await self._gateway_time() - before)
+        frames = total * _LISTENERS
+        return Figure(name="gateway: frame", ours=round((spent[1] - spent[0]) / frames * 1e6, 1), unit="µs CPU")
+
+    async def _gateway_time(self) -> float:
+        """Seconds of processor time that the gateway has taken, once it rests."""
+        gateway, known = psutil.Process(self.run["components"]["gateway"]["pid"]), -1.0
+        while True:
+            times = gateway.cpu_times()
+            now = float(times.user + times.system)
+            if now - known < _RESTING:
+                return now
+            known = now
+            await asyncio.sleep(0.5)
+
+    @asynccontextmanager
+    async def _listening(
+        self, listeners: int, *, until: int, note: Callable[[dict[str, Any]], None] = lambda _: None
+    ) -> AsyncIterator[None]:
+        """Listen for the block and then on, until each listener has got so many events; `note` sees each frame."""
+        sockets = [await self._welcomed() for _ in range(listeners)]
+
+        async def follow(socket: ClientConnection) -> None:
+            for _ in range(until):
+                frame = orjson.loads(await socket.recv())
+                while frame["t"] != "event":
+                    frame = orjson.loads(await socket.recv())
+                note(frame)
+            await socket.close()
+
+        async with asyncio.TaskGroup() as group:
+            for socket in sockets:
+                group.create_task(follow(socket))
+            yield
+
+    async def _welcomed(self) -> ClientConnection:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        socket = await open_socket(
+            f"{self.run['gateway_url']}/ws",
+            additional_headers=headers,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            max_queue=None,
+        )
+        await socket.send('{"t":"hello"}')
+        await socket.recv()
+        return socket
+
+    async def _create(self, *, rate: int, total: int) -> None:
+        """Create `total` tasks, `rate` a second, over eight connections."""
+        free = asyncio.Queue[Connection]()
+        for _ in range(8):
+            free.put_nowait(await connect(*self.ours))
+        raw = request("POST", "/v1/tasks", token=self.token, body=b'{"title":"Latency","priority":5}')
+
+        async def one(connection: Connection) -> None:
+            answer = await connection.exchange(raw)
+            if not answer.startswith(b"HTTP/1.1 201"):
+                raise SystemExit(f"bench: {answer[:300]!r}")
+            free.put_nowait(connection)
+
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(total):
+                await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
+                group.create_task(one(await free.get()))
+        while not free.empty():
+            free.get_nowait().close()
