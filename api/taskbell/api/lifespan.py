@@ -15,6 +15,7 @@ from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.channels.service import Channels
 from taskbell.api.db.pool import Database, open_pool
+from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.service import EventFeed
 from taskbell.api.health.checks import schema_check
 from taskbell.api.notifications.service import Notifications
@@ -24,8 +25,15 @@ from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
+from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Signals, connecting
+from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
+
+_FEED_MEMORY = 16 * 2**20
+"""Bytes of the newest events that the change feed keeps: some ten thousand."""
+_FEED_WARM_UP = 5_000
+"""How many of them are read at the start."""
 
 
 @asynccontextmanager
@@ -37,6 +45,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
         signals = Signals(client)
+        recent = RecentEvents(max_bytes=_FEED_MEMORY)
+        reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
+        await stack.enter_async_context(running(reader.run, name="feed-reader"))
         keys = parse_keys(settings.signing_keys.get_secret_value())
         passwords = Passwords(
             memory_kib=settings.password_hash_memory_kib,
@@ -62,7 +73,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             workspaces=Workspaces(database, signals=signals),
             tasks=TaskService(database=database, signals=signals, reminder_leads=settings.reminder_leads),
             notifications=Notifications(database, signals=signals),
-            events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH)),
+            events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
             channels=Channels(
                 database,
                 allow_http=settings.webhook_allow_http,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from taskbell.api.events.errors import EventCursorExpired, EventCursorMalformed, EventsUnavailable
+from taskbell.api.events.recent import RecentEvents
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.events import is_personal
 from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
@@ -14,6 +15,8 @@ from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamRep
 
 LATEST = "latest"
 """A cursor that stands for the end of the stream."""
+_PATIENCE = 0.5
+"""Seconds to wait for this process to have read what the stream holds already; it is milliseconds behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,10 @@ class FeedPage:
 class EventFeed:
     """The change feed of workspaces. Whether the caller may read one is decided before."""
 
-    def __init__(self, replays: StreamReplays) -> None:
-        """Take the reader of the stream."""
+    def __init__(self, replays: StreamReplays, recent: RecentEvents) -> None:
+        """Take the reader of the stream's past and its newest events."""
         self._replays = replays
+        self._recent = recent
 
     async def page(self, *, workspace_id: UUID, reader: UUID, after: str | None, limit: int) -> FeedPage:
         """Read up to `limit` events after a cursor, or from the oldest kept one; personal ones only to their audience.
@@ -60,12 +64,25 @@ class EventFeed:
             if cursor.sequence > end.sequence:
                 raise EventCursorMalformed
             kept = None if after is None else cursor.sequence
-            found = await self._read(workspace_id, reader=reader, cursor=cursor, kept=kept, end=end, limit=limit + 1)
+            found = await self._remembered(workspace_id, reader=reader, cursor=cursor, end=end)
+            if found is None:
+                found = await self._read(
+                    workspace_id, reader=reader, cursor=cursor, kept=kept, end=end, limit=limit + 1
+                )
         except ReplayInterrupted as away:
             raise EventsUnavailable(headers={"Retry-After": "1"}) from away
         items = [(EventCursor(cursor.epoch, message.sequence), message.data) for message in found[:limit]]
         has_more = len(found) > limit
         return FeedPage(items=items, next_cursor=items[-1][0] if has_more else end, has_more=has_more)
+
+    async def _remembered(
+        self, workspace_id: UUID, *, reader: UUID, cursor: EventCursor, end: EventCursor
+    ) -> list[StreamMessage] | None:
+        """Everything between the cursor and the end, if memory holds it. The end is known, so none can be missing."""
+        if cursor == end:
+            return []
+        found = await self._recent.between(cursor, end, workspace_id=str(workspace_id), patience=_PATIENCE)
+        return None if found is None else [event for event in found if _is_for(event, reader)]
 
     async def _read(
         self,
@@ -77,8 +94,6 @@ class EventFeed:
         end: EventCursor,
         limit: int,
     ) -> list[StreamMessage]:
-        if cursor.sequence == end.sequence:
-            return []
         found: list[StreamMessage] = []
         subjects = [workspace_filter(workspace_id)]
         async with self._replays.open(subjects=subjects, after=cursor.sequence, until=end.sequence) as replay:

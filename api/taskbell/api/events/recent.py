@@ -1,0 +1,99 @@
+"""The newest events of the stream, kept in memory: nearly every poll asks for no others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+
+from taskbell.contract.cursors import EventCursor
+from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject
+from taskbell.kit.nats_replay import StreamMessage
+
+_OVERHEAD = 700
+"""About what an event costs beside its payload, in bytes."""
+
+
+class RecentEvents:
+    """A window without holes, bounded by bytes, that ends at the last event read. The stream's reader fills it."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        """Begin without a stream."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._epoch = 0
+        self._floor = 0
+        self._position = 0
+        self._order: deque[str] = deque()
+        self._workspaces: dict[str, deque[StreamMessage]] = {}
+        self._moved = asyncio.Event()
+
+    def begin(self, *, epoch: int, position: int) -> None:
+        """Begin anew: everything after `position` will come."""
+        self._epoch = epoch
+        self._floor = self._position = position
+        self._bytes = 0
+        self._order.clear()
+        self._workspaces.clear()
+        self._moved.set()
+
+    def message(self, sequence: int, subject: str, headers: Mapping[str, str], data: bytes) -> None:
+        """Add the newest event; the oldest make room. What is no event, and so of no workspace, is passed by."""
+        with suppress(ValueError):
+            workspace_id, _ = parse_event_subject(subject)
+            kept = {HEADER_AUDIENCE: headers.get(HEADER_AUDIENCE, "")}
+            self._workspaces.setdefault(workspace_id, deque()).append(StreamMessage(sequence, subject, kept, data))
+            self._order.append(workspace_id)
+            self._bytes += len(data) + _OVERHEAD
+        while self._bytes > self._max_bytes:
+            self._drop_oldest()
+        self._position = sequence
+        self._moved.set()
+
+    def detached(self, reason: str) -> None:
+        """What was read stays true."""
+
+    def lag(self, messages: int) -> None:
+        """Whoever needs more than was read waits for it."""
+
+    async def between(
+        self, after: EventCursor, until: EventCursor, *, workspace_id: str, patience: float
+    ) -> list[StreamMessage] | None:
+        """A workspace's events after one place, through another; None when the window does not hold all of them.
+
+        What the stream holds and this process has not yet read is waited for, at most `patience` seconds.
+        """
+        if not self._reaches_back_to(after):
+            return None
+        if self._position < until.sequence:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._reached(until)
+        if not self._reaches_back_to(after) or self._position < until.sequence:
+            return None
+        found: list[StreamMessage] = []
+        for event in reversed(self._workspaces.get(workspace_id, ())):  # costs what was missed, not what is kept
+            if event.sequence <= after.sequence:
+                break
+            if event.sequence <= until.sequence:
+                found.append(event)
+        found.reverse()
+        return found
+
+    def _reaches_back_to(self, place: EventCursor) -> bool:
+        return self._epoch == place.epoch and self._floor <= place.sequence
+
+    async def _reached(self, place: EventCursor) -> None:
+        while self._epoch == place.epoch and self._position < place.sequence:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _drop_oldest(self) -> None:
+        workspace_id = self._order.popleft()
+        events = self._workspaces[workspace_id]
+        oldest = events.popleft()
+        self._floor = oldest.sequence
+        self._bytes -= len(oldest.data) + _OVERHEAD
+        if not events:
+            del self._workspaces[workspace_id]
