@@ -1,10 +1,12 @@
-"""Asking what a stream holds: answers are shared, and none is older than its question."""
+"""Replays: what a stream holds is asked for together and never answered from before; nothing is missed in a cluster."""
 
 import asyncio
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
 from nats.errors import NoServersError
+from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from taskbell.kit.nats_bus import connect
@@ -42,6 +44,16 @@ def server():
 def replays(server):
     """Replays of that server's stream."""
     return StreamReplays(server, stream="S", epoch_key="epoch")
+
+
+@pytest.fixture
+async def client(nats_url):
+    """A connection to a real server that has a stream."""
+    client = await connect(nats_url, name="replays")
+    config = StreamConfig(name="S", subjects=["s.>"], metadata={"epoch": "1"})
+    await client.jetstream().add_stream(config)
+    yield client
+    await client.close()
 
 
 async def turn():
@@ -90,17 +102,43 @@ async def test_who_gives_up_leaves_the_others_their_answer(replays, server):
     assert server.asked == 1
 
 
-async def test_what_was_stored_before_the_question_is_in_the_answer(nats_url):
+async def test_what_was_stored_before_the_question_is_in_the_answer(client):
     """Against a real server, with many writers that each look for their own message at once."""
-    client = await connect(nats_url, name="bounds")
     stream = client.jetstream()
-    await stream.add_stream(StreamConfig(name="S", subjects=["s"], metadata={"epoch": "1"}))
     replays = StreamReplays(client, stream="S", epoch_key="epoch")
 
     async def write_and_look():
         for _ in range(50):
-            stored = await stream.publish("s", b"")
+            stored = await stream.publish("s.x", b"")
             assert (await replays.bounds()).last >= stored.seq
 
     await asyncio.gather(*(write_and_look() for _ in range(8)))
-    await client.close()
+
+
+@pytest.mark.parametrize(("after", "until"), [(0, 9), (4, 9), (4, 8), (8, 9), (0, 7)])
+async def test_a_replay_misses_nothing_where_its_consumer_lags(client, monkeypatch, after, until):
+    """In a cluster the consumer may stand on a follower that has not yet stored the newest messages: it counts none."""
+    stream = client.jetstream()
+    for number in range(9):
+        await stream.publish(f"s.{number % 2}.x", b"")
+    make = JetStreamContext.add_consumer
+
+    async def make_on_a_follower(*args, **options):
+        return dataclasses.replace(await make(*args, **options), num_pending=0)
+
+    monkeypatch.setattr(JetStreamContext, "add_consumer", make_on_a_follower)
+    replays = StreamReplays(client, stream="S", epoch_key="epoch")
+    async with replays.open(subjects=["s.0.>"], after=after, until=until) as replay:
+        found = [message.sequence async for batch in replay.batches(at_most=2) for message in batch]
+    assert found == [sequence for sequence in range(after + 1, until + 1) if sequence % 2]
+
+
+async def test_where_nothing_is_to_be_replayed_no_consumer_is_made(client, monkeypatch):
+    """Neither for subjects without any message, nor for those whose newest one was read."""
+    stream = client.jetstream()
+    for subject in ("s.a.x", "s.b.x", "s.a.y", "s.c.x"):
+        await stream.publish(subject, b"")
+    monkeypatch.setattr(JetStreamContext, "add_consumer", None)
+    replays = StreamReplays(client, stream="S", epoch_key="epoch")
+    async with replays.open(subjects=["s.a.>", "s.b.>", "s.none.>"], after=3, until=4) as replay:
+        assert (replay.pending, [batch async for batch in replay.batches()]) == (0, [])

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_reader import NO_HEADERS, REQUEST_TIMEOUT, StreamBounds, read_bounds, reply_sequences
 
@@ -70,9 +71,16 @@ class StreamReplays:
     async def open(self, *, subjects: Sequence[str], after: int, until: int) -> AsyncIterator[StreamReplay]:
         """Prepare to read what follows sequence `after`, through `until`, on any of `subjects`.
 
+        Where it ends is asked from the stream's leader: the consumer may stand on a follower, and what that one has
+        not stored yet is neither counted nor, until then, delivered.
+
         Raises:
             ReplayInterrupted: NATS does not answer.
         """
+        newest = max(await asyncio.gather(*(self._newest(subject) for subject in subjects)))
+        if newest <= after:
+            yield StreamReplay(self._client, pending=0, request_subject="", after=after, until=after)
+            return
         name = f"replay-{uuid4().hex}"
         config = ConsumerConfig(
             name=name,
@@ -93,21 +101,31 @@ class StreamReplays:
                 self._client,
                 pending=info.num_pending or 0,
                 request_subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
-                until=until,
+                after=after,
+                until=min(until, newest),
             )
         finally:
             with contextlib.suppress(NatsError, TimeoutError):  # it ends by itself when its threshold is over
                 await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
 
+    async def _newest(self, subject: str) -> int:
+        try:
+            return (await self._jetstream.get_last_msg(self._stream, subject)).seq or 0
+        except NotFoundError:
+            return 0
+        except (NatsError, TimeoutError) as away:
+            raise ReplayInterrupted(type(away).__name__) from away
+
 
 class StreamReplay:
-    """One replay. `pending` is how many messages wait, those past its end included."""
+    """One replay. `pending` is about how many messages wait, those past its end included."""
 
-    def __init__(self, client: Client, *, pending: int, request_subject: str, until: int) -> None:
-        """Take what `StreamReplays.open` prepared."""
+    def __init__(self, client: Client, *, pending: int, request_subject: str, after: int, until: int) -> None:
+        """Take what `StreamReplays.open` prepared. At `until` or past it there is a message, unless `after` is it."""
         self.pending = pending
         self._client = client
         self._subject = request_subject
+        self._after = after
         self._until = until
 
     async def batches(self, *, at_most: int = _BATCH) -> AsyncIterator[list[StreamMessage]]:
@@ -116,16 +134,13 @@ class StreamReplay:
         Raises:
             ReplayInterrupted: Messages were lost on the way, or vanished, or NATS went away.
         """
-        done = 0
-        while done < self.pending:
-            wanted = min(at_most, _BATCH, self.pending - done)
-            batch = await self._fetch(wanted, after=done)
-            done += len(batch)
+        done, position = 0, self._after
+        while position < self._until:
+            batch = await self._fetch(min(at_most, _BATCH), after=done)
+            done, position = done + len(batch), batch[-1].sequence
             within = [message for message in batch if message.sequence <= self._until]
             if within:
                 yield within
-            if len(within) < len(batch) or batch[-1].sequence >= self._until:
-                return
 
     async def _fetch(self, wanted: int, *, after: int) -> list[StreamMessage]:
         batch: list[StreamMessage] = []
