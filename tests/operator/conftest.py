@@ -22,7 +22,8 @@ from taskbell.contract import crds
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded.process import free_port
 from taskbell.operator.app import Surroundings, operating
-from taskbell.operator.queue import Pace
+from taskbell.operator.cluster import Cluster, open_api
+from taskbell.operator.queue import Key, Pace
 from taskbell.operator.settings import OperatorSettings
 from taskbell.testing.kubernetes import control_plane
 from taskbell.testing.kubernetes.client import ApiServer, Kubectl
@@ -36,10 +37,11 @@ REAL = [pytest.param("real", marks=pytest.mark.xdist_group("control-plane"))] if
 
 
 class SetClock:
-    """Unix time that begins now and goes on as a test sets it; the monotonic clock is the real one."""
+    """Unix time that begins now and goes on as a test sets it; the monotonic clock is the real one, or still, too."""
 
-    def __init__(self):
+    def __init__(self, *, still=False):
         self.began = self.time = float(int(time.time()))
+        self.steady = 0.0 if still else None
 
     def now(self):
         """Unix seconds."""
@@ -47,7 +49,13 @@ class SetClock:
 
     def monotonic(self):
         """Seconds that never go back."""
-        return time.monotonic()
+        return time.monotonic() if self.steady is None else self.steady
+
+    def pass_by(self, seconds):
+        """Let time go on, also by the monotonic clock if that stands still."""
+        self.time += seconds
+        if self.steady is not None:
+            self.steady += seconds
 
     def minute(self, number):
         """The `number`th full minute after the beginning, as Kubernetes writes it."""
@@ -146,6 +154,66 @@ class Place:
             return same and condition(body["status"], "Progressing") == ("False", "Settled")
 
         await until(done, what=f"{name} is settled")
+
+
+class PoolPlace:
+    """A namespace with a Deployment, a pool, and passes over it."""
+
+    def __init__(self, kubectl, keeper, clock):
+        self.kubectl, self.keeper, self.clock = kubectl, keeper, clock
+
+    async def add(self, path, kind, name, *, labels=None, **body):
+        """Create an object."""
+        body |= {"kind": kind, "metadata": {"name": name, "labels": labels or {}}}
+        await self.kubectl.must("POST", path, body)
+
+    async def deploy(self, name="delivery", replicas=1):
+        """Make a Deployment with all its pods."""
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": f"{name}:1"}]}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+        path = self.kubectl.at("deployments", group=APPS)
+        await self.add(path, "Deployment", name, apiVersion=APPS, spec=spec)
+        await self.start_pods(name)
+
+    async def start_pods(self, name="delivery"):
+        """What the Deployment's controller would do: as many pods as are wanted."""
+        path = self.kubectl.at("deployments", name, "status", group=APPS)
+        assert (await self.kubectl.merge(path, {"status": {"replicas": await self.size(name)}}))[0] == 200
+
+    async def make(self, name="delivery", *, backlog_per_replica=100, **spec):
+        """Make a pool with one backlog signal."""
+        signal = {"stream": "WORK", "consumer": "delivery", "backlogPerReplica": backlog_per_replica}
+        given = {
+            "targetRef": {"name": name},
+            "replicas": {"min": 1, "max": 30},
+            "signals": [{"name": "backlog", "jetStream": signal}],
+        }
+        path = self.kubectl.at("workerpools")
+        await self.add(path, "WorkerPool", name, apiVersion=crds.API_VERSION, spec=given | spec)
+
+    def key(self, name="delivery"):
+        """The pool as the queue names it."""
+        return Key("WorkerPool", self.kubectl.namespace, name)
+
+    async def look(self, *, after=15.0, name="delivery"):
+        """One pass, some time later, with the pods started before it; returns the size then."""
+        await self.start_pods(name)
+        self.clock.pass_by(after)
+        await self.keeper.keep(self.key(name))
+        return await self.size(name)
+
+    async def size(self, name="delivery"):
+        """The size that the Deployment shall have."""
+        return (await self.kubectl.must("GET", self.kubectl.at("deployments", name, group=APPS)))["spec"]["replicas"]
+
+    async def status(self, name="delivery"):
+        """The pool's status."""
+        return (await self.kubectl.must("GET", self.kubectl.at("workerpools", name))).get("status", {})
+
+    async def condition(self, type_, name="delivery"):
+        """Status and reason of a condition, or None."""
+        return condition(await self.status(name), type_)
 
 
 def condition(status, type_):
@@ -249,6 +317,28 @@ async def proxy(api_server, account):
 
 
 @pytest.fixture
+async def cluster(proxy):
+    """The operator's requests to the API server."""
+    async with await open_api(url=proxy.url) as api:
+        yield Cluster(api)
+
+
+@pytest.fixture
+def being_deleted(kubectl):
+    """Delete an object that a finalizer holds for the length of a block."""
+
+    @contextlib.asynccontextmanager
+    async def held(path):
+        assert (await kubectl.merge(path, {"metadata": {"finalizers": ["example.com/hold"]}}))[0] == 200
+        await kubectl.must("DELETE", path)
+        assert (await kubectl.must("GET", path))["metadata"]["deletionTimestamp"]
+        yield
+        assert (await kubectl.merge(path, {"metadata": {"finalizers": []}}))[0] == 200
+
+    return held
+
+
+@pytest.fixture
 def place(kubectl):
     """What a person does and sees."""
     return Place(kubectl)
@@ -258,6 +348,18 @@ def place(kubectl):
 def clock():
     """Unix time that stands still until set."""
     return SetClock()
+
+
+@pytest.fixture
+def still_clock():
+    """Both clocks stand still until set: for windows that are counted to the second."""
+    return SetClock(still=True)
+
+
+@pytest.fixture
+def pool_place():
+    """Makes a namespace of pools from a client, a keeper and a clock."""
+    return PoolPlace
 
 
 @pytest.fixture

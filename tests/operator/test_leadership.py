@@ -7,19 +7,11 @@ import time
 import pytest
 
 from taskbell.kit.clock import SystemClock
-from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
 from taskbell.testing.kubernetes.proxy import Fault
 
 DURATION = 0.5
 GROUP = "coordination.k8s.io/v1"
-
-
-@pytest.fixture
-async def cluster(proxy):
-    """Requests to the API server."""
-    async with await open_api(url=proxy.url) as api:
-        yield Cluster(api)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from prometheus_client import generate_latest
 
 from taskbell.contract.worker_pools import WorkerPoolStatus
 from taskbell.kit.nats_consumers import Consumers
-from taskbell.operator.cluster import Cluster, ClusterRefused, open_api
+from taskbell.operator.cluster import ClusterRefused
 from taskbell.operator.events import Events
-from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.signals.readings import Signals
 from taskbell.testing.kubernetes.proxy import Fault
@@ -28,67 +27,6 @@ BACKLOG = int(os.environ.get("TASKBELL_TEST_BACKLOG", "2000"))
 
 QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
 """No window and no policy."""
-
-
-class PoolPlace:
-    """A namespace with a Deployment, a pool, and passes over it."""
-
-    def __init__(self, kubectl, keeper, clock):
-        self.kubectl, self.keeper, self.clock = kubectl, keeper, clock
-
-    async def add(self, path, kind, name, *, labels=None, **body):
-        """Create an object."""
-        body |= {"kind": kind, "metadata": {"name": name, "labels": labels or {}}}
-        await self.kubectl.must("POST", path, body)
-
-    async def deploy(self, name="delivery", replicas=1):
-        """Make a Deployment with all its pods."""
-        labels = {"app": name}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": f"{name}:1"}]}}
-        spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
-        path = self.kubectl.at("deployments", group=APPS)
-        await self.add(path, "Deployment", name, apiVersion=APPS, spec=spec)
-        await self.start_pods(name)
-
-    async def start_pods(self, name="delivery"):
-        """What the Deployment's controller would do: as many pods as are wanted."""
-        path = self.kubectl.at("deployments", name, "status", group=APPS)
-        assert (await self.kubectl.merge(path, {"status": {"replicas": await self.size(name)}}))[0] == 200
-
-    async def make(self, name="delivery", *, backlog_per_replica=100, **spec):
-        """Make a pool with one backlog signal."""
-        signal = {"stream": "WORK", "consumer": "delivery", "backlogPerReplica": backlog_per_replica}
-        given = {
-            "targetRef": {"name": name},
-            "replicas": {"min": 1, "max": 30},
-            "signals": [{"name": "backlog", "jetStream": signal}],
-        }
-        path = self.kubectl.at("workerpools")
-        await self.add(path, "WorkerPool", name, apiVersion="taskbell.dev/v1alpha1", spec=given | spec)
-
-    def key(self, name="delivery"):
-        """The pool as the queue names it."""
-        return Key("WorkerPool", self.kubectl.namespace, name)
-
-    async def look(self, *, after=15.0, name="delivery"):
-        """One pass, some time later, with the pods started before it; returns the size then."""
-        await self.start_pods(name)
-        self.clock.time += after
-        await self.keeper.keep(self.key(name))
-        return await self.size(name)
-
-    async def size(self, name="delivery"):
-        """The size that the Deployment shall have."""
-        return (await self.kubectl.must("GET", self.kubectl.at("deployments", name, group=APPS)))["spec"]["replicas"]
-
-    async def status(self, name="delivery"):
-        """The pool's status."""
-        return (await self.kubectl.must("GET", self.kubectl.at("workerpools", name))).get("status", {})
-
-    async def condition(self, type_, name="delivery"):
-        """Status and reason of a condition, or None."""
-        found = (c for c in (await self.status(name)).get("conditions", []) if c["type"] == type_)
-        return next(((c["status"], c["reason"]) for c in found), None)
 
 
 @pytest.fixture
@@ -127,20 +65,15 @@ async def drain(work, count):
 
 
 @pytest.fixture
-def keeping(kubectl, proxy, clock):
+def keeping(kubectl, cluster, clock, pool_place):
     """Make a keeper of pools without Kopf."""
 
     @contextlib.asynccontextmanager
     async def made(nats_url):
-        async with (
-            await open_api(url=proxy.url) as api,
-            Consumers(name="test") as consumers,
-            httpx.AsyncClient() as http,
-        ):
-            cluster = Cluster(api)
+        async with Consumers(name="test") as consumers, httpx.AsyncClient() as http:
             signals = Signals(cluster, consumers, http, nats_url=nats_url, clock=clock)
             events = Events(cluster, clock=clock, reporter="test")
-            yield PoolPlace(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
+            yield pool_place(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
 
     return made
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from taskbell.testing.kubernetes.client import ApiServer
+from taskbell.testing.kubernetes.client import ApiServer, Json
 
 _REASONS = {HTTPStatus.CONFLICT: "Conflict", HTTPStatus.NOT_FOUND: "NotFound", HTTPStatus.GONE: "Expired"}
 
@@ -56,11 +56,17 @@ class Call:
 
 @dataclass(slots=True)
 class Proxy:
-    """`url` is where it listens once it runs; with `token` the proxy signs in for an operator that does not."""
+    """`url` is where it listens once it runs; with `token` the proxy signs in for an operator that does not.
+
+    Attributes:
+        admit: What an admission webhook would do: it gives the body that the server gets instead of the one sent with a
+            writing request, which `calls` show as the operator sent it.
+    """
 
     upstream: ApiServer
     token: str = ""
     url: str = ""
+    admit: Callable[[Json], Json] | None = None
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     _watches: set[asyncio.Task[None]] = field(default_factory=set)
@@ -109,6 +115,8 @@ class Proxy:
             passed = ("Accept", "Content-Type", "Authorization")
             headers = self.upstream.headers(self.token)
             headers |= {name: request.headers[name] for name in passed if name in request.headers}
+            if self.admit is not None and sent:
+                sent = json.dumps(self.admit(json.loads(sent))).encode()
             async with http.request(request.method, request.rel_url, data=sent or None, headers=headers) as response:
                 self._write_down(request, body, response.status)
                 return await self._pass_on(request, response)
