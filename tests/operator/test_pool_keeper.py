@@ -1,0 +1,223 @@
+"""Single passes over a WorkerPool whose readings a test sets: clocks, memory, refusals and what is told of them."""
+
+import pytest
+
+from taskbell.operator.cluster import RequestRefused
+from taskbell.operator.events import Events
+from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.victims import DELETION_COST, Load
+from taskbell.operator.reconcile.worker_pool import PoolKeeper
+from taskbell.testing.kubernetes.proxy import Fault
+
+APPS, SCALING = "apps/v1", "autoscaling/v2"
+
+
+class FixedSignals:
+    """Readings as a test wants them."""
+
+    def __init__(self):
+        self.needed, self.loads, self.known = 2.0, (), []
+
+    async def read(self, _spec, _scale, known):
+        """One reading."""
+        self.known.append(known)
+        return [Reading(name="s", value=int(self.needed * 1000), needed=self.needed, wakes=True, loads=self.loads)]
+
+
+@pytest.fixture
+def clock(still_clock):
+    """Time as the test sets it."""
+    return still_clock
+
+
+@pytest.fixture
+def signals():
+    """Readings as a test sets them."""
+    return FixedSignals()
+
+
+@pytest.fixture
+def empty_place(kubectl, cluster, clock, signals, pool_place):
+    """A keeper, and nothing to keep."""
+    events = Events(cluster, clock=clock, reporter="test")
+    return pool_place(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
+
+
+@pytest.fixture
+def pool_path(kubectl):
+    """The pool's path."""
+    return kubectl.at("workerpools", "delivery")
+
+
+@pytest.fixture
+def target_path(kubectl):
+    """The path of the pool's Deployment."""
+    return kubectl.at("deployments", "delivery", group=APPS)
+
+
+@pytest.fixture
+async def place(empty_place):
+    """A Deployment of 2 pods and its pool."""
+    await empty_place.deploy(replicas=2)
+    await empty_place.make(replicas={"min": 1, "max": 20})
+    return empty_place
+
+
+async def add_rival(place):
+    """Have an autoscaler set the size, too; returns its path."""
+    path = place.kubectl.at("horizontalpodautoscalers", group=SCALING)
+    target = {"apiVersion": APPS, "kind": "Deployment", "name": "delivery"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 20}
+    await place.add(path, "HorizontalPodAutoscaler", "rival", apiVersion=SCALING, spec=spec)
+    return f"{path}/rival"
+
+
+async def look_away(place):
+    """A pass a while later, whatever the size is then."""
+    place.clock.pass_by(15)
+    await place.keeper.keep(place.key())
+
+
+def marked(cost):
+    """A change of a pod's deletion cost; None takes it away."""
+    return {"metadata": {"annotations": {DELETION_COST: cost}}}
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_wall_clock_that_jumps_changes_nothing(place, clock, signals, jump):
+    """A pool is looked at and kept waiting by steady time: a corrected clock neither freezes nor shrinks it."""
+    signals.needed = 8.0
+    assert await place.look() == 6
+    clock.time += jump
+    assert await place.look() == 8
+    signals.needed = 1.0
+    clock.time += jump
+    assert await place.look() == 8
+    assert await place.look(after=299) == 1
+
+
+@pytest.mark.parametrize("gap", ["rival", "target"])
+async def test_after_a_time_in_which_the_size_was_not_its_own_a_pool_holds(place, clock, signals, target_path, gap):
+    """A pool that gets its target back shrinks only after a whole window, as after a restart."""
+    signals.needed = 1.0
+    await place.look()
+    rival = await add_rival(place) if gap == "rival" else None
+    if rival is None:
+        await place.kubectl.must("DELETE", target_path)
+    clock.pass_by(3600)
+    await place.keeper.keep(place.key())
+    assert (await place.condition("Ready"))[0] == "False"
+    if rival is None:
+        await place.deploy(replicas=12)
+    else:
+        assert (await place.kubectl.merge(target_path, {"spec": {"replicas": 12}}))[0] == 200
+        await place.kubectl.must("DELETE", rival)
+    assert await place.look() == 12
+    assert await place.look(after=299) == 12
+    assert await place.look() == 1
+
+
+async def test_speed_limits_count_what_was_done(place, signals):
+    """A pass that comes early does not add another step to the one just made; the next period does."""
+    signals.needed = 18.0
+    assert [await place.look(after=seconds) for seconds in (15, 8, 8)] == [6, 6, 12]
+
+
+async def test_passes_that_come_at_once_read_nothing(place, signals, pool_path):
+    """What a watch reports right after a pass asks no signal again, unless the spec was changed, which starts over."""
+    for _ in range(3):
+        await place.look(after=1)
+    assert len(signals.known) == 1
+    await place.look()
+    assert signals.known[1] is signals.known[0]
+    assert (await place.kubectl.merge(pool_path, {"spec": {"replicas": {"min": 3}}}))[0] == 200
+    assert await place.look(after=1) == 3
+    assert signals.known[2] is not signals.known[0]
+
+
+async def test_a_pool_that_is_being_deleted_is_left_alone(place, proxy, signals, pool_path, being_deleted):
+    """A pool that waits for its finalizers sets no size and writes no status."""
+    signals.needed = 9.0
+    async with being_deleted(pool_path):
+        assert await place.look() == 2
+        assert proxy.writes() == []
+
+
+async def test_a_pool_at_rest_writes_nothing(place, proxy):
+    """Readings that stay the same are read, and nothing at all is written."""
+    await place.look()
+    proxy.calls.clear()
+    for _ in range(5):
+        await place.look()
+    assert proxy.writes() == []
+
+
+async def test_a_pool_made_anew_remembers_nothing(place, signals, pool_path):
+    """A pool of the same name is another one: it holds what it finds, and its first recommendation is its own."""
+    signals.needed = 1.0
+    assert [await place.look(after=seconds) for seconds in (15, 150, 149)] == [2, 2, 2]
+    await place.kubectl.must("DELETE", pool_path)
+    await place.make()
+    assert [await place.look(after=seconds) for seconds in (15, 150, 149, 15)] == [2, 2, 2, 1]
+
+
+async def test_each_trouble_is_told_once(empty_place, proxy, events):
+    """One that follows another without a recovery between is told, too; one that lasts is not told again."""
+    await empty_place.make()
+    for _ in range(2):
+        await look_away(empty_place)
+    rival = await add_rival(empty_place)
+    for _ in range(2):
+        await look_away(empty_place)
+    await empty_place.kubectl.must("DELETE", rival)
+    await empty_place.deploy(replicas=2)
+    await empty_place.look()
+    told = [event["reason"] for event in await events()]
+    assert told == ["TargetMissing", "SizeIsAnothers", "Recovered"]
+    assert len(proxy.writes(path_part="/events")) == len(told), "none is counted again"
+
+
+async def test_a_refused_size_is_said(place, proxy, signals, events):
+    """A size that a policy forbids is a condition with the reason; what is told once is not told with every try."""
+    signals.needed = 8.0
+    proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=403, times=3))
+    for _ in range(3):
+        with pytest.raises(RequestRefused):
+            await place.look()
+    assert await place.condition("Ready") == ("False", "SizeRefused")
+    assert [event["reason"] for event in await events()] == ["SizeRefused"]
+    assert len(proxy.writes(path_part="/events")) == 1
+    assert await place.look() == 6
+    assert await place.condition("Ready") == ("True", "SizeKept")
+
+
+@pytest.mark.feature("K6")
+async def test_the_pods_with_the_fewest_connections_go_first(place, proxy, signals):
+    """Before a pool shrinks its pods get their connections as deletion cost, where they bear another; never else."""
+    pods = place.kubectl.at("pods", group="")
+    signals.loads = (Load("busy", 900), Load("idle", 0), Load("same", 7, "7"), Load("gone", 1), Load("old", 3, "800"))
+    for name, cost in (("busy", None), ("idle", None), ("same", "7"), ("old", "800")):
+        await place.add(pods, "Pod", name, apiVersion="v1", spec={"containers": [{"name": "x", "image": "x:1"}]})
+        assert (await place.kubectl.merge(f"{pods}/{name}", marked(cost)))[0] == 200
+    signals.needed = 5.0
+    assert await place.look() == 5
+    signals.needed = 1.0
+    assert await place.look(after=299) == 5
+    assert proxy.writes(path_part="/pods/") == []
+    proxy.calls.clear()
+    assert await place.look() == 1
+    changed = [(call.path.split("/")[-1], call.status) for call in proxy.writes()]
+    assert changed[:4] == [("busy", 200), ("gone", 404), ("old", 200), ("scale", 200)]
+    found = {pod["metadata"]["name"]: pod for pod in await place.kubectl.all("pods", group="")}
+    costs = {name: pod["metadata"].get("annotations", {}).get(DELETION_COST) for name, pod in found.items()}
+    assert costs == {"busy": "900", "idle": None, "same": "7", "old": "3"}
+
+
+async def test_a_status_that_cannot_be_written_is_no_flood_of_events(place, proxy, target_path):
+    """While the status is refused, the pool's trouble is not told anew with every pass."""
+    await place.kubectl.must("DELETE", target_path)
+    proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/status", status=403, times=5))
+    for _ in range(5):
+        with pytest.raises(RequestRefused):
+            await look_away(place)
+    assert proxy.writes(path_part="/events") == []
