@@ -4,53 +4,37 @@ import asyncio
 
 import pytest
 
-from taskbell.operator.cluster import ClusterRefused
-from taskbell.operator.lease import Leadership, LeaseLost
+from taskbell.operator.lease import LEASE, Leadership, LeaseLost
+from taskbell.testing.kubernetes.proxy import Fault
 
 DURATION = 0.05
 
 
-class Time:
-    """A steady clock that a test moves."""
+class AnswersTime:
+    """A steady clock by what the API server answered: the first claim late, each failed request somewhat later."""
 
-    def __init__(self):
-        self.steady = 0.0
+    def __init__(self, proxy):
+        self.proxy = proxy
 
     def now(self):
         """Unix seconds."""
-        return 1_790_000_000.0 + self.steady
+        return 1_790_000_000.0 + self.monotonic()
 
     def monotonic(self):
         """Seconds that never go back."""
-        return self.steady
+        claims = sum(call.method == "POST" for call in self.proxy.calls)
+        failed = sum(call.status == 500 for call in self.proxy.calls)
+        return DURATION * (0.6 * claims + 0.1 * failed)
 
 
-class SlowServer:
-    """Takes the first claim at once and answers it late; whatever comes later fails."""
-
-    def __init__(self, clock):
-        self.clock, self.lease, self.landed = clock, None, None
-
-    async def get(self, *_):
-        """The Lease."""
-        if self.landed is not None:
-            self.clock.steady += DURATION / 10
-            raise ClusterRefused("away")
-        return self.lease
-
-    async def create(self, _, manifest):
-        """Store it, and let most of its duration pass before the answer."""
-        self.lease, self.landed = manifest, self.clock.steady
-        self.clock.steady += DURATION * 0.6
-
-
-async def test_a_late_answer_does_not_make_the_lease_longer():
+async def test_a_late_answer_does_not_make_the_lease_longer(cluster, proxy, kubectl):
     """A holder stops before its duration, counted from when it asked: by then another may have the Lease."""
-    clock = Time()
-    server = SlowServer(clock)
-    leadership = Leadership(server, namespace="n", identity="a", duration=DURATION, clock=clock)
+    clock = AnswersTime(proxy)
+    leadership = Leadership(cluster, namespace=kubectl.namespace, identity="a", duration=DURATION, clock=clock)
     await leadership.acquire()
+    assert clock.monotonic() == 0.6 * DURATION, "it asked at 0, and most of the duration passed before the answer"
+    proxy.faults.append(Fault(method="GET", path_ends=LEASE, status=500, times=10_000))
     with pytest.raises(LeaseLost, match="not renewed"):
         async with asyncio.timeout(10):
             await leadership.hold()
-    assert clock.steady - server.landed < DURATION
+    assert clock.monotonic() < DURATION

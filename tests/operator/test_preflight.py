@@ -3,34 +3,48 @@
 import pytest
 
 from taskbell.operator import preflight
-from taskbell.operator.permissions import OWN, WATCHED
+from taskbell.operator.permissions import OWN, WATCHED, in_words
 from taskbell.operator.preflight import NotReadyToWork
 
-
-class FakeCluster:
-    """Serves everything and allows all but some resources."""
-
-    def __init__(self, *refused):
-        self.refused = refused
-
-    async def serves(self, _):
-        """Whether there is such a resource."""
-        return True
-
-    async def may(self, *, resource, **_):
-        """Whether something is allowed."""
-        return resource not in self.refused
+RBAC, REVIEWS = "rbac.authorization.k8s.io/v1", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
-async def test_secrets_may_be_kept_from_it():
+@pytest.fixture
+def take_away(kubectl, account, until):
+    """Take a permission from the operator's role, and wait until that is in force."""
+
+    async def take(permission):
+        (role,) = await kubectl.all("roles", group=RBAC)
+        rules = [rule for rule in role["rules"] if permission.resource not in rule["resources"]]
+        assert len(rules) == len(role["rules"]) - 1
+        role["rules"] = rules
+        await kubectl.must("PUT", kubectl.at("roles", role["metadata"]["name"], group=RBAC), role)
+        resource, _, subresource = permission.resource.partition("/")
+        asked = {"namespace": kubectl.namespace, "verb": permission.verbs[0], "group": permission.group}
+        asked |= {"resource": resource, "subresource": subresource}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        review |= {"spec": {"resourceAttributes": asked}}
+
+        async def in_force():
+            return not (await kubectl.must("POST", REVIEWS, review, token=account))["status"]["allowed"]
+
+        await until(in_force, what="the role is in force")
+
+    return take
+
+
+async def test_secrets_may_be_kept_from_it(take_away, cluster, kubectl):
     """An operator that may not read Secrets works; only signals that name one cannot be read, and say so."""
-    await preflight.check(FakeCluster("secrets"), own_namespace="n", namespaces=("n",))
+    await take_away(next(permission for permission in WATCHED if permission.resource == "secrets"))
+    await preflight.check(cluster, own_namespace=kubectl.namespace, namespaces=(kubectl.namespace,))
 
 
 @pytest.mark.parametrize("permission", [p for p in (*WATCHED, *OWN) if p.needed], ids=lambda p: p.resource)
-async def test_everything_else_is_needed(permission):
+async def test_everything_else_is_needed(take_away, cluster, kubectl, permission):
     """Each other permission is asked for, and without it the operator ends with its name and purpose."""
-    resource = permission.resource.partition("/")[0]
-    with pytest.raises(NotReadyToWork, match=resource) as refused:
-        await preflight.check(FakeCluster(resource), own_namespace="n", namespaces=("n",))
-    assert permission.reason in str(refused.value)
+    await take_away(permission)
+    with pytest.raises(NotReadyToWork) as refused:
+        await preflight.check(cluster, own_namespace=kubectl.namespace, namespaces=(kubectl.namespace,))
+    missing = str(refused.value).removeprefix("permissions are missing: ").split("; ")
+    assert missing == [in_words(permission, verb, kubectl.namespace) for verb in permission.verbs]
+    assert all(permission.reason in sentence for sentence in missing)

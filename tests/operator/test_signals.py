@@ -11,28 +11,17 @@ from taskbell.contract.worker_pools import WebSocketSignal, WorkerPoolSpec
 from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerFacts, ConsumerMissing, Consumers
-from taskbell.operator.plan.victims import Load
+from taskbell.operator.plan.victims import DELETION_COST, Load
 from taskbell.operator.signals.readings import Known, Signals
 from taskbell.operator.signals.sockets import SocketsUnreadable, parse_connections, read_loads
 
 JET_STREAM = {"stream": "S", "consumer": "c"}
-SCALE = {"metadata": {"namespace": "default"}, "status": {"replicas": 2, "selector": "app=gateway"}}
 
 
-class FakeCluster:
-    """One Secret and some pods."""
-
-    def __init__(self, *, secret=b"", pods=()):
-        self.secret, self.pods = secret, pods
-
-    async def get(self, *_):
-        """The Secret."""
-        return {"data": {"url": base64.b64encode(self.secret).decode()}}
-
-    async def all(self, *_, labels):
-        """The pods."""
-        assert labels == "app=gateway"
-        return self.pods
+@pytest.fixture
+def scale(kubectl):
+    """A target of 2 pods."""
+    return {"metadata": {"namespace": kubectl.namespace}, "status": {"replicas": 2, "selector": "app=gateway"}}
 
 
 class NobodyThere:
@@ -47,21 +36,29 @@ class NobodyThere:
         raise BusUnavailable("not connected to NATS")
 
 
-async def read(secret):
-    """The reading by an address in a Secret, and the addresses that were asked."""
-    reference = {"name": "nats", "key": "url"}
-    signal = {"name": "s", "jetStream": {"stream": "S", "consumer": "c", "connectionSecretRef": reference}}
-    given = {"targetRef": {"name": "x"}, "replicas": {"max": 3}, "signals": [signal]}
-    consumers = NobodyThere()
-    signals = Signals(FakeCluster(secret=secret), consumers, None, nats_url=None, clock=SystemClock())
-    (reading,) = await signals.read(WorkerPoolSpec.model_validate(given), SCALE, Known())
-    return reading, consumers.asked
+@pytest.fixture
+def read(cluster, kubectl, scale):
+    """Read by an address in a Secret; gives the reading, and the addresses that were asked."""
+
+    async def reading(secret):
+        data = {"url": base64.b64encode(secret).decode()}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "nats"}, "data": data}
+        await kubectl.must("POST", kubectl.at("secrets", group=""), body)
+        reference = {"name": "nats", "key": "url"}
+        signal = {"name": "s", "jetStream": JET_STREAM | {"connectionSecretRef": reference}}
+        given = {"targetRef": {"name": "x"}, "replicas": {"max": 3}, "signals": [signal]}
+        consumers = NobodyThere()
+        signals = Signals(cluster, consumers, None, nats_url=None, clock=SystemClock())
+        (found,) = await signals.read(WorkerPoolSpec.model_validate(given), scale, Known())
+        return found, consumers.asked
+
+    return reading
 
 
 @pytest.mark.parametrize(
     "secret", [b"", b"pa55word", b"\xffpa55word", b"https://h", b"nats://u:pa55word@[::", b"nats://h:99999", b"nats://"]
 )
-async def test_a_secret_that_holds_no_address_is_said_but_not_quoted(secret):
+async def test_a_secret_that_holds_no_address_is_said_but_not_quoted(read, secret):
     """A wrong entry is a missing signal that names the Secret, never what is in it; a bare host name is an address."""
     reading, asked = await read(secret)
     if secret == b"pa55word":
@@ -72,20 +69,10 @@ async def test_a_secret_that_holds_no_address_is_said_but_not_quoted(secret):
         assert reading.error == "entry url of Secret nats is no address of NATS"
 
 
-async def test_the_line_end_of_a_secret_is_no_part_of_the_address():
+async def test_the_line_end_of_a_secret_is_no_part_of_the_address(read):
     """An address as an editor saved it is followed."""
     _, asked = await read(b"nats://u:p@nats:4222\n")
     assert asked == ["nats://u:p@nats:4222"]
-
-
-class Time:
-    """A steady clock that a test moves."""
-
-    steady = 0.0
-
-    def monotonic(self):
-        """Seconds that never go back."""
-        return self.steady
 
 
 class Working:
@@ -100,47 +87,70 @@ class Working:
         return ConsumerFacts(pending=9000 - delivered, unacked=0, delivered=delivered, max_unacked=0)
 
 
-async def test_a_pass_that_is_repeated_at_once_shows_no_pace():
+async def test_a_pass_that_is_repeated_at_once_shows_no_pace(cluster, scale, still_clock):
     """What happened in less than five seconds changes no pace; the next reading counts from the one before it."""
-    clock, known = Time(), Known()
+    clock, known = still_clock, Known()
     consumers = Working(clock)
-    signals = Signals(FakeCluster(), consumers, None, nats_url="nats://h", clock=clock)
+    signals = Signals(cluster, consumers, None, nats_url="nats://h", clock=clock)
     given = {"targetRef": {"name": "x"}, "replicas": {"max": 3}, "signals": [{"name": "s", "jetStream": JET_STREAM}]}
     spec = WorkerPoolSpec.model_validate(given)
     paces = []
     for clock.steady, consumers.burst in ((0, 0), (15, 0), (15.5, 500), (30, 0)):
-        await signals.read(spec, SCALE, known)
+        await signals.read(spec, scale, known)
         paces.append(known.paces["s"].per_pod)
     assert paces == [None, 5.0, 5.0, 5.0]
 
 
-def pod(name, *, ready=True, **status):
-    """A pod at this machine's own address."""
-    conditions = [{"type": "Ready", "status": str(ready)}]
-    return {"metadata": {"name": name}, "status": {"podIP": "127.0.0.1", "conditions": conditions} | status}
+@pytest.fixture
+def pod(kubectl):
+    """Make a pod at this machine's own address; returns its path."""
+
+    async def make(name, *, ready=True, cost=None, **status):
+        annotations = {} if cost is None else {DELETION_COST: cost}
+        metadata = {"name": name, "labels": {"app": "gateway"}, "annotations": annotations}
+        spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        path = kubectl.at("pods", name, group="")
+        await kubectl.must("POST", kubectl.at("pods", group=""), body)
+        told = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": str(ready)}]} | status
+        assert (await kubectl.merge(f"{path}/status", {"status": told}))[0] == 200
+        return path
+
+    return make
+
+
+@pytest.fixture
+def loads(cluster, kubectl):
+    """Read the connections of the gateways' pods."""
+
+    async def read(http, **signal):
+        place = {"namespace": kubectl.namespace, "selector": "app=gateway"}
+        return await read_loads(cluster, http, WebSocketSignal(**signal), **place)
+
+    return read
 
 
 @pytest.mark.parametrize(
-    ("pods", "expected"),
-    [
-        ([], []),
-        ([pod("ended", phase="Failed"), pod("evicted", ready=False, phase="Succeeded")], []),
-        ([pod("a", ready=False), pod("b", ready=False)], "none of 2 pods is ready"),
-        ([pod("a", podIP="")], "none of 1 pods is ready"),
-    ],
+    "pods", [{}, {"ended": {"phase": "Failed"}, "evicted": {"ready": False, "phase": "Succeeded"}}]
 )
-async def test_gateways_none_of_which_is_ready_tell_nothing(pods, expected):
+async def test_gateways_that_are_no_more_have_no_connections(loads, pod, pods):
+    """Where there is no pod, or all have ended, there is nobody to ask, and that is no error."""
+    for name, how in pods.items():
+        await pod(name, **how)
+    assert await loads(None) == []
+
+
+@pytest.mark.parametrize("pods", [{"a": {"ready": False}, "b": {"ready": False}}, {"a": {"podIP": None}}])
+async def test_gateways_none_of_which_is_ready_tell_nothing(loads, pod, pods):
     """Pods that are all unready, as in an outage they share, hold the size: their connections may well be open."""
-    asking = read_loads(FakeCluster(pods=pods), None, WebSocketSignal(), namespace="d", selector="app=gateway")
-    if isinstance(expected, list):
-        assert await asking == expected
-    else:
-        with pytest.raises(SocketsUnreadable, match=expected):
-            await asking
+    for name, how in pods.items():
+        await pod(name, **how)
+    with pytest.raises(SocketsUnreadable, match=f"none of {len(pods)} pods is ready"):
+        await loads(None)
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf"])
-async def test_a_gauge_that_is_no_number_is_unreadable(value, free_port):
+async def test_a_gauge_that_is_no_number_is_unreadable(loads, pod, value, free_port):
     """What a broken exporter says is an error of the signal, not of the pass."""
 
     async def answer(reader, writer):
@@ -150,14 +160,13 @@ async def test_a_gauge_that_is_no_number_is_unreadable(value, free_port):
         await writer.drain()
         writer.close()
 
-    signal = WebSocketSignal(port=free_port)
-    cluster = FakeCluster(pods=[pod("a")])
+    await pod("a")
     async with await asyncio.start_server(answer, "127.0.0.1", free_port), httpx.AsyncClient() as http:
         with pytest.raises(SocketsUnreadable):
-            await read_loads(cluster, http, signal, namespace="d", selector="app=gateway")
+            await loads(http, port=free_port)
 
 
-async def test_each_pod_tells_its_own_connections(free_port):
+async def test_each_pod_tells_its_own_connections(loads, pod, being_deleted, free_port):
     """A ready pod's connections come with its name and the deletion cost that it bears; ending ones are not asked."""
 
     async def answer(reader, writer):
@@ -167,14 +176,15 @@ async def test_each_pod_tells_its_own_connections(free_port):
         await writer.drain()
         writer.close()
 
-    marked, ending = pod("marked"), pod("ending")
-    marked["metadata"]["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": "9"}
-    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    cluster = FakeCluster(pods=[pod("a"), marked, ending, pod("late", ready=False)])
-    signal = WebSocketSignal(port=free_port)
-    async with await asyncio.start_server(answer, "127.0.0.1", free_port), httpx.AsyncClient() as http:
-        loads = await read_loads(cluster, http, signal, namespace="d", selector="app=gateway")
-    assert loads == [Load("a", 4), Load("marked", 4, "9")]
+    await pod("a")
+    await pod("marked", cost="9")
+    await pod("late", ready=False)
+    async with (
+        being_deleted(await pod("ending")),
+        await asyncio.start_server(answer, "127.0.0.1", free_port),
+        httpx.AsyncClient() as http,
+    ):
+        assert await loads(http, port=free_port) == [Load("a", 4), Load("marked", 4, "9")]
 
 
 def test_series_are_added_up_and_never_less_than_none():
