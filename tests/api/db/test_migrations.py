@@ -24,6 +24,10 @@ UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname = 'taskbel
 ORDER BY 1
 """
 
+_WAITING = """
+SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'
+"""
+
 
 async def _objects(url):
     async with db.connected(url) as connection:
@@ -170,3 +174,35 @@ async def test_the_version_before_leaves_a_newer_schema_alone(database):
     async with db.connected(database.owner_url) as owner:
         await owner.execute("UPDATE alembic_version SET version_num = '9999'")
     assert await migrate.upgrade_async(database.owner_url) == "9999"
+
+
+async def test_a_table_in_use_delays_the_migration_and_nobody_else(empty_database):
+    """While a session such as a dump holds a table, the migration gives way to others and comes through afterwards."""
+    url = empty_database.owner_url
+    await migrate.upgrade_async(url)
+    await _on_engine(url, lambda connection: command.downgrade(migrate._config(connection), "0006"))
+    async with db.connected(url) as dump, db.connected(url) as other:
+        held = dump.transaction()
+        await held.start()
+        await dump.fetch("SELECT 1 FROM reminders LIMIT 1")
+        migrating = asyncio.create_task(migrate.upgrade_async(url))
+        while not await other.fetchval(_WAITING, empty_database.name):  # noqa: ASYNC110 -- it asks
+            await asyncio.sleep(0.05)
+        await other.fetchval("SELECT count(*) FROM reminders", timeout=15)
+        assert not migrating.done()
+        await held.rollback()
+    assert await migrating == migrate.head()
+
+
+async def test_a_table_that_is_held_for_ever_is_told(empty_database, monkeypatch):
+    """A migration that never gets its lock ends with a sentence, and leaves the schema as it was."""
+    url = empty_database.owner_url
+    await migrate.upgrade_async(url)
+    await _on_engine(url, lambda connection: command.downgrade(migrate._config(connection), "0006"))
+    for name, value in (("_LOCK_TRIES", 2), ("_LOCK_PAUSE", 0.01), ("_LOCK_TIMEOUT", "50ms")):
+        monkeypatch.setattr(migrate, name, value)
+    async with db.connected(url) as dump, dump.transaction():
+        await dump.fetch("SELECT 1 FROM reminders LIMIT 1")
+        with pytest.raises(migrate.TableHeld, match="2 tries"):
+            await migrate.upgrade_async(url)
+    assert await migrate.upgrade_async(url) == migrate.head()

@@ -8,17 +8,31 @@ from importlib.resources import files
 from typing import Any
 
 import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from taskbell.api.db.partitions import MaintenanceSettings, run
 
+_log = structlog.get_logger(__name__)
 _ADVISORY_LOCK = 0x7461736B
 """One migration at a time in a database; this connection is direct, never pooled."""
+
+
+_LOCK_TIMEOUT = "3s"
+"""How long a change of a table may wait for its lock: all who come later to that table wait behind it."""
+_LOCK_TRIES = 100
+_LOCK_PAUSE = 2.0
+"""Seconds between two tries, in which they get through."""
+
+
+class TableHeld(Exception):
+    """Some session, such as a dump, held a table for so long that the schema could not be changed."""
 
 
 class SchemaNotReached(Exception):
@@ -48,13 +62,18 @@ async def upgrade_async(url: str) -> str:
     """Bring a database to head and make its partitions; returns the revision. `url` has the owner's rights.
 
     A schema that is newer than this code stays as it is: after a rollback the version before serves on it.
+
+    Raises:
+        TableHeld: A table was held for minutes by somebody else; what was done until then stays done.
     """
     engine = engine_of(url)
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
             await connection.commit()
-            revision = await connection.run_sync(_upgrade)
+            await connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+            await connection.commit()
+            revision = await _upgrade_between_others(connection)
             await connection.commit()
             await connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
             await connection.commit()
@@ -63,6 +82,21 @@ async def upgrade_async(url: str) -> str:
     settings: dict[str, Any] = {"database_url": url}
     await run(MaintenanceSettings(**settings))
     return revision
+
+
+async def _upgrade_between_others(connection: AsyncConnection) -> str:
+    """Upgrade without holding up who uses the tables: give way to whoever holds one, and try again."""
+    for tries in range(1, _LOCK_TRIES + 1):
+        try:
+            return await connection.run_sync(_upgrade)
+        except (DBAPIError, asyncpg.LockNotAvailableError) as refused:
+            reason = refused.orig if isinstance(refused, DBAPIError) else refused  # scripts go to asyncpg itself
+            if getattr(reason, "sqlstate", None) != asyncpg.LockNotAvailableError.sqlstate:
+                raise
+            await connection.rollback()
+            _log.warning("migration_waits_for_a_table", tries=tries, reason=str(reason))
+        await asyncio.sleep(_LOCK_PAUSE)
+    raise TableHeld(f"a table was held by another session at {_LOCK_TRIES} tries; end that session, then migrate again")
 
 
 def _upgrade(connection: Connection) -> str:

@@ -29,5 +29,9 @@ def migrate() -> None:
     except db.DatabaseUnreachable as unreachable:
         sys.stderr.write(f"taskbell: TASKBELL_DATABASE_URL: {unreachable}\n")
         raise typer.Exit(1) from None
-    revision = migrations.upgrade(url)
+    try:
+        revision = migrations.upgrade(url)
+    except migrations.TableHeld as held:
+        sys.stderr.write(f"taskbell: {held}\n")
+        raise typer.Exit(1) from None
     print(f"schema at {revision}")
