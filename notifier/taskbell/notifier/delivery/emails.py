@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from email.message import EmailMessage
 
@@ -16,8 +15,6 @@ from taskbell.notifier.delivery.relay_host import Encryption, RelayHost
 from taskbell.notifier.delivery.repository import Claim
 
 _log = structlog.get_logger(__name__)
-_GOODBYE_SECONDS = 1.0
-_AWAY = (aiosmtplib.SMTPException, OSError)
 
 
 class EmailChannel:
@@ -52,7 +49,7 @@ class EmailChannel:
         return Outcome(delivered=True, status=250)
 
     async def _hand_over(self, message: EmailMessage) -> None:
-        """Return once the relay has taken it: no goodbye that fails may send it twice."""
+        """Return once the relay has taken it: no goodbye is waited for, or one that fails may send it twice."""
         host = self._host
         relay = aiosmtplib.SMTP(
             hostname=host.host,
@@ -67,8 +64,8 @@ class EmailChannel:
             async with asyncio.timeout(self._timeout):
                 await relay.connect()
                 await relay.send_message(message)
-            with contextlib.suppress(*_AWAY):
-                await relay.quit(timeout=_GOODBYE_SECONDS)
+            if isinstance(relay.transport, asyncio.WriteTransport):
+                relay.transport.write(b"QUIT\r\n")
         finally:
             relay.close()
 
