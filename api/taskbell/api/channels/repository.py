@@ -72,7 +72,7 @@ async def role_in(connection: Connection, workspace_id: UUID) -> str | None:
     return role
 
 
-async def count_webhooks(connection: Connection, workspace_id: UUID) -> int:
+async def reserve_webhook(connection: Connection, workspace_id: UUID) -> int:
     """How many webhooks a workspace has; until the transaction ends nobody else is told, who might add one as well."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('webhooks ' || $1::uuid, 0))", workspace_id)
     count: int = await connection.fetchval("SELECT count(*) FROM webhooks WHERE workspace_id = $1", workspace_id)

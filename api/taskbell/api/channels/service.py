@@ -51,7 +51,7 @@ class Channels:
         secret = new_secret()
         async with self._database.acting(actor) as connection:
             await _administered(connection, workspace_id)
-            if await repository.count_webhooks(connection, workspace_id) >= MOST_WEBHOOKS:
+            if await repository.reserve_webhook(connection, workspace_id) >= MOST_WEBHOOKS:
                 raise TooManyWebhooks(f"A workspace has at most {MOST_WEBHOOKS} webhooks.")
             row = await repository.add_webhook(
                 connection,
