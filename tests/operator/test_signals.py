@@ -105,9 +105,9 @@ async def test_a_pass_that_is_repeated_at_once_shows_no_pace(cluster, scale, sti
 def pod(kubectl):
     """Make a pod at this machine's own address; returns its path."""
 
-    async def make(name, *, ready=True, cost=None, **status):
+    async def make(name, *, app="gateway", ready=True, cost=None, **status):
         annotations = {} if cost is None else {DELETION_COST: cost}
-        metadata = {"name": name, "labels": {"app": "gateway"}, "annotations": annotations}
+        metadata = {"name": name, "labels": {"app": app}, "annotations": annotations}
         spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         path = kubectl.at("pods", name, group="")
@@ -167,7 +167,7 @@ async def test_a_gauge_that_is_no_number_is_unreadable(loads, pod, value, free_p
 
 
 async def test_each_pod_tells_its_own_connections(loads, pod, being_deleted, free_port):
-    """A ready pod's connections come with its name and the deletion cost that it bears; ending ones are not asked."""
+    """A ready pod's connections come with its name and deletion cost; ending ones and others' pods are not asked."""
 
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -179,6 +179,7 @@ async def test_each_pod_tells_its_own_connections(loads, pod, being_deleted, fre
     await pod("a")
     await pod("marked", cost="9")
     await pod("late", ready=False)
+    await pod("others", app="api")
     async with (
         being_deleted(await pod("ending")),
         await asyncio.start_server(answer, "127.0.0.1", free_port),
