@@ -225,6 +225,18 @@ async def test_finalizers(kubectl):
     assert (await kubectl.send("GET", path))[0] == 404
 
 
+async def test_a_name_is_no_identity(kubectl):
+    """What is gone cannot be changed, and what is made anew under its name is another object."""
+    former = await make(kubectl)
+    path = kubectl.at("reminderschedules", "due")
+    await kubectl.must("DELETE", path)
+    status, refused = await kubectl.merge(path, {"metadata": {"annotations": {"a": "b"}}})
+    assert (status, refused["reason"]) == (404, "NotFound")
+    anew = await make(kubectl)
+    assert anew["metadata"]["uid"] != former["metadata"]["uid"]
+    assert anew["metadata"]["generation"] == former["metadata"]["generation"]
+
+
 async def test_access_reviews(kubectl, account):
     """One may ask what one may do."""
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
