@@ -180,7 +180,7 @@ async def test_two_writers_of_one_size_are_refused(place, work, kind):
         api = "taskbell.dev/v1alpha1"
         spec = {"targetRef": {"name": "delivery"}, "engine": "Manual", "replicas": {"max": 3}}
         await place.add(place.kubectl.at(kind), "WorkerPool", "another", apiVersion=api, spec=spec)
-        await asyncio.sleep(1.1)  # the elder keeps the size, and times of making are whole seconds
+        # The elder keeps the size; times of making are whole seconds, and of the same second the first name counts.
     else:
         api = "autoscaling/v2"
         target = {"apiVersion": APPS, "kind": "Deployment", "name": "delivery"}
