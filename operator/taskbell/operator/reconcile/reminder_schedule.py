@@ -24,8 +24,8 @@ _AFTER_RUN = 20.0
 """Seconds after a run's time at which its start should show in the CronJob's status."""
 _FORGIVEN = 600.0
 """Seconds after which a CronJob that was set right counts as never touched."""
-_LONGEST_TRUCE = 64.0
-"""Seconds that are waited at most before a CronJob that somebody changes again and again is set right again."""
+_MOST_DOUBLINGS = 6
+"""Of the seconds before a CronJob that somebody changes again and again is set right again: 64 at most."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Memory:
         """Seconds to wait: none at first, then longer each time, so that two programs cannot fight without end."""
         if now - self.corrected > _FORGIVEN:
             self.corrections = 0
-        pause = min(2.0**self.corrections, _LONGEST_TRUCE) if self.corrections else 0.0
+        pause = 2.0 ** min(self.corrections, _MOST_DOUBLINGS) if self.corrections > 1 else 0.0
         return max(0.0, self.corrected + pause - now)
 
 
@@ -79,14 +79,17 @@ class ScheduleKeeper:
         declared = build_cron_job(owner, spec, self._around)
         memory = self._memories.setdefault(key, _Memory())
         applied = False
-        if live is None or _has_drifted(memory, declared, live):
-            if _is_same(declared, live) and (wait := memory.truce(self._clock.monotonic())):
-                return Outcome(again_in=wait)
+        in_truce = _is_same(memory, declared, live) and memory.truce(self._clock.monotonic()) > 0
+        if live is None or (_has_drifted(memory, declared, live) and not in_truce):
             try:
                 live, applied = await self._apply(memory, owner, declared, live)
             except RequestRefused as refused:
                 await self._refuse(owner, "CronJobRefused", str(refused))
                 raise
+        if wait := memory.truce(self._clock.monotonic()):
+            message = f"CronJob {live['metadata']['name']} is changed by somebody else whenever it was set right"
+            await self._refuse(owner, "Contested", message)  # also while it is as declared, or the status would flap
+            return Outcome(again_in=wait)
         now = self._now()
         status = describe(owner, spec, schedule, live, applied=applied, now=now)
         if status != owner.get("status"):
@@ -94,20 +97,20 @@ class ScheduleKeeper:
         return Outcome(again_in=_next_look(spec, schedule, now=now, applied=applied))
 
     async def _apply(self, memory: _Memory, owner: Json, declared: Json, live: Json | None) -> tuple[Json, bool]:
-        """The CronJob as it is now, and whether that changed anything."""
+        """The CronJob as it is now, and whether it was made or declared anew; after a correction sweeps are owed on."""
         written = await self._cluster.apply(CRON_JOBS, declared)
         metadata, spec = written["metadata"], declared["spec"]
+        is_same = _is_same(memory, declared, live)
         memory.settled = (_fingerprint(declared), metadata["generation"])
         if live is not None and live["metadata"]["resourceVersion"] == metadata["resourceVersion"]:
             return written, False
         facts = f"CronJob {metadata['name']}: {spec['schedule']} {spec['timeZone']}, suspend={spec['suspend']}"
-        if live is None:
-            await self._events.tell(owner, "CronJobCreated", facts)
-        elif _is_same(declared, live):
+        if is_same:
             memory.corrections, memory.corrected = memory.corrections + 1, self._clock.monotonic()
             await self._events.tell(owner, "DriftCorrected", facts)
-        else:
-            await self._events.tell(owner, "CronJobChanged", facts)
+            return written, False
+        memory.corrections = 0
+        await self._events.tell(owner, "CronJobChanged" if live else "CronJobCreated", facts)
         return written, True
 
     def _now(self) -> datetime:
@@ -129,9 +132,10 @@ def _has_drifted(memory: _Memory, declared: Json, live: Json) -> bool:
     return differs({"metadata": declared["metadata"]}, live) or memory.settled != settled
 
 
-def _is_same(declared: Json, live: Json | None) -> bool:
+def _is_same(memory: _Memory, declared: Json, live: Json | None) -> bool:
     """Whether this very declaration was applied before, so that a difference is somebody else's."""
-    return live is not None and _fingerprint(live) == _fingerprint(declared)
+    applied = {_fingerprint(live), memory.settled[0] if memory.settled else ""} if live else set()
+    return _fingerprint(declared) in applied
 
 
 def _fingerprint(body: Json) -> str:
