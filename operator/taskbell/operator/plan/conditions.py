@@ -31,6 +31,14 @@ def parse_instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def is_said(owner: Json, reason: str) -> bool:
+    """Whether the status gives this reason for the present generation, in whatever words."""
+    return any(
+        condition["reason"] == reason and condition["observedGeneration"] == owner["metadata"]["generation"]
+        for condition in owner.get("status", {}).get("conditions", [])
+    )
+
+
 def conditions(verdicts: Iterable[Verdict], *, before: list[Json], generation: int, now: datetime) -> list[Json]:
     """The condition list of a status."""
     known = {condition["type"]: condition for condition in before}

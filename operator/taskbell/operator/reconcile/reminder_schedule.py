@@ -12,6 +12,7 @@ from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.clock import Clock
 from taskbell.operator.cluster import CRON_JOBS, REMINDER_SCHEDULES, Cluster, RequestRefused
 from taskbell.operator.events import Events
+from taskbell.operator.plan.conditions import is_said
 from taskbell.operator.plan.cron import Schedule, ScheduleNotUnderstood, parse
 from taskbell.operator.plan.difference import differs
 from taskbell.operator.plan.reminder_schedule import describe, describe_refusal
@@ -84,7 +85,8 @@ class ScheduleKeeper:
             try:
                 live, applied = await self._apply(memory, owner, declared, live)
             except RequestRefused as refused:
-                await self._refuse(owner, "CronJobRefused", str(refused))
+                if not is_said(owner, "CronJobRefused"):  # other words with every try would wake the watch each time
+                    await self._refuse(owner, "CronJobRefused", str(refused))
                 raise
         if wait := memory.truce(self._clock.monotonic()):
             message = f"CronJob {live['metadata']['name']} is changed by somebody else whenever it was set right"

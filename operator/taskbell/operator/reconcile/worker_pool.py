@@ -25,6 +25,7 @@ from taskbell.operator.cluster import (
 )
 from taskbell.operator.events import Events
 from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
+from taskbell.operator.plan.conditions import is_said
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.rivals import rival
 from taskbell.operator.plan.scaling import Decision, Past, decide
@@ -116,7 +117,8 @@ class PoolKeeper:
                     await self._mark_victims(owner, readings)
                 scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
             except RequestRefused as refused:
-                await self._refuse(owner, "SizeRefused", str(refused))
+                if not is_said(owner, "SizeRefused"):  # other words with every try would wake the watch each time
+                    await self._refuse(owner, "SizeRefused", str(refused))
                 raise
             past = past.changed(now, decision.size - before)
         memory.past = past

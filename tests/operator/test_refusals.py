@@ -1,0 +1,73 @@
+"""Refusals whose words are others with every try, as of a webhook that quotes the request's id."""
+
+import itertools
+
+import pytest
+
+from taskbell.operator.cluster import RequestRefused
+from taskbell.operator.events import Events
+from taskbell.operator.plan.need import Reading
+from taskbell.operator.queue import Key
+from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
+from taskbell.operator.reconcile.worker_pool import PoolKeeper
+from taskbell.operator.specs.cron_job import SweepSurroundings
+
+
+class TwoWanted:
+    """A signal that asks for two pods."""
+
+    async def read(self, _spec, _scale, _known):
+        """One reading."""
+        return [Reading(name="s", value=200, needed=2.0, wakes=True)]
+
+
+@pytest.fixture
+def refusing(monkeypatch, cluster):
+    """Have one kind of write refused, each time in other words."""
+
+    def refuse(method, resource):
+        numbers, really = itertools.count(1), getattr(cluster, method)
+
+        async def answer(asked, *args, **kwargs):
+            if asked.plural == resource and not kwargs.get("subresource"):
+                raise RequestRefused(f"403 denied, request {next(numbers)}")
+            return await really(asked, *args, **kwargs)
+
+        monkeypatch.setattr(cluster, method, answer)
+
+    return refuse
+
+
+async def test_a_refused_cron_job_is_written_down_once(cluster, proxy, place, still_clock, refusing, kubectl):
+    """Other words for the same refusal are no new status, which would wake the watch, and no new event."""
+    await place.make()
+    refusing("apply", "cronjobs")
+    events = Events(cluster, clock=still_clock, reporter="test")
+    keeper = ScheduleKeeper(cluster, events, around=SweepSurroundings(image="api:1"), clock=still_clock)
+
+    async def tried():
+        for _ in range(5):
+            with pytest.raises(RequestRefused):
+                await keeper.keep(Key("ReminderSchedule", kubectl.namespace, "due"))
+        (ready, *_) = (await place.status())["conditions"]
+        return ready["reason"], ready["message"], len(proxy.writes())
+
+    assert await tried() == ("CronJobRefused", "403 denied, request 1", 2)
+    await place.respecify(schedule="0 * * * *")
+    assert await tried() == ("CronJobRefused", "403 denied, request 6", 4)
+
+
+async def test_a_refused_size_is_written_down_once(cluster, proxy, kubectl, still_clock, refusing, pool_place):
+    """Other words for the same refusal are no new status, which would wake the watch, and no new event."""
+    events = Events(cluster, clock=still_clock, reporter="test")
+    keeper = PoolKeeper(cluster, events, TwoWanted(), interval=15, clock=still_clock)
+    place = pool_place(kubectl, keeper, still_clock)
+    await place.deploy(replicas=1)
+    await place.make()
+    refusing("scale", "deployments")
+    for _ in range(5):
+        with pytest.raises(RequestRefused):
+            await place.look()
+    (ready, *_) = (await place.status())["conditions"]
+    assert (ready["reason"], ready["message"]) == ("SizeRefused", "403 denied, request 1")
+    assert [call.path.split("/")[-1] for call in proxy.writes()] == ["status", "events"]
