@@ -34,7 +34,8 @@ WATCHED = (
     Permission("apps", "deployments/scale", ("get", "patch"), "to set the size of a WorkerPool's target"),
     Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to see who else sets that size"),
     Permission("keda.sh", "scaledobjects", ("list",), "to see who else sets that size"),
-    Permission("", "pods", ("list", "patch"), "to count the connections of gateways and mark which go first"),
+    Permission("", "pods", ("list",), "to count the connections of gateways"),
+    Permission("", "pods", ("patch",), "to mark which gateways go first", needed=False),
     Permission("", "secrets", ("get",), "to follow connectionSecretRef", needed=False),
     Permission("", "events", ("create", "patch"), "to tell decisions"),
 )

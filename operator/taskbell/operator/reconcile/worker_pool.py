@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from taskbell.contract.worker_pools import WorkerPoolSpec
@@ -20,6 +20,7 @@ from taskbell.operator.cluster import (
     SCALED_OBJECTS,
     WORKER_POOLS,
     Cluster,
+    ClusterRefused,
     ObjectGone,
     RequestRefused,
 )
@@ -34,6 +35,7 @@ from taskbell.operator.plan.worker_pool import describe, describe_refusal, expla
 from taskbell.operator.queue import Key, Outcome
 from taskbell.operator.signals.readings import Known, Signals
 
+_log = structlog.get_logger(__name__)
 Json = dict[str, Any]
 _EARLY = 0.5
 """A pass within this share of the interval reads nothing anew, unless the spec changed."""
@@ -111,10 +113,10 @@ class PoolKeeper:
         before = int(scale["spec"].get("replicas", 0))
         decision, past = decide(spec, memory.past, readings, current=before, now=now)
         scaled = decision.size != before
+        if decision.size < before:
+            await self._mark_victims(owner, readings)
         if scaled:
             try:
-                if decision.size < before:
-                    await self._mark_victims(owner, readings)
                 scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
             except RequestRefused as refused:
                 if not is_said(owner, "SizeRefused"):  # other words with every try would wake the watch each time
@@ -132,11 +134,19 @@ class PoolKeeper:
         await self._report(owner, describe(owner, scale, decision, readings, scaled=scaled, now=self._now()))
 
     async def _mark_victims(self, owner: Json, readings: Sequence[Reading]) -> None:
-        """Have the pods with the fewest connections go first."""
-        for pod, cost in deletion_costs(load for reading in readings for load in reading.loads).items():
-            change = {"metadata": {"annotations": {DELETION_COST: cost}}}
-            with suppress(ObjectGone):  # it went by itself
-                await self._cluster.amend(PODS, owner["metadata"]["namespace"], pod, change)
+        """Have the pods with the fewest connections go first, as far as that may be said: no mark is worth the size."""
+        namespace = owner["metadata"]["namespace"]
+
+        async def mark(pod: str, cost: str) -> None:
+            try:
+                await self._cluster.amend(PODS, namespace, pod, {"metadata": {"annotations": {DELETION_COST: cost}}})
+            except ObjectGone:
+                _log.debug("pod_gone_unmarked", namespace=namespace, pod=pod)
+            except ClusterRefused as refused:
+                _log.warning("pod_not_marked", namespace=namespace, pod=pod, error=str(refused))
+
+        costs = deletion_costs(load for reading in readings for load in reading.loads)
+        await asyncio.gather(*(mark(pod, cost) for pod, cost in costs.items()))
 
     async def _rival(self, owner: Json, spec: WorkerPoolSpec) -> str | None:
         namespace = owner["metadata"]["namespace"]

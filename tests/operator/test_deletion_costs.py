@@ -1,0 +1,35 @@
+"""Pods that may not be written to, and the pool that shrinks all the same."""
+
+import pytest
+import structlog
+
+from taskbell.operator.events import Events
+from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.victims import Load
+from taskbell.operator.reconcile.worker_pool import PoolKeeper
+from taskbell.testing.kubernetes.proxy import Fault
+
+
+class IdleGateways:
+    """A signal that asks for one pod and knows the connections of two."""
+
+    async def read(self, _spec, _scale, _known):
+        """One reading."""
+        loads = (Load("one", 7), Load("two", 9))
+        return [Reading(name="s", value=16, needed=1.0, wakes=True, loads=loads)]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_pod_that_cannot_be_marked_holds_no_size_up(cluster, proxy, kubectl, still_clock, pool_place, status):
+    """A policy on pods, or a fault, costs the order in which they go, which the log says, and nothing else."""
+    events = Events(cluster, clock=still_clock, reporter="test")
+    keeper = PoolKeeper(cluster, events, IdleGateways(), interval=15, clock=still_clock)
+    place = pool_place(kubectl, keeper, still_clock)
+    await place.deploy(replicas=5)
+    await place.make()
+    proxy.faults += [Fault(method="PATCH", path_ends=f"/pods/{pod}", status=status) for pod in ("one", "two")]
+    await place.look()
+    with structlog.testing.capture_logs() as logs:
+        assert await place.look(after=300) == 1
+    assert await place.condition("Ready") == ("True", "SizeKept")
+    assert sorted(entry["pod"] for entry in logs if entry["event"] == "pod_not_marked") == ["one", "two"]
