@@ -58,7 +58,7 @@ class Leadership:
         LEADER.set(0)
         while True:
             try:
-                if await self._try():
+                if await self._try() and self._age() < self._duration * _GIVE_UP:  # or it was answered too late
                     LEADER.set(1)
                     _log.info("lease_acquired", identity=self._identity)
                     return
@@ -75,20 +75,24 @@ class Leadership:
         Raises:
             LeaseLost: Another has it, or renewing failed for two thirds of its duration.
         """
+        interval, longest = self._duration * _RENEW, self._duration * _GIVE_UP
+        pause = interval - self._age()
         try:
             while True:
-                await asyncio.sleep(self._duration * _RENEW)
+                await asyncio.sleep(max(0.0, pause))
                 try:
-                    async with asyncio.timeout(max(0.1, self._duration * _GIVE_UP - self._age())):
+                    async with asyncio.timeout(max(0.1, longest - self._age())):
                         kept = await self._try()
                 except (ClusterRefused, TimeoutError) as refused:
                     late = self._age()
                     _log.warning("lease_not_renewed", error=str(refused) or repr(refused), seconds=round(late, 1))
-                    if late >= self._duration * _GIVE_UP:
+                    if late >= longest:
                         raise LeaseLost(f"not renewed for {late:.0f} s") from refused
+                    pause = min(interval, longest - late)
                     continue
                 if not kept:
                     raise LeaseLost("another process holds it")
+                pause = interval - self._age()
         finally:
             LEADER.set(0)
 
