@@ -4,20 +4,25 @@ import itertools
 
 import pytest
 
-from taskbell.operator.cluster import RequestRefused
+from taskbell.operator.cluster import ObjectChanged, RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.specs.cron_job import SweepSurroundings
+from taskbell.testing.kubernetes.proxy import Fault
 
 
 class TwoWanted:
-    """A signal that asks for two pods."""
+    """A signal that asks for two pods, and keeps what it was given to remember by."""
 
-    async def read(self, _spec, _scale, _known):
+    def __init__(self):
+        self.known = []
+
+    async def read(self, _spec, _scale, known):
         """One reading."""
+        self.known.append(known)
         return [Reading(name="s", value=200, needed=2.0, wakes=True)]
 
 
@@ -60,7 +65,8 @@ async def test_a_refused_cron_job_is_written_down_once(cluster, proxy, place, st
 async def test_a_refused_size_is_written_down_once(cluster, proxy, kubectl, still_clock, refusing, pool_place):
     """Other words for the same refusal are no new status, which would wake the watch, and no new event."""
     events = Events(cluster, clock=still_clock, reporter="test")
-    keeper = PoolKeeper(cluster, events, TwoWanted(), interval=15, clock=still_clock)
+    signals = TwoWanted()
+    keeper = PoolKeeper(cluster, events, signals, interval=15, clock=still_clock)
     place = pool_place(kubectl, keeper, still_clock)
     await place.deploy(replicas=1)
     await place.make()
@@ -68,6 +74,22 @@ async def test_a_refused_size_is_written_down_once(cluster, proxy, kubectl, stil
     for _ in range(5):
         with pytest.raises(RequestRefused):
             await place.look()
+    assert len({id(known) for known in signals.known}) == 1, "what signals showed is kept meanwhile"
     (ready, *_) = (await place.status())["conditions"]
     assert (ready["reason"], ready["message"]) == ("SizeRefused", "403 denied, request 1")
     assert [call.path.split("/")[-1] for call in proxy.writes()] == ["status", "events"]
+
+
+async def test_a_changed_pool_is_tried_again_at_once(cluster, kubectl, still_clock, pool_place, proxy):
+    """A conflict right after a change of the spec does not wait for the next interval."""
+    events = Events(cluster, clock=still_clock, reporter="test")
+    place = pool_place(kubectl, PoolKeeper(cluster, events, TwoWanted(), interval=15, clock=still_clock), still_clock)
+    await place.deploy(replicas=1)
+    await place.make()
+    assert await place.look() == 2
+    path = kubectl.at("workerpools", "delivery")
+    assert (await kubectl.merge(path, {"spec": {"replicas": {"min": 4}}}))[0] == 200
+    proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=409))
+    with pytest.raises(ObjectChanged):
+        await place.look(after=1)
+    assert await place.look(after=1) == 4

@@ -88,10 +88,11 @@ class PoolKeeper:
             memory.past = Past()
             return await self._refuse(owner, "TargetMissing", f"there is no Deployment {spec.target_ref.name}")
         if generation != memory.generation:
-            memory.known = Known()  # a signal of the same name may be of another consumer now
+            memory.known, memory.looked = Known(), float("-inf")  # a signal may be of another consumer now
+            memory.generation = generation
         readings = await self._signals.read(spec, scale, memory.known) if spec.engine == "Native" else ()
         await self._decide(owner, spec, scale, readings, memory)
-        memory.looked, memory.generation = now, generation
+        memory.looked = now
         return Outcome(again_in=self._interval)
 
     def _memory(self, key: Key, owner: Json) -> _Memory:
