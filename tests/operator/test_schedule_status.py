@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -6,6 +6,7 @@ from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.operator.plan.cron import parse
 from taskbell.operator.plan.reminder_schedule import describe
 
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OWNER = {"metadata": {"generation": 3}, "spec": {}}
 SPEC = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * * * *"})
 
@@ -61,3 +62,15 @@ def test_a_sweep_that_waits_for_the_one_before_it_is_not_late():
     assert degraded(**late, spec=forbids, active=[{"name": "due-1"}]) == (False, "Healthy")
     assert degraded(**late, spec=forbids) == (True, "SweepsDoNotStart")
     assert degraded(**late, active=[{"name": "due-1"}]) == (True, "SweepsDoNotStart")
+
+
+def test_lateness_is_told_in_the_same_words_while_it_lasts():
+    """A message that counted the seconds would be a new status with every pass, and each of those wakes the watch."""
+    messages = set()
+    for now in (NOON, NOON + timedelta(seconds=1)):
+        cron_job = {"metadata": {"name": "due", "creationTimestamp": "2026-11-20T10:00:00Z"}}
+        found = describe(OWNER, SPEC, parse(SPEC.schedule, "Etc/UTC"), cron_job, applied=False, now=now)
+        (condition,) = (c for c in found["conditions"] if c["type"] == "Degraded")
+        assert condition["reason"] == "SweepsDoNotStart"
+        messages.add(condition["message"])
+    assert messages == {"the sweep of 2026-11-20T10:10:00Z has not started"}

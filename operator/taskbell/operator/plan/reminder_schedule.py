@@ -76,10 +76,7 @@ def _degraded(
         return Verdict("Degraded", "NeverDue", f"{spec.schedule!r} names no time within years", holds=True)
     waits = spec.concurrency_policy == "Forbid" and bool(found.get("active"))
     if now > due + timedelta(seconds=spec.deadline_seconds) + _START_GRACE and not waits:
-        late = int((now - due).total_seconds())
-        return Verdict(
-            "Degraded", "SweepsDoNotStart", f"the sweep of {instant(due)} has not started for {late} s", holds=True
-        )
+        return Verdict("Degraded", "SweepsDoNotStart", f"the sweep of {instant(due)} has not started", holds=True)
     succeeded = max(parse_instant(found.get("lastSuccessfulTime")) or since, since)
     following = succeeded
     for _ in range(_PERIODS_WITHOUT_SUCCESS):
