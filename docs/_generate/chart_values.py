@@ -9,6 +9,7 @@ from typing import Any
 from docs._generate.settings import settings_of
 
 from taskbell.api.outbox.settings import RelaySettings
+from taskbell.api.reminders.settings import SweepSettings, UpkeepSettings
 from taskbell.api.settings import ApiSettings
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.settings import Settings
@@ -28,6 +29,7 @@ class Value:
 
 
 TEXT = {"type": "string"}
+SOME_TEXT = {"type": "string", "minLength": 1}
 OBJECT = {"type": "object"}
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
@@ -140,7 +142,7 @@ def _general() -> Iterator[Value]:
     )
     yield Value("fullnameOverride", "", TEXT, "Instead of release and chart at the front of every name; 36 characters.")
     yield Value("commonLabels", {}, LABELS, "Labels on every object.")
-    yield Value("image.registry", "ghcr.io/taskbell", TEXT, "Where the images `api`, `relay`, `gateway` ... are.")
+    yield Value("image.registry", "ghcr.io/taskbell", SOME_TEXT, "Where the images `api`, `relay`, `gateway` ... are.")
     yield Value("image.tag", "", TEXT, "Tag of all images; the chart's appVersion if empty. `latest` is refused.")
     whole = {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(IMAGES, TEXT)}
     yield Value("image.overrides", {}, whole, "Whole references by image, instead of registry and tag: `{api: ...}`.")
@@ -209,6 +211,9 @@ def _workloads() -> Iterator[Value]:
     yield Value("reminders.maintenance", "17 3 * * *", SCHEDULE, "When the upkeep runs, in UTC.")
     yield Value("reminders.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
                 OBJECT, "Resources of a sweep.")  # fmt: skip
+    yield Value("reminders.settings", {}, settings(SweepSettings, UpkeepSettings),
+                "Settings of sweeps and upkeep by variable, such as how long events, notifications and deliveries are "
+                "kept. TASKBELL_EVENT_RETENTION is the relay's unless it stands here.")  # fmt: skip
     yield from placement("reminders", affinity=False)
     yield on("migrations.enabled", "Bring the database to the schema, by a Job of its own for each revision.")
     yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},

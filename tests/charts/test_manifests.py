@@ -335,3 +335,18 @@ def test_the_operator_may_do_what_it_checks_for_and_no_more(chart):
     assert environment["TASKBELL_OPERATOR_WATCH_NAMESPACES"] == role["metadata"]["namespace"]
     assert environment["TASKBELL_OPERATOR_IMAGE"] == "ghcr.io/taskbell/api:0.1.0"
     assert environment["TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT"] in rendered.of("ServiceAccount")
+
+
+def test_the_upkeep_keeps_events_as_long_as_the_relay(chart):
+    """Retention that is set for the relay reaches the upkeep, too, and what stands under reminders wins."""
+    relay = {"relay": {"settings": {"TASKBELL_EVENT_RETENTION": "P30D"}}}
+    own = {"reminders": {"settings": {"TASKBELL_EVENT_RETENTION": "P60D", "TASKBELL_DELIVERY_RETENTION": "P90D"}}}
+
+    def upkeep(values):
+        found = chart.render(values).one("ReminderSchedule", "maintenance")
+        return {entry["name"]: entry.get("value") for entry in found["spec"]["pod"]["env"]}
+
+    assert upkeep(relay)["TASKBELL_EVENT_RETENTION"] == "P30D"
+    assert upkeep({**relay, **own})["TASKBELL_EVENT_RETENTION"] == "P60D"
+    assert upkeep({**relay, **own})["TASKBELL_DELIVERY_RETENTION"] == "P90D"
+    assert "TASKBELL_EVENT_RETENTION" not in upkeep({})

@@ -66,6 +66,11 @@ WRONG = {
         {"httpRoute": {"enabled": True}, "public": {"host": "a.example"}},
         "httpRoute.parentRefs names no Gateway",
     ),
+    "an operator of no pods": ({"operator": {"replicas": 0}}, "no reminder would fire"),
+    "copies on one server": (
+        {"relay": {"settings": {"TASKBELL_STREAM_REPLICAS": 3}}},
+        "the bundled NATS is one server",
+    ),
     "resources that nobody reads": ({"operator": {"enabled": False}}, "without the operator nobody reads WorkerPools"),
     "a pool upside down": ({"delivery": {"pool": {"min": 11}}}, "delivery.pool.min 11 is above max 10"),
     "bounds crossed": (

@@ -132,7 +132,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- range $name, $value := .values.settings }}
 - name: {{ $name }}
-  value: {{ if kindIs "float64" $value }}{{ $value | toJson | quote }}{{ else }}{{ $value | quote }}{{ end }}
+  value: {{ include "taskbell.setting" $value }}
 {{- end }}
 {{- with .values.env }}
 {{ toYaml . }}
@@ -143,4 +143,9 @@ topologySpreadConstraints:
 {{- if .Values.public.host -}}{{ ternary "wss" "ws" .Values.public.tls }}://{{ .Values.public.host }}/ws
 {{- else -}}ws://127.0.0.1:8001/ws
 {{- end -}}
+{{- end -}}
+
+{{/* A setting's value as a variable holds it; large numbers without an exponent. */}}
+{{- define "taskbell.setting" -}}
+{{ if kindIs "float64" . }}{{ toJson . | quote }}{{ else }}{{ quote . }}{{ end }}
 {{- end -}}

@@ -72,6 +72,12 @@
 {{- if and (not $v.operator.enabled) (or $v.delivery.pool.enabled $v.reminders.enabled) -}}
 {{- fail "taskbell: without the operator nobody reads WorkerPools and ReminderSchedules: set delivery.pool.enabled and reminders.enabled to false, or operator.enabled to true." -}}
 {{- end -}}
+{{- if and (eq ($v.operator.replicas | int) 0) (or $v.delivery.pool.enabled $v.reminders.enabled) -}}
+{{- fail "taskbell: with operator.replicas 0 nobody keeps WorkerPools and ReminderSchedules: no reminder would fire. Set it to 1 or more." -}}
+{{- end -}}
+{{- if and (ne $v.nats.mode "external") (gt (dig "TASKBELL_STREAM_REPLICAS" 1 $v.relay.settings | int) 1) -}}
+{{- fail "taskbell: the bundled NATS is one server, which cannot keep TASKBELL_STREAM_REPLICAS copies: set nats.mode to external, or take relay.settings.TASKBELL_STREAM_REPLICAS away." -}}
+{{- end -}}
 {{- if and $v.delivery.pool.enabled (gt ($v.delivery.pool.min | int) ($v.delivery.pool.max | int)) -}}
 {{- fail (printf "taskbell: delivery.pool.min %v is above max %v." $v.delivery.pool.min $v.delivery.pool.max) -}}
 {{- end -}}
