@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from pydantic import Field, ValidationError
 
@@ -47,3 +49,20 @@ def test_settings_do_not_change_at_run_time():
 def test_a_settings_docstring_is_its_description():
     """The text below a field is what the generated reference shows."""
     assert _Example.model_fields["workers"].description == "How many."
+
+
+def test_a_wrong_entry_of_a_list_names_the_variable_and_the_entry(monkeypatch, capsys):
+    """The variable is named as a person set it, with the place in its list, and how spans of time are written."""
+    monkeypatch.setenv("TASKBELL_LEADS", '["PT1H", "1h"]')
+
+    class Leads(Settings):
+        """Settings with a list."""
+
+        leads: tuple[timedelta, ...] = ()
+        """Spans of time."""
+
+    with pytest.raises(SystemExit):
+        load(Leads)
+    said = capsys.readouterr().err
+    assert said.startswith("taskbell: TASKBELL_LEADS (entry 2): ")
+    assert "PT1H" in said

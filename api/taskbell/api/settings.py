@@ -37,7 +37,8 @@ class ApiSettings(Settings):
         timedelta(hours=24),
         timedelta(hours=1),
     )
-    """How long before it is due a task is reminded of, separated by commas. A change holds for tasks written later."""
+    """How long before it is due a task is reminded of, separated by commas. Of leads that are past already when the due
+    time is set, the shortest reminds at once. A change holds for tasks written later."""
     default_page_size: int = Field(default=100, ge=1, le=1000)
     """Items in a page when the client names no limit."""
     max_page_size: int = Field(default=1000, ge=1, le=10_000)
