@@ -27,7 +27,10 @@ from taskbell.kit.settings import load
 
 def main() -> None:
     """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until):
+        parser.error("--shard and --until are for --kind due")
     try:
         if arguments.kind == "due":
             due = load(SweepSettings)
