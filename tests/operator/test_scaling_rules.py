@@ -80,6 +80,12 @@ def test_without_a_cooldown_an_idle_pool_goes_at_once():
     assert (decision.size, decision.limited_by) == (1, "Cooldown")
 
 
+def test_a_pool_that_never_goes_to_zero_has_no_cooldown():
+    """Where `min` is 1 or more, it is the bound that keeps an idle pool's last pods."""
+    decision, _ = decide(pool(least=2, **QUICK), Past(), [IDLE], current=5, now=7)
+    assert (decision.size, decision.limited_by) == (2, "Bounds")
+
+
 def test_a_share_of_nothing_is_one_pod():
     """An empty pool that may only grow by a share of its size starts with one pod."""
     policies = [{"type": "Percent", "value": 50, "periodSeconds": 15}]

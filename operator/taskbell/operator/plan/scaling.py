@@ -91,7 +91,7 @@ def _recommended(
     wanted = rounded(needed)
     if current == 0:
         return (wanted, "") if any(reading.wakes for reading in known) else (0, "Idle" if wanted else "")
-    if wanted == 0:
+    if wanted == 0 and spec.replicas.min == 0:
         rested = past.idle_since is not None and now - past.idle_since >= seconds(spec.idle.cooldown)
         return (0, "") if rested else (1, "Cooldown")
     up, down = spec.behavior.scale_up.tolerance_percent, spec.behavior.scale_down.tolerance_percent

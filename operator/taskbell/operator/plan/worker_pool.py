@@ -20,14 +20,14 @@ def describe(
     """The status after a decision; `scaled` tells that it changed the size."""
     current = int(scale["status"].get("replicas", 0))
     errors = "; ".join(f"{reading.name}: {reading.error}" for reading in readings if reading.error)
-    ready = Verdict("Ready", "SizeKept", f"{decision.size} pods are wanted", holds=True)
+    ready = Verdict("Ready", "SizeKept", f"the size is kept at {decision.size}", holds=True)
     if errors:
         ready = Verdict(
             "Ready", "SizeHeld", f"the size is held at {decision.size}: {errors}", holds=not decision.degraded
         )
-    progressing = Verdict("Progressing", "Settled", f"there are {current} pods", holds=False)
+    progressing = Verdict("Progressing", "Settled", f"pods: {current}", holds=False)
     if current != decision.size:
-        progressing = Verdict("Progressing", "PodsChange", f"{current} pods, {decision.size} wanted", holds=True)
+        progressing = Verdict("Progressing", "PodsChange", f"pods: {current}, wanted: {decision.size}", holds=True)
     degraded = Verdict("Degraded", "Healthy", "every signal is read", holds=False)
     if errors:
         reason = "SignalMissing" if any(reading.missing for reading in readings) else "SignalUnreadable"
