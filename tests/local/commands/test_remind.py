@@ -5,6 +5,8 @@ import json
 import os
 import sys
 
+from taskbell.local.run_file import Demo, RunFile
+
 
 async def _remind(*arguments, **environment):
     process = await asyncio.create_subprocess_exec(
@@ -39,3 +41,21 @@ async def test_a_missing_setting_is_named():
     status, _, errors = await _remind("--kind", "due", TASKBELL_DATABASE_URL="")
     assert status != 0
     assert errors
+
+
+async def test_the_platform_of_the_data_directory_is_found(database, nats_url, tmp_path):
+    """Beside a running `taskbell up` no address is needed: run.json has them."""
+    RunFile(
+        pid=1,
+        api_url="http://127.0.0.1:1",
+        gateway_url="ws://127.0.0.1:1",
+        nats_url=nats_url,
+        database_url=database.api_url,
+        replica_urls=[],
+        owner_database_url=database.owner_url,
+        demo=Demo(email="demo@taskbell.dev", password="password"),
+        components={},
+    ).write(tmp_path / "run.json")
+    status, output, errors = await _remind("--kind", "due", "--json", TASKBELL_DATA_DIR=str(tmp_path))
+    assert status == 0, errors
+    assert json.loads(output)["kind"] == "due"
