@@ -60,6 +60,25 @@ async def test_leaving_the_block_cancels_the_role_and_waits_for_it():
     assert task.done()
 
 
+async def test_a_role_that_loses_a_cancellation_ends_all_the_same():
+    """What swallows a cancellation, as `wait_for` may, delays the end of the block and does not prevent it."""
+    lost = []
+
+    async def role():
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if lost:
+                    raise
+                lost.append(True)
+
+    async with asyncio.timeout(10), looper.running(role, name="forgetful") as task:
+        await asyncio.sleep(0)
+    assert lost
+    assert task.done()
+
+
 async def test_an_error_in_the_block_is_not_hidden():
     """The role is stopped, and the error of the block goes on."""
     role = _Role(failures=0)

@@ -18,6 +18,8 @@ ROLE_FAILURES = Counter(
     ["role"],
 )
 _RESET_AFTER = 60.0
+_ASKED_AGAIN_AFTER = 0.2
+"""Seconds after which a role that was cancelled and goes on is cancelled once more."""
 
 
 async def keep_running(
@@ -56,6 +58,8 @@ async def running(run: Callable[[], Awaitable[None]], *, name: str) -> AsyncIter
     try:
         yield task
     finally:
-        task.cancel()
+        while not task.done():  # a `wait_for` whose answer comes at the same moment swallows a cancellation (3.11)
+            task.cancel()
+            await asyncio.wait([task], timeout=_ASKED_AGAIN_AFTER)
         with contextlib.suppress(asyncio.CancelledError):
             await task
