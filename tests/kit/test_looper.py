@@ -73,10 +73,11 @@ async def test_a_role_that_loses_a_cancellation_ends_all_the_same():
                     raise
                 lost.append(True)
 
-    async with asyncio.timeout(10), looper.running(role, name="forgetful") as task:
+    async with asyncio.timeout(10) as limit, looper.running(role, name="forgetful") as task:
         await asyncio.sleep(0)
     assert lost
     assert task.done()
+    assert not limit.expired()
 
 
 async def test_an_error_in_the_block_is_not_hidden():
