@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# One target per service: docker build --target api .   (also: relay, gateway, delivery, operator)
+# One target per program: docker build --target api .   (also: relay, sweeper, gateway, delivery, operator)
 # Everything installed comes from the hashed lock; what a service does not need is not in its image.
 
 FROM docker.io/library/python:3.13.9-slim-bookworm AS wheels
@@ -43,6 +43,10 @@ FROM runtime AS relay
 COPY --from=api-environment /opt/taskbell /opt/taskbell
 EXPOSE 8002
 ENTRYPOINT ["taskbell-relay"]
+
+FROM runtime AS sweeper
+COPY --from=api-environment /opt/taskbell /opt/taskbell
+ENTRYPOINT ["taskbell-sweeper"]
 
 FROM runtime AS gateway
 COPY --from=notifier-environment /opt/taskbell /opt/taskbell

@@ -18,11 +18,14 @@ from pathlib import Path
 import nats
 import pytest
 
-from taskbell.api.db import migrate, roles
 from taskbell.local import db
 from taskbell.local.embedded import process
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
+from taskbell.store import migrate, roles
+
+pytest_plugins = ["event_stream", "reminders"]
+"""Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"
 _MOST_WORKERS = 32

@@ -8,14 +8,14 @@ from typing import Any
 
 from docs._generate.settings import settings_of
 
-from taskbell.api.outbox.settings import RelaySettings
-from taskbell.api.reminders.settings import SweepSettings, UpkeepSettings
 from taskbell.api.settings import ApiSettings
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.delivery.settings import DeliverySettings
+from taskbell.gateway.settings import GatewaySettings
 from taskbell.kit.settings import Settings
-from taskbell.notifier.delivery.settings import DeliverySettings
-from taskbell.notifier.settings import GatewaySettings
 from taskbell.operator.settings import OperatorSettings
+from taskbell.relay.settings import RelaySettings
+from taskbell.sweeper.settings import SweepSettings, UpkeepSettings
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ SCHEDULE = {"type": "string", "pattern": ReminderScheduleSpec.model_json_schema(
 LABEL = {"type": "string", "pattern": r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """What stands after `taskbell_` in the names of the database's roles."""
-IMAGES = ("api", "relay", "gateway", "delivery", "operator")
+IMAGES = ("api", "relay", "sweeper", "gateway", "delivery", "operator")
 """The images, which are the targets of the Dockerfile."""
 _GIVEN = {
     "TASKBELL_DATABASE_URL",

@@ -25,8 +25,8 @@ GROUPS = {
     "UpkeepSettings": "`taskbell remind --kind maintenance`",
     "MaintenanceSettings": "Partition maintenance",
     "MigrateSettings": "`taskbell migrate`",
-    "SchemaSettings": "`python -m taskbell.api.db migrate` and `wait`",
-    "RoleSettings": "`python -m taskbell.api.db roles`",
+    "SchemaSettings": "`python -m taskbell.store migrate` and `wait`",
+    "RoleSettings": "`python -m taskbell.store roles`",
     "ReplaySettings": "`taskbell replay`",
     "DeadLetterSettings": "`taskbell deadletters`",
 }

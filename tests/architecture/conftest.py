@@ -13,10 +13,14 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {
     "api": "api",
     "contract": "core",
+    "delivery": "notifier",
+    "gateway": "notifier",
     "kit": "core",
     "local": "local",
-    "notifier": "notifier",
     "operator": "operator",
+    "relay": "api",
+    "store": "api",
+    "sweeper": "api",
     "testing": "core",
 }
 """Every portion of the namespace package and its source root."""

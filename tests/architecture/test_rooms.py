@@ -1,4 +1,4 @@
-"""The namespace package: seven portions in five source roots, importable from anywhere, shadowing nothing."""
+"""The namespace package: its portions in five source roots, importable from anywhere, shadowing nothing."""
 
 import ast
 import os
@@ -42,7 +42,7 @@ def test_namespace_folders_hold_no_init(root, rooms):
     for source in {*rooms.values()}:
         assert not (root / source / "__init__.py").exists()
         assert not (root / source / "taskbell" / "__init__.py").exists()
-    assert list((root / "tests").rglob("__init__.py")) == []
+    assert {path.parent.parent.name for path in (root / "tests").rglob("__init__.py")} <= {"shared"}
 
 
 def test_every_package_says_what_it_is_for(modules):

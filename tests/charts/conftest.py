@@ -17,12 +17,12 @@ import httpx
 import pytest
 import yaml
 
-from taskbell.api.db import roles
+from kubernetes_emulator.server import KubernetesServer
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded import postgres
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.local.embedded.process import free_port, launched, ordinary_identity
-from taskbell.testing.kubernetes.server import KubernetesServer
+from taskbell.store import roles
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"

@@ -43,7 +43,14 @@ def targets():
 def test_there_is_a_target_for_every_image_of_the_chart(chart):
     """What the chart pulls from the project's registry is what the Dockerfile builds."""
     rendered = chart.render({"image": {"registry": "here"}})
-    pulled = {container["image"] for _, container in rendered.containers() if container["image"].startswith("here/")}
+    named = [container["image"] for _, container in rendered.containers()]
+    named += [
+        variable["value"]
+        for _, container in rendered.containers()
+        for variable in container.get("env", ())
+        if variable["name"] == "TASKBELL_OPERATOR_IMAGE"
+    ]
+    pulled = {image for image in named if image.startswith("here/")}
     assert {image.removeprefix("here/").partition(":")[0] for image in pulled} == set(targets())
 
 

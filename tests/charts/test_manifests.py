@@ -9,13 +9,13 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from taskbell.api.db import roles
 from taskbell.contract.crds import manifests
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
 from taskbell.contract.worker_pools import WorkerPoolSpec
 from taskbell.operator.permissions import OWN as OWN_PERMISSIONS
 from taskbell.operator.permissions import WATCHED, rules
+from taskbell.store import roles
 
 OLDEST, NEWEST = "1.30", "1.37"
 _NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
@@ -333,7 +333,7 @@ def test_the_operator_may_do_what_it_checks_for_and_no_more(chart):
     operator = rendered.one("Deployment", "-operator")["spec"]["template"]["spec"]["containers"][0]
     environment = rendered.environment(operator)
     assert environment["TASKBELL_OPERATOR_WATCH_NAMESPACES"] == role["metadata"]["namespace"]
-    assert environment["TASKBELL_OPERATOR_IMAGE"] == "ghcr.io/taskbell/api:0.1.0"
+    assert environment["TASKBELL_OPERATOR_IMAGE"] == "ghcr.io/taskbell/sweeper:0.1.0"
     assert environment["TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT"] in rendered.of("ServiceAccount")
 
 

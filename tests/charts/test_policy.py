@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from taskbell.notifier.settings import GatewaySettings
+from taskbell.gateway.settings import GatewaySettings
 
 
 def test_pods_are_restricted(rendered):
@@ -212,7 +212,7 @@ def test_pods_wait_for_the_schema(rendered):
         if "TASKBELL_DATABASE_URL" not in rendered_names(pod):
             continue
         (waiting,) = pod["initContainers"]
-        assert waiting["command"][:4] == ["python", "-m", "taskbell.api.db", "wait"], name
+        assert waiting["command"][:4] == ["python", "-m", "taskbell.store", "wait"], name
         ref = {entry["name"]: entry.get("valueFrom") for entry in pod["containers"][0]["env"]}["TASKBELL_DATABASE_URL"]
         assert waiting["env"] == [{"name": "TASKBELL_DATABASE_URL", "valueFrom": ref}], name
 
@@ -274,7 +274,7 @@ def test_every_pod_asks_the_same_names_servers(chart):
     """The sweeps' pods, which the operator makes, may ask the cluster's DNS like the release's own, and no other."""
     policies = chart.render().of("NetworkPolicy")
     (names,) = policies["demo-taskbell-default"]["spec"]["egress"]
-    sweeps = policies["demo-taskbell-sweeps"]["spec"]["egress"]
+    sweeps = policies["demo-taskbell-sweeper"]["spec"]["egress"]
     assert names in sweeps
     assert all(rule.get("to") for rule in sweeps)
 
@@ -301,7 +301,7 @@ def test_no_pod_reaches_more_than_its_work(chart, value_sets, values):
         "delivery": stores | {"receivers", *(["smtp"] if values in {"existing-secrets", "closed-network"} else [])},
         "operator": {"nats", "gateway", "api server"},
         "migrations": {"database"},
-        "sweeps": stores | {"names"},
+        "sweeper": stores | {"names"},
         "test": {"api", "relay", "gateway", "delivery", "operator"},
     }
     policies = chart.rendered(value_sets[values]).of("NetworkPolicy")

@@ -6,9 +6,9 @@ import base64
 import helm_python
 import pytest
 
+from kubernetes_emulator.server import KubernetesServer
+from kubernetes_emulator.store import Kind, Refused
 from taskbell.kit.jwt import generate_keys
-from taskbell.testing.kubernetes.server import KubernetesServer
-from taskbell.testing.kubernetes.store import Kind, Refused
 
 VALUES = {"signingKeys": {"value": generate_keys()}}
 FURTHER = (

@@ -104,8 +104,8 @@ def test_every_runbook_has_an_alert():
 
 REQUESTS = 'taskbell_api_request_duration_seconds_count{namespace="tasks", status="%s"}'
 LEASE = 'taskbell_relay_lease_held{namespace="tasks", pod="%s"}'
-OVERDUE = 'taskbell_reminders_%s{namespace="tasks", pod="a"}'
-LATENESS = 'taskbell_reminders_lateness_seconds_bucket{namespace="tasks", le="%s"}'
+OVERDUE = 'taskbell_relay_reminders_%s{namespace="tasks", pod="a"}'
+LATENESS = 'taskbell_relay_reminders_lateness_seconds_bucket{namespace="tasks", le="%s"}'
 UP = 'up{platform="taskbell", component="gateway", namespace="tasks", pod="gateway-1"}'
 LATENCY = 'taskbell_gateway_delivery_latency_seconds_bucket{namespace="tasks", le="%s"}'
 

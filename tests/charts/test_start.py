@@ -42,7 +42,7 @@ async def test_stores_of_ones_own_work_and_the_operator_keeps_the_sweeps(stack):
             await asyncio.sleep(0.05)
             made = {found["metadata"]["name"]: found for found in store.all(kind, "tasks")}
     assert set(made) == set(stack.rendered.of("ReminderSchedule"))
-    selector = stack.rendered.one("NetworkPolicy", "-sweeps")["spec"]["podSelector"]["matchExpressions"][0]
+    selector = stack.rendered.one("NetworkPolicy", "-sweeper")["spec"]["podSelector"]["matchExpressions"][0]
     for name, cron_job in made.items():
         pod = cron_job["spec"]["jobTemplate"]["spec"]["template"]
         assert pod["metadata"]["labels"][selector["key"]] in selector["values"]

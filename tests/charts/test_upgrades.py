@@ -9,7 +9,7 @@ from pathlib import Path
 import helm_python
 import pytest
 
-from taskbell.testing.kubernetes.server import KubernetesServer
+from kubernetes_emulator.server import KubernetesServer
 
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
 CLOUDNATIVEPG = {"database": {"mode": "cloudnativepg"}}

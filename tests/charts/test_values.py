@@ -7,7 +7,7 @@ from pathlib import Path
 import helm_python
 import pytest
 
-from taskbell.api.db import roles
+from taskbell.store import roles
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "taskbell"

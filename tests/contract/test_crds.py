@@ -3,11 +3,11 @@ import json
 import kubernetes_validate
 import pytest
 
+from kubernetes_emulator.schema import completed, faults
 from taskbell.contract import crds
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.worker_pools import WorkerPoolSpec
-from taskbell.testing.kubernetes.schema import completed, faults
 
 MANIFESTS = {manifest["spec"]["names"]["kind"]: manifest for manifest in crds.manifests()}
 

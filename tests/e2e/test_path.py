@@ -31,9 +31,9 @@ ADVERTISED = {
         "taskbell_relay_lease_held",
         "taskbell_relay_stream_epoch",
         "taskbell_relay_interruptions",
-        "taskbell_reminders_oldest_overdue_seconds",
-        "taskbell_reminders_overdue",
-        "taskbell_reminders_lateness_seconds",
+        "taskbell_relay_reminders_oldest_overdue_seconds",
+        "taskbell_relay_reminders_overdue",
+        "taskbell_relay_reminders_lateness_seconds",
     },
     "gateway": {
         "taskbell_gateway_connections",

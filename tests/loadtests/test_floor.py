@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from taskbell.api.db.queries import load
 from taskbell.api.tasks.paging import order_of
 from taskbell.api.tasks.repository import list_statement
 from taskbell.api.tasks.schemas import Sort, TaskListQuery
 from taskbell.api.tasks.selection import in_workspace
+from taskbell.store.queries import load
 
 FLOOR = Path(__file__).parents[2] / "loadtests" / "floor"
 

@@ -1,8 +1,8 @@
 """Secrets of a data directory: made once, kept, completed when a later version has more roles."""
 
-from taskbell.api.db.roles import ROLES, SWEEPER
 from taskbell.local import credentials
 from taskbell.local.data_dir import DataDir
+from taskbell.store.roles import ROLES, SWEEPER
 
 
 def test_data_of_an_earlier_version_gets_what_is_new(tmp_path):

@@ -39,6 +39,6 @@ async def test_a_job_that_ends_runs_again():
 
 async def test_a_job_that_fails_says_where_to_look(tmp_path):
     """The error names the job, its status, its last words and its log."""
-    job = Job(name="remind", module=("taskbell.api.reminders", "--shard", "9/1"), env=dict(os.environ), logs=tmp_path)
+    job = Job(name="remind", module=("taskbell.sweeper", "--shard", "9/1"), env=dict(os.environ), logs=tmp_path)
     with pytest.raises(JobFailed, match=r"remind failed: exit status 2.*9/1.*remind\.log"):
         await job.run()

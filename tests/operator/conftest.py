@@ -18,6 +18,10 @@ import helm_python
 import pytest
 import yaml
 
+from kubernetes_emulator import control_plane
+from kubernetes_emulator.client import ApiServer, Kubectl
+from kubernetes_emulator.proxy import Proxy
+from kubernetes_emulator.server import KubernetesServer
 from taskbell.contract import crds
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded.process import free_port
@@ -25,10 +29,6 @@ from taskbell.operator.app import Surroundings, operating
 from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.queue import Key, Pace
 from taskbell.operator.settings import OperatorSettings
-from taskbell.testing.kubernetes import control_plane
-from taskbell.testing.kubernetes.client import ApiServer, Kubectl
-from taskbell.testing.kubernetes.proxy import Proxy
-from taskbell.testing.kubernetes.server import KubernetesServer
 
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
 ACCESS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}

@@ -3,11 +3,11 @@
 import pytest
 import structlog
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.victims import Load
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
-from taskbell.testing.kubernetes.proxy import Fault
 
 
 class IdleGateways:

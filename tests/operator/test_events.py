@@ -2,8 +2,8 @@
 
 import pytest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator.events import Events
-from taskbell.testing.kubernetes.proxy import Fault
 
 
 @pytest.fixture

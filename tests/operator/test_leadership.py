@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.kit.clock import SystemClock
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
-from taskbell.testing.kubernetes.proxy import Fault
 
 DURATION = 0.5
 GROUP = "coordination.k8s.io/v1"

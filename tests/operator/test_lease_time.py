@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
-from taskbell.testing.kubernetes.proxy import Fault
 
 DURATION = 0.05
 

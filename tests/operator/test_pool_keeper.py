@@ -2,12 +2,12 @@
 
 import pytest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.victims import DELETION_COST, Load
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
-from taskbell.testing.kubernetes.proxy import Fault
 
 APPS, SCALING = "apps/v1", "autoscaling/v2"
 

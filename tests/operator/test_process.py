@@ -11,10 +11,10 @@ import sys
 import httpx
 import pytest
 
+from kubernetes_emulator.client import ApiServer
+from kubernetes_emulator.control_plane import kubeconfig
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator import permissions
-from taskbell.testing.kubernetes.client import ApiServer
-from taskbell.testing.kubernetes.control_plane import kubeconfig
-from taskbell.testing.kubernetes.proxy import Fault
 
 LEASES, ROLES = "coordination.k8s.io/v1", "rbac.authorization.k8s.io/v1"
 

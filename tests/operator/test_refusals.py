@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import ObjectChanged, RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Reading
@@ -11,7 +12,6 @@ from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.specs.cron_job import SweepSurroundings
-from taskbell.testing.kubernetes.proxy import Fault
 
 
 class TwoWanted:

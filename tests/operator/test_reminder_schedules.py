@@ -5,7 +5,7 @@ import asyncio
 import kubernetes_validate
 import pytest
 
-from taskbell.testing.kubernetes.proxy import Fault
+from kubernetes_emulator.proxy import Fault
 
 BATCH = "batch/v1"
 
@@ -24,7 +24,7 @@ async def test_a_schedule_becomes_a_cron_job(place, operate, clock):
     assert [*container["command"], *container["args"]] == [
         "python",
         "-m",
-        "taskbell.api.reminders",
+        "taskbell.sweeper",
         "--kind",
         "due",
         "--until",

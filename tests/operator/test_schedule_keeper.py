@@ -2,12 +2,12 @@
 
 import pytest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.specs.cron_job import SweepSurroundings
-from taskbell.testing.kubernetes.proxy import Fault
 
 BATCH = "batch/v1"
 

@@ -12,13 +12,13 @@ import pytest
 from nats.js.api import ConsumerConfig
 from prometheus_client import generate_latest
 
+from kubernetes_emulator.proxy import Fault
 from taskbell.contract.worker_pools import WorkerPoolStatus
 from taskbell.kit.nats_consumers import Consumers
 from taskbell.operator.cluster import ClusterRefused
 from taskbell.operator.events import Events
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.signals.readings import Signals
-from taskbell.testing.kubernetes.proxy import Fault
 
 APPS = "apps/v1"
 BACKLOG = int(os.environ.get("TASKBELL_TEST_BACKLOG", "2000"))

@@ -14,7 +14,6 @@ from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.channels.service import Channels
-from taskbell.api.db.pool import Database, open_pool
 from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.service import EventFeed
 from taskbell.api.health.checks import schema_check
@@ -29,6 +28,7 @@ from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Signals, connecting
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
+from taskbell.store.pool import Database, open_pool
 
 _FEED_MEMORY = 16 * 2**20
 """Bytes of the newest events that the change feed keeps: some ten thousand."""

@@ -8,7 +8,6 @@ from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.channels.service import Channels
-from taskbell.api.db.pool import Database
 from taskbell.api.events.service import EventFeed
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.settings import ApiSettings
@@ -18,6 +17,7 @@ from taskbell.contract.tokens import Claims
 from taskbell.kit.health import Check
 from taskbell.kit.jwt import VerifiedTokens
 from taskbell.kit.nats_bus import Signals
+from taskbell.store.pool import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ api:
   reaches: [database, nats]
 relay:
   image: relay
-  command: [python, -m, taskbell.api.outbox, --host, {{ $any | quote }}, --port, "8002"]
+  command: [python, -m, taskbell.relay, --host, {{ $any | quote }}, --port, "8002"]
   port: 8002
   role: relay
   public: false
@@ -24,7 +24,7 @@ relay:
   reaches: [database, nats]
 gateway:
   image: gateway
-  command: [python, -m, taskbell.notifier, --host, {{ $any | quote }}, --port, "8001"]
+  command: [python, -m, taskbell.gateway, --host, {{ $any | quote }}, --port, "8001"]
   port: 8001
   role: gateway
   public: true
@@ -33,7 +33,7 @@ gateway:
   reaches: [database, nats, api]
 delivery:
   image: delivery
-  command: [python, -m, taskbell.notifier.delivery, --host, {{ $any | quote }}, --port, "8003"]
+  command: [python, -m, taskbell.delivery, --host, {{ $any | quote }}, --port, "8003"]
   port: 8003
   role: delivery
   public: false

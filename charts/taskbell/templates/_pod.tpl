@@ -69,7 +69,7 @@ topologySpreadConstraints:
 {{/* Waits until the database has the schema that this release knows, with the service's own rights. */}}
 {{- define "taskbell.waitForSchema" -}}
 - name: wait-for-schema
-  command: [python, -m, taskbell.api.db, wait, --patience, {{ .root.Values.migrations.patienceSeconds | quote }}]
+  command: [python, -m, taskbell.store, wait, --patience, {{ .root.Values.migrations.patienceSeconds | quote }}]
   env:
     - name: TASKBELL_DATABASE_URL
       valueFrom:
@@ -110,7 +110,7 @@ topologySpreadConstraints:
 - name: TASKBELL_OPERATOR_WATCH_NAMESPACES
   value: {{ $root.Release.Namespace }}
 - name: TASKBELL_OPERATOR_IMAGE
-  value: {{ include "taskbell.image" (dict "root" $root "image" "api") | quote }}
+  value: {{ include "taskbell.image" (dict "root" $root "image" "sweeper") | quote }}
 - name: TASKBELL_OPERATOR_IMAGE_PULL_POLICY
   value: {{ $root.Values.image.pullPolicy }}
 {{- with $root.Values.image.pullSecrets }}
@@ -120,7 +120,7 @@ topologySpreadConstraints:
   value: {{ join "," $names | quote }}
 {{- end }}
 - name: TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT
-  value: {{ include "taskbell.fullname" $root }}-sweeps
+  value: {{ include "taskbell.fullname" $root }}-sweeper
 {{- else if eq .component "delivery" }}
 - name: TASKBELL_DELIVERY_DRAIN_TIMEOUT
   value: PT{{ $root.Values.delivery.drainSeconds }}S

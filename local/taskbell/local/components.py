@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from taskbell.api.db import roles
 from taskbell.local.credentials import Credentials
 from taskbell.local.data_dir import DataDir
 from taskbell.local.db import DATABASE
@@ -19,6 +18,7 @@ from taskbell.local.embedded.process import launched
 from taskbell.local.listeners import port_of
 from taskbell.local.probes import answers_ready
 from taskbell.local.supervisor.component import Component
+from taskbell.store import roles
 
 NATS_ACCOUNT = "taskbell"
 _CONNECTIONS = 150  # of PostgreSQL's 200, for all workers of the API together
@@ -153,14 +153,14 @@ class Platform:
 
     def _relay(self, name: str, listener: socket.socket) -> Component:
         environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
-        return self._service(name, "taskbell.api.outbox", stage=Stage.RELAY, env=environment, listener=listener)
+        return self._service(name, "taskbell.relay", stage=Stage.RELAY, env=environment, listener=listener)
 
     def _delivery(self) -> Component:
         environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.DELIVERY))
         # Receivers that are being developed run on this machine, and without a certificate.
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_PRIVATE", "true")
         environment.setdefault("TASKBELL_DELIVERY_DRAIN_TIMEOUT", "PT5S")
-        module, listener = "taskbell.notifier.delivery", self.delivery_listener
+        module, listener = "taskbell.delivery", self.delivery_listener
         return self._service("delivery", module, stage=Stage.DELIVERY, env=environment, listener=listener)
 
     def _gateway(self) -> Component:
@@ -169,7 +169,7 @@ class Platform:
             TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
         )
         listener = self.gateway_listener
-        return self._service("gateway", "taskbell.notifier", stage=Stage.GATEWAY, env=environment, listener=listener)
+        return self._service("gateway", "taskbell.gateway", stage=Stage.GATEWAY, env=environment, listener=listener)
 
     def _service(
         self, name: str, module: str, *, stage: Stage, env: dict[str, str], listener: socket.socket

@@ -6,9 +6,9 @@ import secrets
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from taskbell.api.db.roles import ROLES
 from taskbell.kit.jwt import SigningKeysMalformed, generate_keys, parse_keys
 from taskbell.local.data_dir import DataDir, StartRefused, write_private
+from taskbell.store.roles import ROLES
 
 
 class Credentials(BaseModel):

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from taskbell.api.db.roles import OWNER, prepare_roles
+from taskbell.store.roles import OWNER, prepare_roles
 
 DATABASE: Final = "taskbell"
 """The database that holds everything."""

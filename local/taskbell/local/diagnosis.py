@@ -13,8 +13,6 @@ from enum import StrEnum
 
 import psutil
 
-from taskbell.api.db import migrate
-from taskbell.api.reminders.repository import watching
 from taskbell.contract.subjects import STREAM
 from taskbell.kit import nats_bus
 from taskbell.local import credentials, db, probes, run_file
@@ -23,6 +21,8 @@ from taskbell.local.embedded import nats, postgres
 from taskbell.local.embedded.process import ServerNotStarted, ordinary_identity, port_is_free
 from taskbell.local.run_file import RunFile
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
+from taskbell.relay.repository import watching
+from taskbell.store import migrate
 
 _LATE_SECONDS = 60.0
 _COUNTED_AT_MOST = 10_000
@@ -212,7 +212,7 @@ async def _reminders(url: str) -> Finding:
         overdue = await punctuality.overdue(at_most=_COUNTED_AT_MOST)
     if overdue.oldest > _LATE_SECONDS:
         line = f"{overdue.reminders} are overdue, the oldest for {overdue.oldest:.0f} s"
-        return _warn("reminders", line, "see logs/remind.log: no sweep runs, or none can")
+        return _warn("reminders", line, "see logs/sweeper.log: no sweep runs, or none can")
     return _ok("reminders", "none is late")
 
 

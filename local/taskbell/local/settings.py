@@ -15,11 +15,11 @@ from taskbell.kit.settings import PREFIX, Settings
 
 SETTINGS_MODULES: Final = (
     "taskbell.api.settings",
-    "taskbell.api.db.partitions",
-    "taskbell.api.outbox.settings",
-    "taskbell.api.reminders.settings",
-    "taskbell.notifier.settings",
-    "taskbell.notifier.delivery.settings",
+    "taskbell.store.partitions",
+    "taskbell.relay.settings",
+    "taskbell.sweeper.settings",
+    "taskbell.gateway.settings",
+    "taskbell.delivery.settings",
 )
 """Modules that define the settings of the services."""
 

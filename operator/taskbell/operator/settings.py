@@ -23,7 +23,7 @@ class OperatorSettings(Settings):
     operator_identity: str = Field(default="", max_length=200)
     """Name of this process in the Lease and in events. Empty: the host's, which is the pod's."""
     operator_image: str = Field(min_length=1)
-    """Image of the sweeps: the API's, which holds `taskbell.api.reminders`."""
+    """Image of the sweeper."""
     operator_image_pull_policy: str = Field(default="IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
     """When nodes fetch that image."""
     operator_image_pull_secrets: Names = ()

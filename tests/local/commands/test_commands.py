@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from taskbell.api.db import migrate
 from taskbell.kit.jwt import parse_keys
 from taskbell.local import credentials, db
 from taskbell.local.data_dir import DataDir
+from taskbell.store import migrate
 
 
 @pytest.fixture

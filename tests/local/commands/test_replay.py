@@ -14,10 +14,10 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from taskbell.api.outbox.repository import ReplayProgress
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.ids import lowest_id
 from taskbell.local.commands.replay import describe, instant_of, parse_instant, replay
+from taskbell.relay.repository import ReplayProgress
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ async def relay_at_work(database, nats_url):
         "TASKBELL_RELAY_LEASE_TTL": "PT1S",
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "taskbell.api.outbox", "--host", "127.0.0.1", "--port", str(free_port())),
+        *(sys.executable, "-m", "taskbell.relay", "--host", "127.0.0.1", "--port", str(free_port())),
         env=environment,
     )
     try:

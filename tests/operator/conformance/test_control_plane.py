@@ -6,9 +6,9 @@ import ssl
 
 import pytest
 
+from kubernetes_emulator import control_plane
+from kubernetes_emulator.client import ApiServer
 from taskbell.local.embedded.process import free_port
-from taskbell.testing.kubernetes import control_plane
-from taskbell.testing.kubernetes.client import ApiServer
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from taskbell.testing.kubernetes import control_plane
+from kubernetes_emulator import control_plane
 
 SCHEDULE = {"kind": "due", "schedule": "* * * * *"}
 POOL = {

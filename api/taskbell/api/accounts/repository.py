@@ -12,8 +12,8 @@ import asyncpg
 
 from taskbell.api.accounts.errors import EmailTaken
 from taskbell.api.accounts.policy import Attempts, TokenState
-from taskbell.api.db.pool import Connection, Database
 from taskbell.kit.ids import bare_uuid
+from taskbell.store.pool import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)

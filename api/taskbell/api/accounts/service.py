@@ -12,9 +12,9 @@ from taskbell.api.accounts.passwords import Passwords
 from taskbell.api.accounts.repository import Profile
 from taskbell.api.accounts.sessions import Sessions, TokenPair
 from taskbell.api.accounts.throttle import Throttle
-from taskbell.api.db.pool import Database
 from taskbell.contract.tokens import Claims
 from taskbell.kit.ids import new_id
+from taskbell.store.pool import Database
 
 
 class Accounts:

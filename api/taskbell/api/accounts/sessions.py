@@ -16,9 +16,9 @@ from taskbell.api.accounts import repository
 from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused
 from taskbell.api.accounts.policy import Verdict, judge
 from taskbell.api.accounts.tokens import issue
-from taskbell.api.db.pool import Connection, Database
 from taskbell.contract.tokens import REFRESH_PREFIX, TokenType
 from taskbell.kit.ids import new_id
+from taskbell.store.pool import Connection, Database
 
 _log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from taskbell.api.accounts import repository
 from taskbell.api.accounts.errors import SignInThrottled
 from taskbell.api.accounts.policy import Attempts, ThrottleKeys, charge, refund, remaining_wait
-from taskbell.api.db.pool import Database
+from taskbell.store.pool import Database
 
 _QUEUE_WAIT = timedelta(seconds=1)
 WAITING = 24

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import asyncpg
 
-from taskbell.api.db.pool import Connection
 from taskbell.kit.ids import bare_uuid
+from taskbell.store.pool import Connection
 
 _WEBHOOK = (
     "id, workspace_id, url, event_types, enabled, disabled_reason,"

@@ -19,13 +19,13 @@ from taskbell.api.channels.errors import (
 from taskbell.api.channels.policy import MOST_WEBHOOKS, new_secret, url_fault
 from taskbell.api.channels.repository import DeliveryRow, EmailChannelRow, WebhookRow
 from taskbell.api.channels.schemas import EmailChannelChange, WebhookChange, WebhookCreate
-from taskbell.api.db.pool import Connection, Database
 from taskbell.api.workspaces.errors import WorkspaceNotFound
 from taskbell.contract.events import EventRecord, envelope
 from taskbell.contract.problems import FieldError
 from taskbell.contract.webhooks import TEST_TYPE
 from taskbell.kit import trace
 from taskbell.kit.ids import new_id
+from taskbell.store.pool import Connection, Database
 
 _TEST_RETRIED_FOR = timedelta(minutes=10)
 

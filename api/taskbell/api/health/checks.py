@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from taskbell.api.db.migrate import head
-from taskbell.api.db.pool import Database
 from taskbell.kit.health import Check
+from taskbell.store.migrate import head
+from taskbell.store.pool import Database
 
 
 class SchemaBehind(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from taskbell.api.db.pool import Connection, Database
-from taskbell.api.db.queries import load
 from taskbell.kit.ids import bare_uuid
+from taskbell.store.pool import Connection, Database
+from taskbell.store.queries import load
 
 _LIST = load(__package__, "list_notifications")
 _LIST_UNREAD = load(__package__, "list_unread")

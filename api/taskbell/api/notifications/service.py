@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from taskbell.api import metrics
-from taskbell.api.db.pool import Database
 from taskbell.api.notifications import repository
 from taskbell.api.notifications.errors import NotificationNotFound
 from taskbell.api.notifications.repository import Inbox
@@ -14,6 +13,7 @@ from taskbell.contract.events import EventType
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit import trace
 from taskbell.kit.nats_bus import Signals
+from taskbell.store.pool import Database
 
 _AT_ONCE = 1000
 

@@ -11,13 +11,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from taskbell.api.db.pool import Connection, Database
-from taskbell.api.db.queries import load
 from taskbell.api.tasks.errors import CursorInvalid
 from taskbell.api.tasks.paging import Order, Place
 from taskbell.api.tasks.policy import Change, Neighbour, iso
 from taskbell.api.tasks.selection import Selection
 from taskbell.kit.ids import bare_uuid
+from taskbell.store.pool import Connection, Database
+from taskbell.store.queries import load
 
 _CREATE = load(__package__, "create_task")
 _GET = load(__package__, "get_task")

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from taskbell.api import metrics
-from taskbell.api.db.pool import Connection, Database
 from taskbell.api.tasks import paging, repository
 from taskbell.api.tasks.errors import (
     AssigneeNotMember,
@@ -29,6 +28,7 @@ from taskbell.contract.subjects import RELAY_POKE
 from taskbell.contract.tokens import Claims
 from taskbell.kit import trace
 from taskbell.kit.nats_bus import Signals
+from taskbell.store.pool import Connection, Database
 
 _WRITTEN = {kind: metrics.EVENTS_WRITTEN.labels(type=kind.value) for kind in EventType}
 

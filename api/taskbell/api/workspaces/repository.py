@@ -8,9 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
-from taskbell.api.db.pool import Connection
 from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid
+from taskbell.store.pool import Connection
 
 
 class RowRefused(Exception):

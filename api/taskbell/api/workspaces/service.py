@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from taskbell.api import metrics
-from taskbell.api.db.pool import Connection, Database
 from taskbell.api.workspaces import repository
 from taskbell.api.workspaces.errors import (
     AccountNotFound,
@@ -23,6 +22,7 @@ from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit import trace
 from taskbell.kit.ids import new_id
 from taskbell.kit.nats_bus import Signals
+from taskbell.store.pool import Connection, Database
 
 
 class Workspaces:

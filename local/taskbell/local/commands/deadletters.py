@@ -16,6 +16,8 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from taskbell.delivery.app import DEAD_LETTERS
+from taskbell.delivery.repository import DeadDeliveries, LedgerUnavailable, dead_deliveries
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import BusUnavailable, connect
 from taskbell.kit.nats_dead_letters import DeadLetter, DeadLetters
@@ -23,8 +25,6 @@ from taskbell.kit.settings import load
 from taskbell.local import run_file
 from taskbell.local.data_dir import DataDir
 from taskbell.local.settings import LocalSettings
-from taskbell.notifier.delivery.app import DEAD_LETTERS
-from taskbell.notifier.delivery.repository import DeadDeliveries, LedgerUnavailable, dead_deliveries
 
 _EVENT = "event-"
 _BATCH = 500

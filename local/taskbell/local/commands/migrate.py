@@ -21,7 +21,7 @@ class MigrateSettings(Settings):
 
 def migrate() -> None:
     """Bring the database at TASKBELL_DATABASE_URL to the newest schema; safe to repeat and to run twice at once."""
-    from taskbell.api.db import migrate as migrations  # noqa: PLC0415 -- Alembic; other commands start faster without
+    from taskbell.store import migrate as migrations  # noqa: PLC0415 -- Alembic; other commands start faster without
 
     url = load(MigrateSettings).database_url.get_secret_value()
     try:

@@ -11,4 +11,4 @@ import typer
 def relay(context: typer.Context) -> None:
     """Run the relay from PostgreSQL to NATS, as `taskbell-relay` does; its options are passed on."""
     sys.argv = ["taskbell-relay", *context.args]
-    runpy.run_module("taskbell.api.outbox", run_name="__main__")
+    runpy.run_module("taskbell.relay", run_name="__main__")

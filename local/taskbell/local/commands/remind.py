@@ -22,7 +22,7 @@ def remind(context: typer.Context) -> None:
     if f"{PREFIX}DATABASE_URL" not in os.environ:
         _name_the_platform_here()
     sys.argv = ["taskbell remind", *context.args]
-    runpy.run_module("taskbell.api.reminders", run_name="__main__")
+    runpy.run_module("taskbell.sweeper", run_name="__main__")
 
 
 def _name_the_platform_here() -> None:

@@ -16,12 +16,12 @@ import typer
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from rich.console import Console
 
-from taskbell.api.outbox.errors import DatabaseUnavailable
-from taskbell.api.outbox.repository import ReplayProgress, Replays, connected
 from taskbell.kit.settings import load
 from taskbell.local import run_file
 from taskbell.local.data_dir import DataDir
 from taskbell.local.settings import LocalSettings
+from taskbell.relay.errors import DatabaseUnavailable
+from taskbell.relay.repository import ReplayProgress, Replays, connected
 
 _EVERY = 0.2
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)  # ids begin with the milliseconds since

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from taskbell.api.db import roles
 from taskbell.kit.settings import load
 from taskbell.local import credentials, db
 from taskbell.local.components import NATS_ACCOUNT, Platform
@@ -27,6 +26,7 @@ from taskbell.local.settings import LocalSettings, known_names, unknown_variable
 from taskbell.local.supervisor.component import ComponentGaveUp, Phase, State
 from taskbell.local.supervisor.status import Display, display
 from taskbell.local.supervisor.supervisor import Supervisor
+from taskbell.store import roles
 
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
 _SWEEP_PAUSE = 2.0  # seconds after a sweep that failed, such as while PostgreSQL starts again
@@ -152,11 +152,11 @@ class _Session:
         await self._tree.start(platform.replicas())
         await self._tree.start(platform.services())
         await self._welcome()
-        say, remind = self._shown.say, "taskbell.api.reminders"
-        due = self._job("remind", remind, "--kind", "due", "--until", "+60s", env=platform.sweeper_environment())
-        maintenance = self._job("maintenance", remind, "--kind", "maintenance", env=owner)
+        say, sweeper = self._shown.say, "taskbell.sweeper"
+        due = self._job("sweeper", sweeper, "--kind", "due", "--until", "+60s", env=platform.sweeper_environment())
+        maintenance = self._job("maintenance", sweeper, "--kind", "maintenance", env=owner)
         schedule = [
-            asyncio.create_task(always(due, pause=_SWEEP_PAUSE, tell=say), name="remind"),
+            asyncio.create_task(always(due, pause=_SWEEP_PAUSE, tell=say), name="sweeper"),
             asyncio.create_task(every(_MAINTENANCE_INTERVAL, maintenance, tell=say), name="maintenance"),
         ]
         try:

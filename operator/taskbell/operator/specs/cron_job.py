@@ -46,7 +46,7 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, around: SweepSurroun
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 {
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "remind", "operator": "In", "values": [_WRONG_SETTINGS]},
+                    "onExitCodes": {"containerName": "sweeper", "operator": "In", "values": [_WRONG_SETTINGS]},
                 },
             ]
         },
@@ -104,10 +104,10 @@ def _value(variable: Environment) -> Json:
 def _pod(spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
     """A pod under the restricted Pod Security Standard, with a read-only root and no token of the API server."""
     container: Json = {
-        "name": "remind",
+        "name": "sweeper",
         "image": around.image,
         "imagePullPolicy": around.pull_policy,
-        "command": ["python", "-m", "taskbell.api.reminders"],
+        "command": ["python", "-m", "taskbell.sweeper"],
         "args": _arguments(spec),
         "env": _environment(spec),
         "envFrom": [

@@ -1,5 +1,0 @@
-"""Sweeps that run by schedule: due reminders fired, old rows and partitions removed. One process each, run to its end.
-
-Everything a reminder causes is one statement, so that a sweep may be killed anywhere. Nothing here answers requests.
-`watch` alone is no sweep: it measures how late reminders are, inside the active relay, which always runs.
-"""

@@ -1,0 +1,64 @@
+"""How late reminders are, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import INF, floatToGoString
+
+from taskbell.relay.repository import FiredBucket, Overdue
+
+BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0)
+
+
+class LatenessCollector(Collector):
+    """What the database counted, as it counted it. While nobody measures, what is overdue is not exported at all."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._overdue: Overdue | None = None
+        self._fired = [0] * (len(BOUNDS) + 1)
+        self._seconds = 0.0
+
+    def show(self, overdue: Overdue, fired: Iterable[FiredBucket]) -> None:
+        """Take what was measured: what waits replaces the former, what fired is added."""
+        self._overdue = overdue
+        for bucket in fired:
+            self._fired[bucket.place] += bucket.reminders
+            self._seconds += bucket.seconds
+
+    def forget(self) -> None:
+        """From now on nobody here knows what is overdue."""
+        self._overdue = None
+
+    def collect(self) -> Iterator[Metric]:
+        """What is known, for a scrape."""
+        if self._overdue is not None:
+            yield GaugeMetricFamily(
+                "taskbell_relay_reminders_overdue",
+                "Reminders that are due and have not fired (at most 10,000 are counted). Exported by the active relay "
+                "alone.",
+                value=self._overdue.reminders,
+            )
+            yield GaugeMetricFamily(
+                "taskbell_relay_reminders_oldest_overdue_seconds",
+                "For how long the oldest overdue reminder has been due, by the database's clock; 0 when there is none. "
+                "Minutes: no sweep runs, or more falls due than sweeps can fire. Exported by the active relay alone.",
+                value=self._overdue.oldest,
+            )
+        bounds = map(floatToGoString, (*BOUNDS, INF))
+        yield HistogramMetricFamily(
+            "taskbell_relay_reminders_lateness_seconds",
+            "From when a reminder had to fire to when it fired, by the database's clock; counted by the active relay. "
+            "Above some seconds: sweeps start late, or more falls due at once than they can fire; raise the shards.",
+            buckets=list(zip(bounds, accumulate(self._fired), strict=True)),
+            sum_value=self._seconds,
+        )
+
+
+LATENESS = LatenessCollector()
+REGISTRY.register(LATENESS)

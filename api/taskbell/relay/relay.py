@@ -1,0 +1,336 @@
+"""Moves events from the table to the stream during one term of the lease."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from taskbell.contract.events import EventRecord, envelope
+from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_TRACEPARENT, event_subject
+from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher, Message, MessageDuplicated, PositionTaken
+from taskbell.kit.trace import TraceContext, Tracing
+from taskbell.relay import metrics
+from taskbell.relay.errors import StreamChanged, StreamReconnected
+from taskbell.relay.policy import (
+    Pace,
+    Position,
+    StreamState,
+    Verdict,
+    before,
+    judge,
+    next_epoch,
+    rebuild_after,
+)
+from taskbell.relay.repository import Events
+from taskbell.relay.stream import EventStream
+
+_log = structlog.get_logger(__name__)
+_TAKEN_AT_MOST = 5
+
+
+@dataclass(slots=True)
+class Signals:
+    """What the world around tells a relay. `wake` is set together with each of the others."""
+
+    wake: asyncio.Event
+    stopping: bool = False
+    replay_wanted: bool = False
+    reconnected: bool = False
+
+
+@dataclass(slots=True)
+class Watermark:
+    """The highest acknowledged sequence that this process remembers, over all its terms: the database may lag."""
+
+    epoch: int = 0
+    sequence: int = 0
+
+    def over(self, position: Position) -> int:
+        """The highest sequence known of the epoch of a position."""
+        return max(position.sequence, self.sequence) if self.epoch == position.epoch else position.sequence
+
+
+@dataclass(slots=True)
+class Lag:
+    """Since when (Unix seconds) the relay is behind, None when it is not; grows by itself while nothing moves."""
+
+    since: float | None = None
+
+    def seconds(self) -> float:
+        """How long that has lasted."""
+        return 0.0 if self.since is None else max(0.0, time.time() - self.since)
+
+    def interrupted(self) -> None:
+        """Whether anything waits cannot be known from now on."""
+        if self.since is None:
+            self.since = time.time()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """The relay's times and sizes (seconds, events), as the settings describe them."""
+
+    pace: Pace
+    batch: int
+    save_every: float
+    stream_check: float
+    retention: timedelta
+
+
+class Relay:
+    """Carries events for one term. Made anew for each: it holds nothing that the database and the stream do not."""
+
+    def __init__(
+        self,
+        *,
+        events: Events,
+        stream: EventStream,
+        publisher: AppendPublisher,
+        signals: Signals,
+        watermark: Watermark,
+        lag: Lag,
+        rhythm: Rhythm,
+        tracing: Tracing,
+    ) -> None:
+        """Take the collaborators; nothing is touched before `run`."""
+        self._events = events
+        self._stream = stream
+        self._publisher = publisher
+        self._signals = signals
+        self._watermark = watermark
+        self._lag = lag
+        self._rhythm = rhythm
+        self._tracing = tracing
+        self._position = Position(epoch=0, sequence=0)
+        self._saved = self._position
+        self._saved_at = 0.0
+        self._last_id: str | None = None
+        self._found: set[str] = set()
+        """Ids met in the stream after `_found_after` and not yet in the table: published before an interruption."""
+        self._found_after = 0
+        self._taken_in_a_row = 0
+
+    async def run(self) -> None:
+        """Carry until `signals.stopping`; then everything acknowledged is saved.
+
+        Raises:
+            RelayInterrupted: Begin anew.
+            AppendInterrupted: The stream did not take a message; begin anew.
+            BusUnavailable: JetStream does not answer; begin anew.
+        """
+        await self._settle()
+        empty_looks, checked_at = 0, time.monotonic()
+        while not self._signals.stopping:
+            if self._signals.reconnected:
+                raise StreamReconnected("connected to NATS anew")
+            if self._signals.replay_wanted:
+                await self._settle()
+            started = time.monotonic()
+            found = await self._carry()
+            empty_looks = 0 if found else empty_looks + 1
+            await self._save_when_due(idle=not found)
+            if not found and time.monotonic() - checked_at >= self._rhythm.stream_check:
+                await self._check()
+                checked_at = time.monotonic()
+            if not self._position.window and await self._rest(started, empty_looks):
+                empty_looks = 0
+        await self._save_when_due(idle=True)
+
+    async def _rest(self, started: float, empty_looks: int) -> bool:
+        """Wait for a poke or the next poll, and at any rate until the gather time is over; tells of a poke."""
+        pace, wake = self._rhythm.pace, self._signals.wake
+        if pause := pace.pause(empty_looks=empty_looks):
+            try:
+                async with asyncio.timeout(pause):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+        left = started + pace.gather - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(left)  # pokes within this time are answered by one look
+        poked = wake.is_set()
+        wake.clear()
+        return poked
+
+    async def _settle(self) -> None:
+        """Make the stream what it shall be, and find out what of the table is in it already."""
+        saved = await self._events.position()
+        self._signals.replay_wanted = False
+        position, stream = saved.position, await self._stream.state()
+        verdict = judge(epoch=position.epoch, sequence=self._watermark.over(position), stream=stream)
+        if saved.replay_from is not None:
+            position = await self._rebuild(position, stream, since=saved.replay_from, reason="replay")
+        elif verdict is Verdict.REBUILD:
+            since = saved.now - self._rhythm.retention
+            reason = "lost" if stream is None else "changed"
+            position = await self._rebuild(position, stream, since=since, reason=reason)
+        elif verdict is Verdict.CREATE:
+            await self._stream.create(position.epoch)
+            _log.info("stream_created", epoch=position.epoch)
+        elif await self._stream.adjust(position.epoch):
+            _log.info("stream_adjusted", epoch=position.epoch)
+        tail = await self._stream.tail(after=position.sequence)
+        self._position, self._saved = replace(position, sequence=tail.sequence), position
+        self._last_id, self._found, self._found_after = tail.last_id, set(tail.ids), position.sequence
+        metrics.STREAM_EPOCH.set(position.epoch)
+        metrics.BACKLOG_EVENTS.set(0)
+        _log.info("relay_carrying", epoch=position.epoch, sequence=tail.sequence, found_beyond=len(tail.ids))
+
+    async def _rebuild(
+        self, position: Position, stream: StreamState | None, *, since: datetime, reason: str
+    ) -> Position:
+        """Begin a new epoch with an empty stream. Interrupted half-way, the next relay makes the stream.
+
+        Bound and window are of one snapshot: what commits later, however low its id, comes after the window.
+        """
+        backlog = await self._events.backlog(position)
+        after_id = rebuild_after(since=since, lowest_undone=backlog.lowest_id)
+        epoch = next_epoch(epoch=position.epoch, stream=stream)
+        fresh = await self._events.begin_epoch(epoch, after_id=after_id, window=backlog.snapshot)
+        await self._stream.create(fresh.epoch)
+        metrics.REBUILDS.labels(reason=reason).inc()
+        _log.warning("stream_rebuilt", reason=reason, epoch=fresh.epoch, since=since.isoformat())
+        return fresh
+
+    async def _check(self) -> None:
+        state = await self._stream.state()
+        known = self._position.sequence
+        if judge(epoch=self._position.epoch, sequence=known, stream=state) is not Verdict.KEEP:
+            raise StreamChanged("the stream is gone, cut or another")
+
+    async def _carry(self) -> int:
+        """Take one step; returns how many events were found.
+
+        Whoever held the lease before may have sent messages that only now arrive. They can but continue the stream as
+        this relay would: so it looks where the stream ends now, and goes on.
+        """
+        try:
+            found = await self._page() if self._position.window else await self._look()
+        except PositionTaken as taken:
+            self._taken_in_a_row += 1
+            if self._taken_in_a_row > _TAKEN_AT_MOST:
+                raise
+            _log.warning("relay_position_taken", detail=str(taken))
+            await self._settle()
+            return 1
+        self._taken_in_a_row = 0
+        return found
+
+    async def _look(self) -> int:
+        """Publish what is new; a large window is only begun. Returns how many events were found."""
+        with metrics.READ_SECONDS.time():
+            snapshot, rows = await self._events.fresh(self._position, limit=self._rhythm.batch)
+        if not rows:
+            self._found.clear()
+            self._position = replace(self._position, done=snapshot)
+            self._lag.since = None
+            metrics.BACKLOG_EVENTS.set(0)
+            return 0
+        if len(rows) > self._rhythm.batch:
+            await self._begin_window(snapshot)
+            return len(rows)
+        metrics.WINDOW_EVENTS.observe(len(rows))
+        await self._publish(rows)
+        self._position = replace(self._position, done=snapshot)
+        return len(rows)
+
+    async def _begin_window(self, snapshot: str) -> None:
+        backlog = await self._events.backlog(self._position)
+        start = before(backlog.lowest_id) if backlog.lowest_id is not None else None
+        self._position = replace(self._position, window=snapshot, window_last_id=start)
+        metrics.WINDOW_EVENTS.observe(backlog.events)
+        metrics.BACKLOG_EVENTS.set(backlog.events)
+        await self._save()
+        _log.info("relay_window_begun", events=backlog.events)
+
+    async def _page(self) -> int:
+        """Publish the next page of the large window. Returns how many events were found."""
+        with metrics.READ_SECONDS.time():
+            rows = await self._events.page(self._position, limit=self._rhythm.batch)
+        if rows:
+            await self._publish(rows)
+            self._position = replace(self._position, window_last_id=rows[-1].id)
+        if len(rows) < self._rhythm.batch:
+            self._position = replace(self._position, done=self._position.window, window=None, window_last_id=None)
+            _log.info("relay_window_done", sequence=self._position.sequence)
+        return max(len(rows), 1)
+
+    async def _publish(self, rows: Sequence[EventRecord]) -> None:
+        self._lag.since = rows[0].created_at.timestamp()
+        pending = self._unpublished(rows) if self._found else rows
+        while pending:
+            with metrics.PUBLISH_SECONDS.time(), ExitStack() as spans:
+                messages = [self._message(row, spans) for row in pending]
+                try:
+                    await self._publisher.append(messages, after=self._position.sequence, after_id=self._last_id)
+                except MessageDuplicated as interrupted:
+                    self._advance(messages[: interrupted.stored])
+                    metrics.EVENTS_SKIPPED.inc()
+                    pending = pending[interrupted.stored + 1 :]
+                except AppendInterrupted as interrupted:
+                    self._advance(messages[: interrupted.stored])
+                    raise
+                else:
+                    self._advance(messages)
+                    pending = []
+        if self._position.window:
+            metrics.BACKLOG_EVENTS.dec(len(rows))
+
+    def _unpublished(self, rows: Sequence[EventRecord]) -> list[EventRecord]:
+        """Leave out what the stream was found to hold."""
+        known = {str(row.id) for row in rows} & self._found
+        self._found -= known
+        metrics.EVENTS_SKIPPED.inc(len(known))
+        return [row for row in rows if str(row.id) not in known]
+
+    def _advance(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        self._position = replace(self._position, sequence=self._position.sequence + len(messages))
+        self._last_id = messages[-1].id
+        self._watermark.epoch, self._watermark.sequence = self._position.epoch, self._position.sequence
+        metrics.EVENTS_PUBLISHED.inc(len(messages))
+
+    def _message(self, row: EventRecord, spans: ExitStack) -> Message:
+        headers = {HEADER_AUDIENCE: ",".join(map(str, row.audience))}
+        if row.traceparent is not None:
+            headers[HEADER_TRACEPARENT] = self._traced(row, spans)
+        return Message(
+            id=str(row.id),
+            subject=event_subject(workspace_id=row.workspace_id, event_type=row.type),
+            payload=envelope(row),
+            headers=headers,
+        )
+
+    def _traced(self, row: EventRecord, spans: ExitStack) -> str:
+        """The trace context that readers continue; a sampled event has a span until its acknowledgement."""
+        assert row.traceparent is not None  # noqa: S101 -- asked by the caller
+        if row.traceparent.endswith("-00"):
+            return row.traceparent
+        parent = TraceContext.parse(row.traceparent)
+        if parent is None:
+            return row.traceparent
+        attributes: dict[str, str | int] = {"messaging.system": "nats", "messaging.message.id": str(row.id)}
+        span = self._tracing.span(f"publish {row.type}", parent=parent, kind=SpanKind.PRODUCER, attributes=attributes)
+        return str(spans.enter_context(span))
+
+    async def _save_when_due(self, *, idle: bool) -> None:
+        if self._position.sequence == self._saved.sequence and self._position.window == self._saved.window:
+            return
+        first = self._saved.sequence == 0  # so that a stream that is lost is never taken for one that never was
+        if first or idle or time.monotonic() - self._saved_at >= self._rhythm.save_every:
+            await self._save(wait_for_disk=first)
+
+    async def _save(self, *, wait_for_disk: bool = False) -> None:
+        # While ids found in the stream are still to be met in the table, whoever takes over must find them again.
+        sequence = self._found_after if self._found else self._position.sequence
+        self._saved = replace(self._position, sequence=sequence)
+        await self._events.save(self._saved, wait_for_disk=wait_for_disk)
+        self._saved_at = time.monotonic()

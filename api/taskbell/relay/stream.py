@@ -1,0 +1,78 @@
+"""The event stream as the relay sees it: what is at its end, and making it what it shall be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskbell.contract.subjects import EVENTS_ROOT, METADATA_EPOCH, STREAM, StreamConfiguration
+from taskbell.kit.nats_streams import StreamFacts, Streams, StreamSpec
+from taskbell.relay.policy import StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of the stream.
+
+    Attributes:
+        sequence: Its last sequence.
+        last_id: The id of the message there; None when it has expired, or there never was one.
+        ids: The ids of all messages after the sequence asked for.
+    """
+
+    sequence: int
+    last_id: str | None
+    ids: frozenset[str]
+
+
+class EventStream:
+    """Looks at and keeps the stream. Every call raises `BusUnavailable` when JetStream does not answer."""
+
+    def __init__(self, streams: Streams, *, configuration: StreamConfiguration) -> None:
+        """Take stream administration and the configuration that the stream shall have."""
+        self._streams = streams
+        self._configuration = configuration
+
+    async def state(self) -> StreamState | None:
+        """The stream's epoch and last sequence, or None when there is no stream."""
+        facts = await self._streams.look(STREAM)
+        return None if facts is None else StreamState(epoch=_epoch(facts), last_sequence=facts.last_sequence)
+
+    async def create(self, epoch: int) -> None:
+        """Make the stream anew, empty."""
+        await self._streams.create(self._spec(epoch))
+
+    async def adjust(self, epoch: int) -> bool:
+        """Give the stream its configuration if it has another; tells whether it had."""
+        facts = await self._streams.look(STREAM)
+        spec = self._spec(epoch)
+        if facts is None or facts.matches(spec):
+            return False
+        await self._streams.adjust(spec)
+        return True
+
+    async def tail(self, *, after: int) -> Tail:
+        """What the stream holds after a sequence. Reads each of those messages."""
+        facts = await self._streams.look(STREAM)
+        if facts is None or facts.last_sequence == 0:
+            return Tail(sequence=0, last_id=None, ids=frozenset())
+        first = min(max(after + 1, facts.first_sequence), facts.last_sequence)
+        ids = await self._streams.message_ids(STREAM, first=first, last=facts.last_sequence)
+        beyond = ids if first > after else []
+        known = frozenset(identity for identity in beyond if identity is not None)
+        return Tail(sequence=facts.last_sequence, last_id=ids[-1], ids=known)
+
+    def _spec(self, epoch: int) -> StreamSpec:
+        wanted = self._configuration
+        return StreamSpec(
+            name=STREAM,
+            subjects=(f"{EVENTS_ROOT}.>",),
+            max_age=wanted.max_age.total_seconds(),
+            duplicate_window=min(wanted.duplicate_window, wanted.max_age).total_seconds(),
+            replicas=wanted.replicas,
+            metadata={METADATA_EPOCH: str(epoch)},
+        )
+
+
+def _epoch(facts: StreamFacts) -> int | None:
+    text = facts.metadata.get(METADATA_EPOCH, "")
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,209 @@
+"""The relay's life: connect, take the lease or stand by, carry, begin anew after whatever interrupts it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+
+from taskbell.contract.subjects import RELAY_POKE, StreamConfiguration
+from taskbell.kit.health import Check
+from taskbell.kit.looper import running
+from taskbell.kit.nats_bus import BusUnavailable, connect
+from taskbell.kit.nats_bus import Signals as BusSignals
+from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher
+from taskbell.kit.nats_streams import Streams
+from taskbell.kit.trace import Tracing
+from taskbell.relay import metrics
+from taskbell.relay.errors import DatabaseUnavailable, RelayInterrupted
+from taskbell.relay.lateness import watch
+from taskbell.relay.policy import Pace
+from taskbell.relay.relay import Lag, Relay, Rhythm, Signals, Watermark
+from taskbell.relay.repository import Events, Leases, Term, connected
+from taskbell.relay.settings import RelaySettings
+from taskbell.relay.stream import EventStream
+
+_log = structlog.get_logger(__name__)
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_LATENESS_EVERY = 15.0
+"""Seconds between two measurements of how late reminders are: one process does it, and the active relay always runs."""
+
+
+class Supervision:
+    """Keeps one relay going, active or standing by. Sessions and connections are made anew after every interruption.
+
+    So nothing that was sent or remembered before an interruption lives on after it.
+    """
+
+    def __init__(self, settings: RelaySettings, *, holder: str, tracing: Tracing) -> None:
+        """Take the settings and a name that no other relay has, this one's earlier lives included."""
+        self._settings = settings
+        self._holder = holder
+        self._tracing = tracing
+        self._watermark = Watermark()
+        self._lag = Lag()
+        metrics.LAG_SECONDS.set_function(self._lag.seconds)
+        self._signals = Signals(wake=asyncio.Event())
+        self._leases: Leases | None = None
+        self._bus: BusSignals | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let `run` end: what is in flight is finished, the position saved, the lease given back."""
+        self._stopping.set()
+        self._signals.stopping = True
+        self._signals.wake.set()
+
+    def checks(self) -> dict[str, Check]:
+        """Health checks. A relay that stands by is as ready as the active one."""
+        return {"database": self._check_database, "nats": self._check_nats}
+
+    async def run(self) -> None:
+        """Carry or stand by until `stop`."""
+        pause, loop = _FIRST_PAUSE, asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            started = loop.time()
+            try:
+                await self._live()
+            except (RelayInterrupted, BusUnavailable, AppendInterrupted) as reason:
+                if loop.time() - started > 5:
+                    pause = _FIRST_PAUSE
+                metrics.INTERRUPTIONS.labels(reason=type(reason).__name__).inc()
+                _log.warning("relay_interrupted", reason=type(reason).__name__, detail=str(reason))
+                await self._stopped_within(random.uniform(pause / 2, pause))  # noqa: S311 -- jitter, not a secret
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _live(self) -> None:
+        ttl = self._settings.relay_lease_ttl.total_seconds()
+        async with connected(self._settings.database_url.get_secret_value()) as session:
+            self._leases = leases = Leases(session, holder=self._holder, ttl=ttl)
+            try:
+                while not self._stopping.is_set():
+                    # A relay without NATS must not hold the lease: another may be able to reach it.
+                    async with self._on_bus() as (publisher, stream):
+                        while (term := await leases.acquire()) is None:
+                            self._lag.since = None  # the active relay's matter
+                            if await self._stopped_within(ttl / 6):
+                                return
+                        await self._serve(leases, term, publisher=publisher, stream=stream)
+            finally:
+                self._leases = None
+
+    @asynccontextmanager
+    async def _on_bus(self) -> AsyncIterator[tuple[AppendPublisher, EventStream]]:
+        settings = self._settings
+        self._signals.reconnected = False
+        client = await connect(
+            settings.nats_url.get_secret_value(), name="taskbell-relay", on_reconnect=self._reconnected, patience=1.0
+        )
+        try:
+            self._bus = BusSignals(client)
+            await self._bus.listen(RELAY_POKE, self._signals.wake.set)
+            publisher = AppendPublisher(
+                client,
+                in_flight=settings.relay_batch_size,
+                ack_timeout=settings.relay_acknowledgement_timeout.total_seconds(),
+            )
+            await publisher.start()
+            configuration = StreamConfiguration(max_age=settings.event_retention, replicas=settings.stream_replicas)
+            yield publisher, EventStream(Streams(client), configuration=configuration)
+        finally:
+            self._bus = None
+            await client.close()
+
+    async def _serve(self, leases: Leases, term: Term, *, publisher: AppendPublisher, stream: EventStream) -> None:
+        """Carry for one term while the lease is renewed beside; give the lease back in any case."""
+        _log.info("lease_taken", term=term.number)
+        metrics.LEASE_HELD.set(1)
+        url = self._settings.database_url.get_secret_value()
+        try:
+            # From taking the lease to the first look, and after any sudden end, it counts as behind.
+            self._lag.interrupted()
+            watching = partial(watch, url, every=_LATENESS_EVERY)
+            async with connected(url) as session, running(watching, name="reminder-watch"):
+                relay = Relay(
+                    events=Events(session, term=term),
+                    stream=stream,
+                    publisher=publisher,
+                    signals=self._signals,
+                    watermark=self._watermark,
+                    lag=self._lag,
+                    rhythm=_rhythm(self._settings),
+                    tracing=self._tracing,
+                )
+                await _first_of(carry=relay.run(), renew=self._renew(leases, term))
+        finally:
+            self._lag.interrupted()
+            metrics.LEASE_HELD.set(0)
+            await _give_back(leases, term)
+
+    async def _renew(self, leases: Leases, term: Term) -> None:
+        while True:
+            await asyncio.sleep(self._settings.relay_lease_ttl.total_seconds() / 3)
+            if await leases.renew(term):
+                self._signals.replay_wanted = True
+                self._signals.wake.set()
+
+    async def _reconnected(self) -> None:
+        self._signals.reconnected = True
+        self._signals.wake.set()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _check_database(self) -> None:
+        if self._leases is None:
+            raise DatabaseUnavailable("not connected")
+        await self._leases.check()
+
+    async def _check_nats(self) -> None:
+        if self._bus is None:
+            raise BusUnavailable("not connected")
+        await self._bus.check()
+
+
+async def _first_of(**works: Coroutine[Any, Any, None]) -> None:
+    """Run works at once until the first ends; cancel the others; raise what the first raised."""
+    tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
+
+
+async def _give_back(leases: Leases, term: Term) -> None:
+    try:
+        await leases.release(term)
+    except DatabaseUnavailable as failed:
+        _log.warning("lease_not_given_back", detail=str(failed))  # it ends by itself
+    else:
+        _log.info("lease_given_back", term=term.number)
+
+
+def _rhythm(settings: RelaySettings) -> Rhythm:
+    return Rhythm(
+        pace=Pace(
+            gather=settings.relay_gather.total_seconds(),
+            fastest=settings.relay_poll_fastest.total_seconds(),
+            slowest=settings.relay_poll_slowest.total_seconds(),
+        ),
+        batch=settings.relay_batch_size,
+        save_every=settings.relay_save_every.total_seconds(),
+        stream_check=settings.relay_stream_check.total_seconds(),
+        retention=settings.event_retention,
+    )

@@ -1,0 +1,124 @@
+"""Entry of the sweeper: `taskbell-sweeper`, `python -m taskbell.sweeper` or `taskbell remind`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import uvloop
+
+from taskbell.contract.subjects import RELAY_POKE
+from taskbell.kit.entry import asked_to_stop
+from taskbell.kit.logs import configure_logs
+from taskbell.kit.nats_bus import Signals, connecting
+from taskbell.kit.settings import load
+from taskbell.sweeper.errors import SweepInterrupted
+from taskbell.sweeper.maintenance import maintain
+from taskbell.sweeper.policy import Shard, parse_shard, parse_span
+from taskbell.sweeper.repository import sweeping, upkeeping
+from taskbell.sweeper.settings import SweepSettings, UpkeepSettings
+from taskbell.sweeper.sweep import sweep
+
+
+def main() -> None:
+    """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until):
+        parser.error("--shard and --until are for --kind due")
+    try:
+        if arguments.kind == "due":
+            due = load(SweepSettings)
+            configure_logs(service="sweeper", level=due.log_level)
+            report = uvloop.run(_sweep(due, shard=arguments.shard, stay=arguments.until))
+        else:
+            upkeep = load(UpkeepSettings)
+            configure_logs(service="sweeper")
+            report = uvloop.run(_maintain(upkeep))
+    except SweepInterrupted as refused:
+        sys.stderr.write(f"taskbell: {refused}\n")
+        raise SystemExit(1) from None
+    _tell(report, as_json=arguments.json)
+    if failed := report.get("failed"):
+        sys.stderr.write(f"taskbell: steps of the maintenance failed: {', '.join(failed)}\n")
+        raise SystemExit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="taskbell-sweeper", description="Run one sweep to its end.")
+    parser.add_argument("--kind", choices=("due", "maintenance"), default="due", help="what is swept")
+    parser.add_argument(
+        "--shard", type=_argument(parse_shard), default=Shard(), metavar="I/N", help="a part of the tasks, I from 0"
+    )
+    parser.add_argument(
+        "--until",
+        type=_argument(parse_span),
+        default=timedelta(0),
+        metavar="+60s",
+        help="stay so long and fire on time; without, fire what is due and end",
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    return parser
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as refused:
+            raise argparse.ArgumentTypeError(str(refused)) from None
+
+    return read
+
+
+@asynccontextmanager
+async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """What wakes the relay: nothing where no NATS is named."""
+    if settings.nats_url is None:
+
+        async def rest() -> None:
+            return
+
+        yield rest
+        return
+    async with connecting(settings.nats_url.get_secret_value(), name="taskbell-sweeper") as client:
+        signals = Signals(client)
+
+        async def poke() -> None:
+            await signals.send(RELAY_POKE)
+
+        yield poke
+
+
+async def _sweep(settings: SweepSettings, *, shard: Shard, stay: timedelta) -> dict[str, Any]:
+    async with _poking(settings) as poke, sweeping(settings.database_url.get_secret_value()) as reminders:
+        summary = await sweep(
+            reminders,
+            shard=shard,
+            batch_size=settings.reminder_batch_size,
+            stay=stay,
+            stopping=asked_to_stop(),
+            poke=poke,
+        )
+    return summary.document()
+
+
+async def _maintain(settings: UpkeepSettings) -> dict[str, Any]:
+    async with upkeeping(settings.database_url) as upkeep:
+        return await maintain(upkeep, settings)
+
+
+def _tell(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(orjson.dumps(report).decode() + "\n")
+    else:
+        sys.stdout.write("".join(f"{name}: {value}\n" for name, value in report.items()))
+
+
+if __name__ == "__main__":
+    main()

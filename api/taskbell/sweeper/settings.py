@@ -1,0 +1,44 @@
+"""Settings of the sweeps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+from pydantic import SecretStr, ValidationInfo, field_validator
+
+from taskbell.kit.settings import Settings
+from taskbell.store.partitions import MaintenanceSettings
+
+
+class SweepSettings(Settings):
+    """Settings of `taskbell remind --kind due`."""
+
+    database_url: SecretStr
+    """PostgreSQL primary with the rights of role `taskbell_sweeper`."""
+    nats_url: SecretStr | None = None
+    """NATS, to wake the relay after a batch. Unset or away: the relay's poll finds the events half a second later."""
+    reminder_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
+    """Reminders fired in one transaction: what a killed sweep leaves to the next."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe records that are written."""
+
+
+class UpkeepSettings(MaintenanceSettings):
+    """Settings of `taskbell remind --kind maintenance`."""
+
+    event_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=7)
+    """How long events are kept, at least: a partition is dropped when all of it is older."""
+    notification_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=90)
+    """How long notifications stay in the inbox, at least: a partition is dropped when all of it is older."""
+    delivery_retention: Annotated[timedelta, Ge(timedelta(days=31))] = timedelta(days=90)
+    """How long the log of deliveries is kept, at least. Not shorter than TASKBELL_EVENT_RETENTION, or a replay of the
+    stream would send events once more."""
+
+    @field_validator("delivery_retention")
+    @classmethod
+    def _check_ledger(cls, value: timedelta, others: ValidationInfo) -> timedelta:
+        if value < others.data.get("event_retention", timedelta(0)):
+            raise ValueError("must not be shorter than TASKBELL_EVENT_RETENTION")
+        return value

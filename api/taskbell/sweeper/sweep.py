@@ -1,0 +1,108 @@
+"""The sweep of due reminders: fires what is due, and stays to fire the rest of its time's reminders on time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from taskbell.sweeper.errors import BatchTooSlow
+from taskbell.sweeper.policy import Shard, pause
+from taskbell.sweeper.repository import Fired, Reminders
+
+_log = structlog.get_logger(__name__)
+_PROGRESS_EVERY = 5.0
+_FEWER = 10
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep did.
+
+    Attributes:
+        fired: Reminders whose notifications this sweep wrote.
+        told: Those notifications.
+        repeated: Reminders that the job log had already; nobody was told again.
+        void: Reminders of tasks that were done or gone.
+        latest: The greatest lateness, in seconds.
+        seconds: How long the sweep lasted.
+    """
+
+    fired: int = 0
+    told: int = 0
+    repeated: int = 0
+    void: int = 0
+    latest: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, batch: list[Fired]) -> None:
+        """Count one batch."""
+        outcomes = [reminder.outcome for reminder in batch]
+        self.fired += outcomes.count("fired")
+        self.repeated += outcomes.count("repeated")
+        self.void += outcomes.count("void")
+        self.told += sum(reminder.told for reminder in batch)
+        lateness = [reminder.lateness for reminder in batch if reminder.outcome == "fired"]
+        self.latest = max([self.latest, *lateness])
+
+    def document(self) -> dict[str, Any]:
+        """The summary for machines."""
+        return {"kind": "due", **asdict(self)}
+
+
+async def sweep(
+    reminders: Reminders,
+    *,
+    shard: Shard,
+    batch_size: int,
+    stay: timedelta,
+    stopping: asyncio.Event,
+    poke: Callable[[], Awaitable[None]],
+) -> SweepReport:
+    """Fire what is due until the time is over, or `stopping` is set; with no time to stay, until nothing is due.
+
+    A batch that takes too long is begun anew with fewer reminders: each may have a crowd to tell.
+
+    Raises:
+        SweepInterrupted: PostgreSQL went away.
+    """
+    summary, started = SweepReport(), time.monotonic()
+    end = started + stay.total_seconds()
+    told_at = started
+    while not stopping.is_set():
+        try:
+            batch = await reminders.fire(shard=shard, at_most=batch_size)
+        except BatchTooSlow as slow:
+            if batch_size == 1:
+                raise
+            batch_size = max(1, batch_size // _FEWER)
+            _log.warning("sweep_batch_too_slow", reason=str(slow), next_batch=batch_size)
+            continue
+        summary.add(batch)
+        now = time.monotonic()
+        if any(reminder.told for reminder in batch):
+            await poke()
+        if batch and now - told_at >= _PROGRESS_EVERY:
+            told_at = now
+            _log.info("sweep_progress", fired=summary.fired, latest_s=round(summary.latest, 3))
+        if now >= end and (stay or len(batch) < batch_size):
+            break
+        if batch:  # meanwhile more may have fallen due
+            continue
+        seconds = pause(next_in=await reminders.next_in(shard=shard), left=end - now)
+        await _wait(stopping, seconds)
+    summary.seconds = round(time.monotonic() - started, 3)
+    return summary
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return

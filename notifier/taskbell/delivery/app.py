@@ -1,0 +1,121 @@
+"""Composition: builds a delivery worker from its settings, runs it, and takes it down."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from taskbell.contract import subjects
+from taskbell.delivery.emails import EmailChannel, NoRelay
+from taskbell.delivery.intake import Intake
+from taskbell.delivery.policy import Backoff
+from taskbell.delivery.probes import serving
+from taskbell.delivery.relay_host import RelayHost
+from taskbell.delivery.repository import open_ledger
+from taskbell.delivery.sender import Bounds, Channel, Sender
+from taskbell.delivery.settings import DeliverySettings
+from taskbell.delivery.webhooks import open_webhooks
+from taskbell.kit.looper import running
+from taskbell.kit.nats_bus import Signals, connect
+from taskbell.kit.nats_dead_letters import DeadLetters, DeadLetterSpec
+from taskbell.kit.nats_pull import PullSpec, PullWorker
+from taskbell.kit.trace import Tracing
+
+DEAD_LETTERS = DeadLetterSpec(
+    stream=subjects.DEAD_LETTER_STREAM,
+    letters=subjects.DEAD_LETTER_SUBJECT,
+    redrive=subjects.REDRIVE_SUBJECT,
+    source=(subjects.STREAM, subjects.DELIVERY_CONSUMER),
+    max_age=subjects.DEAD_LETTER_AGE.total_seconds(),
+)
+_ACK_WAIT = 30.0
+_STOP_SECONDS = 3.0
+
+
+@asynccontextmanager
+async def delivery(
+    settings: DeliverySettings, *, listening: socket.socket | None = None, tracing: Tracing | None = None
+) -> AsyncIterator[Sender]:
+    """Run a worker for the length of the block; at its end it finishes what is under way or gives it back.
+
+    `listening` is where the probes are answered, if anywhere.
+
+    Raises:
+        BusUnavailable: NATS cannot be reached at the start.
+    """
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(
+            open_ledger(settings.database_url.get_secret_value(), pool_size=settings.delivery_database_pool_size)
+        )
+        webhooks = stack.enter_context(
+            open_webhooks(
+                within=settings.webhook_timeout.total_seconds(),
+                allow_private=settings.webhook_allow_private,
+                concurrency=settings.delivery_concurrency,
+            )
+        )
+        channels: dict[str, Channel] = {"webhook": webhooks, "email": NoRelay()}
+        if settings.smtp_url is not None:
+            channels["email"] = EmailChannel(
+                RelayHost.parse(settings.smtp_url.get_secret_value()),
+                sender=settings.email_from,
+                timeout=settings.smtp_timeout.total_seconds(),
+            )
+        sender = Sender(
+            ledger,
+            channels,
+            bounds=Bounds(
+                concurrency=settings.delivery_concurrency,
+                per_endpoint=min(settings.delivery_concurrency_per_endpoint, settings.delivery_concurrency),
+                lease=settings.delivery_lease,
+                poll=settings.delivery_poll,
+            ),
+            backoff=Backoff(
+                first=settings.delivery_retry_first.total_seconds(),
+                longest=settings.delivery_retry_longest.total_seconds(),
+            ),
+            tracing=tracing or Tracing(service="taskbell-delivery"),
+        )
+        bus = await connect(settings.nats_url.get_secret_value(), name="taskbell-delivery")
+        stack.push_async_callback(bus.close)
+        letters = DeadLetters(bus, DEAD_LETTERS)
+
+        def worker(stream: str, durable: str, subject: str) -> PullWorker:
+            intake = Intake(
+                ledger,
+                letters,
+                source=durable,
+                retry_for=settings.delivery_retry_for,
+                max_deliver=settings.delivery_max_deliver,
+                room=sender.room,
+                recorded=sender.wake,
+            )
+            spec = PullSpec(
+                stream=stream,
+                durable=durable,
+                filter_subject=subject,
+                ack_wait=_ACK_WAIT,
+                max_deliver=settings.delivery_max_deliver,
+            )
+            return PullWorker(bus, spec, intake.handle, batch=settings.delivery_batch_size, prepare=letters.ensure)
+
+        main = worker(subjects.STREAM, subjects.DELIVERY_CONSUMER, f"{subjects.EVENTS_ROOT}.>")
+        redrive = worker(subjects.DEAD_LETTER_STREAM, subjects.REDRIVE_CONSUMER, subjects.REDRIVE_SUBJECT)
+        if listening is not None:
+            checks = {"database": ledger.check, "nats": Signals(bus).check}
+            await stack.enter_async_context(serving(checks, listening=listening))
+        await stack.enter_async_context(running(sender.measure, name="delivery-measure"))
+        await stack.enter_async_context(running(sender.run, name="delivery-sender"))
+        tasks = [
+            await stack.enter_async_context(running(main.run, name="delivery-intake")),
+            await stack.enter_async_context(running(redrive.run, name="delivery-redrive")),
+        ]
+        try:
+            yield sender
+        finally:
+            main.stop()
+            redrive.stop()
+            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            await sender.stop(within=settings.delivery_drain_timeout.total_seconds())

@@ -1,0 +1,150 @@
+"""From the event stream into the ledger: an event is acknowledged once every endpoint that wants it has its row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+import structlog
+
+from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_TRACEPARENT
+from taskbell.contract.webhooks import is_shared
+from taskbell.delivery import metrics
+from taskbell.delivery.repository import Incoming, Ledger, LedgerRefused, LedgerUnavailable
+from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_dead_letters import DeadLetters
+from taskbell.kit.nats_pull import WorkItem
+
+_log = structlog.get_logger(__name__)
+_NOTIFICATION = "notification.created"
+_AGAIN = 0.5
+
+
+class EventMalformed(ValueError):
+    """The message is no event as the relay writes them."""
+
+
+class Intake:
+    """Handles batches of one consumer."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        letters: DeadLetters,
+        *,
+        source: str,
+        retry_for: timedelta,
+        max_deliver: int,
+        room: Callable[[], Awaitable[None]],
+        recorded: Callable[[], None],
+    ) -> None:
+        """Take the ledger and where to put what cannot be processed.
+
+        `source` names the consumer; `room` waits until the sender can take more, so that a backlog stays in the
+        stream, where everybody sees it; `recorded` is called when there is something to send.
+        """
+        self._ledger = ledger
+        self._letters = letters
+        self._source = source
+        self._retry_for = retry_for
+        self._max_deliver = max_deliver
+        self._room = room
+        self._recorded = recorded
+
+    async def handle(self, items: list[WorkItem]) -> None:
+        """Record a batch and answer each of its messages. While PostgreSQL is away, this and the batch wait."""
+        await self._room()
+        events: list[tuple[WorkItem, Incoming]] = []
+        for item in items:
+            try:
+                events.append((item, read_event(item)))
+            except EventMalformed as malformed:
+                await self._failed(item, str(malformed))
+        try:
+            await self._record([event for _, event in events])
+        except LedgerRefused:
+            await self._one_by_one(events)
+            return
+        for item, _ in events:
+            await item.done()
+
+    async def _one_by_one(self, events: list[tuple[WorkItem, Incoming]]) -> None:
+        """Find out which event the ledger does not take, and record the others."""
+        for item, event in events:
+            try:
+                await self._record([event])
+            except LedgerRefused as refused:
+                await self._failed(item, str(refused))
+            else:
+                await item.done()
+
+    async def _record(self, events: list[Incoming]) -> None:
+        wanted = [event for event in events if is_shared(event.type) or event.kind is not None]
+        metrics.EVENTS.labels(outcome="unwanted").inc(len(events) - len(wanted))
+        if not wanted:
+            return
+        shared = [event for event in wanted if is_shared(event.type)]
+        while True:
+            try:
+                added = await self._ledger.add(wanted, shared=shared, retry_for=self._retry_for)
+            except LedgerUnavailable as away:
+                # Not the events' fault: their count of deliveries must not grow by it.
+                _log.warning("intake_waits", reason=str(away))
+                await asyncio.sleep(_AGAIN)
+            else:
+                break
+        metrics.EVENTS.labels(outcome="recorded").inc(len(wanted))
+        metrics.RECORDED.inc(added)
+        if added:
+            self._recorded()
+
+    async def _failed(self, item: WorkItem, reason: str) -> None:
+        """Let it come again, or keep it as a dead letter when it has come often enough."""
+        if item.deliveries < self._max_deliver:
+            metrics.EVENTS.labels(outcome="failed").inc()
+            await item.give_back(after=min(2.0 ** (item.deliveries - 1), 30.0))
+            return
+        try:
+            await self._letters.keep(
+                identity=f"{self._source}-{item.sequence}-{item.headers.get('Nats-Msg-Id', '')}",
+                subject=item.subject,
+                headers=item.headers,
+                data=item.data,
+                reason=reason,
+                deliveries=item.deliveries,
+            )
+        except BusUnavailable as away:
+            # The server writes a letter of its own for a message that has come as often as it may.
+            _log.warning("dead_letter_not_kept", sequence=item.sequence, reason=str(away))
+            return
+        metrics.EVENTS.labels(outcome="dead_letter").inc()
+        _log.error("dead_letter", sequence=item.sequence, subject=item.subject, reason=reason)
+        await item.give_up()
+
+
+def read_event(item: WorkItem) -> Incoming:
+    """Read a message of the stream.
+
+    Raises:
+        EventMalformed: It is none of the relay's.
+    """
+    try:
+        document = orjson.loads(item.data)
+        event_type = document["type"]
+        is_notification = event_type == _NOTIFICATION
+        audience = item.headers.get(HEADER_AUDIENCE, "") if is_notification else ""
+        return Incoming(
+            id=UUID(document["id"]),
+            workspace_id=UUID(document["workspaceid"]),
+            type=str(event_type),
+            time=datetime.fromisoformat(document["time"]).astimezone(UTC),
+            payload=item.data.decode(),
+            traceparent=item.headers.get(HEADER_TRACEPARENT) or document.get("traceparent"),
+            kind=str(document["data"]["kind"]) if is_notification else None,
+            audience=tuple(UUID(user) for user in audience.split(",") if user),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        raise EventMalformed(f"{type(wrong).__name__}: {wrong}") from wrong

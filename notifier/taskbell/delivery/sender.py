@@ -1,0 +1,228 @@
+"""Takes due deliveries from the ledger and makes the attempts, many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from taskbell.delivery import metrics
+from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide
+from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
+from taskbell.kit import trace
+from taskbell.kit.trace import Tracing
+
+_log = structlog.get_logger(__name__)
+_RECORD_AGAIN = 0.25
+_MEASURE_EVERY = 5.0
+Receiver = UUID | str
+"""What attempts share: a webhook's id or, since one relay takes the e-mails to everybody, the channel's name."""
+
+
+class Channel(Protocol):
+    """A way outwards."""
+
+    async def send(self, claim: Claim) -> Outcome:
+        """Attempt one delivery, within the lease. Raises nothing for what the other side does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much at a time, and for how long.
+
+    Attributes:
+        concurrency: Attempts under way; of those about half at most to receivers whose last attempt failed.
+        per_endpoint: Of those, about how many to one receiver; also how many are taken from the ledger at once.
+        lease: How long a delivery is this worker's.
+        poll: How often an idle worker looks.
+    """
+
+    concurrency: int
+    per_endpoint: int
+    lease: timedelta
+    poll: timedelta
+
+
+def _receiver(claim: Claim) -> Receiver:
+    return claim.endpoint_id if claim.channel == "webhook" else claim.channel
+
+
+class Sender:
+    """Makes attempts. `run` is a role for `kit.looper`; attempts outlive a restart of it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        channels: Mapping[str, Channel],
+        *,
+        bounds: Bounds,
+        backoff: Backoff,
+        tracing: Tracing,
+    ) -> None:
+        """Take the ledger and the channels by name."""
+        self._ledger = ledger
+        self._channels = channels
+        self._bounds = bounds
+        self._backoff = backoff
+        self._tracing = tracing
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._to: Counter[Receiver] = Counter()
+        self._failing: set[Receiver] = set()
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that there may be something due."""
+        self._changed.set()
+
+    async def room(self) -> None:
+        """Wait until another attempt could be made."""
+        while len(self._attempts) >= self._bounds.concurrency and not self._stopping.is_set():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def run(self) -> None:
+        """Take and attempt until `stop`."""
+        while not self._stopping.is_set():
+            await self.room()
+            self._changed.clear()
+            limit = min(self._bounds.concurrency - len(self._attempts), self._bounds.per_endpoint)
+            full = self._full()
+            claims = await self._ledger.claim(
+                limit=limit,
+                lease=self._bounds.lease,
+                channels=self._channels.keys() - full,
+                busy=[receiver for receiver in full if isinstance(receiver, UUID)],
+            )
+            for claim in claims:
+                if self._stopping.is_set():
+                    await self._ledger.give_back(claim)
+                else:
+                    self._begin(claim)
+            if len(claims) < limit:
+                spread = random.uniform(0.8, 1.2)  # noqa: S311 -- keeps workers apart, no secret
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._bounds.poll.total_seconds() * spread):
+                        await self._changed.wait()
+
+    async def measure(self) -> None:
+        """Say from time to time what waits in the ledger; a role for `kit.looper`."""
+        while True:
+            with contextlib.suppress(LedgerUnavailable):  # the probes say so
+                count, oldest = await self._ledger.backlog()
+                metrics.DUE.set(count)
+                metrics.OLDEST_DUE.set(oldest)
+            await asyncio.sleep(_MEASURE_EVERY)
+
+    async def stop(self, *, within: float) -> None:
+        """Take no more; let attempts end for so many seconds, then break them off and give them back."""
+        self._stopping.set()
+        self._changed.set()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=within)
+        left = list(self._attempts)
+        for attempt in left:
+            attempt.cancel()
+        if left:
+            _log.info("deliveries_given_back", count=len(left))
+            await asyncio.wait(left)
+
+    def _full(self) -> set[Receiver]:
+        """Who gets no more for now: receivers with their share of places and, with half of all, those that fail."""
+        full = {receiver for receiver, count in self._to.items() if count >= self._bounds.per_endpoint}
+        if 2 * sum(self._to[receiver] for receiver in self._failing) >= self._bounds.concurrency:
+            full |= self._failing
+        return full
+
+    def _begin(self, claim: Claim) -> None:
+        receiver = _receiver(claim)
+        task = asyncio.create_task(self._attempt(claim), name=f"delivery-{claim.id}")
+        self._attempts.add(task)
+        self._to[receiver] += 1
+        metrics.IN_FLIGHT.set(len(self._attempts))
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._attempts.discard(done)
+            self._to[receiver] -= 1
+            if not self._to[receiver]:
+                del self._to[receiver]
+            metrics.IN_FLIGHT.set(len(self._attempts))
+            self._changed.set()
+            if not done.cancelled() and (error := done.exception()) is not None:
+                _log.error("delivery_attempt_failed", exc_info=error, delivery=str(claim.id))
+
+        task.add_done_callback(ended)
+
+    async def _attempt(self, claim: Claim) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            outcome = await self._send(claim)
+        except asyncio.CancelledError:
+            with contextlib.suppress(LedgerUnavailable):  # then the lease ends by itself
+                await self._ledger.give_back(claim)
+            raise
+        decision = decide(
+            outcome,
+            attempts=claim.attempts,
+            remaining=claim.remaining,
+            backoff=self._backoff,
+            share=random.random(),  # noqa: S311 -- jitter, not a secret
+        )
+        if decision.state is State.RETRYING:
+            self._failing.add(_receiver(claim))
+        else:
+            self._failing.discard(_receiver(claim))
+        metrics.ATTEMPTS.labels(channel=claim.channel, state=decision.state.value).inc()
+        if decision.state is State.DELIVERED and claim.attempts == 1:
+            metrics.LATENCY.labels(channel=claim.channel).observe(claim.age + loop.time() - began)
+        if decision.state is State.DEAD:
+            _log.warning("delivery_dead", delivery=str(claim.id), channel=claim.channel, error=outcome.error)
+        await self._record(claim, outcome, decision, until=began + self._bounds.lease.total_seconds())
+
+    async def _record(self, claim: Claim, outcome: Outcome, decision: Decision, *, until: float) -> None:
+        """Write what became of an attempt; while PostgreSQL is away, try until the lease ends."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if outcome.gone and await self._ledger.disable(claim, reason="gone"):
+                    metrics.DISABLED.inc()
+                    _log.warning("webhook_disabled", webhook=str(claim.endpoint_id), reason="answered 410")
+                await self._ledger.record(claim, outcome, decision)
+            except LedgerUnavailable:
+                if loop.time() + _RECORD_AGAIN > until:
+                    metrics.UNRECORDED.inc()
+                    _log.warning("delivery_not_recorded", delivery=str(claim.id))
+                    return
+                await asyncio.sleep(_RECORD_AGAIN)
+            else:
+                return
+
+    async def _send(self, claim: Claim) -> Outcome:
+        context = self._tracing.begin(claim.traceparent)
+        token = trace.current.set(context)
+        attributes: dict[str, str | int] = {
+            "taskbell.delivery": str(claim.id),
+            "taskbell.channel": claim.channel,
+            "taskbell.attempt": claim.attempts,
+        }
+        try:
+            with (
+                metrics.DURATION.labels(channel=claim.channel).time(),
+                self._tracing.span("push", parent=context, kind=SpanKind.CLIENT, attributes=attributes),
+            ):
+                return await self._channels[claim.channel].send(claim)
+        except Exception as unforeseen:  # noqa: BLE001 -- whatever a channel meets, the delivery stays in the ledger
+            _log.exception("channel_failed", delivery=str(claim.id), channel=claim.channel)
+            return Outcome(delivered=False, error=type(unforeseen).__name__)
+        finally:
+            trace.current.reset(token)

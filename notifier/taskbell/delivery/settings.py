@@ -1,0 +1,84 @@
+"""Settings of the delivery workers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from taskbell.delivery.messages import MailboxMalformed, mailbox
+from taskbell.delivery.relay_host import RelayHost, RelayHostMalformed
+from taskbell.kit.settings import Settings
+
+
+class DeliverySettings(Settings):
+    """Environment variables of a delivery worker, prefix `TASKBELL_`."""
+
+    database_url: SecretStr
+    """PostgreSQL primary, with the rights of role `taskbell_delivery`."""
+    delivery_database_pool_size: int = Field(default=8, ge=2, le=100)
+    """Connections to PostgreSQL at most."""
+    nats_url: SecretStr
+    """NATS with JetStream: the event stream and the stream of dead letters."""
+    delivery_batch_size: int = Field(default=200, ge=1, le=5_000)
+    """Events read from the stream and written to the ledger at a time."""
+    delivery_concurrency: int = Field(default=64, ge=1, le=1_000)
+    """Deliveries under way in this process. When all are taken no event is read, and the consumer's backlog grows."""
+    delivery_concurrency_per_endpoint: int = Field(default=8, ge=1, le=1_000)
+    """Of those, about how many go to one webhook, or to the mail relay, so that a slow one does not hold up the others.
+    Webhooks that fail get about half of all places together, however many they are."""
+    delivery_lease: timedelta = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
+    """How long a delivery belongs to a worker; after a worker's sudden end another tries it then. Longer than
+    TASKBELL_WEBHOOK_TIMEOUT and TASKBELL_SMTP_TIMEOUT."""
+    delivery_retry_for: timedelta = Field(default=timedelta(days=1), gt=timedelta(0), le=timedelta(days=30))
+    """How long a delivery that fails is tried again before it is dead."""
+    delivery_retry_first: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
+    """The first retry comes after a random part of this; each further one after a random part of twice as much."""
+    delivery_retry_longest: timedelta = Field(default=timedelta(hours=2), gt=timedelta(0))
+    """Where that doubling ends."""
+    delivery_max_deliver: int = Field(default=5, ge=1, le=100)
+    """How often an event that cannot be processed is tried before it becomes a dead letter."""
+    delivery_poll: timedelta = Field(default=timedelta(milliseconds=500), gt=timedelta(0))
+    """How often an idle worker looks for deliveries that are due again, and for what other workers left."""
+    delivery_drain_timeout: timedelta = Field(default=timedelta(seconds=20), ge=timedelta(0))
+    """At SIGTERM, how long deliveries under way may take; the rest is given back."""
+    webhook_timeout: timedelta = Field(default=timedelta(seconds=15), gt=timedelta(0))
+    """How long a receiver may take from the look-up of its name to the end of its answer."""
+    webhook_allow_private: bool = False
+    """Also call loopback, private and link-local addresses. For tests and one's own machine: a webhook's address is
+    user input, and reaches whatever this process reaches."""
+    smtp_url: SecretStr | None = None
+    """Mail relay: `smtps://user:password@host:465`, `smtp+starttls://...:587`, or `smtp://host:25` without encryption.
+    Unset: no e-mail is sent."""
+    smtp_timeout: timedelta = Field(default=timedelta(seconds=20), gt=timedelta(0))
+    """How long the mail relay may take for one message."""
+    email_from: str = "Taskbell <taskbell@localhost>"
+    """Sender of e-mails: an address, or a name and an address in angle brackets."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severity that is logged."""
+
+    @field_validator("webhook_timeout", "smtp_timeout")
+    @classmethod
+    def _check_time(cls, value: timedelta, others: ValidationInfo) -> timedelta:
+        if value >= others.data.get("delivery_lease", timedelta.max):
+            raise ValueError("must be shorter than TASKBELL_DELIVERY_LEASE")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_relay(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                RelayHost.parse(value.get_secret_value())
+            except RelayHostMalformed as malformed:
+                raise ValueError(str(malformed)) from None
+        return value
+
+    @field_validator("email_from")
+    @classmethod
+    def _check_sender(cls, value: str) -> str:
+        try:
+            mailbox(value)
+        except MailboxMalformed as malformed:
+            raise ValueError(str(malformed)) from None
+        return value

@@ -1,0 +1,136 @@
+"""Composition: builds a gateway from its settings, runs it, and takes it down."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET, TICKET_BUCKET_TTL
+from taskbell.gateway.channels import Admission
+from taskbell.gateway.http import HttpSide
+from taskbell.gateway.hub import Hub
+from taskbell.gateway.intake import Intake
+from taskbell.gateway.keys import Keys
+from taskbell.gateway.recent import RecentEvents
+from taskbell.gateway.replay import Resumption
+from taskbell.gateway.repository import open_memberships
+from taskbell.gateway.server import WHEEL_SECONDS, GatewayServer
+from taskbell.gateway.session import SessionLimits
+from taskbell.gateway.settings import GatewaySettings
+from taskbell.gateway.sign_ins import SignIns
+from taskbell.gateway.socket import Surroundings
+from taskbell.gateway.wheel import TimerWheel
+from taskbell.kit.health import Check, examine
+from taskbell.kit.looper import running
+from taskbell.kit.nats_bus import connect
+from taskbell.kit.nats_once import OneTimeNames
+from taskbell.kit.nats_reader import StreamReader
+from taskbell.kit.nats_replay import StreamReplays
+from taskbell.kit.trace import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that listens on `port`."""
+
+    server: GatewayServer
+    hub: Hub
+    port: int
+
+
+_SETTLE_SECONDS = 3.0
+"""A gateway that could serve within this time accepts nobody earlier; one that cannot listens, unready."""
+
+
+@asynccontextmanager
+async def gateway(
+    settings: GatewaySettings,
+    *,
+    listening: sockets.socket,
+    tracing: Tracing | None = None,
+) -> AsyncIterator[Gateway]:
+    """Run a gateway for the length of the block; at its end its connections are drained.
+
+    Raises:
+        BusUnavailable: NATS cannot be reached at the start.
+        OSError: The address cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        memberships = await stack.enter_async_context(
+            open_memberships(settings.database_url.get_secret_value(), pool_size=settings.gateway_database_pool_size)
+        )
+        http_client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
+        keys = Keys(http_client, str(settings.jwks_url), cool_down=settings.jwks_cool_down.total_seconds())
+        hub = Hub(RecentEvents(max_events=settings.gateway_recent_events, max_bytes=settings.gateway_recent_bytes))
+
+        async def reconnected() -> None:
+            reader.disturb()
+
+        bus = await connect(settings.nats_url.get_secret_value(), name="taskbell-gateway", on_reconnect=reconnected)
+        stack.push_async_callback(bus.close)
+        reader = StreamReader(
+            bus,
+            Intake(hub, tracing=tracing or Tracing(service="taskbell-gateway")),
+            stream=STREAM,
+            epoch_key=METADATA_EPOCH,
+            warm_up=settings.gateway_recent_events,
+        )
+        around = Surroundings(
+            hub=hub,
+            admission=Admission(
+                hub=hub,
+                memberships=memberships,
+                resumption=Resumption(
+                    hub,
+                    StreamReplays(bus, stream=STREAM, epoch_key=METADATA_EPOCH),
+                    max_events=settings.gateway_max_replay_events,
+                ),
+                max_connections_per_user=settings.gateway_max_connections_per_user,
+            ),
+            sign_ins=SignIns(
+                keys,
+                OneTimeNames(bus, bucket=TICKET_BUCKET, ttl=TICKET_BUCKET_TTL),
+                ticket_session=settings.gateway_ticket_session_ttl.total_seconds(),
+                monotonic=loop.time,
+            ),
+            wheel=TimerWheel(resolution=WHEEL_SECONDS, now=loop.time()),
+            limits=SessionLimits(
+                ping_seconds=settings.gateway_ping_interval.total_seconds(),
+                queue_messages=settings.gateway_queue_messages,
+                queue_bytes=settings.gateway_queue_bytes,
+            ),
+        )
+        checks = {"stream": reader.check, "memberships": memberships.check, "keys": keys.check}
+        server = GatewayServer(
+            around,
+            http_side=lambda server: HttpSide(
+                checks,
+                allowed_origins=settings.allowed_origins,
+                is_full=server.is_full,
+                is_draining=server.is_draining,
+            ),
+            max_connections=settings.gateway_max_connections,
+        )
+        await stack.enter_async_context(running(keys.run, name="gateway-keys"))
+        await stack.enter_async_context(running(reader.run, name="gateway-reader"))
+        await stack.enter_async_context(running(server.turn_wheel, name="gateway-wheel"))
+        await _settle(checks, within=_SETTLE_SECONDS)
+        await server.start(listening)
+        try:
+            yield Gateway(server=server, hub=hub, port=listening.getsockname()[1])
+        finally:
+            await server.drain(within=settings.gateway_drain_timeout.total_seconds())
+
+
+async def _settle(checks: Mapping[str, Check], *, within: float) -> None:
+    """Wait until all checks pass, or the time is over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while loop.time() < deadline and not (await examine(checks, deadline=within)).ok:  # noqa: ASYNC110 -- asks, too
+        await asyncio.sleep(0.02)

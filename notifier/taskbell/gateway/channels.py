@@ -1,0 +1,209 @@
+"""The channels of one connection: who may have them, and what of them was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskbell.contract.cursors import EventCursor
+from taskbell.contract.frames import CloseCode, Resume
+from taskbell.gateway.actions import AddChannel, Join, Joined, Refusal, Subscribed
+from taskbell.gateway.hub import Hub, Receiver
+from taskbell.gateway.inputs import ME, workspace_channel, workspace_of
+from taskbell.gateway.replay import Missed, Prepared, Resumption
+from taskbell.gateway.repository import Memberships, MembershipsUnavailable
+from taskbell.gateway.session import TRY_AGAIN_LATER, UNKNOWN_CHANNEL
+from taskbell.kit.nats_replay import ReplayInterrupted
+
+_FORBIDDEN = Refusal("forbidden", "not a member of this workspace, or there is none")
+_UNAVAILABLE = Refusal("unavailable", "try again", retryable=True, close_code=TRY_AGAIN_LATER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What decides about channels, shared by all connections."""
+
+    hub: Hub
+    memberships: Memberships
+    resumption: Resumption
+    max_connections_per_user: int
+
+
+class Backlog(Protocol):
+    """What waits to be written to the connection, as its channels see it."""
+
+    @property
+    def flowing(self) -> bool:
+        """Whether nothing waits: everything up to the hub's position has been written."""
+
+    async def settled(self) -> bool:
+        """Wait until it is flowing; False says that the connection has ended."""
+
+    def hold(self) -> None:
+        """Keep live events back from now on: older ones go first."""
+
+
+class Channels:
+    """`me` and the workspaces of one connection, registered with the hub.
+
+    Attributes:
+        prepared: A replay that was found to be possible and waits to be written, or None.
+    """
+
+    def __init__(self, receiver: Receiver, admission: Admission, *, is_open: Callable[[], bool]) -> None:
+        """Take the connection as the hub shall see it; `is_open` tells whether it is still wanted."""
+        self.prepared: Prepared | None = None
+        self._receiver = receiver
+        self._is_open = is_open
+        self._admission = admission
+        self._hub = admission.hub
+        self._workspaces: set[str] = set()
+        self._left: dict[str, int] = {}
+        self._resumed_at: int | None = None
+        self._me_after = 0
+
+    async def join(self, wish: Join) -> Joined | Refusal:
+        """Register the connection with the channels it may have; find out whether its cursor can be served."""
+        wanted = {channel: workspace_of(channel) for channel in wish.channels if channel != ME}
+        stands_at: int | None = None
+        try:
+            if wish.resume is not None:
+                stands_at = await self._admission.resumption.locate(wish.resume)
+            needed = bool(wanted) or wish.resume is not None
+            member_of = await self._workspaces_of(wish.user_id) if needed else frozenset()
+            refusal = self._register(wish.user_id, [found for found in wanted.values() if found in member_of])
+            if refusal is not None:
+                return refusal
+            epoch, cursor, resume = self._hub.epoch, self._hub.cursor, Resume.NEW
+            if wish.resume is not None:
+                resume = Resume.GAP
+                if stands_at is not None and await self._prepare_all(stands_at, member_of):
+                    cursor, resume = wish.resume, Resume.OK
+        except (MembershipsUnavailable, ReplayInterrupted):
+            return _UNAVAILABLE
+        return Joined(
+            epoch=epoch,
+            cursor=cursor,
+            resume=resume,
+            channels=(ME, *(channel for channel, workspace in wanted.items() if workspace in self._workspaces)),
+            refused=tuple(
+                (channel, UNKNOWN_CHANNEL if workspace is None else _FORBIDDEN)
+                for channel, workspace in wanted.items()
+                if workspace not in self._workspaces
+            ),
+        )
+
+    async def add(  # noqa: PLR0911 -- one return per case
+        self, wish: AddChannel, backlog: Backlog
+    ) -> Subscribed | Refusal:
+        """Subscribe to a workspace; find out what of it was missed.
+
+        Nothing older may wait when a replay begins: its cursors would be ahead of events that were not written yet.
+        """
+        workspace, channel = wish.workspace_id, workspace_channel(wish.workspace_id)
+        if workspace in self._workspaces:
+            return Subscribed(channel, self._cursor_if(backlog), Resume.NEW)
+        try:
+            after = await self._missed_since(wish)
+            asked_at, user_id = self._hub.position, self._receiver.user_id
+            if workspace not in await self._workspaces_of(user_id):
+                return _FORBIDDEN
+            if after is not None and not await backlog.settled():
+                return _UNAVAILABLE
+            if self._hub.removed_since(asked_at, workspace, user_id):
+                return _FORBIDDEN
+            if not self._is_open():
+                return _UNAVAILABLE
+            self._subscribe(workspace)
+            cursor = self._cursor_if(backlog)
+            if after is None:
+                return Subscribed(channel, cursor, Resume.NEW)
+            backlog.hold()
+            if after < 0 or not await self._prepare_one(workspace, after):
+                return Subscribed(channel, cursor, Resume.GAP)
+        except (MembershipsUnavailable, ReplayInterrupted):
+            self.ended(workspace)
+            self._hub.unsubscribe(self._receiver, workspace)
+            return _UNAVAILABLE
+        return Subscribed(channel, str(EventCursor(self._hub.epoch, after)), Resume.OK)
+
+    def drop(self, workspace: str) -> None:
+        """Unsubscribe; remember where, so that a resumed connection can take the channel up again."""
+        if workspace in self._workspaces:
+            self._workspaces.discard(workspace)
+            self._hub.unsubscribe(self._receiver, workspace)
+            self._left[workspace] = self._hub.position
+
+    def ended(self, workspace: str) -> None:
+        """The hub has ended the subscription."""
+        self._workspaces.discard(workspace)
+
+    async def leave(self) -> None:
+        """Forget everything: the connection is gone."""
+        self._hub.leave(self._receiver, self._workspaces)
+        if self.prepared is not None:
+            await self.prepared.abandon()
+
+    def _cursor_if(self, backlog: Backlog) -> str | None:
+        """The hub's cursor, if everything before it has been written."""
+        return self._hub.cursor if backlog.flowing else None
+
+    async def _workspaces_of(self, user_id: str) -> frozenset[str]:
+        """The user's workspaces, less those from which an event removed them while PostgreSQL was being asked."""
+        asked_at = self._hub.position
+        found = await self._admission.memberships.workspaces_of(user_id)
+        return frozenset(one for one in found if not self._hub.removed_since(asked_at, one, user_id))
+
+    def _register(self, user_id: str, workspaces: list[str]) -> Refusal | None:
+        if not self._is_open() or not self._hub.epoch:
+            return _UNAVAILABLE
+        allowed = self._admission.max_connections_per_user
+        if self._hub.connections_of(user_id) >= allowed:
+            message = f"a user has at most {allowed} connections"
+            return Refusal("too_many_connections", message, close_code=CloseCode.TOO_MANY_CONNECTIONS)
+        self._receiver.user_id = user_id
+        self._hub.register(self._receiver)
+        for workspace in workspaces:
+            self._subscribe(workspace)
+        self._me_after = self._hub.position
+        return None
+
+    async def _prepare_all(self, stands_at: int, member_of: frozenset[str]) -> bool:
+        missed = Missed(
+            after=stands_at,
+            until=self._hub.position,
+            user_id=self._receiver.user_id,
+            workspaces=frozenset(self._workspaces),
+            member_of=member_of,
+        )
+        self.prepared = await self._admission.resumption.prepare(missed)
+        if self.prepared is not None:
+            self._me_after = self._resumed_at = stands_at
+        return self.prepared is not None
+
+    async def _prepare_one(self, workspace: str, after: int) -> bool:
+        missed = Missed(
+            after=after,
+            until=self._hub.position,
+            user_id="",
+            workspaces=frozenset((workspace,)),
+            member_of=frozenset(),
+            carried_user=self._receiver.user_id,
+            carried_after=self._me_after,
+        )
+        self.prepared = await self._admission.resumption.prepare(missed)
+        return self.prepared is not None
+
+    async def _missed_since(self, wish: AddChannel) -> int | None:
+        """From where a new channel is replayed: None for not at all, -1 for a cursor that cannot be served."""
+        if wish.resume is not None:
+            position = await self._admission.resumption.locate(wish.resume)
+            return -1 if position is None else position
+        if self._resumed_at is None:
+            return None
+        return self._left.get(wish.workspace_id, self._resumed_at)
+
+    def _subscribe(self, workspace: str) -> None:
+        self._workspaces.add(workspace)
+        self._hub.subscribe(self._receiver, workspace)

@@ -1,0 +1,161 @@
+"""What the gateway's port answers over plain HTTP, and which upgrades it lets through."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from taskbell.gateway import metrics
+from taskbell.gateway.inputs import Credential
+from taskbell.kit.health import Check, examine
+
+_SINGLE_HEADERS = ("Host", "Origin", "Authorization")
+_TOKEN_NAMES = frozenset({"token", "access_token", "jwt", "bearer", "authorization"})
+
+
+class UpgradeRefused(Exception):
+    """The WebSocket handshake was refused over HTTP."""
+
+    def __init__(self, status: http.HTTPStatus, reason: str, text: str) -> None:
+        """`reason` is the metric's label, `text` is for the person who reads the answer."""
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+class HttpSide:
+    """`process_request` of the server."""
+
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        allowed_origins: Sequence[str],
+        is_full: Callable[[], bool],
+        is_draining: Callable[[], bool],
+    ) -> None:
+        """Take the readiness checks and what decides about upgrades."""
+        self._checks = checks
+        self._allowed_origins = frozenset(allowed_origins)
+        self._is_full = is_full
+        self._is_draining = is_draining
+
+    async def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer a plain request; None lets the upgrade go on."""
+        try:
+            path = urlsplit(request.path).path
+        except ValueError:  # no address at all, such as `//[`
+            path = ""
+        match path:
+            case "/ws" | "/":
+                return self._upgrade(connection, request)
+            case "/livez":
+                return connection.respond(http.HTTPStatus.OK, "ok\n")
+            case "/readyz":
+                return await self._health(detailed=False)
+            case "/health":
+                return await self._health(detailed=True)
+            case "/metrics":
+                return _answer(http.HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
+            case _:
+                return connection.respond(
+                    http.HTTPStatus.NOT_FOUND, "The gateway serves /ws and its health, nothing else.\n"
+                )
+
+    def _upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
+        if not any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
+            return None  # the library answers 426
+        try:
+            check_single(request.headers)
+            check_address(request.path)
+            check_origin(request.headers.get("Origin"), request.headers.get("Host"), self._allowed_origins)
+            self._check_room()
+        except UpgradeRefused as refused:
+            metrics.CONNECTIONS_REFUSED.labels(reason=refused.reason).inc()
+            answer = connection.respond(refused.status, refused.text + "\n")
+            if refused.status is http.HTTPStatus.SERVICE_UNAVAILABLE:
+                answer.headers["Retry-After"] = "1"
+            return answer
+        return None
+
+    def _check_room(self) -> None:
+        if self._is_draining():
+            raise UpgradeRefused(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining", "The gateway is going away.")
+        if self._is_full():
+            raise UpgradeRefused(http.HTTPStatus.SERVICE_UNAVAILABLE, "full", "The gateway is full. Try again.")
+
+    async def _health(self, *, detailed: bool) -> Response:
+        health = await examine(self._checks)
+        ready = health.ok and not self._is_draining()
+        document: dict[str, object] = {"status": "ok" if ready else "unavailable", "checks": dict(health.checks)}
+        if self._is_draining():
+            document["checks"] = {**health.checks, "drain": "going away"}
+        if detailed:
+            document |= {"service": "gateway", "version": version("taskbell")}
+        status = http.HTTPStatus.OK if ready else http.HTTPStatus.SERVICE_UNAVAILABLE
+        return _answer(status, "application/json", orjson.dumps(document))
+
+
+def check_address(path: str) -> None:
+    """Refuse a token in the address: addresses end in logs and histories.
+
+    Raises:
+        UpgradeRefused: There is one.
+    """
+    names = {name.lower() for name in parse_qs(urlsplit(path).query, keep_blank_values=True)}
+    if names & _TOKEN_NAMES:
+        text = "No token in the address: send it in the Authorization header or in the first frame, or use a ticket."
+        raise UpgradeRefused(http.HTTPStatus.UNAUTHORIZED, "token_in_address", text)
+
+
+def check_single(headers: Headers) -> None:
+    """Refuse headers that decide something and come more than once (RFC 9110, section 5.3).
+
+    Raises:
+        UpgradeRefused: One does.
+    """
+    for name in _SINGLE_HEADERS:
+        if len(headers.get_all(name)) > 1:
+            raise UpgradeRefused(http.HTTPStatus.BAD_REQUEST, "repeated_header", f"{name} may come once.")
+
+
+def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) -> None:
+    """Refuse pages of strangers (RFC 6455, section 10.2). Without an Origin it is no browser.
+
+    Raises:
+        UpgradeRefused: The origin is neither the gateway's own host nor among the allowed ones.
+    """
+    if origin is None or origin in allowed:
+        return
+    try:
+        own = host is not None and urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # no address at all, such as `http://[`
+        own = False
+    if own:
+        return
+    raise UpgradeRefused(http.HTTPStatus.FORBIDDEN, "origin", "This origin may not connect.")
+
+
+def credential_of(request: Request) -> Credential | None:
+    """What a handshake brought to sign in with: a ticket in the address, or a bearer token in the header."""
+    tickets = parse_qs(urlsplit(request.path).query).get("ticket")
+    if tickets:
+        return Credential(tickets[0], is_ticket=True)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return Credential(token.strip())
+    return None
+
+
+def _answer(status: http.HTTPStatus, content_type: str, body: bytes) -> Response:
+    headers = Headers({"Content-Type": content_type, "Content-Length": str(len(body)), "Connection": "close"})
+    return Response(status.value, status.phrase, headers, body)

@@ -1,0 +1,123 @@
+"""The listening side: accepts connections, turns the wheel, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import socket as sockets
+from collections.abc import Callable
+from uuid import uuid4
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from taskbell.gateway import metrics
+from taskbell.gateway.http import HttpSide, credential_of
+from taskbell.gateway.session import TRY_AGAIN_LATER
+from taskbell.gateway.socket import Socket, Surroundings
+from taskbell.gateway.wire import GatewayConnection
+
+_log = structlog.get_logger(__name__)
+
+WHEEL_SECONDS = 0.1
+"""Resolution of all session times."""
+_WAVE_SECONDS = 0.1
+_BACKLOG = 4096
+
+
+class GatewayServer:
+    """The WebSocket server with its connections."""
+
+    def __init__(
+        self, around: Surroundings, *, http_side: Callable[[GatewayServer], HttpSide], max_connections: int
+    ) -> None:
+        """Take what connections share. Nothing listens before `start`."""
+        self._around = around
+        self._http = http_side(self)
+        self._max_connections = max_connections
+        self._open: set[Socket] = set()
+        self._server: Server | None = None
+        self._draining = False
+
+    def is_full(self) -> bool:
+        """Whether one more connection would be too many."""
+        return len(self._open) >= self._max_connections
+
+    def is_draining(self) -> bool:
+        """Whether the end has begun."""
+        return self._draining
+
+    async def start(self, listening: sockets.socket) -> None:
+        """Accept connections on a listening socket, which is the server's from now on."""
+        self._server = await serve(
+            self._serve,
+            process_request=self._http,
+            create_connection=GatewayConnection,
+            compression=None,
+            ping_interval=None,
+            open_timeout=10,
+            close_timeout=2,
+            max_queue=16,
+            server_header=None,
+            backlog=_BACKLOG,
+            sock=listening,
+        )
+
+    async def turn_wheel(self) -> None:
+        """Role: call the sessions whose time has come."""
+        loop = asyncio.get_running_loop()
+        while True:
+            for socket in self._around.wheel.due(loop.time()):
+                socket.tick()
+            await asyncio.sleep(WHEEL_SECONDS)
+
+    async def drain(self, *, within: float) -> None:
+        """Stop accepting, say goodbye, close in jittered waves over `within` seconds; return when all are gone.
+
+        What is still open two seconds later is cut.
+        """
+        self._draining = True
+        if self._server is None:
+            return
+        self._server.close(close_connections=False)
+        open_now = list(self._open)
+        _log.info("drain_begun", connections=len(open_now), within_s=within)
+        random.shuffle(open_now)
+        for socket in open_now:
+            socket.go_away()
+        waves = max(1, math.ceil(within / _WAVE_SECONDS))
+        size = math.ceil(len(open_now) / waves)
+        for start in range(0, len(open_now), size or 1):
+            for socket in open_now[start : start + size]:
+                socket.drained()
+            await asyncio.sleep(within / waves)
+        try:
+            async with asyncio.timeout(2):
+                await self._server.wait_closed()
+        except TimeoutError:
+            for connection in list(self._server.all_connections):
+                connection.transport.abort()
+            await self._server.wait_closed()
+        _log.info("drain_ended")
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, GatewayConnection)  # noqa: S101 -- what `create_connection` made
+        assert connection.request is not None  # noqa: S101 -- the handshake is over
+        if self.is_full():  # several handshakes may have passed the first check at once
+            metrics.CONNECTIONS_REFUSED.labels(reason="full").inc()
+            connection.close_now(TRY_AGAIN_LATER, "the gateway is full")
+            return
+        socket = Socket(connection, self._around, connection_id=uuid4().hex)
+        connection.socket = socket
+        self._open.add(socket)
+        metrics.CONNECTIONS.inc()
+        metrics.CONNECTIONS_OPENED.inc()
+        try:
+            if self._draining:
+                socket.go_away()
+                socket.drained()
+            await socket.run(credential_of(connection.request))
+        finally:
+            self._open.discard(socket)
+            metrics.CONNECTIONS.dec()

@@ -1,0 +1,380 @@
+"""The protocol of one connection as a state machine without I/O.
+
+The shell reports what happened and does what is asked, in order. It hands over one client message at a time and
+answers every question before the next message; ticks, lost memberships and the drain may come at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from taskbell.contract.cursors import CursorMalformed, EventCursor
+from taskbell.contract.frames import SIGN_IN_SECONDS, CloseCode, Resume
+from taskbell.gateway import frames
+from taskbell.gateway.actions import (
+    Action,
+    AddChannel,
+    Close,
+    DropChannel,
+    Identity,
+    Join,
+    Joined,
+    Now,
+    Refusal,
+    Replay,
+    Send,
+    Subscribed,
+    VerifyRefresh,
+    VerifySignIn,
+)
+from taskbell.gateway.inputs import (
+    ME,
+    ClientInput,
+    Credential,
+    FrameMalformed,
+    Hello,
+    Pong,
+    Refresh,
+    Subscribe,
+    Unsubscribe,
+    read,
+    workspace_channel,
+    workspace_of,
+)
+from taskbell.gateway.send_queue import Outbox
+
+HELLO_GRACE_SECONDS = 2.0
+"""A connection that signed in by its address or header may send `hello {resume, channels}` within this time; then
+`welcome` is sent without. Any other first frame ends the wait. It must exceed a slow network's round trip: the client
+can only speak when the handshake's answer has reached it."""
+FRAMES_PER_SECOND = 20.0
+"""Client frames that may come in the long run."""
+FRAMES_AT_ONCE = 100.0
+"""Client frames that may come in a burst."""
+INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Times of a session in seconds, and the bounds of its outbox."""
+
+    ping_seconds: float = 25.0
+    queue_messages: int = 1_000
+    queue_bytes: int = 4 * 2**20
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    ARRIVED = auto()
+    """Not signed in; a `hello` with a credential must come."""
+    VERIFYING = auto()
+    GREETING = auto()
+    """Signed in; a `hello` may come."""
+    JOINING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Session:
+    """One connection's protocol.
+
+    Attributes:
+        phase: Where it stands.
+        outbox: Its events; released when the replay is over.
+        deadline: When `tick` wants to be called next.
+        user_id: Who signed in, or empty.
+    """
+
+    def __init__(self, *, connection_id: str, limits: SessionLimits, now: float, first_ping: float = 1.0) -> None:
+        """Begin at `now`, any clock that never goes back.
+
+        `first_ping` is the share of the ping interval until the first ping, so that not all connections of a wave
+        are pinged at once.
+        """
+        self.connection_id = connection_id
+        self.phase = Phase.ARRIVED
+        self.outbox = Outbox(max_messages=limits.queue_messages, max_bytes=limits.queue_bytes)
+        self.user_id = ""
+        self._limits = limits
+        self._sign_in_by = now + SIGN_IN_SECONDS
+        self._ping_at = now + limits.ping_seconds * first_ping
+        self._seen = now
+        self._expires_at = float("inf")
+        self._allowance = FRAMES_AT_ONCE
+        self._counted = now
+        self._stashed: ClientInput | None = None
+        self._resumed: str | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When the next tick is due."""
+        if self.phase is Phase.OPEN:
+            return min(self._ping_at, self._expires_at)
+        if self.phase in {Phase.ARRIVED, Phase.VERIFYING}:
+            return self._sign_in_by
+        return float("inf")
+
+    # What happens
+
+    def arrive(self, credential: Credential | None) -> Sequence[Action]:
+        """The connection is there, with what its address or header brought."""
+        if credential is None:
+            return ()
+        self.phase = Phase.VERIFYING
+        return (VerifySignIn(credential),)
+
+    def receive(self, message: str | bytes, now: float) -> Sequence[Action]:
+        """A message came."""
+        if self.phase is Phase.CLOSED:
+            return ()
+        self._seen = now
+        if not self._admit(now):
+            return self._too_many()
+        try:
+            found = read(message)
+            return self._handle(found)
+        except FrameMalformed as malformed:
+            return self._fail("bad_frame", str(malformed), CloseCode.BAD_FRAME)
+
+    def wire_frame(self, now: float) -> Sequence[Now]:
+        """A frame that ends no message came: a WebSocket ping or pong, or a fragment. It counts like a message."""
+        if self.phase is Phase.CLOSED:
+            return ()
+        self._seen = now
+        return () if self._admit(now) else self._too_many()
+
+    def seen(self, now: float) -> None:
+        """There was another sign of life: what we write makes progress."""
+        self._seen = now
+
+    def greeting_over(self) -> Sequence[Action]:
+        """No `hello` came within its grace."""
+        return self._join(Hello()) if self.phase is Phase.GREETING else ()
+
+    def signed_in(self, identity: Identity) -> Sequence[Action]:
+        """The credential is good."""
+        if self.phase is not Phase.VERIFYING:
+            return ()
+        self.user_id = identity.user_id
+        self._expires_at = identity.expires_at
+        self.phase = Phase.GREETING
+        if isinstance(self._stashed, Hello):
+            hello, self._stashed = self._stashed, None
+            return self._join(hello)
+        return ()
+
+    def sign_in_refused(self, refusal: Refusal) -> Sequence[Action]:
+        """The credential is not good, or the connection may not be had."""
+        if self.phase is Phase.CLOSED:
+            return ()
+        return self._fail(refusal.code, refusal.message, refusal.close_code, retryable=refusal.retryable)
+
+    def joined(self, outcome: Joined) -> Sequence[Action]:
+        """The connection is registered."""
+        if self.phase is not Phase.JOINING:
+            return ()
+        self.phase = Phase.OPEN
+        actions: list[Action] = [
+            Send(
+                frames.welcome(
+                    connection_id=self.connection_id,
+                    user_id=self.user_id,
+                    epoch=outcome.epoch,
+                    cursor=outcome.cursor,
+                    ping_seconds=self._limits.ping_seconds,
+                    resume=outcome.resume,
+                    channels=outcome.channels,
+                )
+            )
+        ]
+        actions += [Send(_channel_refused(channel, refusal)) for channel, refusal in outcome.refused]
+        if self._resumed is not None and _malformed(self._resumed):
+            actions.append(Send(frames.error("invalid_cursor", "resume is no cursor of this platform")))
+        actions += self._replay_or_release(outcome.resume)
+        if self._stashed is not None:
+            stashed, self._stashed = self._stashed, None
+            actions += self._handle(stashed)
+        return actions
+
+    def subscribed(self, request_id: str | int | None, outcome: Subscribed) -> Sequence[Action]:
+        """A channel was added."""
+        if self.phase is not Phase.OPEN:
+            return ()
+        place = {} if outcome.cursor is None else {"cursor": outcome.cursor}
+        answer = frames.reply(request_id, ok=True, channel=outcome.channel, resume=outcome.resume, **place)
+        return (Send(answer), *self._replay_or_release(outcome.resume))
+
+    def subscribe_refused(self, request_id: str | int | None, channel: str, refusal: Refusal) -> Sequence[Action]:
+        """A channel was not added; the connection goes on, with what was held back for the channel's replay."""
+        if self.phase is not Phase.OPEN:
+            return ()
+        self.outbox.release()
+        return (Send(_not_ok(request_id, refusal, channel)),)
+
+    def replayed(self, now: float) -> None:
+        """The replay is over: what waited in the outbox follows."""
+        self._seen = now
+        if self.phase is Phase.OPEN:
+            self.outbox.release()
+
+    def replay_failed(self, retry_after_ms: int) -> Sequence[Now]:
+        """The replay broke off. Never a part and then something else: the client resumes from its last cursor."""
+        if self.phase is Phase.CLOSED:
+            return ()
+        return (
+            Send(frames.goaway(retry_after_ms)),
+            *self._fail("replay_interrupted", "resume from the last cursor", INTERNAL_ERROR, retryable=True),
+        )
+
+    def refreshed(self, request_id: str | int | None, identity: Identity) -> Sequence[Action]:
+        """The newer token is good; it must be the same user's."""
+        if self.phase is not Phase.OPEN:
+            return ()
+        if identity.user_id != self.user_id:
+            refusal = Refusal("forbidden", "the token is another user's", close_code=CloseCode.FORBIDDEN)
+            return self.sign_in_refused(refusal)
+        self._expires_at = identity.expires_at
+        return (Send(frames.reply(request_id, ok=True)),)
+
+    def refresh_refused(self, request_id: str | int | None, refusal: Refusal) -> Sequence[Action]:
+        """The newer token is not good; the older one goes on until it expires."""
+        return (Send(_not_ok(request_id, refusal)),) if self.phase is Phase.OPEN else ()
+
+    def membership_ended(self, workspace_id: str) -> Sequence[Now]:
+        """The user is no member any more; the subscription has ended."""
+        if self.phase is not Phase.OPEN:
+            return ()
+        refusal = Refusal("forbidden", "no longer a member of this workspace; the subscription has ended")
+        return (Send(_channel_refused(workspace_channel(workspace_id), refusal)),)
+
+    def overflowed(self) -> Sequence[Now]:
+        """The outbox is full."""
+        return self._close(CloseCode.SLOW, "events were not read quickly enough: resume from the last cursor")
+
+    def go_away(self, retry_after_ms: int) -> Sequence[Now]:
+        """The connection will be closed soon."""
+        return () if self.phase is Phase.CLOSED else (Send(frames.goaway(retry_after_ms)),)
+
+    def drained(self, reason: str = "the gateway is going away") -> Sequence[Now]:
+        """The connection's turn to be closed has come."""
+        return self._close(CloseCode.DRAIN, reason)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self.phase = Phase.CLOSED
+        self.outbox.close()
+
+    def tick(self, now: float, *, cursor: str | None) -> Sequence[Now]:
+        """Time has passed. `cursor` is the stream's position when the client has been sent everything before it."""
+        if now < self.deadline:
+            return ()
+        if self.phase is not Phase.OPEN:
+            return self._fail("sign_in_timeout", "no sign-in in time", CloseCode.SIGN_IN, retryable=True)
+        if now >= self._expires_at:
+            return self._fail("token_expired", "sign in again", CloseCode.SIGN_IN, retryable=True)
+        if now - self._seen >= 2 * self._limits.ping_seconds:
+            return self._close(CloseCode.NO_PONG, "no sign of life")
+        self._ping_at = now + self._limits.ping_seconds
+        return (Send(frames.ping(cursor if self.outbox.flowing else None)),)
+
+    # How it is decided
+
+    def _handle(self, found: ClientInput) -> Sequence[Action]:  # noqa: PLR0911 -- one return per case
+        if isinstance(found, Pong):
+            return ()
+        match self.phase:
+            case Phase.ARRIVED:
+                if not isinstance(found, Hello) or found.credential is None:
+                    return self._fail("sign_in_required", "the first frame is hello with a token", CloseCode.SIGN_IN)
+                self.phase = Phase.VERIFYING
+                self._stashed = found
+                return (VerifySignIn(found.credential),)
+            case Phase.GREETING:
+                if isinstance(found, Hello):  # a credential in it is not needed and not looked at
+                    return self._join(found)
+                self._stashed = found
+                return self._join(Hello())
+            case Phase.OPEN:
+                return self._command(found)
+            case _:
+                return ()
+
+    def _command(self, found: ClientInput) -> Sequence[Action]:  # noqa: PLR0911 -- one return per case
+        match found:
+            case Subscribe(channel=channel, id=request_id, resume=resume):
+                workspace_id = workspace_of(channel)
+                if workspace_id is not None:
+                    if resume is not None and _malformed(resume):
+                        refusal = Refusal("invalid_cursor", "resume is no cursor of this platform")
+                        return (Send(_not_ok(request_id, refusal, channel)),)
+                    return (AddChannel(workspace_id, id=request_id, resume=resume),)
+                if channel == ME:
+                    return (Send(frames.reply(request_id, ok=True, channel=ME, resume=Resume.NEW)),)
+                return (Send(_not_ok(request_id, UNKNOWN_CHANNEL, channel)),)
+            case Unsubscribe(channel=channel, id=request_id):
+                workspace_id = workspace_of(channel)
+                if workspace_id is None:
+                    return (Send(_not_ok(request_id, UNKNOWN_CHANNEL, channel)),)
+                return (DropChannel(workspace_id), Send(frames.reply(request_id, ok=True, channel=channel)))
+            case Refresh(credential=credential, id=request_id):
+                return (VerifyRefresh(credential, id=request_id),)
+            case _:
+                return self._fail("bad_frame", "hello comes once, and first", CloseCode.BAD_FRAME)
+
+    def _join(self, hello: Hello) -> Sequence[Action]:
+        self.phase = Phase.JOINING
+        self._resumed = hello.resume
+        return (Join(user_id=self.user_id, channels=hello.channels, resume=hello.resume),)
+
+    def _replay_or_release(self, resume: Resume) -> Sequence[Action]:
+        if resume is Resume.OK:
+            self.outbox.hold()
+            return (Replay(),)
+        self.outbox.release()
+        return ()
+
+    def _admit(self, now: float) -> bool:
+        """Token bucket."""
+        self._allowance = min(FRAMES_AT_ONCE, self._allowance + (now - self._counted) * FRAMES_PER_SECOND)
+        self._counted = now
+        self._allowance -= 1
+        return self._allowance >= 0
+
+    def _too_many(self) -> Sequence[Now]:
+        return self._fail("too_many_frames", "slow down", CloseCode.BACK_OFF, retryable=True)
+
+    def _fail(self, code: str, message: str, close_code: int, *, retryable: bool = False) -> Sequence[Now]:
+        return (Send(frames.error(code, message, retryable=retryable)), *self._close(close_code, message))
+
+    def _close(self, code: int, reason: str) -> Sequence[Now]:
+        if self.phase is Phase.CLOSED:
+            return ()
+        self.phase = Phase.CLOSED
+        self.outbox.close()
+        return (Close(int(code), reason),)
+
+
+UNKNOWN_CHANNEL = Refusal("unknown_channel", "channels are me and workspace:<id>")
+
+
+def _channel_refused(channel: str, refusal: Refusal) -> bytes:
+    return frames.error(refusal.code, refusal.message, retryable=refusal.retryable, channel=channel)
+
+
+def _not_ok(request_id: str | int | None, refusal: Refusal, channel: str | None = None) -> bytes:
+    more = {} if channel is None else {"channel": channel}
+    return frames.reply(
+        request_id, ok=False, code=refusal.code, retryable=refusal.retryable, message=refusal.message, **more
+    )
+
+
+def _malformed(cursor: str) -> bool:
+    try:
+        EventCursor.parse(cursor)
+    except CursorMalformed:
+        return True
+    return False

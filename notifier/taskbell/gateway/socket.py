@@ -1,0 +1,258 @@
+"""One connection: does what its session asks, over `websockets`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from websockets.exceptions import ConnectionClosed
+
+from taskbell.gateway import metrics
+from taskbell.gateway.actions import (
+    Action,
+    AddChannel,
+    Close,
+    DropChannel,
+    Identity,
+    Join,
+    Now,
+    Refusal,
+    Replay,
+    Send,
+    VerifyRefresh,
+    VerifySignIn,
+)
+from taskbell.gateway.channels import Admission, Channels
+from taskbell.gateway.hub import Hub
+from taskbell.gateway.inputs import Credential, workspace_channel
+from taskbell.gateway.send_queue import OutboxOverflow
+from taskbell.gateway.session import (
+    HELLO_GRACE_SECONDS,
+    Phase,
+    Session,
+    SessionLimits,
+)
+from taskbell.gateway.sign_ins import SignIns
+from taskbell.gateway.wheel import TimerWheel
+from taskbell.kit.nats_replay import ReplayInterrupted
+
+if TYPE_CHECKING:
+    from taskbell.gateway.wire import GatewayConnection
+
+RETRY_AFTER_MS = 1_000
+"""Clients come back within this time, each at a random point of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all connections of a process share."""
+
+    hub: Hub
+    admission: Admission
+    sign_ins: SignIns
+    wheel: TimerWheel[Socket]
+    limits: SessionLimits
+
+
+class Socket:
+    """The shell of one session; a `Receiver` of the hub."""
+
+    def __init__(self, connection: GatewayConnection, around: Surroundings, *, connection_id: str) -> None:
+        """Take an accepted connection."""
+        self.user_id = ""
+        self._connection = connection
+        self._around = around
+        self._hub = around.hub
+        self._loop = asyncio.get_running_loop()
+        self._session = Session(
+            connection_id=connection_id,
+            limits=around.limits,
+            now=self._loop.time(),
+            first_ping=random.uniform(0.5, 1),  # noqa: S311 -- jitter, not a secret
+        )
+        self._outbox = self._session.outbox
+        self._channels = Channels(self, around.admission, is_open=lambda: self._session.phase is not Phase.CLOSED)
+
+    async def run(self, credential: Credential | None) -> None:
+        """Serve the connection until its end."""
+        self._around.wheel.schedule(self, self._session.deadline)
+        try:
+            await self._perform(self._session.arrive(credential))
+            if self._session.phase is Phase.GREETING:
+                await self._greet()
+            while True:  # after our close, too: the peer's answer stands behind what it sent before
+                message = await self._connection.recv()
+                await self._perform(self._session.receive(message, self._loop.time()))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._session.lost()
+            self._around.wheel.remove(self)
+            await self._channels.leave()
+
+    # The channels' side
+
+    @property
+    def flowing(self) -> bool:
+        """Whether events are written at once, and none waits."""
+        return self._outbox.flowing
+
+    async def settled(self) -> bool:
+        """Wait until it is flowing; False says that the connection has ended."""
+        while not self._outbox.flowing:
+            if not await self._connection.writable() or self._session.phase is Phase.CLOSED:
+                return False
+            self._flush()
+        return True
+
+    def hold(self) -> None:
+        """Keep live events back: a replay of older ones goes first."""
+        self._outbox.hold()
+
+    # The hub's side
+
+    def deliver(self, frame: bytes) -> None:
+        """Write one event's frame, or keep it while the client is behind."""
+        if self._outbox.flowing:
+            self._connection.write_frames(frame)
+            return
+        try:
+            self._outbox.keep(frame)
+        except OutboxOverflow:
+            self._perform_now(self._session.overflowed())
+
+    def membership_ended(self, workspace_id: str) -> None:
+        """Tell the client that a subscription has ended."""
+        self._channels.ended(workspace_id)
+        self._perform_now(self._session.membership_ended(workspace_id))
+
+    def stream_renewed(self) -> None:
+        """Send the client away for a fresh start."""
+        self.go_away()
+        self.drained("the event stream was built anew")
+
+    # The transport's side
+
+    def transport_full(self) -> None:
+        """The client reads more slowly than we write."""
+        self._outbox.pause()
+
+    def transport_ready(self) -> None:
+        """There is room again: write what waited."""
+        self._outbox.resume()
+        self._session.seen(self._loop.time())
+        self._flush()
+
+    def wire_frame(self) -> None:
+        """A ping, a pong or a fragment came from the client."""
+        self._perform_now(self._session.wire_frame(self._loop.time()))
+
+    # The gateway's side
+
+    def tick(self) -> None:
+        """The wheel calls: the session's deadline has come."""
+        self._perform_now(self._session.tick(self._loop.time(), cursor=self._hub.cursor))
+        self._schedule()
+
+    def go_away(self) -> None:
+        """Announce the end."""
+        self._perform_now(self._session.go_away(random.randint(0, RETRY_AFTER_MS)))  # noqa: S311 -- jitter
+
+    def drained(self, reason: str = "the gateway is going away") -> None:
+        """Close, because the process ends."""
+        self._perform_now(self._session.drained(reason))
+
+    # Doing what the session asks
+
+    async def _greet(self) -> None:
+        try:
+            async with asyncio.timeout(HELLO_GRACE_SECONDS):
+                message = await self._connection.recv()
+        except TimeoutError:
+            await self._perform(self._session.greeting_over())
+        else:
+            await self._perform(self._session.receive(message, self._loop.time()))
+
+    async def _perform(self, actions: Iterable[Action]) -> None:
+        waiting = deque(actions)
+        while waiting:
+            action = waiting.popleft()
+            match action:
+                case Send() | Close():
+                    self._perform_now((action,))
+                case DropChannel(workspace_id=workspace_id):
+                    self._channels.drop(workspace_id)
+                case _:
+                    waiting.extendleft(reversed(await self._ask(action)))
+        self._flush()
+        self._schedule()
+
+    async def _ask(self, action: Action) -> list[Action]:  # noqa: PLR0911 -- one return per case
+        match action:
+            case VerifySignIn(credential=credential):
+                found = await self._around.sign_ins.verify(credential)
+                if isinstance(found, Refusal):
+                    return [*self._session.sign_in_refused(found)]
+                return [*self._session.signed_in(found)]
+            case VerifyRefresh(credential=credential, id=request_id):
+                return await self._refresh(credential, request_id)
+            case Join():
+                joined = await self._channels.join(action)
+                if isinstance(joined, Refusal):
+                    return [*self._session.sign_in_refused(joined)]
+                return [*self._session.joined(joined)]
+            case AddChannel(workspace_id=workspace_id, id=request_id):
+                added = await self._channels.add(action, self)
+                if isinstance(added, Refusal):
+                    return [*self._session.subscribe_refused(request_id, workspace_channel(workspace_id), added)]
+                return [*self._session.subscribed(request_id, added)]
+            case Replay():
+                return [*await self._replay()]
+            case _:
+                raise AssertionError(f"no answer is known to {action}")
+
+    def _perform_now(self, actions: Iterable[Now]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self._connection.write_frames(action.frame)
+            else:
+                metrics.CLOSES.labels(code=str(action.code)).inc()
+                self._connection.close_now(action.code, action.reason)
+
+    async def _refresh(self, credential: Credential, request_id: str | int | None) -> list[Action]:
+        found: Identity | Refusal = await self._around.sign_ins.verify(credential)
+        if isinstance(found, Refusal):
+            return [*self._session.refresh_refused(request_id, found)]
+        return [*self._session.refreshed(request_id, found)]
+
+    async def _replay(self) -> Iterable[Action]:
+        prepared, self._channels.prepared = self._channels.prepared, None
+        if prepared is None:
+            return self._session.replay_failed(RETRY_AFTER_MS)
+        try:
+            async with aclosing(prepared.chunks()) as chunks:
+                async for chunk in chunks:
+                    if not await self._connection.writable():
+                        return ()
+                    self._connection.write_frames(chunk)
+                    self._session.seen(self._loop.time())
+        except ReplayInterrupted:
+            metrics.REPLAYS.labels(outcome="interrupted").inc()
+            return self._session.replay_failed(random.randint(0, RETRY_AFTER_MS))  # noqa: S311 -- jitter
+        finally:
+            await prepared.abandon()
+        self._session.replayed(self._loop.time())
+        return ()
+
+    def _flush(self) -> None:
+        while chunk := self._outbox.take():
+            self._connection.write_frames(chunk)
+
+    def _schedule(self) -> None:
+        if self._session.phase is not Phase.CLOSED:
+            self._around.wheel.schedule(self, self._session.deadline)

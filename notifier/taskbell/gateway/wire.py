@@ -1,0 +1,130 @@
+"""`websockets` as the gateway needs it: ready-made frames, back-pressure without waiting, our close codes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode as StandardCode
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN, Event
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from taskbell.contract.frames import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
+from taskbell.gateway import frames, metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskbell.gateway.socket import Socket
+
+CLOSE_SECONDS = 5.0
+"""How long a peer has to answer a close frame before its connection is cut."""
+_WRITE_BUFFER_BYTES = 64 * 1024
+_MAX_UNREAD_BYTES = 256 * 1024
+"""What may be written to a client that does not read, beyond the write buffer. Events and replays wait for it, so these
+are answers to its own frames: replies and pongs."""
+
+
+def negotiate(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Choose our subprotocol when it is offered; a client that offers none is welcome too."""
+    ours = Subprotocol(SUBPROTOCOL)
+    return ours if ours in offered else None
+
+
+class GatewayProtocol(ServerProtocol):
+    """Answers what the library would close with a code of its own by an `error` frame and `BAD_FRAME`."""
+
+    def fail(self, code: StandardCode | int, reason: str = "") -> None:
+        """Fail the connection (RFC 6455, section 7.1.7)."""
+        if code in {StandardCode.MESSAGE_TOO_BIG, StandardCode.INVALID_DATA, StandardCode.PROTOCOL_ERROR}:
+            message = (
+                f"a frame has at most {MAX_CLIENT_FRAME_BYTES} bytes"
+                if code == StandardCode.MESSAGE_TOO_BIG
+                else "not a text frame of this protocol"
+            )
+            if self.state is OPEN:
+                self.writes.append(frames.error("bad_frame", message))
+            code, reason = CloseCode.BAD_FRAME, message
+        super().fail(code, reason)
+
+
+class GatewayConnection(ServerConnection):
+    """A connection that takes whole frames and tells its `Socket` about room, life and death."""
+
+    def __init__(self, protocol: ServerProtocol, server: Any, **options: Any) -> None:
+        """Replace the library's protocol by ours; called by `websockets.asyncio.server.serve`."""
+        ours = GatewayProtocol(select_subprotocol=negotiate, max_size=MAX_CLIENT_FRAME_BYTES, logger=protocol.logger)
+        options["write_limit"] = _WRITE_BUFFER_BYTES
+        super().__init__(ours, server, **options)
+        self.socket: Socket | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._unread = 0
+
+    def write_frames(self, encoded: bytes) -> None:
+        """Write finished frames, unless the closing has begun. Never waits; we never fragment."""
+        if encoded and self.protocol.state is OPEN:
+            self._count_unread(len(encoded))
+            self.transport.write(encoded)
+
+    async def writable(self) -> bool:
+        """Wait until the transport takes more; False says that the closing has begun."""
+        while self.paused and self.protocol.state is OPEN:
+            if self._room is None:
+                self._room = self.loop.create_future()
+            await asyncio.shield(self._room)
+        return self.protocol.state is OPEN
+
+    def close_now(self, code: int, reason: str) -> None:
+        """Send a close frame without waiting, and cut the connection if its answer does not come in time."""
+        if self.protocol.state is not OPEN:
+            return
+        self.protocol.send_close(code, reason)
+        self.send_data()
+        self._make_room()
+        self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def process_event(self, event: Event) -> None:
+        """Take a frame. A whole message is counted when it is read, everything else here."""
+        super().process_event(event)
+        if not isinstance(event, Frame) or self.socket is None:
+            return
+        if event.opcode is Opcode.PING:
+            self._count_unread(len(event.data))  # the library has answered already
+        if event.opcode in {Opcode.PING, Opcode.PONG} or not event.fin:
+            self.socket.wire_frame()
+
+    def pause_writing(self) -> None:
+        """The write buffer is full."""
+        super().pause_writing()
+        if self.socket is not None:
+            self.socket.transport_full()
+
+    def resume_writing(self) -> None:
+        """The write buffer has room."""
+        super().resume_writing()
+        self._unread = 0
+        self._make_room()
+        if self.socket is not None:
+            self.socket.transport_ready()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        super().connection_lost(exc)
+        self._make_room()
+
+    def _count_unread(self, size: int) -> None:
+        """Cut the connection of a client that asks and asks and does not read the answers."""
+        if not self.paused or self._unread > _MAX_UNREAD_BYTES:
+            return
+        self._unread += size
+        if self._unread > _MAX_UNREAD_BYTES:
+            metrics.CLOSES.labels(code=str(int(StandardCode.ABNORMAL_CLOSURE))).inc()
+            self.transport.abort()
+
+    def _make_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)

@@ -1,0 +1,290 @@
+"""E-mail, from a notification in the stream to a real SMTP server."""
+
+import asyncio
+import contextlib
+import email
+import ipaddress
+import ssl
+from email import policy
+
+import pytest
+from aiosmtpd.smtp import SMTP, AuthResult
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskbell.delivery.messages import MailboxMalformed, compose, mailbox, one_line
+from taskbell.kit.ids import new_id
+
+pytestmark = pytest.mark.feature("P17")
+
+_NOTICE = {
+    "kind": "assigned",
+    "title": "Ann assigned you: Water the plants",
+    "body": "All of them.\nAlso the cactus.",
+}
+
+
+class Mailroom:
+    """An SMTP server: gives the next answer of a script, then accepts for ever."""
+
+    def __init__(self):
+        self.script = []
+        self.senders = "250 OK"
+        self.leaves = True
+        self.attempts = []
+        self.messages = []
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 -- aiosmtpd's name
+        """Take a message or refuse it."""
+        message = email.message_from_bytes(envelope.content, policy=policy.default)
+        self.attempts.append((envelope.rcpt_tos, message))
+        answer = self.script.pop(0) if self.script else "250 OK"
+        if answer.startswith("2"):
+            self.messages.append((envelope.rcpt_tos, message))
+        return answer
+
+    async def handle_MAIL(self, _server, _session, envelope, address, _options):  # noqa: N802 -- aiosmtpd's name
+        """Say what there is to say to every sender."""
+        envelope.mail_from = address
+        return self.senders
+
+    async def handle_QUIT(self, _server, _session, _envelope):  # noqa: N802 -- aiosmtpd's name
+        """Say goodbye, or nothing."""
+        if not self.leaves:
+            await asyncio.Event().wait()
+        return "221 Bye"
+
+
+@contextlib.asynccontextmanager
+async def listening(room, **options):
+    """Serve a mailroom in this loop; yields its port."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(room, hostname="mail", loop=loop, **options), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def mailroom():
+    """A mail server that listens, and its URL."""
+    room = Mailroom()
+    async with listening(room) as port:
+        room.url = f"smtp://127.0.0.1:{port}"
+        yield room
+
+
+async def wants(platform, *, kinds=("*",), address=None):
+    """A person who wants e-mail."""
+    user, workspace = await platform.person(email=address)
+    await platform.connection.execute(
+        "INSERT INTO email_channels (user_id, enabled, kinds) VALUES ($1, true, $2)", user, list(kinds)
+    )
+    return user, workspace
+
+
+async def notify(platform, user, workspace, **notice):
+    """A notification's event."""
+    data = {"id": str(new_id()), **_NOTICE, **notice}
+    return await platform.event(workspace, event_type="notification.created", audience=[user], data=data)
+
+
+async def _states(platform, *wanted):
+    return sorted(await platform.states()) == sorted(wanted)
+
+
+async def test_a_notification_arrives_until_the_relay_takes_it(platform, mailroom, run_worker, eventually):
+    """A temporary no (4xx) is tried again with the same Message-ID; text and headers are as they should be."""
+    mailroom.script = ["451 later", "250 OK"]
+    user, workspace = await wants(platform, address="ann@example.com")
+    async with run_worker(smtp_url=mailroom.url, email_from="Taskbell <bell@example.org>"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "delivered"))
+    (first, second) = mailroom.attempts
+    assert first[1]["Message-ID"] == second[1]["Message-ID"]
+    (row,) = await platform.deliveries()
+    recipients, message = mailroom.messages[0]
+    assert recipients == ["ann@example.com"]
+    assert message["Message-ID"] == f"<{row['id']}@example.org>"
+    assert message["Subject"] == _NOTICE["title"]
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message.get_content_type() == "text/plain"
+    assert _NOTICE["body"] in message.get_content().replace("\r\n", "\n")
+
+
+async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker, eventually):
+    """5xx is not tried again."""
+    mailroom.script = ["554 never"]
+    user, workspace = await wants(platform)
+    async with run_worker(smtp_url=mailroom.url):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "dead"))
+    assert len(mailroom.attempts) == 1
+    (row,) = await platform.deliveries()
+    assert row["response_status"] == 554
+
+
+async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_worker, eventually):
+    """A relay that hangs after its yes has the message all the same."""
+    mailroom.leaves = False
+    user, workspace = await wants(platform)
+    async with run_worker(smtp_url=mailroom.url):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "delivered"))
+    assert len(mailroom.attempts) == 1
+
+
+async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroom, run_worker, eventually):
+    """A 5xx to anything but the recipient and the message says that our settings are wrong: the e-mail is kept."""
+    mailroom.senders = "530 authentication required"
+    user, workspace = await wants(platform)
+    async with run_worker(smtp_url=mailroom.url, delivery_retry_first="PT60S"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "retrying"))
+    (row,) = await platform.deliveries()
+    assert (row["response_status"], row["error"]) == (530, "SMTPSenderRefused")
+
+
+@pytest.mark.parametrize(
+    ("address", "utf8", "to"),
+    [
+        ("ann@exämple.com", False, "ann@xn--exmple-cua.com"),
+        ("ann@faß.example", True, "ann@xn--fa-hia.example"),
+        ("änn@exämple.com", True, "änn@xn--exmple-cua.com"),
+    ],
+)
+async def test_addresses_in_all_scripts(platform, run_worker, eventually, address, utf8, to):
+    """A domain goes out in Punycode, which every relay takes; only a name in front of it needs SMTPUTF8 (RFC 6531)."""
+    room = Mailroom()
+    async with listening(room, enable_SMTPUTF8=utf8) as port:
+        user, workspace = await wants(platform, address=address)
+        async with run_worker(smtp_url=f"smtp://127.0.0.1:{port}"):
+            await notify(platform, user, workspace)
+            await eventually(lambda: _states(platform, "delivered"))
+    assert [recipients for recipients, _ in room.messages] == [[to]]
+
+
+async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, run_worker, eventually):
+    """Unwanted kinds, people who did not ask, and events that are no notifications are not sent by e-mail."""
+    ann, workspace = await wants(platform, kinds=["due_soon"], address="ann@example.com")
+    ben, _ = await platform.person(email="ben@example.com")
+    async with run_worker(smtp_url=mailroom.url):
+        await notify(platform, ann, workspace)
+        await notify(platform, ben, workspace, kind="due_soon")
+        await platform.event(workspace, audience=[ann])
+        await notify(platform, ann, workspace, kind="due_soon")
+        await eventually(lambda: _states(platform, "delivered"))
+    assert [recipients for recipients, _ in mailroom.messages] == [["ann@example.com"]]
+
+
+async def test_without_a_relay_e_mail_is_retried_and_webhooks_go_on(
+    platform, mailroom, receiver, run_worker, eventually
+):
+    """A worker that has no mail relay says so of each e-mail; one that has a relay sends it."""
+    user, workspace = await wants(platform)
+    await platform.webhook(workspace, receiver.url)
+    async with run_worker():
+        await notify(platform, user, workspace)
+        await platform.event(workspace)
+        await eventually(lambda: _states(platform, "delivered", "retrying"))
+    assert {row["error"] for row in await platform.deliveries()} == {None, "no mail relay is set up"}
+    async with run_worker(smtp_url=mailroom.url):
+        await eventually(lambda: _states(platform, "delivered", "delivered"))
+
+
+async def test_without_a_relay_e_mail_is_given_up_in_time(platform, mailroom, run_worker, eventually):
+    """It neither waits for ever, where it would look like a backlog, nor goes out when it is no news any more."""
+    user, workspace = await wants(platform)
+    async with run_worker(delivery_retry_for="PT0.2S"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "dead"))
+    assert mailroom.attempts == []
+
+
+async def test_nothing_of_a_title_becomes_a_header(platform, mailroom, run_worker, eventually):
+    """Line breaks in a task's title neither add headers nor recipients, and do not keep the e-mail from being sent."""
+    user, workspace = await wants(platform, address="ann@example.com")
+    title = "Hello\r\nBcc: eve@example.com\r\n\r\n.\r\nRSET\u2028" + "x" * 400
+    async with run_worker(smtp_url=mailroom.url):
+        await notify(platform, user, workspace, title=title, body="one\r\n.\r\ntwo")
+        await eventually(lambda: _states(platform, "delivered"))
+    ((recipients, message),) = mailroom.messages
+    assert recipients == ["ann@example.com"]
+    assert message["Bcc"] is None
+    assert message["Subject"].startswith("Hello Bcc: eve@example.com . RSET xxx")
+    assert len(message["Subject"]) == 200
+    assert "one\n.\ntwo" in message.get_content().replace("\r\n", "\n")
+
+
+@given(title=st.text(max_size=300), body=st.text(max_size=300))
+def test_any_text_makes_a_message(title, body):
+    """Whatever people write, a message comes of it, with the headers that are ours and no other."""
+    import orjson
+
+    try:
+        payload = orjson.dumps({"data": {"kind": "assigned", "title": title, "body": body}}).decode()
+    except TypeError:
+        return  # a lone surrogate, which no event can hold
+    message = compose(
+        delivery_id=new_id(), payload=payload, sender=mailbox("a@example.org"), recipient="b@example.com", now=0.0
+    )
+    parsed = email.message_from_bytes(message.as_bytes(), policy=policy.default)
+    assert {name.lower() for name in parsed} == {
+        *("from", "to", "subject", "date", "message-id", "auto-submitted", "x-taskbell-kind"),
+        *("content-type", "content-transfer-encoding", "mime-version"),
+    }
+    assert str(parsed["to"]) == "b@example.com"
+
+
+@given(st.text(max_size=300))
+def test_one_line_is_one_line(text):
+    """No control character and no line break is left, and the length is bounded."""
+    found = one_line(text)
+    assert len(found) <= 200
+    assert all(character.isprintable() for character in found)
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "a@b.example, c@d.example", "a@b.example\r\nBcc: c@d.example", "<>"])
+def test_malformed_mailboxes(text):
+    """What is not one address is refused."""
+    with pytest.raises(MailboxMalformed):
+        mailbox(text)
+
+
+@pytest.fixture
+def certificate(make_certificate, monkeypatch):
+    """A certificate for 127.0.0.1 that this process trusts."""
+    path = make_certificate(ipaddress.ip_address("127.0.0.1"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path)
+    return context
+
+
+@pytest.mark.parametrize(("password", "state"), [("right", "delivered"), ("wrong", "retrying")])
+async def test_starttls_with_a_password(platform, certificate, run_worker, eventually, password, state):
+    """With STARTTLS and sign-in; a wrong password is ours to mend, so the e-mail is kept."""
+    room = Mailroom()
+
+    def check(_server, _session, _envelope, _mechanism, credentials):
+        return AuthResult(success=credentials.password == b"right", handled=False)
+
+    options = {"tls_context": certificate, "require_starttls": True, "authenticator": check, "auth_required": True}
+    async with listening(room, **options) as port:
+        user, workspace = await wants(platform)
+        url = f"smtp+starttls://me:{password}@127.0.0.1:{port}"
+        async with run_worker(smtp_url=url, delivery_retry_first="PT60S"):
+            await notify(platform, user, workspace)
+            await eventually(lambda: _states(platform, state))
+    assert len(room.messages) == (state == "delivered")
+
+
+async def test_a_relay_without_encryption_gets_nothing_where_it_is_required(platform, mailroom, run_worker, eventually):
+    """`smtp+starttls` never falls back to plain text."""
+    user, workspace = await wants(platform)
+    url = mailroom.url.replace("smtp:", "smtp+starttls:")
+    async with run_worker(smtp_url=url, delivery_retry_first="PT60S"):
+        await notify(platform, user, workspace)
+        await eventually(lambda: _states(platform, "retrying"))
+    assert mailroom.attempts == []

@@ -1,0 +1,204 @@
+"""The sender with a channel and a ledger of this test: traces, bounds, outcomes that cannot be written at once."""
+
+import asyncio
+from datetime import timedelta
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from taskbell.delivery.policy import Backoff, Outcome, State
+from taskbell.delivery.repository import Claim, LedgerUnavailable
+from taskbell.delivery.sender import Bounds, Sender
+from taskbell.kit.ids import new_id
+from taskbell.kit.looper import running
+from taskbell.kit.trace import Tracing
+
+_TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+class Ledger:
+    """A ledger in memory that can be away for some answers."""
+
+    def __init__(self, claims, *, away=0):
+        self.waiting = list(claims)
+        self.away = away
+        self.recorded = []
+        self.given_back = []
+
+    async def claim(self, *, limit, lease, channels, busy):
+        """Hand out what waits, to endpoints that are not busy."""
+        free = [claim for claim in self.waiting if claim.endpoint_id not in busy and claim.channel in channels][:limit]
+        self.waiting = [claim for claim in self.waiting if claim not in free]
+        return free
+
+    async def record(self, claim, outcome, decision):
+        """Write down, or be away."""
+        if self.away:
+            self.away -= 1
+            raise LedgerUnavailable("away")
+        self.recorded.append((claim, outcome, decision))
+
+    async def give_back(self, claim):
+        """Write down."""
+        self.given_back.append(claim)
+
+
+class Channel:
+    """A channel that counts how many are under way."""
+
+    def __init__(self, *, fails=None, hold=0.0):
+        self.fails = fails
+        self.hold = hold
+        self.now = {}
+        self.most = {}
+
+    async def send(self, claim):
+        """Take some time."""
+        key = "email" if claim.channel == "email" else claim.endpoint_id
+        self.now[key] = self.now.get(key, 0) + 1
+        self.most[key] = max(self.most.get(key, 0), self.now[key])
+        self.most["all"] = max(self.most.get("all", 0), sum(self.now.values()))
+        try:
+            await asyncio.sleep(self.hold)
+        finally:
+            self.now[key] -= 1
+        if self.fails:
+            raise self.fails
+        return Outcome(delivered=True, status=200)
+
+
+def _claim(endpoint=None, channel="webhook"):
+    return Claim(
+        id=new_id(),
+        event_id=new_id(),
+        channel=channel,
+        endpoint_id=endpoint or new_id(),
+        event_type="task.created",
+        payload="{}",
+        traceparent=f"00-{_TRACE}-b7ad6b7169203331-01",
+        attempts=1,
+        remaining=60.0,
+        age=0.0,
+        url="https://x.example/",
+        secrets=(),
+        email=None,
+    )
+
+
+def _sender(ledger, channel, *, tracing=None, lease=5.0):
+    return Sender(
+        ledger,
+        {"webhook": channel, "email": channel},
+        bounds=Bounds(
+            concurrency=10,
+            per_endpoint=3,
+            lease=timedelta(seconds=lease),
+            poll=timedelta(seconds=0.02),
+        ),
+        backoff=Backoff(first=1.0, longest=10.0),
+        tracing=tracing or Tracing(service="test"),
+    )
+
+
+class Dead:
+    """A channel on which some endpoints never say yes, and say no only while they are answering."""
+
+    def __init__(self, endpoints):
+        self.endpoints = frozenset(endpoints)
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def send(self, claim):
+        """Answer."""
+        if claim.endpoint_id in self.endpoints:
+            await self.answering.wait()
+            return Outcome(delivered=False, error="hangs")
+        return Outcome(delivered=True, status=200)
+
+
+async def _recorded(ledger, count):
+    while len(ledger.recorded) < count:  # noqa: ASYNC110 -- the ledger has no event
+        await asyncio.sleep(0.01)
+
+
+async def _run(sender, ledger, count):
+    async with asyncio.timeout(20), running(sender.run, name="sender"):
+        await _recorded(ledger, count)
+        await sender.stop(within=1.0)
+
+
+async def test_an_attempt_is_a_span_of_the_trace_that_caused_it():
+    """From the request that changed a task to the push outwards it is one trace."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    ledger = Ledger([_claim()])
+    await _run(_sender(ledger, Channel(), tracing=Tracing(service="test", provider=provider)), ledger, 1)
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "push"
+    assert f"{span.context.trace_id:032x}" == _TRACE
+    assert span.attributes["taskbell.channel"] == "webhook"
+    provider.shutdown()
+
+
+async def test_one_slow_endpoint_leaves_room_for_others():
+    """No endpoint gets more than about its share of the places, and all together not more than there are."""
+    slow = new_id()
+    ledger = Ledger([_claim(slow) for _ in range(30)] + [_claim() for _ in range(10)])
+    channel = Channel(hold=0.05)
+    await _run(_sender(ledger, channel), ledger, 40)
+    assert channel.most[slow] <= 5  # what was taken at once may come on top
+    assert channel.most["all"] <= 10
+
+
+async def test_all_e_mail_goes_to_one_relay():
+    """A relay that hangs for everybody's e-mails takes the places of one endpoint, not those of all their readers."""
+    ledger = Ledger([_claim(channel="email") for _ in range(30)] + [_claim() for _ in range(10)])
+    channel = Channel(hold=0.05)
+    await _run(_sender(ledger, channel), ledger, 40)
+    assert channel.most["email"] <= 5
+
+
+async def test_endpoints_that_fail_leave_half_of_the_places():
+    """However many receivers are known to hang, those that answer are sent to meanwhile."""
+    dead = [new_id() for _ in range(10)]
+    ledger = Ledger([_claim(endpoint) for endpoint in dead])
+    channel = Dead(dead)
+    sender = _sender(ledger, channel)
+    async with asyncio.timeout(20), running(sender.run, name="sender"):
+        await _recorded(ledger, 10)  # so that they are known
+        channel.answering.clear()
+        healthy = [_claim() for _ in range(20)]
+        ledger.waiting += [_claim(endpoint) for endpoint in dead * 3] + healthy
+        await _recorded(ledger, 30)
+        assert {claim.id for claim, _, _ in ledger.recorded[10:]} == {claim.id for claim in healthy}
+        channel.answering.set()
+        await _recorded(ledger, 60)
+        await sender.stop(within=1.0)
+
+
+async def test_an_outcome_is_written_as_soon_as_the_ledger_is_back():
+    """A ledger that is away for a moment after the receiver's yes costs no repetition."""
+    ledger = Ledger([_claim()], away=2)
+    await _run(_sender(ledger, Channel()), ledger, 1)
+    ((_, outcome, decision),) = ledger.recorded
+    assert (outcome.delivered, decision.state) == (True, State.DELIVERED)
+
+
+async def test_a_channel_that_breaks_is_a_failed_attempt():
+    """Whatever a channel raises, the delivery is tried again."""
+    ledger = Ledger([_claim()])
+    await _run(_sender(ledger, Channel(fails=RuntimeError("a test"))), ledger, 1)
+    ((_, outcome, decision),) = ledger.recorded
+    assert (outcome.error, decision.state) == ("RuntimeError", State.RETRYING)
+
+
+async def test_what_does_not_end_in_time_is_given_back():
+    """At a stop, attempts have their time; then they are broken off and are somebody else's."""
+    ledger = Ledger([_claim()])
+    sender = _sender(ledger, Channel(hold=60.0))
+    async with running(sender.run, name="sender"):
+        await asyncio.sleep(0.1)  # until it is under way
+        await sender.stop(within=0.05)
+    assert (len(ledger.given_back), ledger.recorded) == (1, [])

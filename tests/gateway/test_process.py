@@ -1,0 +1,187 @@
+"""The gateway as a process of its own: an inherited socket, signals, a bus that comes and goes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import nats
+import pytest
+from websockets.exceptions import InvalidHandshake
+
+from taskbell.contract.frames import CloseCode
+from taskbell.kit.ids import new_id
+from taskbell.local.embedded.nats import NatsServer
+from taskbell.testing.listener import Listener
+
+
+class Process:
+    """A gateway process on a socket that it inherits."""
+
+    def __init__(self, environment, log):
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.url = f"ws://127.0.0.1:{self.port}/ws"
+        number = self.listening.fileno()
+        with log.open("ab") as output:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "taskbell.gateway", "--fd", str(number)],
+                env={**os.environ, **environment},
+                pass_fds=[number],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    async def end(self, *, within=15):
+        """Wait for the exit status."""
+        return await asyncio.to_thread(self.child.wait, within)
+
+    def close(self):
+        """Leave nothing behind."""
+        self.listening.close()
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait(10)
+
+
+@pytest.fixture
+def start(database, nats_url, jwks, tmp_path):
+    """Start gateway processes; keyword arguments are settings."""
+    processes = []
+
+    def make(**settings):
+        environment = {
+            "TASKBELL_DATABASE_URL": database.gateway_url,
+            "TASKBELL_NATS_URL": nats_url,
+            "TASKBELL_JWKS_URL": jwks.url,
+            "TASKBELL_GATEWAY_DRAIN_TIMEOUT": "PT0.5S",
+            **settings,
+        }
+        processes.append(Process(environment, tmp_path / "gateway.log"))
+        return processes[-1]
+
+    yield make
+    for process in processes:
+        process.close()
+
+
+async def connected(listener, *, within=20):
+    """Connect as soon as the gateway serves."""
+    async with asyncio.timeout(within):
+        while True:
+            with contextlib.suppress(OSError, InvalidHandshake, AssertionError):
+                return await listener.connect()
+            await listener.kill()
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.feature("M22")
+async def test_sigterm_drains(start, people, stream):
+    """Every connection gets goaway and 4200, within the bound; the exit status is 0; cursors go on elsewhere."""
+    user = await people.user(workspaces=[new_id()])
+    first, second = start(), start()
+    listeners = [Listener(first.url, token=people.token(user)) for _ in range(20)]
+    for listener in listeners:
+        await connected(listener)
+    await stream.publish(new_id(), number=1, audience=[user])
+    for listener in listeners:
+        await listener.until_events(1)
+    began = time.monotonic()
+    first.child.send_signal(signal.SIGTERM)
+    codes = [await listener.until_closed() for listener in listeners]
+    assert await first.end() == 0
+    assert time.monotonic() - began < 10
+    assert set(codes) == {CloseCode.DRAIN}
+    assert all(listener.frames[-1]["t"] == "goaway" for listener in listeners)
+    assert len({listener.frames[-1]["retry_after_ms"] for listener in listeners}) > 1
+    mine = new_id()
+    await stream.publish(mine, number=2, audience=[user])
+    listeners[0].url = second.url
+    assert (await connected(listeners[0]))["resume"] == "ok"
+    for listener in listeners:
+        await listener.close()
+
+
+async def test_a_second_signal_ends_at_once(start, people, stream):
+    """Who cannot wait for the drain sends the signal again."""
+    user = await people.user()
+    process = start(TASKBELL_GATEWAY_DRAIN_TIMEOUT="PT60S")
+    listener = Listener(process.url, token=people.token(user))
+    await connected(listener)
+    process.child.send_signal(signal.SIGTERM)
+    await listener.until(lambda: bool(listener.frames), "goaway")
+    process.child.send_signal(signal.SIGTERM)
+    assert await process.end() == 1
+    await listener.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TASKBELL_JWKS_URL", "nonsense"), ("TASKBELL_GATEWAY_MAX_CONNECTIONS", "0")]
+)
+async def test_a_wrong_setting_is_one_line(start, tmp_path, name, value):
+    """A setting that cannot be is named, and the process ends with status 2."""
+    assert await start(**{name: value}).end() == 2
+    (line,) = (tmp_path / "gateway.log").read_text().splitlines()
+    assert name in line
+
+
+@pytest.mark.feature("K3")
+async def test_sigkill_of_gateway_and_bus_loses_nothing(start, people, event_stream, tmp_path):
+    """While events flow, NATS and the gateway are killed in turn; who comes back misses and repeats nothing."""
+    bus = NatsServer(tmp_path / "nats", accounts={"t": "t"})
+    bus.prepare()
+    children = [subprocess.Popen(bus.command(), stderr=subprocess.DEVNULL, start_new_session=True)]  # noqa: ASYNC220 -- starting does not wait
+    workspace = new_id()
+    user = await people.user(workspaces=[workspace])
+    try:
+        await healthy(bus)
+        client = await nats.connect(bus.url("t"), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        stream = event_stream(client)
+        await stream.create()
+        process = start(TASKBELL_NATS_URL=bus.url("t"))
+        listener = Listener(process.url, token=people.token(user), channels=[f"workspace:{workspace}"], cursor="1-0")
+        await connected(listener)
+
+        async def write():
+            for number in range(300):
+                event_id = str(new_id())
+                while True:
+                    with contextlib.suppress(nats.errors.Error, TimeoutError):
+                        await stream.publish(workspace, number=number, event_id=event_id)
+                        break
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.005)
+
+        writing = asyncio.create_task(write())
+        await listener.until_events(50)
+        children[-1].kill()
+        children[-1].wait()
+        children.append(subprocess.Popen(bus.command(), stderr=subprocess.DEVNULL, start_new_session=True))  # noqa: ASYNC220 -- starting does not wait
+        await healthy(bus)
+        await listener.until_events(120, within=30)
+        process.child.kill()
+        await listener.until_closed()
+        process = start(TASKBELL_NATS_URL=bus.url("t"))
+        listener.url = process.url
+        assert (await connected(listener))["resume"] == "ok"
+        await writing
+        await listener.until_events(300, within=30)
+        assert [received.event["data"]["number"] for received in listener.events] == list(range(300))
+        await listener.close()
+        await client.close()
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+async def healthy(bus):
+    """Wait until JetStream answers."""
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(bus.accepts_connections):  # noqa: ASYNC110 -- asks over HTTP
+            await asyncio.sleep(0.05)

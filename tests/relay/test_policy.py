@@ -1,0 +1,85 @@
+"""The relay's decisions."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskbell.kit.ids import lowest_id
+from taskbell.relay.policy import (
+    Pace,
+    StreamState,
+    Verdict,
+    before,
+    judge,
+    next_epoch,
+    rebuild_after,
+)
+
+pytestmark = pytest.mark.feature("F15")
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "stream", "verdict"),
+    [
+        (0, None, Verdict.CREATE),
+        (5, None, Verdict.REBUILD),
+        (5, StreamState(epoch=3, last_sequence=5), Verdict.KEEP),
+        (5, StreamState(epoch=3, last_sequence=9), Verdict.KEEP),
+        (5, StreamState(epoch=3, last_sequence=4), Verdict.REBUILD),
+        (0, StreamState(epoch=3, last_sequence=0), Verdict.KEEP),
+        (0, StreamState(epoch=2, last_sequence=7), Verdict.CREATE),
+        (0, StreamState(epoch=None, last_sequence=7), Verdict.CREATE),
+        (5, StreamState(epoch=None, last_sequence=7), Verdict.REBUILD),
+        (5, StreamState(epoch=2, last_sequence=7), Verdict.REBUILD),
+        (0, StreamState(epoch=4, last_sequence=7), Verdict.REBUILD),
+    ],
+)
+def test_a_stream_is_kept_only_while_it_holds_what_was_acknowledged(sequence, stream, verdict):
+    """Missing, cut or foreign streams are told from new ones."""
+    assert judge(epoch=3, sequence=sequence, stream=stream) is verdict
+
+
+@given(st.integers(1, 1000), st.none() | st.integers(0, 1000))
+def test_a_new_epoch_is_higher_than_any_seen(epoch, of_stream):
+    """Whichever of the two was restored from a backup."""
+    stream = StreamState(epoch=of_stream, last_sequence=0)
+    assert next_epoch(epoch=epoch, stream=stream) > max(epoch, of_stream or 0)
+    assert next_epoch(epoch=epoch, stream=None) > epoch
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)), st.none() | st.uuids())  # noqa: DTZ001 -- hypothesis adds the zone
+def test_a_rebuild_leaves_out_nothing_that_is_unpublished(since, undone):
+    """It begins at the wanted instant or earlier, and includes both bounds."""
+    after = rebuild_after(since=since, lowest_undone=undone)
+    assert after < lowest_id(since)
+    if undone is not None:
+        assert after < undone or undone == UUID(int=0)
+
+
+def test_the_id_before_the_first_is_the_first():
+    """No id lies below nil."""
+    assert before(UUID(int=0)) == UUID(int=0)
+    assert before(UUID(int=1)) == UUID(int=0)
+
+
+@pytest.mark.parametrize("year", [1, 1900, 1969])
+def test_a_rebuild_since_before_1970_leaves_out_nothing(year):
+    """An instant that no id can hold is the beginning of all, not an id of the far future."""
+    since = datetime(year, 12, 31, tzinfo=UTC)
+    assert rebuild_after(since=since, lowest_undone=None) == UUID(int=0)
+
+
+def test_ids_follow_time():
+    """A later instant has a higher lowest id, to the millisecond."""
+    assert lowest_id(NOW) < lowest_id(NOW + timedelta(milliseconds=1))
+
+
+def test_the_pause_doubles_up_to_the_slowest():
+    """Nothing after a find, then longer and longer, never beyond the bound however long nothing happens."""
+    pace = Pace(gather=0, fastest=0.02, slowest=0.5)
+    assert [pace.pause(empty_looks=n) for n in (0, 1, 2, 3, 6, 10_000)] == [0, 0.02, 0.04, 0.08, 0.5, 0.5]

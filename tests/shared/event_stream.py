@@ -1,0 +1,181 @@
+"""Fixtures: the event stream as the relay writes it, users with memberships and tokens, the API's public keys."""
+
+import asyncio
+import dataclasses
+import time
+from uuid import UUID
+
+import asyncpg
+import nats
+import orjson
+import pytest
+from nats.js.api import StreamConfig
+
+from taskbell.contract.subjects import (
+    EVENTS_ROOT,
+    HEADER_AUDIENCE,
+    HEADER_MESSAGE_ID,
+    METADATA_EPOCH,
+    STREAM,
+    event_subject,
+)
+from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
+from taskbell.kit import jwt
+from taskbell.kit.ids import new_id
+
+
+class EventStream:
+    """The event stream, written as the relay writes it."""
+
+    def __init__(self, client):
+        self.client = client
+        self.jetstream = client.jetstream()
+
+    async def create(self, *, epoch=1):
+        """Make it."""
+        await self.jetstream.add_stream(
+            StreamConfig(name=STREAM, subjects=[f"{EVENTS_ROOT}.>"], metadata={METADATA_EPOCH: str(epoch)})
+        )
+
+    async def recreate(self, *, epoch):
+        """Lose it and make another."""
+        await self.jetstream.delete_stream(STREAM)
+        await self.create(epoch=epoch)
+
+    async def publish(
+        self, workspace, *, number=0, audience=(), event_type="task.created", subject=None, pad="", event_id=None
+    ):
+        """Publish one event; return its stream sequence."""
+        event_id = event_id or str(new_id())
+        event = {
+            "id": event_id,
+            "type": event_type,
+            "subject": str(subject or new_id()),
+            "data": {"number": number, "pad": pad},
+        }
+        headers = {HEADER_MESSAGE_ID: event_id}
+        if audience:
+            headers[HEADER_AUDIENCE] = ",".join(str(user) for user in audience)
+        acknowledged = await self.jetstream.publish(
+            event_subject(workspace_id=workspace, event_type=event_type), orjson.dumps(event), headers=headers
+        )
+        return acknowledged.seq
+
+    async def publish_many(self, workspace, numbers, **options):
+        """Publish an event for each number."""
+        for number in numbers:
+            await self.publish(workspace, number=number, **options)
+
+
+@dataclasses.dataclass
+class People:
+    """Users, workspaces, memberships and tokens."""
+
+    superuser_url: str
+    keys: object
+
+    async def user(self, *, workspaces=()) -> UUID:
+        """Make a user who belongs to these workspaces, which are made where they are not there."""
+        user = new_id()
+        connection = await asyncpg.connect(self.superuser_url)
+        try:
+            await connection.execute(
+                "INSERT INTO users (id, email, name, personal_workspace_id) VALUES ($1, $2, 'u', $1)", user, f"{user}@x"
+            )
+            for workspace in workspaces:
+                await connection.execute(
+                    "INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'w', $2) ON CONFLICT DO NOTHING",
+                    workspace,
+                    user,
+                )
+                await connection.execute(
+                    "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'member')", user, workspace
+                )
+        finally:
+            await connection.close()
+        return user
+
+    async def remove(self, user, workspace):
+        """End a membership in the database."""
+        connection = await asyncpg.connect(self.superuser_url)
+        try:
+            await connection.execute(
+                "DELETE FROM memberships WHERE user_id = $1 AND workspace_id = $2", user, workspace
+            )
+        finally:
+            await connection.close()
+
+    def token(self, user, *, token_type=TokenType.ACCESS, ttl=600, keys=None) -> str:
+        """Sign a token as the API does."""
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user),
+            "ws": str(user),
+            "sid": str(user),
+            "jti": str(new_id()),
+            "exp": int(time.time()) + ttl,
+        }
+        return jwt.sign(claims, token_type=token_type, keys=keys or self.keys)
+
+    def ticket(self, user) -> str:
+        """Sign a ticket as the API does."""
+        return self.token(user, token_type=TokenType.TICKET, ttl=30)
+
+
+@dataclasses.dataclass
+class JwksServer:
+    """Serves a JWK Set over HTTP, and counts."""
+
+    document: dict
+    url: str = ""
+    requests: int = 0
+
+    async def handle(self, reader, writer):
+        """Answer one request."""
+        await reader.readuntil(b"\r\n\r\n")
+        self.requests += 1
+        body = orjson.dumps(self.document)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.fixture(scope="session")
+def signing_keys():
+    """Keys of an API that is not there."""
+    return jwt.parse_keys(jwt.generate_keys())
+
+
+@pytest.fixture
+async def jwks(signing_keys):
+    """The API's public keys over HTTP."""
+    server = JwksServer(jwt.public_keys(signing_keys))
+    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/jwks.json"
+    yield server
+    listening.close()
+    await listening.wait_closed()
+
+
+@pytest.fixture
+def people(database, signing_keys):
+    """Users and their tokens."""
+    return People(database.superuser_url, signing_keys)
+
+
+@pytest.fixture(name="event_stream")
+def event_stream_fixture():
+    """The class of streams, for a server of one's own."""
+    return EventStream
+
+
+@pytest.fixture
+async def stream(nats_url):
+    """An empty event stream of epoch 1."""
+    client = await nats.connect(nats_url)
+    found = EventStream(client)
+    await found.create()
+    yield found
+    await client.close()

@@ -1,0 +1,142 @@
+"""Fixtures: workspaces with tasks that are due, made by the schema's owner; sweeps in this process and in others."""
+
+import asyncio
+import dataclasses
+import os
+import sys
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from taskbell.kit.ids import new_id
+from taskbell.local import db
+from taskbell.sweeper.policy import Shard
+from taskbell.sweeper.repository import sweeping
+from taskbell.sweeper.sweep import sweep
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """A workspace and its members; the first founded it."""
+
+    workspace: UUID
+    members: tuple[UUID, ...]
+
+
+@pytest.fixture
+async def owner(database):
+    """A connection as the schema's owner, who sees every row."""
+    async with db.connected(database.owner_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def team(owner):
+    """Three people in one workspace."""
+    workspace, members = new_id(), tuple(new_id() for _ in range(3))
+    for user in members:
+        await owner.execute(
+            "INSERT INTO users (id, email, name, personal_workspace_id) VALUES ($1, $2, 'P', $3)",
+            user,
+            f"{user}@b.example",
+            workspace,
+        )
+    await owner.execute("INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'W', $2)", workspace, members[0])
+    for user in members:
+        await owner.execute(
+            "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'member')", user, workspace
+        )
+    return Team(workspace, members)
+
+
+@pytest.fixture
+def plan(owner, team):
+    """Makes tasks with one reminder each, `fires_in` from now and spread back over `over`; returns their ids."""
+
+    async def make(count=1, *, fires_in=timedelta(0), over=timedelta(0), status="pending", assignees=()):
+        rows = await owner.fetch(
+            "INSERT INTO tasks (workspace_id, title, status, due_at, assignee_ids, created_by)"
+            " SELECT $1, 'T' || n, $2, now() + interval '1 hour' + $3::interval, $4, $5"
+            " FROM generate_series(1, $6) n RETURNING id",
+            team.workspace,
+            status,
+            fires_in,
+            list(assignees),
+            team.members[0],
+            count,
+        )
+        tasks = [UUID(str(row[0])) for row in rows]
+        await owner.execute(
+            "INSERT INTO reminders (task_id, workspace_id, lead, fire_at)"
+            " SELECT id, $2, '1 hour', now() + $3::interval - $4::interval * (n::float8 / $5::int)"
+            " FROM unnest($1::uuid[]) WITH ORDINALITY t (id, n)",
+            tasks,
+            team.workspace,
+            fires_in,
+            over,
+            count,
+        )
+        return tasks
+
+    return make
+
+
+@pytest.fixture
+def fired(owner):
+    """Reads who was told of which task, in order."""
+
+    async def read():
+        rows = await owner.fetch("SELECT task_id, user_id FROM notifications WHERE kind = 'due_soon' ORDER BY id")
+        return [(UUID(str(task)), UUID(str(user))) for task, user in rows]
+
+    return read
+
+
+@pytest.fixture
+def run_sweep(database):
+    """Runs a sweep in this process."""
+
+    async def run(*, shard=Shard(), batch_size=100, stay=timedelta(0), stopping=None, poke=_nothing):  # noqa: B008 -- frozen
+        async with sweeping(database.sweeper_url) as reminders:
+            return await sweep(
+                reminders,
+                shard=shard,
+                batch_size=batch_size,
+                stay=stay,
+                stopping=stopping or asyncio.Event(),
+                poke=poke,
+            )
+
+    return run
+
+
+async def _nothing():
+    return
+
+
+@pytest.fixture
+def left(owner):
+    """Waits until at most so many reminders are left to fire."""
+
+    async def wait(count, *, within=60):
+        async with asyncio.timeout(within):
+            while await owner.fetchval("SELECT count(*) FROM reminders") > count:  # noqa: ASYNC110 -- rows have no events
+                await asyncio.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def spawn():
+    """Starts `python -m taskbell.sweeper` with a database and arguments."""
+
+    async def start(database_url, *arguments, **environment):
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "taskbell.sweeper", *arguments),
+            env={**os.environ, "TASKBELL_DATABASE_URL": database_url, **environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    return start
