@@ -1,0 +1,5 @@
+"""PostgreSQL as every program uses it.
+
+`errors` says which errors mean that it is away and translates them; `pool` lends connections that work behind
+PgBouncer; `statements` loads fixed statements from `.sql` files with named parameters.
+"""
