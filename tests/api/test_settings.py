@@ -19,7 +19,7 @@ def overrides():
     }
 
 
-@pytest.mark.feature("M24", "F1", "F9")
+@pytest.mark.feature("M24", "F9")
 async def test_as_many_connections_as_were_set_and_no_thread_waits_for_one(app, api, sign_up):
     """Requests beyond the connections wait their turn while the process answers others; all are answered at last."""
     account = await sign_up()

@@ -21,7 +21,6 @@ def test_one_command_runs_all_tests(root, tracked):
     assert [path for path in tests if root / "tests" not in path.parents] == []
 
 
-@pytest.mark.feature("H25")
 def test_continuous_integration_runs_that_command(root):
     """Every push and pull request runs `.ci/run`, on the oldest and the newest Python, which checks and tests."""
     workflow = yaml.load((root / ".github" / "workflows" / "ci.yml").read_text(), yaml.BaseLoader)

@@ -69,7 +69,6 @@ def test_the_contract_is_pure(modules):
         assert all(name.startswith("taskbell.contract") for name in module.imports() if name.startswith("taskbell."))
 
 
-@pytest.mark.feature("P20")
 def test_no_request_waits_for_a_receiver(modules):
     """The API holds no client that could speak to a receiver of mail, of webhooks or of pushes: delivery does so."""
     clients = {"aiohttp", "aiosmtplib", "http", "httpx", "requests", "smtplib", "urllib"}

@@ -174,7 +174,6 @@ def test_an_image_holds_what_its_programs_import(chart, environment):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.feature("K12")
 def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
     """Skaffold's artifacts are the Dockerfile's targets, and the chart takes what it sets."""
     config = yaml.safe_load((ROOT / "skaffold.yaml").read_text())

@@ -139,7 +139,6 @@ def _least_by_scaler(rendered):
     }
 
 
-@pytest.mark.feature("M22")
 def test_more_than_one_pod_means_a_budget(rendered):
     """Where there is more than one pod one stays through evictions; where there is one, none blocks a node's drain."""
     scaled = _least_by_scaler(rendered)

@@ -117,7 +117,6 @@ async def test_cursors_of_elsewhere_are_refused(platform):
             assert refused.json()["code"] in {"invalid_cursor", "validation_failed"}, wrong
 
 
-@pytest.mark.feature("K13")
 async def test_a_trace_reaches_from_the_request_to_the_frame(platform, collector):
     """The traceparent of a request is in its event's frame; spans of api, relay and gateway are of that trace."""
     account = await platform.register("trace@example.com")

@@ -261,7 +261,7 @@ async def test_5000_tasks_survive_a_sigkill_of_api_relay_gateway_and_nats(platfo
     assert all(len(listener.resumes) > 1 for listener in interrupted), "the gateway was killed"
 
 
-@pytest.mark.feature("K1", "M44")
+@pytest.mark.feature("M44")
 async def test_the_second_of_each_and_the_database_may_be_killed_too(platform, record):
     """The same while the other API process, the other relay, PostgreSQL and its replica are killed."""
     account = await platform.register("more-kills@example.com")

@@ -23,7 +23,6 @@ def intake(tracing=None):
     return made, hub
 
 
-@pytest.mark.feature("K13")
 def test_a_sampled_event_gets_a_span_of_its_trace():
     """The span continues the trace of the request that caused the event; an unsampled event gets none."""
     exporter = InMemorySpanExporter()

@@ -80,7 +80,6 @@ async def connected(listener, *, within=20):
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.feature("M22")
 async def test_sigterm_drains(start, people, stream):
     """Every connection gets goaway and 4200, within the bound; the exit status is 0; cursors go on elsewhere."""
     user = await people.user(workspaces=[new_id()])

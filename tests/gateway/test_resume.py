@@ -207,7 +207,6 @@ async def test_a_left_workspace_is_not_replayed(run_gateway, people, stream, lis
         assert (numbers(one), one.frames[0]["code"]) == ([2], "forbidden")
 
 
-@pytest.mark.feature("K4")
 async def test_a_slow_consumer_is_closed_and_resumes_without_loss(run_gateway, people, stream, listener):
     """A client that stops reading is closed with 4408, harms nobody, and gets everything after it comes back."""
     workspace = new_id()

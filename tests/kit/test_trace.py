@@ -45,7 +45,6 @@ def test_no_header_can_break_a_request(header):
     assert len(Tracing(service="test").begin(header).trace_id) == 32
 
 
-@pytest.mark.feature("K13")
 def test_a_callers_trace_is_continued():
     """A request that belongs to a trace stays in it, sampled as the caller decided."""
     assert str(Tracing(service="test").begin(_GIVEN)) == _GIVEN
@@ -72,7 +71,6 @@ def recorded():
     tracing.close()
 
 
-@pytest.mark.feature("K13")
 def test_a_span_hangs_below_its_parent(recorded):
     """Spans of a sampled trace name their parent, so that request, event and frame make one picture."""
     tracing, exporter = recorded

@@ -139,7 +139,6 @@ async def test_a_poke_ends_the_pause(relay, table, stream, eventually):
         assert await stream.ids() == [written]
 
 
-@pytest.mark.feature("K13")
 async def test_the_trace_of_a_request_travels_with_its_event(relay, table, stream):
     """Header and envelope carry the traceparent of the row."""
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -179,7 +178,6 @@ async def test_the_stream_gets_its_configuration(relay, table, stream, eventuall
     assert info.state.messages == 1
 
 
-@pytest.mark.feature("K13")
 async def test_a_sampled_event_has_a_span_and_readers_continue_it(settings, table, stream):
     """The span is a child of the request's; header `traceparent` names the span, the envelope the request's."""
     exporter = InMemorySpanExporter()

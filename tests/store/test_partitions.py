@@ -73,7 +73,7 @@ async def _partitions_of(owner, table):
     return {row[0] for row in rows}
 
 
-@pytest.mark.feature("M18", "K1")
+@pytest.mark.feature("M18")
 async def test_maintenance_makes_partitions_ahead_once(database, owner):
     """Partitions of a year to come are made by the first run; the second finds nothing to do."""
     now = datetime(2031, 5, 17, tzinfo=UTC)

@@ -17,7 +17,6 @@ def passwords():
     made.close()
 
 
-@pytest.mark.feature("H23")
 async def test_a_password_verifies_against_its_own_hash_alone(passwords):
     """The hash is argon2id and verifies its password, whichever way its characters are composed, and no other."""
     hashed = await passwords.hash("pass\u00e9word")
@@ -40,7 +39,6 @@ async def test_an_unknown_account_costs_a_verification(passwords, monkeypatch):
     assert verified == [passwords._nobodys_hash]
 
 
-@pytest.mark.feature("T2")
 async def test_hashing_runs_in_threads_of_its_own(passwords, monkeypatch):
     """The event loop's thread computes no hash."""
     seen = []

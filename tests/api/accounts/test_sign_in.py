@@ -43,7 +43,6 @@ async def test_signing_in_with_json(api, ann, name):
     assert mine.json()["id"] == ann.user_id
 
 
-@pytest.mark.feature("M37")
 async def test_signing_in_with_an_oauth2_form(api, ann):
     """An OAuth2 client's password grant works as it sends it."""
     form = {"grant_type": "password", "username": EMAIL, "password": ann.password, "scope": "", "client_id": "app"}
@@ -223,7 +222,6 @@ async def test_attempts_are_stored_under_hashes(ann, sign_in, database):
     assert "192.0.2" not in text
 
 
-@pytest.mark.feature("H23")
 async def test_a_hash_of_other_parameters_is_renewed(app, ann, sign_in, database, settings):
     """When the cost was raised, the next sign-in stores a hash of the new cost, which goes on working."""
     connection = await asyncpg.connect(database.superuser_url)

@@ -18,7 +18,6 @@ async def test_each_request_has_an_id(api):
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
 
 
-@pytest.mark.feature("K13")
 async def test_the_callers_trace_is_continued(api):
     """With a traceparent (W3C Trace Context) the request id is the caller's trace id; a malformed one starts anew."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"

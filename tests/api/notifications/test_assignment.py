@@ -14,7 +14,7 @@ def _validate(kind, data):
     draft(event_schemas()[kind], registry=registry, format_checker=draft.FORMAT_CHECKER).validate(data)
 
 
-@pytest.mark.feature("P8", "P11", "P24")
+@pytest.mark.feature("P8", "P11")
 async def test_a_new_task_tells_its_assignees(ann, bob, cid, told):
     """Creating with assignees writes both task events and one notification, with its event, to each but the actor."""
     task = await ann.create(assignee_ids=[bob.user_id, ann.user_id, cid.user_id])

@@ -24,7 +24,7 @@ from taskbell.api.tasks.schemas import Sort, Status, TaskFilters
 from taskbell.api.tasks.selection import Selection, created_by, in_workspace
 from taskbell.local import db
 
-pytestmark = pytest.mark.feature("M15", "M16", "M17", "M18", "H20")
+pytestmark = pytest.mark.feature("M18", "H20")
 
 LIMIT = 21
 """A page of 20 and the row that tells whether another follows."""

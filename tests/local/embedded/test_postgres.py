@@ -50,7 +50,6 @@ def test_two_servers_never_share_a_folder(stopped, monkeypatch):
         PostgresServer(stopped.data_dir, password=stopped.password).prepare()
 
 
-@pytest.mark.feature("K1")
 async def test_a_replica_streams_what_the_primary_commits(stopped, tmp_path):
     """A row written on the primary is soon read on the replica, also after a restart of both; writes are refused."""
     for number in range(2):
