@@ -45,7 +45,7 @@ def test_every_page_can_be_found():
 @pytest.mark.feature("M60")
 def test_licence_and_support_are_stated():
     """The README names the licence, which is the one in LICENSE and in the package, and where to ask."""
-    assert "MIT licence. Questions and faults: open an issue." in (_ROOT / "README.md").read_text()
+    assert "MIT licence. Questions and bugs: open an issue." in (_ROOT / "README.md").read_text()
     assert (_ROOT / "LICENSE").read_text().startswith("MIT License")
     assert tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["license"] == "MIT"
 
