@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+from pathlib import Path
 
 import helm_python
 import pytest
@@ -10,6 +12,7 @@ from kubernetes_emulator.server import KubernetesServer
 from kubernetes_emulator.store import Kind, Refused
 from taskbell.kit.jwt import generate_keys
 
+FORMER = Path(__file__).parent / "former" / "taskbell-0.1.0.tgz"
 VALUES = {"signingKeys": {"value": generate_keys()}}
 FURTHER = (
     Kind(group="", version="v1", plural="services", kind="Service"),
@@ -135,3 +138,26 @@ async def test_an_installation_that_failed_halfway_is_mended_by_an_upgrade(chart
     await asyncio.to_thread(helm.upgrade, chart.loaded, "demo", VALUES, namespace="tasks")
     assert set(cluster.all("reminderschedules")) == {"demo-taskbell-due", "demo-taskbell-maintenance"}
     assert set(cluster.all("workerpools")) == {"demo-taskbell-delivery"}
+
+
+def _identities(cluster, plural):
+    return {name: found["metadata"]["uid"] for name, found in cluster.all(plural).items()}
+
+
+@pytest.mark.feature("K7")
+async def test_a_release_of_the_former_chart_is_upgraded(chart, helm, cluster):
+    """What a release consists of keeps its identity; the accounts and policies of the former names are gone."""
+    with contextlib.closing(type(chart)(FORMER).loaded) as former:
+        await asyncio.to_thread(helm.install, former, "demo", VALUES, namespace="tasks")
+    kept = ("deployments", "statefulsets", "reminderschedules", "workerpools", "secrets", "services")
+    before = {plural: _identities(cluster, plural) for plural in kept}
+    assert all(before.values())
+    await asyncio.to_thread(helm.upgrade, chart.loaded, "demo", VALUES, namespace="tasks")
+    assert {plural: _identities(cluster, plural) for plural in kept} == before
+    policies = set(cluster.all("networkpolicies"))
+    assert "demo-taskbell-sweeper" in policies
+    assert "demo-taskbell-sweeps" not in policies
+    (operator,) = cluster.all("deployments")["demo-taskbell-operator"]["spec"]["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value") for entry in operator["env"]}
+    assert environment["TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT"] == "demo-taskbell-sweeper"
+    assert "/sweeper:" in environment["TASKBELL_OPERATOR_IMAGE"]
