@@ -27,24 +27,6 @@ HANG = object()
 """An answer that never comes."""
 
 
-async def eventually(condition, *, within=20.0):
-    """Wait until a condition (or awaitable condition) holds and return what it gave."""
-    until = time.monotonic() + within
-    while True:
-        held = condition()
-        if asyncio.iscoroutine(held):
-            held = await held
-        if held:
-            return held
-        assert time.monotonic() < until, "the condition did not come true in time"
-        await asyncio.sleep(0.02)
-
-
-@pytest.fixture(name="eventually")
-def _eventually():
-    return eventually
-
-
 @dataclasses.dataclass
 class Request:
     """What a receiver got."""

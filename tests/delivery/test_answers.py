@@ -14,11 +14,12 @@ from taskbell.delivery.addresses import is_public
 from taskbell.delivery.repository import Claim
 from taskbell.delivery.webhooks import WebhookChannel, judge, open_webhooks, resolver
 from taskbell.kit.ids import new_id
+from taskbell.testing.waiting import eventually
 
 pytestmark = pytest.mark.feature("M71")
 
 
-async def test_410_switches_the_webhook_off(platform, receiver, run_worker, eventually):
+async def test_410_switches_the_webhook_off(platform, receiver, run_worker):
     """A receiver that is gone is not called again; the webhook says why; what else waits for it is dead."""
     receiver.script = [410]
     _, workspace = await platform.person()
@@ -36,7 +37,7 @@ async def test_410_switches_the_webhook_off(platform, receiver, run_worker, even
     assert len(receiver.requests) == 1
 
 
-async def test_410_of_a_former_address_switches_nothing_off(platform, receiver, run_worker, eventually):
+async def test_410_of_a_former_address_switches_nothing_off(platform, receiver, run_worker):
     """Who moves a webhook away from an address that is gone keeps it, and its event goes to the new one."""
     receiver.script = [410]
     receiver.gate.clear()
@@ -57,7 +58,7 @@ async def _states(platform, wanted):
     return await platform.states() == wanted
 
 
-async def test_what_fails_for_too_long_is_dead(platform, receiver, run_worker, eventually):
+async def test_what_fails_for_too_long_is_dead(platform, receiver, run_worker):
     """The last attempt is made when the time is over; then the delivery is dead, with the reason."""
     receiver.script = [503] * 100
     _, workspace = await platform.person()
@@ -70,7 +71,7 @@ async def test_what_fails_for_too_long_is_dead(platform, receiver, run_worker, e
     assert row["attempts"] == len(receiver.requests) > 2
 
 
-async def test_retry_after_is_respected(platform, receiver, run_worker, eventually):
+async def test_retry_after_is_respected(platform, receiver, run_worker):
     """A receiver that asks for a pause gets it, also beyond our own back-off."""
     receiver.script = [429]
     receiver.answer_headers = {"Retry-After": "1"}
@@ -83,7 +84,7 @@ async def test_retry_after_is_respected(platform, receiver, run_worker, eventual
     assert second.at - first.at > 0.9
 
 
-async def test_redirects_are_not_followed(platform, receiver, run_worker, eventually):
+async def test_redirects_are_not_followed(platform, receiver, run_worker):
     """A redirect is no yes, and its target is never called."""
     receiver.script = [307]
     receiver.answer_headers = {"Location": "/elsewhere"}
@@ -95,7 +96,7 @@ async def test_redirects_are_not_followed(platform, receiver, run_worker, eventu
     assert [request.path for request in receiver.requests] == ["/hook", "/hook"]
 
 
-async def test_no_cookie_is_kept(platform, receiver, run_worker, eventually):
+async def test_no_cookie_is_kept(platform, receiver, run_worker):
     """What one receiver sets is sent to none: two of them may stand behind one address."""
     receiver.answer_headers = {"Set-Cookie": "session=secret"}
     _, workspace = await platform.person()
@@ -107,7 +108,7 @@ async def test_no_cookie_is_kept(platform, receiver, run_worker, eventually):
     assert [request.headers.get("cookie") for request in receiver.requests] == [None, None]
 
 
-async def test_an_endless_answer_is_cut(platform, receiver, run_worker, eventually):
+async def test_an_endless_answer_is_cut(platform, receiver, run_worker):
     """A huge body is not read to its end; the status counts."""
     receiver.body = b"x" * 20_000_000
     _, workspace = await platform.person()
@@ -117,7 +118,7 @@ async def test_an_endless_answer_is_cut(platform, receiver, run_worker, eventual
         await eventually(lambda: _states(platform, ["delivered"]))
 
 
-async def test_private_addresses_are_refused(platform, receiver, run_worker, eventually):
+async def test_private_addresses_are_refused(platform, receiver, run_worker):
     """Without leave, a webhook that leads to this machine is never called, by address or by name."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
@@ -133,7 +134,7 @@ async def test_private_addresses_are_refused(platform, receiver, run_worker, eve
     assert receiver.requests == []
 
 
-async def test_both_secrets_sign_while_rotating(platform, receiver, run_worker, eventually):
+async def test_both_secrets_sign_while_rotating(platform, receiver, run_worker):
     """During the overlap either secret verifies; after it only the new one."""
     _, workspace = await platform.person()
     webhook, old = await platform.webhook(workspace, receiver.url)

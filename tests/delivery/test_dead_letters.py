@@ -10,6 +10,7 @@ import pytest
 from nats.js.errors import NotFoundError
 
 from taskbell.contract.subjects import DEAD_LETTER_STREAM, DELIVERY_CONSUMER, STREAM
+from taskbell.testing.waiting import eventually
 
 pytestmark = pytest.mark.feature("P19")
 
@@ -44,9 +45,7 @@ def taskbell(database, nats_url):
     return run
 
 
-async def test_a_poison_message_becomes_a_dead_letter_and_is_redriven(
-    platform, receiver, run_worker, eventually, stream, taskbell
-):
+async def test_a_poison_message_becomes_a_dead_letter_and_is_redriven(platform, receiver, run_worker, stream, taskbell):
     """An event that the ledger does not take holds up nobody; once its cause is mended, it is processed after all."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
@@ -71,7 +70,7 @@ async def test_a_poison_message_becomes_a_dead_letter_and_is_redriven(
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"type": "task.created", "id": "x"}'])
-async def test_whatever_is_no_event_becomes_a_dead_letter(platform, run_worker, eventually, stream, body):
+async def test_whatever_is_no_event_becomes_a_dead_letter(platform, run_worker, stream, body):
     """Malformed messages do not end the worker; they are kept with their reason."""
     _, workspace = await platform.person()
     async with run_worker(delivery_max_deliver=1):
@@ -83,7 +82,7 @@ async def test_whatever_is_no_event_becomes_a_dead_letter(platform, run_worker, 
     assert letter.headers["Taskbell-Reason"]
 
 
-async def test_the_server_keeps_what_nobody_lived_to_answer(platform, run_worker, eventually, stream, taskbell):
+async def test_the_server_keeps_what_nobody_lived_to_answer(platform, run_worker, stream, taskbell):
     """A message whose workers died every time: the server's own advisory becomes the dead letter, and redrives it."""
     _, workspace = await platform.person()
     async with run_worker(delivery_max_deliver=1):
@@ -119,7 +118,7 @@ async def test_the_server_keeps_what_nobody_lived_to_answer(platform, run_worker
     assert (await taskbell("redrive", "--all", "--json"))["events"] == 1
 
 
-async def test_dead_deliveries_are_listed_and_redriven(platform, receiver, run_worker, eventually, taskbell):
+async def test_dead_deliveries_are_listed_and_redriven(platform, receiver, run_worker, taskbell):
     """What receivers refused for too long lies in the ledger; redriven, it arrives under the same id."""
     receiver.script = [500] * 50
     _, workspace = await platform.person()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from taskbell.delivery.messages import MailboxMalformed, compose, mailbox, one_line
 from taskbell.kit.ids import new_id
+from taskbell.testing.waiting import eventually
 
 pytestmark = pytest.mark.feature("P17")
 
@@ -94,7 +95,7 @@ async def _states(platform, *wanted):
     return sorted(await platform.states()) == sorted(wanted)
 
 
-async def test_a_notification_arrives_until_the_relay_takes_it(platform, mailroom, run_worker, eventually):
+async def test_a_notification_arrives_until_the_relay_takes_it(platform, mailroom, run_worker):
     """A temporary no (4xx) is tried again with the same Message-ID; text and headers are as they should be."""
     mailroom.script = ["451 later", "250 OK"]
     user, workspace = await wants(platform, address="ann@example.com")
@@ -113,7 +114,7 @@ async def test_a_notification_arrives_until_the_relay_takes_it(platform, mailroo
     assert _NOTICE["body"] in message.get_content().replace("\r\n", "\n")
 
 
-async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker, eventually):
+async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker):
     """5xx is not tried again."""
     mailroom.script = ["554 never"]
     user, workspace = await wants(platform)
@@ -125,7 +126,7 @@ async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker, eventua
     assert row["response_status"] == 554
 
 
-async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_worker, eventually):
+async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_worker):
     """A relay that hangs after its yes has the message all the same."""
     mailroom.leaves = False
     user, workspace = await wants(platform)
@@ -135,7 +136,7 @@ async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_wor
     assert len(mailroom.attempts) == 1
 
 
-async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroom, run_worker, eventually):
+async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroom, run_worker):
     """A 5xx to anything but the recipient and the message says that our settings are wrong: the e-mail is kept."""
     mailroom.senders = "530 authentication required"
     user, workspace = await wants(platform)
@@ -154,7 +155,7 @@ async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroo
         ("änn@exämple.com", True, "änn@xn--exmple-cua.com"),
     ],
 )
-async def test_addresses_in_all_scripts(platform, run_worker, eventually, address, utf8, to):
+async def test_addresses_in_all_scripts(platform, run_worker, address, utf8, to):
     """A domain goes out in Punycode, which every relay takes; only a name in front of it needs SMTPUTF8 (RFC 6531)."""
     room = Mailroom()
     async with listening(room, enable_SMTPUTF8=utf8) as port:
@@ -165,7 +166,7 @@ async def test_addresses_in_all_scripts(platform, run_worker, eventually, addres
     assert [recipients for recipients, _ in room.messages] == [[to]]
 
 
-async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, run_worker, eventually):
+async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, run_worker):
     """Unwanted kinds, people who did not ask, and events that are no notifications are not sent by e-mail."""
     ann, workspace = await wants(platform, kinds=["due_soon"], address="ann@example.com")
     ben, _ = await platform.person(email="ben@example.com")
@@ -178,9 +179,7 @@ async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, ru
     assert [recipients for recipients, _ in mailroom.messages] == [["ann@example.com"]]
 
 
-async def test_without_a_relay_e_mail_is_retried_and_webhooks_go_on(
-    platform, mailroom, receiver, run_worker, eventually
-):
+async def test_without_a_relay_e_mail_is_retried_and_webhooks_go_on(platform, mailroom, receiver, run_worker):
     """A worker that has no mail relay says so of each e-mail; one that has a relay sends it."""
     user, workspace = await wants(platform)
     await platform.webhook(workspace, receiver.url)
@@ -193,7 +192,7 @@ async def test_without_a_relay_e_mail_is_retried_and_webhooks_go_on(
         await eventually(lambda: _states(platform, "delivered", "delivered"))
 
 
-async def test_without_a_relay_e_mail_is_given_up_in_time(platform, mailroom, run_worker, eventually):
+async def test_without_a_relay_e_mail_is_given_up_in_time(platform, mailroom, run_worker):
     """It neither waits for ever, where it would look like a backlog, nor goes out when it is no news any more."""
     user, workspace = await wants(platform)
     async with run_worker(delivery_retry_for="PT0.2S"):
@@ -202,7 +201,7 @@ async def test_without_a_relay_e_mail_is_given_up_in_time(platform, mailroom, ru
     assert mailroom.attempts == []
 
 
-async def test_nothing_of_a_title_becomes_a_header(platform, mailroom, run_worker, eventually):
+async def test_nothing_of_a_title_becomes_a_header(platform, mailroom, run_worker):
     """Line breaks in a task's title neither add headers nor recipients, and do not keep the e-mail from being sent."""
     user, workspace = await wants(platform, address="ann@example.com")
     title = "Hello\r\nBcc: eve@example.com\r\n\r\n.\r\nRSET\u2028" + "x" * 400
@@ -263,7 +262,7 @@ def certificate(make_certificate, monkeypatch):
 
 
 @pytest.mark.parametrize(("password", "state"), [("right", "delivered"), ("wrong", "retrying")])
-async def test_starttls_with_a_password(platform, certificate, run_worker, eventually, password, state):
+async def test_starttls_with_a_password(platform, certificate, run_worker, password, state):
     """With STARTTLS and sign-in; a wrong password is ours to mend, so the e-mail is kept."""
     room = Mailroom()
 
@@ -280,7 +279,7 @@ async def test_starttls_with_a_password(platform, certificate, run_worker, event
     assert len(room.messages) == (state == "delivered")
 
 
-async def test_a_relay_without_encryption_gets_nothing_where_it_is_required(platform, mailroom, run_worker, eventually):
+async def test_a_relay_without_encryption_gets_nothing_where_it_is_required(platform, mailroom, run_worker):
     """`smtp+starttls` never falls back to plain text."""
     user, workspace = await wants(platform)
     url = mailroom.url.replace("smtp:", "smtp+starttls:")

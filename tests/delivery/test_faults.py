@@ -8,13 +8,12 @@ import httpx
 import pytest
 
 from taskbell.delivery.repository import Ledger
+from taskbell.testing.waiting import eventually
 
 pytestmark = pytest.mark.feature("P19")
 
 
-async def test_a_worker_killed_between_send_and_record_loses_nothing(
-    platform, receiver, worker_process, database, eventually
-):
+async def test_a_worker_killed_between_send_and_record_loses_nothing(platform, receiver, worker_process, database):
     """The receiver said yes, the ledger does not know: the next worker sends once more under the same id."""
     _, workspace = await platform.person()
     _, secret = await platform.webhook(workspace, receiver.url)
@@ -59,7 +58,7 @@ async def test_a_worker_killed_between_send_and_record_loses_nothing(
     assert requests[0].body == requests[1].body
 
 
-async def test_kills_at_random_moments_lose_nothing(platform, receiver, worker_process, eventually):
+async def test_kills_at_random_moments_lose_nothing(platform, receiver, worker_process):
     """Workers are killed in the middle of it, three times: every event reaches the receiver."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
@@ -79,7 +78,7 @@ async def test_kills_at_random_moments_lose_nothing(platform, receiver, worker_p
     await eventually(all_delivered)
 
 
-async def test_two_workers_share(platform, receiver, run_worker, eventually, monkeypatch):
+async def test_two_workers_share(platform, receiver, run_worker, monkeypatch):
     """Two workers take what is due between them: every event is sent once, and both have sent some."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
@@ -103,7 +102,7 @@ async def test_two_workers_share(platform, receiver, run_worker, eventually, mon
     assert sum(takers.values()) == len(events)
 
 
-async def test_an_outage_of_the_database_loses_nothing(platform, receiver, run_worker, database, servers, eventually):
+async def test_an_outage_of_the_database_loses_nothing(platform, receiver, run_worker, database, servers):
     """Sessions cut and none let in for a while: events wait in the stream, uncounted, and go on after it."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
@@ -133,7 +132,7 @@ async def _published(platform, workspace):
     return [await platform.event(workspace) for _ in range(5)]
 
 
-async def test_sigterm_gives_back_what_is_under_way(platform, receiver, worker_process, eventually, hang):
+async def test_sigterm_gives_back_what_is_under_way(platform, receiver, worker_process, hang):
     """Asked to stop while a receiver hangs, a worker ends with status 0; the delivery is due at once."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)

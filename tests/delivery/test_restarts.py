@@ -7,6 +7,7 @@ import pytest
 
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
 from taskbell.local.embedded.nats import NatsServer
+from taskbell.testing.waiting import eventually
 
 
 @pytest.fixture
@@ -30,9 +31,7 @@ def nats_url(server, running):
 
 
 @pytest.mark.feature("P19")
-async def test_a_restart_of_nats_loses_nothing(
-    platform, receiver, run_worker, eventually, server, running, tmp_path, stream
-):
+async def test_a_restart_of_nats_loses_nothing(platform, receiver, run_worker, server, running, tmp_path, stream):
     """The worker goes on by itself; events published after are delivered."""
     assert signal.SIGTERM is server.stop_signal
     _, workspace = await platform.person()
@@ -48,7 +47,7 @@ async def test_a_restart_of_nats_loses_nothing(
 
 
 @pytest.mark.feature("P19")
-async def test_a_stream_built_anew_repeats_nothing(platform, receiver, run_worker, eventually, stream):
+async def test_a_stream_built_anew_repeats_nothing(platform, receiver, run_worker, stream):
     """The stream is made anew by the relay and its events published once more: what was delivered is not sent again."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from taskbell.testing.waiting import eventually
+
 pytestmark = pytest.mark.feature("M71")
 
 
-async def test_each_event_arrives_until_the_receiver_says_yes(platform, receiver, run_worker, eventually, hang):
+async def test_each_event_arrives_until_the_receiver_says_yes(platform, receiver, run_worker, hang):
     """500, then silence, then 200: every event is tried until then, with one id and a valid signature each time."""
     receiver.script = [500, hang]
     _, workspace = await platform.person()
@@ -31,7 +33,7 @@ async def _all_delivered(platform, count):
     return await platform.states() == ["delivered"] * count
 
 
-async def test_a_webhook_gets_the_types_it_wants_of_its_workspace(platform, receiver, run_worker, eventually):
+async def test_a_webhook_gets_the_types_it_wants_of_its_workspace(platform, receiver, run_worker):
     """Not other workspaces' events, unwanted types or personal events; and nothing while it is switched off."""
     user, workspace = await platform.person()
     _, other = await platform.person()
@@ -49,7 +51,7 @@ async def test_a_webhook_gets_the_types_it_wants_of_its_workspace(platform, rece
     assert {request.path for request in receiver.requests} == {"/hook", "/hook/all"}
 
 
-async def test_events_before_a_webhooks_time_are_not_for_it(platform, receiver, run_worker, eventually):
+async def test_events_before_a_webhooks_time_are_not_for_it(platform, receiver, run_worker):
     """A replayed stream holds old events; a webhook made since gets none of them."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)

@@ -1,6 +1,5 @@
 """A real gateway on real PostgreSQL and NATS."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -11,13 +10,7 @@ from taskbell.gateway.app import Gateway, gateway
 from taskbell.gateway.settings import GatewaySettings
 from taskbell.kit.entry import listen
 from taskbell.testing.listener import Listener
-
-
-async def eventually(holds, *, within=10):
-    """Wait until a condition holds, with a deadline in seconds."""
-    async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110 -- what is looked at has no event to wait for
-            await asyncio.sleep(0.01)
+from taskbell.testing.waiting import eventually
 
 
 async def ready(running: Gateway, stream):
@@ -68,9 +61,3 @@ def listener(people):
             await made.close()
 
     return make
-
-
-@pytest.fixture(name="eventually")
-def eventually_fixture():
-    """The function that waits until a condition holds."""
-    return eventually

@@ -16,6 +16,7 @@ from taskbell.kit import jwt
 from taskbell.kit.entry import listen
 from taskbell.kit.ids import new_id
 from taskbell.testing.listener import Listener
+from taskbell.testing.waiting import eventually
 
 
 def numbers(listener):
@@ -352,7 +353,7 @@ async def test_a_client_that_asks_without_reading_is_cut_off(run_gateway, people
         assert await one.until_closed() == 1006
 
 
-async def test_pongs_to_a_client_that_reads_nothing_are_bounded(run_gateway, people, listener, eventually):
+async def test_pongs_to_a_client_that_reads_nothing_are_bounded(run_gateway, people, listener):
     """A flood of pings is cut off while its close frame waits, too."""
     user = await people.user()
     async with run_gateway() as running, listener(running, user) as one:
@@ -369,7 +370,7 @@ async def test_pongs_to_a_client_that_reads_nothing_are_bounded(run_gateway, peo
         await one.kill()
 
 
-async def test_a_user_has_so_many_connections_and_no_more(run_gateway, people, listener, eventually):
+async def test_a_user_has_so_many_connections_and_no_more(run_gateway, people, listener):
     """One connection too many is closed with 4004; the others stay."""
     user = await people.user()
     async with (
@@ -466,7 +467,7 @@ async def test_health_says_what_works(run_gateway, settings, stream):
         await stream.jetstream.delete_stream("TASKBELL_EVENTS")
 
 
-async def test_a_gateway_waits_for_the_stream(settings, stream, people, listener, eventually):
+async def test_a_gateway_waits_for_the_stream(settings, stream, people, listener):
     """Without a stream the gateway is up and not ready, and takes up its work when the relay has made it."""
     await stream.jetstream.delete_stream("TASKBELL_EVENTS")
     user = await people.user()

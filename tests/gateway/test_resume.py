@@ -13,6 +13,7 @@ from taskbell.gateway.intake import Intake
 from taskbell.gateway.replay import Resumption
 from taskbell.kit import nats_reader, nats_replay
 from taskbell.kit.ids import new_id
+from taskbell.testing.waiting import eventually
 
 MEMORY = {}
 NO_MEMORY = {"gateway_recent_events": 0}
@@ -281,9 +282,7 @@ async def test_an_interrupted_replay_ends_the_connection_and_the_next_goes_on(
         assert numbers(one) == list(range(50))
 
 
-async def test_a_new_epoch_sends_everybody_away_to_a_gap(
-    run_gateway, people, stream, listener, monkeypatch, eventually
-):
+async def test_a_new_epoch_sends_everybody_away_to_a_gap(run_gateway, people, stream, listener, monkeypatch):
     """A stream built anew closes the connections; their cursors then answer gap, and live events follow."""
     monkeypatch.setattr(nats_reader, "_LOOK_AGAIN_AFTER", 0.1)
     user = await people.user(workspaces=[new_id()])
@@ -310,9 +309,7 @@ def connection_of(running, user):
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["new", "already subscribed"])
-async def test_a_reply_never_hands_out_a_cursor_ahead_of_what_waits(
-    run_gateway, people, stream, listener, eventually, times
-):
+async def test_a_reply_never_hands_out_a_cursor_ahead_of_what_waits(run_gateway, people, stream, listener, times):
     """A client that subscribes while events wait for it and is then cut off gets them when it resumes."""
     workspace = new_id()
     user = await people.user(workspaces=[workspace])
@@ -335,7 +332,7 @@ async def test_a_reply_never_hands_out_a_cursor_ahead_of_what_waits(
         assert numbers(one) == list(range(3))
 
 
-async def test_a_subscribe_that_replays_waits_for_what_is_older(run_gateway, people, stream, listener, eventually):
+async def test_a_subscribe_that_replays_waits_for_what_is_older(run_gateway, people, stream, listener):
     """A channel's replay begins when nothing waits any more: its cursors are not ahead of unwritten events."""
     workspace, other = new_id(), new_id()
     user = await people.user(workspaces=[workspace, other])
@@ -357,9 +354,7 @@ async def test_a_subscribe_that_replays_waits_for_what_is_older(run_gateway, peo
         assert numbers(one) == [3, 1, 2, 4]
 
 
-async def test_a_member_who_is_removed_while_a_subscribe_waits_is_refused(
-    run_gateway, people, stream, listener, eventually
-):
+async def test_a_member_who_is_removed_while_a_subscribe_waits_is_refused(run_gateway, people, stream, listener):
     """A membership that ends between its check and the subscription counts."""
     workspace = new_id()
     user = await people.user(workspaces=[workspace])

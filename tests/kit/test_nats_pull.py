@@ -10,15 +10,9 @@ from nats.js.api import StreamConfig
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_pull import PullSpec, PullWorker, delivery_numbers
+from taskbell.testing.waiting import eventually
 
 SPEC = PullSpec(stream="WORK", durable="workers", filter_subject="work.>", ack_wait=1.0, max_deliver=5)
-
-
-async def eventually(holds, *, within=20):
-    """Wait until a condition holds, with a deadline in seconds."""
-    async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110 -- what is looked at has no event to wait for
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -15,16 +15,10 @@ from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_reader import StreamNotRead, StreamReader, reply_sequences
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplays
 from taskbell.local.embedded.nats import NatsServer
+from taskbell.testing.waiting import eventually
 
 STREAM = "S"
 EPOCH = "epoch"
-
-
-async def eventually(holds, *, within=20):
-    """Wait until a condition holds, with a deadline in seconds."""
-    async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110 -- what is looked at has no event to wait for
-            await asyncio.sleep(0.01)
 
 
 class Book:

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import time
 import uuid
 
 import asyncpg
@@ -20,21 +19,9 @@ from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.trace import Tracing
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.supervision import Supervision
+from taskbell.testing.waiting import eventually
 
 DEADLINE = 20.0
-
-
-async def eventually(condition, *, deadline=DEADLINE):
-    """Wait until a condition (or awaitable condition) holds and return what it gave."""
-    until = time.monotonic() + deadline
-    while True:
-        held = condition()
-        if asyncio.iscoroutine(held):
-            held = await held
-        if held:
-            return held
-        assert time.monotonic() < until, "the condition did not come true in time"
-        await asyncio.sleep(0.02)
 
 
 @dataclasses.dataclass
@@ -119,7 +106,7 @@ class StreamReader:
         async def enough():
             return (epoch is None or await self.epoch() == epoch) and await self.length() >= count
 
-        await eventually(enough, deadline=deadline)
+        await eventually(enough, within=deadline)
         return await self.ids()
 
 
@@ -137,12 +124,6 @@ async def table(database):
     connection = await asyncpg.connect(database.owner_url)
     yield EventTable(connection, database.owner_url)
     await connection.close()
-
-
-@pytest.fixture(name="eventually")
-def _eventually():
-    """Waits for a condition."""
-    return eventually
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from nats.errors import Error as NatsError
 
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.local.embedded.nats import NatsServer
+from taskbell.testing.waiting import eventually
 
 SECONDS = 6.0
 TASKS = 5
@@ -74,7 +75,7 @@ async def server(tmp_path):
 
 
 @pytest.mark.parametrize("seed", [20261120])
-async def test_no_disorder_loses_repeats_or_reorders(server, table, relay_process, eventually, seed):
+async def test_no_disorder_loses_repeats_or_reorders(server, table, relay_process, seed):
     """Afterwards the stream holds each committed event once and each task's versions ascending, in one epoch."""
     chance = random.Random(seed)
     await table.connection.execute("CREATE TABLE counters (id int PRIMARY KEY, version int NOT NULL)")
@@ -109,7 +110,7 @@ async def test_no_disorder_loses_repeats_or_reorders(server, table, relay_proces
             return False
 
     await eventually(server.accepts_connections)
-    await eventually(all_there, deadline=60)
+    await eventually(all_there, within=60)
     epoch, ids, versions = await read(server)
     assert epoch == "1"
     assert len(ids) == len(committed)

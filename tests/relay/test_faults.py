@@ -19,6 +19,7 @@ from taskbell.relay.repository import Events
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.supervision import Supervision
 from taskbell.store import migrate, roles
+from taskbell.testing.waiting import eventually
 
 
 async def holder(table):
@@ -73,7 +74,7 @@ async def test_killed_relays_lose_nothing_and_repeat_nothing(relay_process, tabl
     assert ids == written
 
 
-async def test_one_relay_is_active_and_the_other_takes_over(relay_process, table, stream, eventually):
+async def test_one_relay_is_active_and_the_other_takes_over(relay_process, table, stream):
     """The standby publishes nothing until the active one dies, then takes over within seconds."""
     first = await relay_process()
     name = await eventually(lambda: holder(table))
@@ -101,7 +102,7 @@ async def test_one_relay_is_active_and_the_other_takes_over(relay_process, table
     assert await holder(table) != name
 
 
-async def test_a_relay_that_is_asked_to_stop_gives_the_lease_back(relay_process, table, stream, eventually):
+async def test_a_relay_that_is_asked_to_stop_gives_the_lease_back(relay_process, table, stream):
     """SIGTERM ends it cleanly, and a standby need not wait for the lease to expire."""
     first = await relay_process(RELAY_LEASE_TTL="PT60S")
     await eventually(lambda: holder(table))
@@ -114,7 +115,7 @@ async def test_a_relay_that_is_asked_to_stop_gives_the_lease_back(relay_process,
     await eventually(lambda: holder(table))
 
 
-async def test_a_paused_relay_cannot_append_when_it_resumes(relay_process, table, stream, eventually):
+async def test_a_paused_relay_cannot_append_when_it_resumes(relay_process, table, stream):
     """Frozen while active, replaced, resumed: order and uniqueness hold, and it becomes the standby."""
     first = await relay_process()
     name = await eventually(lambda: holder(table))
@@ -137,7 +138,7 @@ async def test_a_paused_relay_cannot_append_when_it_resumes(relay_process, table
     assert await holder(table) != name
 
 
-async def test_a_deleted_stream_is_made_anew_under_a_new_epoch(relay, table, stream, eventually):
+async def test_a_deleted_stream_is_made_anew_under_a_new_epoch(relay, table, stream):
     """What NATS lost is republished from PostgreSQL in order, and cursors of before are recognisable as such."""
     written = [await table.write() for _ in range(30)]
     async with relay(relay_stream_check="PT0.2S"):
@@ -206,7 +207,7 @@ def own_nats(tmp_path):
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path, eventually, end):
+async def test_nats_away_and_back_with_its_data(relay, table, own_nats, tmp_path, end):
     """While NATS is away the relay is not ready; when it is back everything follows in order, same epoch."""
     own_nats.stop_signal = end
     log = tmp_path / "nats.log"
@@ -258,7 +259,7 @@ async def test_clean_stop_while_nats_is_away_takes_no_time(relay, table, own_nat
     assert time.monotonic() - asked < 10
 
 
-async def test_a_crash_of_postgresql_repeats_nothing_and_loses_nothing(settings, stream, tmp_path, eventually):
+async def test_a_crash_of_postgresql_repeats_nothing_and_loses_nothing(settings, stream, tmp_path):
     """The server dies without a shutdown while it writes: after its recovery every committed event is there once."""
     server = PostgresServer(tmp_path / "postgres", password="secret", durable=False)
     server.stop_signal = signal.SIGQUIT  # immediate: no checkpoint, sessions are cut

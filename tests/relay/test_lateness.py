@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taskbell.local import db
 from taskbell.relay import supervision
+from taskbell.testing.waiting import eventually
 
 OLDEST = "taskbell_relay_reminders_oldest_overdue_seconds"
 _OVERDUE = """
@@ -21,7 +22,7 @@ INSERT INTO reminders (task_id, workspace_id, lead, fire_at)
 
 
 @pytest.fixture
-def sample(eventually):
+def sample():
     """Reads one sample of a relay's process, None when it exports no such thing."""
 
     async def read(relay, name):
@@ -48,9 +49,7 @@ async def overdue(database):
 
 
 @pytest.mark.feature("M47")
-async def test_the_active_relay_tells_that_no_sweep_runs_and_a_standby_tells_nothing(
-    relay_process, sample, overdue, eventually
-):
+async def test_the_active_relay_tells_that_no_sweep_runs_and_a_standby_tells_nothing(relay_process, sample, overdue):
     """The oldest reminder's age is at the relay with the lease alone, and moves to the next one with it."""
     active = await relay_process()
 
@@ -70,14 +69,14 @@ async def _held(sample, relay, wanted):
     return await sample(relay, "taskbell_relay_lease_held") == wanted
 
 
-async def test_a_relay_that_gave_its_lease_back_tells_nothing(relay, overdue, eventually):
+async def test_a_relay_that_gave_its_lease_back_tells_nothing(relay, overdue):
     """The figure is there while the relay is the active one, and gone with its term, though the process lives on."""
     async with relay():
         await eventually(lambda: OLDEST in generate_latest().decode())
     assert OLDEST not in generate_latest().decode()
 
 
-async def test_a_measurement_that_breaks_is_begun_anew(relay, overdue, database, eventually, monkeypatch):
+async def test_a_measurement_that_breaks_is_begun_anew(relay, overdue, database, monkeypatch):
     """When its session is ended the figure goes, and comes back by itself; the relay keeps its lease."""
     monkeypatch.setattr(supervision, "_LATENESS_EVERY", 0.05)
     async with relay(), db.connected(database.superuser_url) as superuser:
@@ -93,7 +92,7 @@ async def test_a_measurement_that_breaks_is_begun_anew(relay, overdue, database,
         assert await overdue.fetchval("SELECT lease_epoch FROM relay_state") == before
 
 
-async def test_a_relay_that_cannot_measure_carries_on(overdue, table, stream, relay_process, sample, eventually):
+async def test_a_relay_that_cannot_measure_carries_on(overdue, table, stream, relay_process, sample):
     """Without the right to read reminders events flow as ever; the failure is counted, and no figure is shown."""
     await overdue.execute("REVOKE SELECT (fire_at) ON reminders FROM taskbell_relay")
     relay = await relay_process()

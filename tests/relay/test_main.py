@@ -9,6 +9,8 @@ import sys
 import httpx
 import pytest
 
+from taskbell.testing.waiting import eventually
+
 
 def command(*arguments, environment, fds=()):
     """Start the relay's process."""
@@ -22,7 +24,7 @@ def command(*arguments, environment, fds=()):
 
 
 @pytest.mark.feature("M30")
-async def test_it_serves_its_probes_on_an_inherited_socket_and_ends_cleanly(database, nats_url, eventually):
+async def test_it_serves_its_probes_on_an_inherited_socket_and_ends_cleanly(database, nats_url):
     """`--fd` takes a listening socket over; SIGTERM ends with status 0."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -48,7 +50,7 @@ async def test_it_serves_its_probes_on_an_inherited_socket_and_ends_cleanly(data
 
 @pytest.mark.feature("M29")
 @pytest.mark.parametrize(("level", "told"), [("INFO", True), ("WARNING", False)])
-async def test_the_level_of_the_log_is_a_setting(database, nats_url, eventually, free_port, level, told):
+async def test_the_level_of_the_log_is_a_setting(database, nats_url, free_port, level, told):
     """What is less severe than the level that was set is not written."""
     environment = {"DATABASE_URL": database.relay_url, "NATS_URL": nats_url, "LOG_LEVEL": level}
     process = await command(
@@ -69,7 +71,7 @@ async def test_the_level_of_the_log_is_a_setting(database, nats_url, eventually,
     assert (b"lease_taken" in log) is told
 
 
-async def test_without_database_and_nats_it_lives_but_is_not_ready(free_port, eventually):
+async def test_without_database_and_nats_it_lives_but_is_not_ready(free_port):
     """Away is no reason to die; both are named; the end is clean all the same."""
     environment = {
         "TASKBELL_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port}/nothing",

@@ -16,6 +16,7 @@ from taskbell.contract.subjects import RELAY_POKE, STREAM
 from taskbell.kit.trace import Tracing
 from taskbell.relay.repository import Events, Replays
 from taskbell.relay.supervision import Supervision
+from taskbell.testing.waiting import eventually
 
 
 @pytest.mark.feature("M43")
@@ -103,7 +104,7 @@ async def test_a_large_window_is_read_by_pages(relay, table, stream):
         assert (await stream.holds(1235))[-1] == last
 
 
-async def test_a_large_window_is_resumed_where_it_was_left(relay, table, stream, eventually):
+async def test_a_large_window_is_resumed_where_it_was_left(relay, table, stream):
     """Stopped in the middle of a window, the relay neither skips nor repeats."""
     expected = await table.write_many(3000)
     async with relay(relay_batch_size=10):
@@ -121,7 +122,7 @@ async def test_a_large_window_is_resumed_where_it_was_left(relay, table, stream,
     assert len(await stream.ids()) == 3000
 
 
-async def test_a_poke_ends_the_pause(relay, table, stream, eventually):
+async def test_a_poke_ends_the_pause(relay, table, stream):
     """A relay that would look again only in an hour looks at once when it is poked."""
     async with relay(relay_poll_fastest="PT1H", relay_poll_slowest="PT1H", relay_lease_ttl="PT30S"):
 
@@ -161,7 +162,7 @@ async def test_the_position_is_saved_when_the_relay_stops(relay, table, stream):
     assert state["lease_holder"] is None
 
 
-async def test_the_stream_gets_its_configuration(relay, table, stream, eventually):
+async def test_the_stream_gets_its_configuration(relay, table, stream):
     """Another retention than the stream has is reconciled at the start, and messages are kept."""
     await table.write()
     async with relay():

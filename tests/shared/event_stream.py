@@ -3,12 +3,16 @@
 import asyncio
 import dataclasses
 import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import nats
 import orjson
 import pytest
+from joserfc.jwk import KeySet
+from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from taskbell.contract.subjects import (
@@ -27,24 +31,32 @@ from taskbell.kit.ids import new_id
 class EventStream:
     """The event stream, written as the relay writes it."""
 
-    def __init__(self, client):
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.jetstream = client.jetstream()
 
-    async def create(self, *, epoch=1):
+    async def create(self, *, epoch: int = 1) -> None:
         """Make it."""
         await self.jetstream.add_stream(
             StreamConfig(name=STREAM, subjects=[f"{EVENTS_ROOT}.>"], metadata={METADATA_EPOCH: str(epoch)})
         )
 
-    async def recreate(self, *, epoch):
+    async def recreate(self, *, epoch: int) -> None:
         """Lose it and make another."""
         await self.jetstream.delete_stream(STREAM)
         await self.create(epoch=epoch)
 
     async def publish(
-        self, workspace, *, number=0, audience=(), event_type="task.created", subject=None, pad="", event_id=None
-    ):
+        self,
+        workspace: UUID,
+        *,
+        number: int = 0,
+        audience: Iterable[UUID] = (),
+        event_type: str = "task.created",
+        subject: UUID | None = None,
+        pad: str = "",
+        event_id: str | None = None,
+    ) -> int:
         """Publish one event; return its stream sequence."""
         event_id = event_id or str(new_id())
         event = {
@@ -61,7 +73,7 @@ class EventStream:
         )
         return acknowledged.seq
 
-    async def publish_many(self, workspace, numbers, **options):
+    async def publish_many(self, workspace: UUID, numbers: Iterable[int], **options: Any) -> None:
         """Publish an event for each number."""
         for number in numbers:
             await self.publish(workspace, number=number, **options)
@@ -72,9 +84,9 @@ class People:
     """Users, workspaces, memberships and tokens."""
 
     superuser_url: str
-    keys: object
+    keys: KeySet
 
-    async def user(self, *, workspaces=()) -> UUID:
+    async def user(self, *, workspaces: Iterable[UUID] = ()) -> UUID:
         """Make a user who belongs to these workspaces, which are made where they are not there."""
         user = new_id()
         connection = await asyncpg.connect(self.superuser_url)
@@ -95,7 +107,7 @@ class People:
             await connection.close()
         return user
 
-    async def remove(self, user, workspace):
+    async def remove(self, user: UUID, workspace: UUID) -> None:
         """End a membership in the database."""
         connection = await asyncpg.connect(self.superuser_url)
         try:
@@ -105,7 +117,9 @@ class People:
         finally:
             await connection.close()
 
-    def token(self, user, *, token_type=TokenType.ACCESS, ttl=600, keys=None) -> str:
+    def token(
+        self, user: UUID, *, token_type: TokenType = TokenType.ACCESS, ttl: float = 600, keys: KeySet | None = None
+    ) -> str:
         """Sign a token as the API does."""
         claims = {
             "iss": ISSUER,
@@ -114,11 +128,11 @@ class People:
             "ws": str(user),
             "sid": str(user),
             "jti": str(new_id()),
-            "exp": int(time.time()) + ttl,
+            "exp": int(time.time() + ttl),
         }
         return jwt.sign(claims, token_type=token_type, keys=keys or self.keys)
 
-    def ticket(self, user) -> str:
+    def ticket(self, user: UUID) -> str:
         """Sign a ticket as the API does."""
         return self.token(user, token_type=TokenType.TICKET, ttl=30)
 
@@ -127,11 +141,11 @@ class People:
 class JwksServer:
     """Serves a JWK Set over HTTP, and counts."""
 
-    document: dict
+    document: dict[str, Any]
     url: str = ""
     requests: int = 0
 
-    async def handle(self, reader, writer):
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
         await reader.readuntil(b"\r\n\r\n")
         self.requests += 1
@@ -143,13 +157,13 @@ class JwksServer:
 
 
 @pytest.fixture(scope="session")
-def signing_keys():
+def signing_keys() -> KeySet:
     """Keys of an API that is not there."""
     return jwt.parse_keys(jwt.generate_keys())
 
 
 @pytest.fixture
-async def jwks(signing_keys):
+async def jwks(signing_keys: KeySet) -> AsyncIterator[JwksServer]:
     """The API's public keys over HTTP."""
     server = JwksServer(jwt.public_keys(signing_keys))
     listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
@@ -160,19 +174,19 @@ async def jwks(signing_keys):
 
 
 @pytest.fixture
-def people(database, signing_keys):
+def people(database: Any, signing_keys: KeySet) -> People:
     """Users and their tokens."""
     return People(database.superuser_url, signing_keys)
 
 
 @pytest.fixture(name="event_stream")
-def event_stream_fixture():
+def event_stream_fixture() -> type[EventStream]:
     """The class of streams, for a server of one's own."""
     return EventStream
 
 
 @pytest.fixture
-async def stream(nats_url):
+async def stream(nats_url: str) -> AsyncIterator[EventStream]:
     """An empty event stream of epoch 1."""
     client = await nats.connect(nats_url)
     found = EventStream(client)

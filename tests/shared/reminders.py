@@ -4,16 +4,20 @@ import asyncio
 import dataclasses
 import os
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from taskbell.kit.ids import new_id
 from taskbell.local import db
 from taskbell.sweeper.policy import Shard
 from taskbell.sweeper.repository import sweeping
-from taskbell.sweeper.sweep import sweep
+from taskbell.sweeper.sweep import SweepReport, sweep
+from taskbell.testing.waiting import eventually
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +29,14 @@ class Team:
 
 
 @pytest.fixture
-async def owner(database):
+async def owner(database: Any) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the schema's owner, who sees every row."""
     async with db.connected(database.owner_url) as connection:
         yield connection
 
 
 @pytest.fixture
-async def team(owner):
+async def team(owner: asyncpg.Connection) -> Team:
     """Three people in one workspace."""
     workspace, members = new_id(), tuple(new_id() for _ in range(3))
     for user in members:
@@ -51,10 +55,17 @@ async def team(owner):
 
 
 @pytest.fixture
-def plan(owner, team):
+def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[UUID]]]:
     """Makes tasks with one reminder each, `fires_in` from now and spread back over `over`; returns their ids."""
 
-    async def make(count=1, *, fires_in=timedelta(0), over=timedelta(0), status="pending", assignees=()):
+    async def make(
+        count: int = 1,
+        *,
+        fires_in: timedelta = timedelta(0),
+        over: timedelta = timedelta(0),
+        status: str = "pending",
+        assignees: Iterable[UUID] = (),
+    ) -> list[UUID]:
         rows = await owner.fetch(
             "INSERT INTO tasks (workspace_id, title, status, due_at, assignee_ids, created_by)"
             " SELECT $1, 'T' || n, $2, now() + interval '1 hour' + $3::interval, $4, $5"
@@ -83,10 +94,10 @@ def plan(owner, team):
 
 
 @pytest.fixture
-def fired(owner):
+def fired(owner: asyncpg.Connection) -> Callable[[], Awaitable[list[tuple[UUID, UUID]]]]:
     """Reads who was told of which task, in order."""
 
-    async def read():
+    async def read() -> list[tuple[UUID, UUID]]:
         rows = await owner.fetch("SELECT task_id, user_id FROM notifications WHERE kind = 'due_soon' ORDER BY id")
         return [(UUID(str(task)), UUID(str(user))) for task, user in rows]
 
@@ -94,10 +105,17 @@ def fired(owner):
 
 
 @pytest.fixture
-def run_sweep(database):
+def run_sweep(database: Any) -> Callable[..., Awaitable[SweepReport]]:
     """Runs a sweep in this process."""
 
-    async def run(*, shard=Shard(), batch_size=100, stay=timedelta(0), stopping=None, poke=_nothing):  # noqa: B008 -- frozen
+    async def run(
+        *,
+        shard: Shard = Shard(),  # noqa: B008 -- frozen
+        batch_size: int = 100,
+        stay: timedelta = timedelta(0),
+        stopping: asyncio.Event | None = None,
+        poke: Callable[[], Awaitable[None]] = _nothing,
+    ) -> SweepReport:
         async with sweeping(database.sweeper_url) as reminders:
             return await sweep(
                 reminders,
@@ -111,27 +129,28 @@ def run_sweep(database):
     return run
 
 
-async def _nothing():
+async def _nothing() -> None:
     return
 
 
 @pytest.fixture
-def left(owner):
+def left(owner: asyncpg.Connection) -> Callable[[int], Awaitable[int]]:
     """Waits until at most so many reminders are left to fire."""
 
-    async def wait(count, *, within=60):
-        async with asyncio.timeout(within):
-            while await owner.fetchval("SELECT count(*) FROM reminders") > count:  # noqa: ASYNC110 -- rows have no events
-                await asyncio.sleep(0.02)
+    async def number() -> int:
+        return int(await owner.fetchval("SELECT count(*) FROM reminders"))
+
+    async def wait(count: int) -> int:
+        return await eventually(number, "reminders left", wanted=lambda found: found <= count)
 
     return wait
 
 
 @pytest.fixture
-def spawn():
+def spawn() -> Callable[..., Awaitable[asyncio.subprocess.Process]]:
     """Starts `python -m taskbell.sweeper` with a database and arguments."""
 
-    async def start(database_url, *arguments, **environment):
+    async def start(database_url: str, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "taskbell.sweeper", *arguments),
             env={**os.environ, "TASKBELL_DATABASE_URL": database_url, **environment},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -11,34 +10,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 
-T = TypeVar("T")
+from taskbell.testing.waiting import DEADLINE, eventually
 
 
 class PlatformNotReady(AssertionError):
     """The platform, or a part of it, did not come to the awaited state before the deadline."""
-
-
-async def eventually(
-    found: Callable[[], Awaitable[T]], what: str, *, within: float = 20.0, wanted: Callable[[T], bool] = bool
-) -> T:
-    """Ask again and again until the answer is wanted; return it.
-
-    Raises:
-        PlatformNotReady: It never is within so many seconds.
-    """
-    deadline = time.monotonic() + within
-    while not wanted(answer := await found()):
-        if time.monotonic() > deadline:
-            raise PlatformNotReady(f"{what}: not within {within:g} s, the last answer was {answer!r}")
-        await asyncio.sleep(0.05)
-    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,23 +114,21 @@ class Platform:
         os.kill(pid, number)
         return pid
 
-    async def kill(self, part: str, *, within: float = 60.0) -> float:
+    async def kill(self, part: str, *, within: float = DEADLINE) -> float:
         """Kill a part (SIGKILL), wait until it runs anew and is ready; return the seconds it took."""
         started = time.monotonic()
         await self.renewed(part, self.signal(part, signal.SIGKILL), within=within)
         return time.monotonic() - started
 
-    async def renewed(self, part: str, old: int, *, within: float = 60.0) -> None:
+    async def renewed(self, part: str, old: int, *, within: float = DEADLINE) -> None:
         """Wait until a part has another process than `old`, and the platform is ready with it."""
-
-        async def pid() -> int | None:
-            return self.pid(part)
-
-        await eventually(pid, f"{part} anew", within=within, wanted=lambda found: found not in {old, None})
+        await eventually(
+            lambda: self.pid(part), f"{part} anew", within=within, wanted=lambda found: found not in {old, None}
+        )
         for service in ("api", "relay", "relay-2", "gateway"):
             await self.ready(service, within=within)
 
-    async def ready(self, part: str, *, within: float = 30.0) -> dict[str, Any]:
+    async def ready(self, part: str, *, within: float = DEADLINE) -> dict[str, Any]:
         """Wait until a part says that it is ready and all its checks are well; return what it said."""
 
         async def readiness() -> tuple[int | None, dict[str, Any]]:
@@ -167,7 +148,7 @@ class Platform:
             return None, {}
         return answer.status_code, answer.json()
 
-    async def active_relay(self, *, within: float = 20.0) -> str:
+    async def active_relay(self, *, within: float = DEADLINE) -> str:
         """The relay that holds the lease, by its own metric."""
 
         async def holder() -> str:

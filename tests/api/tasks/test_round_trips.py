@@ -96,7 +96,11 @@ async def test_a_page_costs_one_statement_whatever_it_holds(ann, counted):
 
 @pytest.mark.feature("M36")
 async def test_what_a_caller_sends_stands_in_no_statement(ann, counted):
-    """Texts, numbers and dates reach PostgreSQL as parameters, never within a statement, and come back as they were."""
+    """Texts, numbers and dates reach PostgreSQL as parameters, never within a statement, and come back unchanged.
+
+    A transaction's first statement names the actor. That id comes from the token and is random: it is left out, so
+    that no number is found in it by chance.
+    """
     text = "Robert'); DROP TABLE tasks;--"
     async with counted() as statements:
         task = await ann.create(title=text, description=text, priority=7)
@@ -104,7 +108,8 @@ async def test_what_a_caller_sends_stands_in_no_statement(ann, counted):
         filters = {"limit": 987, "priority_min": 7, "due_before": "2123-04-05T00:00:00Z", "sort": "-due_at"}
         assert (await ann.page(**filters))["items"] == []
     assert len(statements) >= 6
-    assert [found for found in statements if any(part in found for part in ("DROP", "987", "2123", task["id"]))] == []
+    fixed = [statement.replace(ann.user_id, "") for statement in statements]
+    assert [found for found in fixed if any(part in found for part in ("DROP", "987", "2123", task["id"]))] == []
     assert patched.json()["title"] == f"{text} $1 %s {{}}"
     assert (await ann.get(task["id"]))["description"] == text
 
