@@ -9,22 +9,25 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) docs/_generate docs/examples loadtests tests .ci
 
-.PHONY: help setup run test check fix bench capacity features lock docs clean
+.PHONY: help setup tools run test check fix bench capacity features lock docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
 
-setup: ## make .venv from the hashed lock (the other targets do this by themselves)
+setup: ## make .venv with what running needs, from the hashed lock (make run does this by itself)
 	@python=$$(.ci/python) && "$$python" -I .ci/setup.py
+
+tools: ## add what tests, checks and measurements need (their targets do this by themselves)
+	@python=$$(.ci/python) && "$$python" -I .ci/setup.py --all
 
 run: setup ## run the whole platform on this machine; Ctrl-C stops it
 	@exec $(BIN)/taskbell up
 
-test: setup ## test everything that needs no cluster (PYTEST_ARGS changes how)
+test: tools ## test everything that needs no cluster (PYTEST_ARGS changes how)
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: setup ## lint, types, directions between rooms, architecture tests, generated documents fresh
+check: tools ## lint, types, directions between rooms, architecture tests, generated documents fresh
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/mypy
@@ -32,24 +35,24 @@ check: setup ## lint, types, directions between rooms, architecture tests, gener
 	@$(BIN)/python -m docs._generate --check
 	@$(BIN)/python -m pytest -n 0 -q tests/architecture
 
-fix: setup ## let ruff mend what it can, and format
+fix: tools ## let ruff mend what it can, and format
 	@$(BIN)/ruff check --fix $(CHECKED)
 	@$(BIN)/ruff format $(CHECKED)
 
-bench: setup ## measure the hot paths beside their floors; writes build/bench.json
+bench: tools ## measure the hot paths beside their floors; writes build/bench.json
 	@mkdir -p build
 	@exec $(BIN)/python loadtests/bench.py $(BENCH_ARGS)
 
-capacity: setup ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
+capacity: tools ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
 	@exec env PYTHONPATH=loadtests $(BIN)/python -m capacity $(CAPACITY_ARGS)
 
-features: setup ## print the ledger of promises and the tests that prove them
+features: tools ## print the ledger of promises and the tests that prove them
 	@exec $(BIN)/python -m docs._generate.features
 
-lock: ## lock the dependencies anew (needs uv)
+lock: setup ## lock the dependencies anew
 	@.ci/lock
 
-docs: setup ## write the generated references anew
+docs: tools ## write the generated references anew
 	@exec $(BIN)/python -m docs._generate
 
 clean: ## remove what the other targets made, except the data directory .taskbell

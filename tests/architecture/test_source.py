@@ -109,13 +109,27 @@ def test_nothing_tells_of_the_machine_it_was_made_on(tracked, root):
     assert found == []
 
 
-def test_the_lock_is_hashed(root):
-    """Every locked package is pinned to one version and carries hashes."""
-    entries = re.split(r"\n(?=[A-Za-z0-9])", (root / "requirements.lock").read_text().strip())
-    assert len(entries) > 50
+def _locked(path):
+    """Each locked package with its version, and its hashes; every one has both."""
+    entries = re.split(r"\n(?=[A-Za-z0-9])", path.read_text().strip())
     for entry in entries:
         assert re.match(r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==\S+", entry), entry[:60]
         assert "--hash=sha256:" in entry, entry[:60]
+    return {entry.split()[0]: set(re.findall(r"--hash=(\S+)", entry)) for entry in entries}
+
+
+def test_the_lock_is_hashed(root):
+    """Every locked package is pinned to one version and carries hashes."""
+    assert len(_locked(root / "requirements.lock")) > 50
+
+
+def test_what_running_installs_is_a_part_of_the_lock(root):
+    """`make run` installs versions and hashes of the whole lock, and none of what only tests and checks need."""
+    whole, running = _locked(root / "requirements.lock"), _locked(root / "requirements-run.lock")
+    assert running.items() <= whole.items()
+    names = {entry.partition("==")[0] for entry in running}
+    assert {"asyncpg", "fastapi", "uv", "websockets"} <= names
+    assert names.isdisjoint({"kopf", "locust", "matplotlib", "mypy", "pytest", "ruff"})
 
 
 def test_every_test_says_what_it_proves(root):
