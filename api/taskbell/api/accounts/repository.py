@@ -13,7 +13,30 @@ import asyncpg
 from taskbell.api.accounts.errors import EmailTaken
 from taskbell.api.accounts.policy import Attempts, TokenState
 from taskbell.kit.ids import bare_uuid
+from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection, Database
+
+_FIND_ACCOUNT = load(__package__, "find_account")
+_FIND_TOKEN_OWNER = load(__package__, "find_token_owner")
+_GET_PASSWORD_HASH = load(__package__, "get_password_hash")
+_GET_PROFILE = load(__package__, "get_profile")
+_INSERT_ATTEMPTS = load(__package__, "insert_attempts")
+_INSERT_OWNER = load(__package__, "insert_owner")
+_INSERT_PERSONAL_WORKSPACE = load(__package__, "insert_personal_workspace")
+_INSERT_REFRESH_TOKEN = load(__package__, "insert_refresh_token")
+_INSERT_SESSION = load(__package__, "insert_session")
+_INSERT_USER = load(__package__, "insert_user")
+_LOCK_ATTEMPTS = load(__package__, "lock_attempts")
+_LOCK_TOKEN = load(__package__, "lock_token")
+_MARK_TOKEN_USED = load(__package__, "mark_token_used")
+_PROLONG_SESSION = load(__package__, "prolong_session")
+_READ_CLOCK = load(__package__, "read_clock")
+_REPLACE_PASSWORD_HASH = load(__package__, "replace_password_hash")
+_REVOKE_OTHER_SESSIONS = load(__package__, "revoke_other_sessions")
+_REVOKE_SESSION = load(__package__, "revoke_session")
+_REVOKE_SESSION_OF_TOKEN = load(__package__, "revoke_session_of_token")
+_UPDATE_ATTEMPTS = load(__package__, "update_attempts")
+_UPDATE_PROFILE = load(__package__, "update_profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +73,21 @@ class PresentedToken:
 async def add_account(
     connection: Connection, *, user_id: UUID, workspace_id: UUID, email: str, name: str, password_hash: str
 ) -> Profile:
-    """Write a user with a personal workspace that is theirs. Raises `EmailTaken`."""
+    """Write a user with a personal workspace that the user owns. Raises `EmailTaken`."""
     try:
-        row = await connection.fetchrow(
-            "INSERT INTO users (id, email, name, password_hash, personal_workspace_id) VALUES ($1, $2, $3, $4, $5)"
-            " RETURNING id, email, name, time_zone, personal_workspace_id, created_at",
-            user_id,
-            email,
-            name,
-            password_hash,
-            workspace_id,
+        row = await _INSERT_USER.row(
+            connection, id=user_id, email=email, name=name, password_hash=password_hash, workspace_id=workspace_id
         )
     except asyncpg.UniqueViolationError as taken:
         raise EmailTaken from taken
-    await connection.execute(
-        "INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'Personal', $2)", workspace_id, user_id
-    )
-    await connection.execute(
-        "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'owner')", user_id, workspace_id
-    )
+    await _INSERT_PERSONAL_WORKSPACE.count(connection, id=workspace_id, owner=user_id)
+    await _INSERT_OWNER.count(connection, user_id=user_id, workspace_id=workspace_id)
     return _profile(cast("asyncpg.Record", row))
 
 
 async def find_account(database: Database, email: str) -> Account | None:
     """The account with this address, before anybody is signed in."""
-    row = await database.row(
-        "SELECT id, password_hash, personal_workspace_id FROM taskbell.account_by_email($1)", email
-    )
+    row = await _FIND_ACCOUNT.row(database, email=email)
     if row is None:
         return None
     return Account(
@@ -88,79 +99,46 @@ async def find_account(database: Database, email: str) -> Account | None:
 
 async def get_profile(connection: Connection, user_id: UUID) -> Profile | None:
     """An account, or None when it is gone."""
-    row = await connection.fetchrow(
-        "SELECT id, email, name, time_zone, personal_workspace_id, created_at FROM users WHERE id = $1", user_id
-    )
+    row = await _GET_PROFILE.row(connection, id=user_id)
     return None if row is None else _profile(row)
 
 
 async def change_profile(
     connection: Connection, user_id: UUID, *, name: str | None, time_zone: str | None
 ) -> Profile | None:
-    """Change what is given, leave what is None; None when the account is gone."""
-    row = await connection.fetchrow(
-        "UPDATE users SET name = coalesce($2, name), time_zone = coalesce($3, time_zone),"
-        " updated_at = clock_timestamp() WHERE id = $1"
-        " RETURNING id, email, name, time_zone, personal_workspace_id, created_at",
-        user_id,
-        name,
-        time_zone,
-    )
+    """Change what is given and keep what is None. Returns None when the account is gone."""
+    row = await _UPDATE_PROFILE.row(connection, id=user_id, name=name, time_zone=time_zone)
     return None if row is None else _profile(row)
 
 
 async def get_password_hash(connection: Connection, user_id: UUID) -> str | None:
     """The hash of a user's password, None when there is none."""
-    found: str | None = await connection.fetchval("SELECT password_hash FROM users WHERE id = $1", user_id)
+    found: str | None = await _GET_PASSWORD_HASH.value(connection, id=user_id)
     return found
 
 
 async def replace_password_hash(connection: Connection, user_id: UUID, *, old: str, new: str) -> bool:
-    """Store a new hash if the old one is still there; whether it was."""
-    return (
-        await connection.fetchval(
-            "UPDATE users SET password_hash = $3, updated_at = clock_timestamp()"
-            " WHERE id = $1 AND password_hash = $2 RETURNING true",
-            user_id,
-            old,
-            new,
-        )
-        is True
-    )
+    """Store a new hash if the old one is still there; returns whether it was."""
+    return await _REPLACE_PASSWORD_HASH.count(connection, id=user_id, old=old, new=new) == 1
 
 
 async def add_session(
     connection: Connection, *, session_id: UUID, user_id: UUID, token_hash: bytes, ttl: timedelta
 ) -> None:
     """Begin a session with its first refresh token."""
-    await connection.execute(
-        "INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, clock_timestamp() + $3)",
-        session_id,
-        user_id,
-        ttl,
-    )
-    await connection.execute(
-        "INSERT INTO refresh_tokens (token_hash, session_id, user_id) VALUES ($1, $2, $3)",
-        token_hash,
-        session_id,
-        user_id,
-    )
+    await _INSERT_SESSION.count(connection, id=session_id, user_id=user_id, ttl=ttl)
+    await _INSERT_REFRESH_TOKEN.count(connection, token_hash=token_hash, session_id=session_id, user_id=user_id)
 
 
 async def find_token_owner(database: Database, token_hash: bytes) -> UUID | None:
-    """Whose refresh token this is, before anybody is signed in."""
-    found = await database.value("SELECT taskbell.refresh_token_owner($1)", token_hash)
+    """The user of a refresh token, before anybody is signed in."""
+    found = await _FIND_TOKEN_OWNER.value(database, token_hash=token_hash)
     return None if found is None else bare_uuid(found)
 
 
 async def lock_token(connection: Connection, token_hash: bytes) -> PresentedToken | None:
     """Lock a refresh token and its session, so that uses of one session happen one after the other."""
-    row = await connection.fetchrow(
-        "SELECT r.used_at, s.revoked_at, s.expires_at, s.id, u.personal_workspace_id, clock_timestamp() AS now"
-        " FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id JOIN users u ON u.id = s.user_id"
-        " WHERE r.token_hash = $1 FOR NO KEY UPDATE OF s, r",
-        token_hash,
-    )
+    row = await _LOCK_TOKEN.row(connection, token_hash=token_hash)
     if row is None:
         return None
     return PresentedToken(
@@ -174,45 +152,25 @@ async def lock_token(connection: Connection, token_hash: bytes) -> PresentedToke
 async def rotate_token(
     connection: Connection, *, used: bytes, successor: bytes, session_id: UUID, user_id: UUID, ttl: timedelta
 ) -> None:
-    """Mark a refresh token as used, add the next one and let the session live on."""
-    await connection.execute("UPDATE refresh_tokens SET used_at = clock_timestamp() WHERE token_hash = $1", used)
-    await connection.execute(
-        "INSERT INTO refresh_tokens (token_hash, session_id, user_id) VALUES ($1, $2, $3)",
-        successor,
-        session_id,
-        user_id,
-    )
-    await connection.execute("UPDATE sessions SET expires_at = clock_timestamp() + $2 WHERE id = $1", session_id, ttl)
+    """Mark a refresh token as used, add the next one and prolong the session."""
+    await _MARK_TOKEN_USED.count(connection, token_hash=used)
+    await _INSERT_REFRESH_TOKEN.count(connection, token_hash=successor, session_id=session_id, user_id=user_id)
+    await _PROLONG_SESSION.count(connection, id=session_id, ttl=ttl)
 
 
 async def revoke_session(connection: Connection, session_id: UUID, *, reason: str) -> None:
     """End a session; one that has ended already stays as it is."""
-    await connection.execute(
-        "UPDATE sessions SET revoked_at = clock_timestamp(), revoked_reason = $2 WHERE id = $1 AND revoked_at IS NULL",
-        session_id,
-        reason,
-    )
+    await _REVOKE_SESSION.count(connection, id=session_id, reason=reason)
 
 
 async def revoke_session_of_token(connection: Connection, token_hash: bytes, *, reason: str) -> None:
     """End the session that a refresh token belongs to."""
-    await connection.execute(
-        "UPDATE sessions SET revoked_at = clock_timestamp(), revoked_reason = $2 WHERE revoked_at IS NULL"
-        " AND id = (SELECT r.session_id FROM refresh_tokens r WHERE r.token_hash = $1)",
-        token_hash,
-        reason,
-    )
+    await _REVOKE_SESSION_OF_TOKEN.count(connection, token_hash=token_hash, reason=reason)
 
 
 async def revoke_other_sessions(connection: Connection, *, user_id: UUID, keep: UUID, reason: str) -> None:
     """End all sessions of a user but one."""
-    await connection.execute(
-        "UPDATE sessions SET revoked_at = clock_timestamp(), revoked_reason = $3"
-        " WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL",
-        user_id,
-        keep,
-        reason,
-    )
+    await _REVOKE_OTHER_SESSIONS.count(connection, user_id=user_id, keep=keep, reason=reason)
 
 
 async def change_attempts(
@@ -220,23 +178,14 @@ async def change_attempts(
     keys: list[bytes],
     decide: Callable[[Mapping[bytes, Attempts], datetime], Mapping[bytes, Attempts]],
 ) -> None:
-    """Replace the attempts under some keys by what `decide` makes of them, as if nobody else were there.
+    """Replace the attempts under some keys by what `decide` returns; no other call changes them meanwhile.
 
-    The rows are locked in the order of their keys, so that simultaneous calls wait for each other and never in a
-    circle. What `decide` raises leaves everything as it was.
+    When `decide` raises, nothing is changed.
     """
-    ordered = sorted(keys)
     async with database.connection() as connection, connection.transaction():
-        await connection.execute(
-            "INSERT INTO login_attempts (key) SELECT k FROM unnest($1::bytea[]) k ORDER BY k ON CONFLICT DO NOTHING",
-            ordered,
-        )
-        rows = await connection.fetch(
-            "SELECT key, failures, window_started_at, blocked_until FROM login_attempts"
-            " WHERE key = ANY($1::bytea[]) ORDER BY key FOR UPDATE",
-            ordered,
-        )
-        now = await connection.fetchval("SELECT clock_timestamp()")
+        await _INSERT_ATTEMPTS.count(connection, keys=keys)
+        rows = await _LOCK_ATTEMPTS.rows(connection, keys=keys)
+        now = await _READ_CLOCK.value(connection)  # after the locks: waiting for them takes time
         found = {
             row["key"]: Attempts(
                 failures=row["failures"],
@@ -246,9 +195,12 @@ async def change_attempts(
             for row in rows
         }
         changed = decide(found, now)
-        await connection.executemany(
-            "UPDATE login_attempts SET failures = $2, window_started_at = $3, blocked_until = $4 WHERE key = $1",
-            [(key, each.failures, each.window_started_at, each.blocked_until) for key, each in changed.items()],
+        await _UPDATE_ATTEMPTS.count(
+            connection,
+            keys=list(changed),
+            failures=[each.failures for each in changed.values()],
+            window_starts=[each.window_started_at for each in changed.values()],
+            blocked_until=[each.blocked_until for each in changed.values()],
         )
 
 

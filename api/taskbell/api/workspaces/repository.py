@@ -10,7 +10,21 @@ import asyncpg
 
 from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid
+from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
+
+_COUNT_OWNERS = load(__package__, "count_owners")
+_DELETE_MEMBER = load(__package__, "delete_member")
+_FIND_USER = load(__package__, "find_user")
+_GET_ROLE = load(__package__, "get_role")
+_GET_WORKSPACE = load(__package__, "get_workspace")
+_INSERT_MEMBER = load(__package__, "insert_member")
+_INSERT_MEMBER_ADDED = load(__package__, "insert_member_added")
+_INSERT_WORKSPACE = load(__package__, "insert_workspace")
+_IS_PERSONAL = load(__package__, "is_personal")
+_LIST_MEMBERS = load(__package__, "list_members")
+_LIST_WORKSPACES = load(__package__, "list_workspaces")
+_LOCK_WORKSPACE = load(__package__, "lock_workspace")
 
 
 class RowRefused(Exception):
@@ -39,16 +53,9 @@ class MemberRow:
 
 
 async def add_workspace(connection: Connection, *, workspace_id: UUID, name: str, owner: UUID) -> WorkspaceRow:
-    """Write a workspace and its founder's membership."""
-    created_at = await connection.fetchval(
-        "INSERT INTO workspaces (id, name, created_by) VALUES ($1, $2, $3) RETURNING created_at",
-        workspace_id,
-        name,
-        owner,
-    )
-    await connection.execute(
-        "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'owner')", owner, workspace_id
-    )
+    """Write a workspace and its owner's membership."""
+    created_at = await _INSERT_WORKSPACE.value(connection, id=workspace_id, name=name, owner=owner)
+    await _INSERT_MEMBER.count(connection, user_id=owner, workspace_id=workspace_id, role=Role.OWNER.value)
     return WorkspaceRow(id=workspace_id, name=name, role=Role.OWNER, created_at=created_at)
 
 
@@ -56,24 +63,13 @@ async def list_workspaces(
     connection: Connection, *, actor: UUID, past: UUID | None, at_most: int
 ) -> list[WorkspaceRow]:
     """Workspaces the actor belongs to, by id."""
-    rows = await connection.fetch(
-        "SELECT w.id, w.name, m.role, w.created_at FROM memberships m JOIN workspaces w ON w.id = m.workspace_id"
-        " WHERE m.user_id = $1 AND ($2::uuid IS NULL OR w.id > $2) ORDER BY w.id LIMIT $3",
-        actor,
-        past,
-        at_most,
-    )
+    rows = await _LIST_WORKSPACES.rows(connection, actor=actor, past=past, at_most=at_most)
     return [_workspace(row) for row in rows]
 
 
 async def get_workspace(connection: Connection, *, actor: UUID, workspace_id: UUID) -> WorkspaceRow | None:
     """A workspace the actor belongs to, or None."""
-    row = await connection.fetchrow(
-        "SELECT w.id, w.name, m.role, w.created_at FROM memberships m JOIN workspaces w ON w.id = m.workspace_id"
-        " WHERE m.user_id = $1 AND m.workspace_id = $2",
-        actor,
-        workspace_id,
-    )
+    row = await _GET_WORKSPACE.row(connection, actor=actor, workspace_id=workspace_id)
     return None if row is None else _workspace(row)
 
 
@@ -81,12 +77,7 @@ async def list_members(
     connection: Connection, *, workspace_id: UUID, past: UUID | None, at_most: int
 ) -> list[MemberRow]:
     """Members of a workspace that the actor belongs to, by id."""
-    rows = await connection.fetch(
-        "SELECT user_id, email, name, role, created_at FROM taskbell.members_of($1, $2, $3)",
-        workspace_id,
-        past,
-        at_most,
-    )
+    rows = await _LIST_MEMBERS.rows(connection, workspace_id=workspace_id, past=past, at_most=at_most)
     return [
         MemberRow(
             user_id=bare_uuid(row["user_id"]),
@@ -100,7 +91,7 @@ async def list_members(
 
 
 async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> MemberRow | None:
-    """One member; None when there is none, or when the actor belongs to the workspace no more."""
+    """One member; None when there is none, or when the actor is no longer a member of the workspace."""
     before = UUID(int=user_id.int - 1)
     found = await list_members(connection, workspace_id=workspace_id, past=before, at_most=1)
     return found[0] if found and found[0].user_id == user_id else None
@@ -108,29 +99,25 @@ async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUI
 
 async def find_user(connection: Connection, email: str) -> UUID | None:
     """The account with this address, or None."""
-    found = await connection.fetchval("SELECT id FROM taskbell.account_by_email($1)", email)
+    found = await _FIND_USER.value(connection, email=email)
     return None if found is None else bare_uuid(found)
 
 
 async def role_of(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> Role | None:
-    """A member's role as far as the actor may see it, else None."""
-    found = await connection.fetchval(
-        "SELECT role FROM memberships WHERE workspace_id = $1 AND user_id = $2", workspace_id, user_id
-    )
+    """A member's role, or None when the actor may not see it."""
+    found = await _GET_ROLE.value(connection, workspace_id=workspace_id, user_id=user_id)
     return None if found is None else Role(found)
 
 
 async def is_personal(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> bool:
     """Whether a workspace that the actor belongs to is a user's personal one."""
-    return bool(await connection.fetchval("SELECT taskbell.is_personal($1, $2)", workspace_id, user_id))
+    return bool(await _IS_PERSONAL.value(connection, workspace_id=workspace_id, user_id=user_id))
 
 
 async def lock_owners(connection: Connection, workspace_id: UUID) -> int:
-    """Let one transaction at a time change who owns a workspace; how many do."""
-    await connection.execute("SELECT 1 FROM workspaces WHERE id = $1 FOR NO KEY UPDATE", workspace_id)
-    count: int = await connection.fetchval(
-        "SELECT count(*) FROM memberships WHERE workspace_id = $1 AND role = 'owner'", workspace_id
-    )
+    """Count the owners of a workspace; other transactions that would change them wait until this one ends."""
+    await _LOCK_WORKSPACE.count(connection, id=workspace_id)
+    count: int = await _COUNT_OWNERS.value(connection, workspace_id=workspace_id)
     return count
 
 
@@ -140,27 +127,19 @@ async def add_member(
     """Write a membership and its event; False when the user is a member already.
 
     Raises:
-        RowRefused: The actor may not, or may no longer; the transaction is void.
+        RowRefused: The actor may not do so, or no longer; the transaction is void.
     """
     try:
-        added = await connection.fetchval(
-            "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, $3)"
-            " ON CONFLICT DO NOTHING RETURNING true",
-            user_id,
-            workspace_id,
-            role.value,
-        )
-        if added is None:
+        added = await _INSERT_MEMBER.count(connection, user_id=user_id, workspace_id=workspace_id, role=role.value)
+        if not added:
             return False
-        await connection.execute(
-            "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)"
-            " VALUES ($1, 'member.added', $2, $4, ARRAY[$2::uuid], $5,"
-            " json_build_object('id', $2::uuid, 'workspace_id', $1::uuid, 'role', $3::text))",
-            workspace_id,
-            user_id,
-            role.value,
-            actor,
-            traceparent,
+        await _INSERT_MEMBER_ADDED.count(
+            connection,
+            workspace_id=workspace_id,
+            user_id=user_id,
+            role=role.value,
+            actor=actor,
+            traceparent=traceparent,
         )
     except asyncpg.InsufficientPrivilegeError as refused:
         raise RowRefused from refused
@@ -170,21 +149,12 @@ async def add_member(
 async def remove_member(
     connection: Connection, *, workspace_id: UUID, user_id: UUID, actor: UUID, traceparent: str | None
 ) -> bool:
-    """Delete a membership and write its event; False when it was gone already.
-
-    One statement: who leaves by themselves may still write the event, since the policy sees the statement's snapshot.
-    """
-    removed = await connection.fetchval(
-        "WITH gone AS (DELETE FROM memberships WHERE workspace_id = $1 AND user_id = $2 RETURNING role)"
-        " INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)"
-        " SELECT $1, 'member.removed', $2, $3, ARRAY[$2::uuid], $4,"
-        " json_build_object('id', $2::uuid, 'workspace_id', $1::uuid, 'role', gone.role) FROM gone RETURNING true",
-        workspace_id,
-        user_id,
-        actor,
-        traceparent,
+    """Delete a membership and write its event; False when it was gone already."""
+    return bool(
+        await _DELETE_MEMBER.count(
+            connection, workspace_id=workspace_id, user_id=user_id, actor=actor, traceparent=traceparent
+        )
     )
-    return removed is True
 
 
 def _workspace(row: asyncpg.Record) -> WorkspaceRow:

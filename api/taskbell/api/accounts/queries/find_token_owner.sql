@@ -1,0 +1,1 @@
+SELECT taskbell.refresh_token_owner(:token_hash)

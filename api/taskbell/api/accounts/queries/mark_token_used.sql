@@ -1,0 +1,1 @@
+UPDATE refresh_tokens SET used_at = clock_timestamp() WHERE token_hash = :token_hash

@@ -1,0 +1,1 @@
+SELECT count(*) FROM webhooks WHERE workspace_id = :workspace_id

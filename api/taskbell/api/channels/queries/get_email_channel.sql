@@ -1,0 +1,3 @@
+SELECT coalesce(c.enabled, false) AS enabled, coalesce(c.kinds, '{*}') AS kinds, u.email AS address
+FROM users u LEFT JOIN email_channels c ON c.user_id = u.id
+WHERE u.id = :user_id

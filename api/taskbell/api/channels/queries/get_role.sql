@@ -1,0 +1,1 @@
+SELECT taskbell.role_in(:workspace_id)

@@ -1,0 +1,1 @@
+SELECT id FROM taskbell.account_by_email(:email)

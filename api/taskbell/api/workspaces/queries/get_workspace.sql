@@ -1,0 +1,3 @@
+SELECT w.id, w.name, m.role, w.created_at
+FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
+WHERE m.user_id = :actor AND m.workspace_id = :workspace_id

@@ -1,0 +1,1 @@
+SELECT taskbell.is_personal(:workspace_id, :user_id)

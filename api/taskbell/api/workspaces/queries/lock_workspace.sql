@@ -1,0 +1,1 @@
+SELECT FROM workspaces WHERE id = :id FOR NO KEY UPDATE
