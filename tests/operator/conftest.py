@@ -25,9 +25,9 @@ from kubernetes_emulator.server import KubernetesServer
 from taskbell.contract import crds
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded.process import free_port
-from taskbell.operator.app import Surroundings, operating
+from taskbell.operator.app import operating
 from taskbell.operator.cluster import Cluster, open_api
-from taskbell.operator.queue import Key, Pace
+from taskbell.operator.queue import Intervals, Key
 from taskbell.operator.settings import OperatorSettings
 
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
@@ -382,9 +382,10 @@ def operate(proxy, settings, clock):
 
     @contextlib.asynccontextmanager
     async def run(**overrides):
-        pace = Pace(**({"first_backoff": 0.02, "longest_backoff": 0.2, "resync": 3600} | overrides))
-        async with operating(settings, Surroundings(clock=clock, pace=pace, url=proxy.url)) as operator:
-            await until(operator.watching.is_set, what="the watches are up")
-            yield operator
+        intervals = Intervals(**({"first_backoff": 0.02, "longest_backoff": 0.2, "resync": 3600} | overrides))
+        watching = asyncio.Event()
+        async with operating(settings, watching=watching, clock=clock, intervals=intervals, url=proxy.url) as queue:
+            await watching.wait()
+            yield queue
 
     return run

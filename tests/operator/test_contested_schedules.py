@@ -3,10 +3,10 @@
 import pytest
 
 from taskbell.operator.events import Events
+from taskbell.operator.plan.drift import Corrections
 from taskbell.operator.queue import Key
-from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper, _Memory
-from taskbell.operator.specs.cron_job import SweepSurroundings
-from taskbell.operator.specs.identity import DECLARED
+from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
+from taskbell.operator.specs.cron_job import DECLARED, SweepDefaults
 
 SUSPENDED = {"spec": {"suspend": True}}
 BARE = {"metadata": {"annotations": {DECLARED: None}}, "spec": {"suspend": True}}
@@ -23,7 +23,7 @@ async def look(cluster, clock, kubectl, place):
     """One pass over the schedule `due`, some time later."""
     await place.make()
     events = Events(cluster, clock=clock, reporter="test")
-    keeper = ScheduleKeeper(cluster, events, around=SweepSurroundings(image="api:1"), clock=clock)
+    keeper = ScheduleKeeper(cluster, events, sweeps=SweepDefaults(image="api:1"), clock=clock)
 
     async def later(seconds=1.0):
         clock.pass_by(seconds)
@@ -77,7 +77,7 @@ async def test_a_contested_cron_job_is_said_without_a_pause(place, look, meddle,
 @pytest.mark.parametrize(("corrections", "wait"), [(0, 0.0), (1, 0.0), (2, 3.0), (6, 63.0), (5000, 63.0)])
 def test_a_truce_grows_to_a_minute_and_no_longer(corrections, wait):
     """A second after a correction: the first ones cost no wait, and those of a fight of days a bounded one."""
-    assert _Memory(corrections=corrections, corrected=100.0).truce(101.0) == wait
+    assert Corrections(count=corrections, last=100.0).pause(101.0) == wait
 
 
 async def test_sweeps_that_do_not_start_are_noticed_beside_corrections(place, look, meddle):

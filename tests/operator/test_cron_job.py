@@ -3,8 +3,8 @@
 import pytest
 
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
-from taskbell.operator.plan.difference import differs
-from taskbell.operator.specs.cron_job import SweepSurroundings, build_cron_job
+from taskbell.operator.plan.drift import differs
+from taskbell.operator.specs.cron_job import SweepDefaults, build_cron_job
 from taskbell.operator.specs.quantities import canonical
 
 OWNER = {"kind": "ReminderSchedule", "metadata": {"name": "due", "namespace": "default", "uid": "u"}}
@@ -13,7 +13,7 @@ OWNER = {"kind": "ReminderSchedule", "metadata": {"name": "due", "namespace": "d
 def container(**pod):
     """The container of a sweep with some overrides."""
     spec = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "* * * * *", "pod": pod})
-    cron_job = build_cron_job(OWNER, spec, SweepSurroundings(image="api:1"))
+    cron_job = build_cron_job(OWNER, spec, SweepDefaults(image="api:1"))
     (found,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     return found
 

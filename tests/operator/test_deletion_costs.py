@@ -13,7 +13,7 @@ from taskbell.operator.reconcile.worker_pool import PoolKeeper
 class IdleGateways:
     """A signal that asks for one pod and knows the connections of two."""
 
-    async def read(self, _spec, _scale, _known):
+    async def read(self, _spec, _scale, _paces):
         """One reading."""
         loads = (Load("one", 7), Load("two", 9))
         return [Reading(name="s", value=16, needed=1.0, wakes=True, loads=loads)]

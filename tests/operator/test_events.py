@@ -16,7 +16,7 @@ def clock(still_clock):
 async def tell(cluster, clock, place):
     """Tell of an object that it was scaled."""
     owner, teller = await place.make(), Events(cluster, clock=clock, reporter="test")
-    return lambda message: teller.tell(owner, "ScaledUp", message)
+    return lambda message: teller.record(owner, "ScaledUp", message)
 
 
 def writes(proxy):

@@ -2,14 +2,15 @@
 
 import dataclasses
 import itertools
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskbell.contract.worker_pools import JetStreamSignal, WorkerPoolSpec
-from taskbell.operator.plan.need import Pace, Reading, Sample, backlog_need, observe, read_backlog, rounded
-from taskbell.operator.plan.scaling import Past, decide
+from taskbell.operator.plan.need import Pace, Reading, Sample, backlog_need, observe, read_backlog
+from taskbell.operator.plan.scaling import Memory, decide
 
 BEFORE = Sample(at=0, pending=1000, unacked=100, delivered=500, pods=4)
 AFTER = Sample(at=10, pending=900, unacked=120, delivered=900, pods=4)
@@ -21,12 +22,17 @@ def proven(per_pod, arriving=0.0, at=0.0):
     return Pace(arriving=arriving, per_pod=per_pod, proven_at=at)
 
 
+def seen(known, before, after):
+    """The pace after two samples, without the sample that it keeps."""
+    return dataclasses.replace(observe(dataclasses.replace(known, sample=before), after), sample=None)
+
+
 def test_a_backlog_that_must_drain_asks_by_pace():
     """With 10 messages a second and pod, 50 arriving and 600 to be gone in 60 s, six pods are needed."""
     sample = Sample(at=0, pending=600, unacked=0, delivered=0, pods=1)
     assert backlog_need(SIGNAL, sample, proven(10, arriving=50)) == 6.0
     assert backlog_need(SIGNAL, sample, proven(10, arriving=20)) == 6.0, "by size"
-    assert rounded(backlog_need(SIGNAL, sample, proven(10, arriving=500))) == 51
+    assert math.ceil(backlog_need(SIGNAL, sample, proven(10, arriving=500))) == 51
 
 
 def test_what_keeps_up_is_needed_still():
@@ -38,16 +44,16 @@ def test_what_keeps_up_is_needed_still():
 
 def test_pace_is_seen_between_samples():
     """What arrived and what a pod completed come from the difference; newer ones weigh half."""
-    assert observe(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
-    assert observe(proven(20.5), BEFORE, AFTER) == proven(15, arriving=30, at=10)
-    assert observe(Pace(per_pod=20.5), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
+    assert seen(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
+    assert seen(proven(20.5), BEFORE, AFTER) == proven(15, arriving=30, at=10)
+    assert seen(Pace(per_pod=20.5), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
 
 
 def test_a_consumer_made_anew_starts_over():
     """Fewer deliveries than before tell nothing of what arrived, however much waits now; nor does a first sample."""
     anew = dataclasses.replace(AFTER, pending=90_000, delivered=3)
     for before in (BEFORE, None):
-        assert observe(proven(20, arriving=9), before, anew) == proven(20)
+        assert seen(proven(20, arriving=9), before, anew) == proven(20)
 
 
 @pytest.mark.parametrize(
@@ -63,30 +69,30 @@ def test_a_consumer_made_anew_starts_over():
 def test_pace_is_not_taken_from_what_does_not_show_it(change, arriving):
     """While pods come, nothing ends, or no time has passed, what was known of the pace stays."""
     after = dataclasses.replace(AFTER, **change)
-    assert observe(proven(20), BEFORE, after) == proven(20, arriving=arriving)
+    assert seen(proven(20), BEFORE, after) == proven(20, arriving=arriving)
     fewer = dataclasses.replace(AFTER, pods=3)
-    assert observe(proven(9.5), BEFORE, fewer) == proven(9.5, arriving=30, at=10), "as if all had worked on"
+    assert seen(proven(9.5), BEFORE, fewer) == proven(9.5, arriving=30, at=10), "as if all had worked on"
     nobody = [dataclasses.replace(sample, pods=0) for sample in (BEFORE, after)]
-    assert observe(proven(20), *nobody).per_pod == 20
+    assert seen(proven(20), *nobody).per_pod == 20
 
 
 def test_without_a_backlog_a_pace_is_only_raised():
     """Pods that had nothing to wait for could have done more: a proven pace stays, or rises to what was seen."""
     quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
-    assert observe(proven(20), *quiet) == proven(20, arriving=40)
-    assert observe(proven(2), *quiet) == proven(9.5, arriving=40)
+    assert seen(proven(20), *quiet) == proven(20, arriving=40)
+    assert seen(proven(2), *quiet) == proven(9.5, arriving=40)
 
 
 def test_a_pace_that_nothing_has_proven_rises():
     """After a restart a pool without a backlog is held first, and shrinks slowly until a backlog shows the pace."""
     quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
-    first = observe(Pace(), *quiet)
+    first = seen(Pace(), *quiet)
     assert first == Pace(arriving=40, per_pod=9.5)
     assert backlog_need(SIGNAL, quiet[1], first) == pytest.approx(40 / 9.5)
-    assert observe(first, *quiet).per_pod == pytest.approx(9.5 * (1 + 10 / 900))
+    assert seen(first, *quiet).per_pod == pytest.approx(9.5 * (1 + 10 / 900))
     stale = proven(20, at=-1790)
-    assert observe(stale, *quiet).per_pod == pytest.approx(20 * (1 + 10 / 900)), "half an hour later"
-    assert observe(dataclasses.replace(stale, proven_at=-1789), *quiet).per_pod == 20
+    assert seen(stale, *quiet).per_pod == pytest.approx(20 * (1 + 10 / 900)), "half an hour later"
+    assert seen(dataclasses.replace(stale, proven_at=-1789), *quiet).per_pod == 20
     burst = dataclasses.replace(AFTER, pending=700)
     assert backlog_need(SIGNAL, burst, Pace(arriving=100, per_pod=0.1)) == 8.2, "by size"
 
@@ -99,17 +105,17 @@ def simulated(*, rate, capacity, size, hours=2):
         "signals": [{"name": "s", "jetStream": {"stream": "S", "consumer": "c", "backlogPerReplica": 500}}],
     }
     pool = WorkerPoolSpec.model_validate(spec)
-    sizes, past, pace, before, waiting, delivered, backlogs = [size], Past(), Pace(), None, 0.0, 0.0, []
+    sizes, memory, pace, waiting, delivered, backlogs = [size], Memory(), Pace(), 0.0, 0.0, []
     for number in range(hours * 240):
         now = number * 15.0
         done = min(waiting + rate * 15, sizes[-1] * capacity * 15)
         waiting, delivered = waiting + rate * 15 - done, delivered + done
         backlogs.append(waiting)
         sample = Sample(at=now, pending=int(waiting), unacked=sizes[-1], delivered=int(delivered), pods=sizes[-1])
-        pace, before = observe(pace, before, sample), sample
+        pace = observe(pace, sample)
         reading = read_backlog("s", pool.signals[0].jet_stream, sample, pace, max_unacked=1000)
-        decision, past = decide(pool, past, [reading], current=sizes[-1], now=now)
-        past = past.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else past
+        decision, memory = decide(pool, memory, [reading], current=sizes[-1], now=now)
+        memory = memory.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else memory
         sizes.append(decision.size)
     return sizes, backlogs
 
@@ -146,7 +152,7 @@ def test_work_that_became_lighter_needs_fewer_pods_in_the_end():
     pace = proven(1.0)
     for number in range(500):
         samples = [dataclasses.replace(sample, at=sample.at + number * 10) for sample in quiet]
-        pace = observe(dataclasses.replace(pace), *samples)
+        pace = seen(pace, *samples)
     assert pace.per_pod > 10
 
 
@@ -155,8 +161,8 @@ def test_a_pool_through_which_messages_flow_does_not_rest():
     given = {"targetRef": {"name": "x"}, "replicas": {"min": 0, "max": 3}, "idle": {"cooldown": "1m"}}
     signals = [{"name": "s", "jetStream": {"stream": "S", "consumer": "c"}}]
     pool = WorkerPoolSpec.model_validate(given | {"signals": signals})
-    past, limits = Past(), []
+    memory, limits = Memory(), []
     for now, needed in ((0, 0.5), (600, 0.5), (1200, 0.0), (1259, 0.0)):
-        decision, past = decide(pool, past, [Reading(name="s", value=0, needed=needed)], current=1, now=now)
+        decision, memory = decide(pool, memory, [Reading(name="s", value=0, needed=needed)], current=1, now=now)
         limits.append(decision.limited_by)
     assert limits == ["", "", "Cooldown", "Cooldown"]

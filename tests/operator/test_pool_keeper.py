@@ -5,7 +5,7 @@ import pytest
 from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import RequestRefused
 from taskbell.operator.events import Events
-from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.need import Pace, Reading
 from taskbell.operator.plan.victims import DELETION_COST, Load
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 
@@ -16,12 +16,14 @@ class FixedSignals:
     """Readings as a test wants them."""
 
     def __init__(self):
-        self.needed, self.loads, self.known = 2.0, (), []
+        self.needed, self.loads, self.paces = 2.0, (), []
 
-    async def read(self, _spec, _scale, known):
-        """One reading."""
-        self.known.append(known)
-        return [Reading(name="s", value=int(self.needed * 1000), needed=self.needed, wakes=True, loads=self.loads)]
+    async def read(self, _spec, _scale, paces):
+        """One reading, whose pace counts the readings so far."""
+        self.paces.append(paces)
+        pace = Pace(per_pod=len(self.paces))
+        value = int(self.needed * 1000)
+        return [Reading(name="s", value=value, needed=self.needed, wakes=True, loads=self.loads, pace=pace)]
 
 
 @pytest.fixture
@@ -127,12 +129,12 @@ async def test_passes_that_come_at_once_read_nothing(place, signals, pool_path):
     """What a watch reports right after a pass asks no signal again, unless the spec was changed, which starts over."""
     for _ in range(3):
         await place.look(after=1)
-    assert len(signals.known) == 1
+    assert signals.paces == [{}]
     await place.look()
-    assert signals.known[1] is signals.known[0]
+    assert signals.paces[1:] == [{"s": Pace(per_pod=1)}]
     assert (await place.kubectl.merge(pool_path, {"spec": {"replicas": {"min": 3}}}))[0] == 200
     assert await place.look(after=1) == 3
-    assert signals.known[2] is not signals.known[0]
+    assert signals.paces[2:] == [{}]
 
 
 async def test_a_pool_that_is_being_deleted_is_left_alone(place, proxy, signals, pool_path, being_deleted):

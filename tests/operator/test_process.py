@@ -31,7 +31,6 @@ def start(proxy, kubectl):
             "TASKBELL_OPERATOR_IMAGE": "registry.example/taskbell-api:1",
             "TASKBELL_OPERATOR_NAMESPACE": kubectl.namespace,
             "TASKBELL_OPERATOR_WATCH_NAMESPACES": kubectl.namespace,
-            "TASKBELL_OPERATOR_LEASE_DURATION": "PT3S",
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "taskbell.operator", "--fd", str(listening.fileno())),
@@ -138,10 +137,11 @@ async def test_missing_definitions_are_named(start, proxy):
 async def test_a_second_one_stands_by_and_takes_over(start, place):
     """Two processes: one works, both are ready; when the first is killed the second takes over, with one CronJob."""
     await place.make()
-    async with start() as (first, probes):
+    short = {"TASKBELL_OPERATOR_LEASE_DURATION": "PT5S"}
+    async with start(**short) as (first, probes):
         await ready(probes)
         await place.settled()
-        async with start() as (_, standby):
+        async with start(**short) as (_, standby):
             await ready(standby)
             assert "taskbell_operator_leader_ratio 0.0" in (await standby.get("/metrics")).text
             first.kill()

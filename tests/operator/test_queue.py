@@ -1,23 +1,25 @@
+"""When the queue looks at an object, and when it looks again."""
+
 import asyncio
 import contextlib
 import itertools
 
 import pytest
+import structlog
 
-from taskbell.kit.clock import SystemClock
-from taskbell.operator.queue import Key, Outcome, Pace, Queue
+from taskbell.operator.queue import Intervals, Key, Outcome, Queue
 
 KEY, OTHER = Key("K", "n", "a"), Key("K", "n", "b")
 
 
 @pytest.fixture
 def working():
-    """Run a queue over a work function."""
+    """Run a queue over a pass."""
 
     @contextlib.asynccontextmanager
-    async def run(work, **pace):
-        pace = Pace(**({"first_backoff": 0.01, "longest_backoff": 0.05, "resync": 3600} | pace))
-        queue = Queue(work, SystemClock(), pace=pace)
+    async def run(work, **intervals):
+        intervals = Intervals(**({"first_backoff": 0.01, "longest_backoff": 0.05, "resync": 3600} | intervals))
+        queue = Queue({"K": work}, intervals=intervals)
         task = asyncio.create_task(queue.run())
         try:
             yield queue
@@ -29,7 +31,7 @@ def working():
 
 
 async def test_many_additions_are_one_pass(working, until):
-    """What waits already is not queued again, and what comes during a pass is one more pass."""
+    """Additions before a pass are one pass, and additions during a pass are one more."""
     passes, gate = [], asyncio.Event()
 
     async def work(key):
@@ -44,14 +46,13 @@ async def test_many_additions_are_one_pass(working, until):
         for _ in range(10):
             queue.add(KEY)
         gate.set()
-        await until(lambda: queue.idle and len(passes) == 2, what="one more")
-        await asyncio.sleep(0.05)
+        await until(lambda: queue.idle, what="nothing is due")
     assert passes == [KEY, KEY]
 
 
 async def test_one_object_is_never_worked_on_twice_at_once(working, until):
-    """Passes over one key follow each other, those over different keys run side by side."""
-    running, most, together = set(), {}, []
+    """Passes over one object follow each other; passes over different objects run side by side."""
+    running, counts, together = set(), {KEY: 0, OTHER: 0}, []
 
     async def work(key):
         assert key not in running
@@ -59,7 +60,7 @@ async def test_one_object_is_never_worked_on_twice_at_once(working, until):
         together.append(len(running))
         await asyncio.sleep(0.01)
         running.discard(key)
-        most[key] = most.get(key, 0) + 1
+        counts[key] += 1
         return Outcome()
 
     async with working(work) as queue:
@@ -67,13 +68,13 @@ async def test_one_object_is_never_worked_on_twice_at_once(working, until):
             queue.add(KEY)
             queue.add(OTHER)
             await asyncio.sleep(0.003)
-        await until(lambda: queue.idle, what="done")
-    assert min(most.values()) > 2
+        await until(lambda: queue.idle, what="nothing is due")
+    assert min(counts.values()) > 2
     assert max(together) == 2
 
 
 async def test_failures_back_off_and_end(working, until):
-    """A failing pass is repeated until it succeeds, with growing pauses, and others are not held up."""
+    """A failing pass is repeated with pauses until it succeeds, and does not delay other objects."""
     times, done = [], []
 
     async def work(key):
@@ -88,23 +89,104 @@ async def test_failures_back_off_and_end(working, until):
     async with working(work) as queue:
         queue.add(KEY)
         queue.add(OTHER)
-        await until(lambda: len(times) == 6, what="it succeeded")
-        await asyncio.sleep(0.1)
-    assert len(times) == 6
+        await until(lambda: len(times) == 6 and queue.idle, what="it succeeded")
     assert done == [OTHER]
     assert all(later - earlier >= 0.004 for earlier, later in itertools.pairwise(times))
 
 
-async def test_passes_may_ask_to_be_repeated_and_all_are_resynced(working, until):
-    """A pass names its next time; without one, the resync comes; a gone object is looked at no more."""
+async def test_a_success_forgets_the_failures(working, until):
+    """The back-off starts anew after a pass that succeeded."""
+    results = [False, False, True, False, True]
+
+    async def work(_):
+        if not results.pop(0):
+            raise RuntimeError("no")
+        return Outcome(again_in=0.01 if results else None)
+
+    with structlog.testing.capture_logs() as logs:
+        async with working(work) as queue:
+            queue.add(KEY)
+            await until(lambda: not results, what="all passes were made")
+    assert [entry["failures"] for entry in logs if entry["event"] == "reconcile_failed"] == [1, 2, 1]
+
+
+async def test_passes_may_ask_to_be_repeated(working, until):
+    """A pass names the time of the next one; without a time, the resync comes."""
     passes = []
 
     async def work(key):
         passes.append(key)
-        return Outcome(gone=True) if key == OTHER else Outcome(again_in=0.01 if len(passes) < 4 else None)
+        return Outcome(again_in=0.01 if len(passes) < 4 else None)
 
     async with working(work, resync=0.05) as queue:
-        queue.add(OTHER)
         queue.add(KEY)
-        await until(lambda: passes.count(KEY) >= 6, what="repeated")
-    assert passes.count(OTHER) == 1
+        await until(lambda: len(passes) >= 6, what="repeated")
+
+
+async def test_a_later_time_replaces_the_former(working, until):
+    """Of two times that passes named, only the last one counts."""
+    times = [3600, 0.02]
+    passes = []
+
+    async def work(key):
+        passes.append(key)
+        return Outcome(again_in=times.pop() if key == KEY else 0.05)
+
+    async with working(work) as queue:
+        queue.add(KEY)
+        await until(lambda: passes == [KEY] and queue.idle, what="the first pass")
+        queue.add(KEY)
+        queue.add(OTHER)
+        await until(lambda: passes.count(OTHER) >= 3, what="the former time is over")
+    assert passes.count(KEY) == 2
+
+
+async def test_the_resync_is_the_longest_wait(working, until):
+    """A pass cannot put off the next one for longer than the resync."""
+    passes = []
+
+    async def work(key):
+        passes.append(key)
+        return Outcome(again_in=3600)
+
+    async with working(work, resync=0.02) as queue:
+        queue.add(KEY)
+        await until(lambda: len(passes) >= 3, what="resynced")
+
+
+async def test_an_object_that_is_gone_is_forgotten(working, until):
+    """It gets no more passes, also if it failed before, until it is added again."""
+    results = [RuntimeError("no"), Outcome(gone=True), Outcome(gone=True)]
+    passes = []
+
+    async def work(key):
+        passes.append(key)
+        result = results.pop(0) if key == KEY else Outcome()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async with working(work, resync=0.02) as queue:
+        queue.add(KEY)
+        await until(lambda: passes.count(KEY) == 2, what="it is gone")
+        queue.add(OTHER)
+        await until(lambda: passes.count(OTHER) >= 5, what="several resyncs")
+        assert passes.count(KEY) == 2
+        queue.add(KEY)
+        await until(lambda: passes.count(KEY) == 3, what="it is looked at again")
+
+
+async def test_an_addition_during_the_last_pass_counts(working, until):
+    """An object that was created again while a pass found it gone gets another pass."""
+    passes, queues = [], []
+
+    async def work(key):
+        passes.append(key)
+        if len(passes) == 1:
+            queues[0].add(key)
+        return Outcome(gone=len(passes) == 1)
+
+    async with working(work) as queue:
+        queues.append(queue)
+        queue.add(KEY)
+        await until(lambda: len(passes) == 2 and queue.idle, what="two passes")

@@ -7,23 +7,23 @@ import pytest
 from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import ObjectChanged, RequestRefused
 from taskbell.operator.events import Events
-from taskbell.operator.plan.need import Reading
+from taskbell.operator.plan.need import Pace, Reading
 from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
-from taskbell.operator.specs.cron_job import SweepSurroundings
+from taskbell.operator.specs.cron_job import SweepDefaults
 
 
 class TwoWanted:
-    """A signal that asks for two pods, and keeps what it was given to remember by."""
+    """A signal that asks for two pods, and keeps the paces that it was given."""
 
     def __init__(self):
-        self.known = []
+        self.paces = []
 
-    async def read(self, _spec, _scale, known):
-        """One reading."""
-        self.known.append(known)
-        return [Reading(name="s", value=200, needed=2.0, wakes=True)]
+    async def read(self, _spec, _scale, paces):
+        """One reading, whose pace counts the readings so far."""
+        self.paces.append(paces)
+        return [Reading(name="s", value=200, needed=2.0, wakes=True, pace=Pace(per_pod=len(self.paces)))]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_a_refused_cron_job_is_written_down_once(cluster, proxy, place, st
     await place.make()
     refusing("apply", "cronjobs")
     events = Events(cluster, clock=still_clock, reporter="test")
-    keeper = ScheduleKeeper(cluster, events, around=SweepSurroundings(image="api:1"), clock=still_clock)
+    keeper = ScheduleKeeper(cluster, events, sweeps=SweepDefaults(image="api:1"), clock=still_clock)
 
     async def tried():
         for _ in range(5):
@@ -74,7 +74,7 @@ async def test_a_refused_size_is_written_down_once(cluster, proxy, kubectl, stil
     for _ in range(5):
         with pytest.raises(RequestRefused):
             await place.look()
-    assert len({id(known) for known in signals.known}) == 1, "what signals showed is kept meanwhile"
+    assert signals.paces == [{}, *({"s": Pace(per_pod=number)} for number in range(1, 5))], "paces are kept"
     (ready, *_) = (await place.status())["conditions"]
     assert (ready["reason"], ready["message"]) == ("SizeRefused", "403 denied, request 1")
     assert [call.path.split("/")[-1] for call in proxy.writes()] == ["status", "events"]

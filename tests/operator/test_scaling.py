@@ -3,15 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskbell.contract.worker_pools import WorkerPoolSpec
-from taskbell.operator.plan.need import (
-    Pace,
-    Reading,
-    Sample,
-    read_backlog,
-    read_sockets,
-    rounded,
-)
-from taskbell.operator.plan.scaling import Past, decide
+from taskbell.operator.plan.need import Pace, Reading, Sample, read_backlog, read_sockets
+from taskbell.operator.plan.scaling import Memory, decide
 from taskbell.operator.plan.victims import Load
 
 QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
@@ -35,9 +28,9 @@ FAILED = Reading(name="backlog", error="away")
 MISSING = Reading(name="backlog", error="no such consumer", missing=True)
 
 
-def size(spec, reading, current, past=None, now=0.0):
+def size(spec, reading, current, memory=None, now=0.0):
     """One decision's size."""
-    return decide(spec, past or Past(), [reading], current=current, now=now)[0].size
+    return decide(spec, memory or Memory(), [reading], current=current, now=now)[0].size
 
 
 @pytest.mark.parametrize(
@@ -59,14 +52,14 @@ def test_sockets_keep_headroom():
         }
     ).signals[0]
     loads = [[Load("a", open_now)] for open_now in (0, 800, 801, 8000)]
-    needs = [rounded(read_sockets("s", signal.web_socket, found).needed) for found in loads]
+    needs = [read_sockets("s", signal.web_socket, found).pods for found in loads]
     assert needs == [0, 1, 2, 10]
 
 
 def test_the_larger_signal_wins():
     """With several signals the pool has what the hungriest asks for."""
     readings = [Reading(name="a", value=1, needed=2.0, wakes=True), Reading(name="b", value=1, needed=5.0, wakes=True)]
-    assert decide(pool(behavior=QUICK), Past(), readings, current=1, now=0)[0].size == 5
+    assert decide(pool(behavior=QUICK), Memory(), readings, current=1, now=0)[0].size == 5
 
 
 def test_tolerance_leaves_small_differences():
@@ -77,16 +70,16 @@ def test_tolerance_leaves_small_differences():
 
 def test_policies_limit_speed():
     """The default lets a pool double or grow by four in 15 s, whichever is more; `Min` takes the lesser, none stops."""
-    spec, past = pool(most=100), Past()
+    spec, memory = pool(most=100), Memory()
     sizes, current, now = [], 1, 0.0
     for _ in range(5):
-        decision, past = decide(spec, past, [backlog(100_000)], current=current, now=now)
-        past = past.changed(now, decision.size - current)
+        decision, memory = decide(spec, memory, [backlog(100_000)], current=current, now=now)
+        memory = memory.changed(now, decision.size - current)
         sizes.append(decision.size)
         assert decision.limited_by in {"Policy", "Bounds"}
         current, now = decision.size, now + 16
     assert sizes == [5, 10, 20, 40, 80]
-    assert size(spec, backlog(100_000), 5, past.changed(now, 4), now + 1) == 5
+    assert size(spec, backlog(100_000), 5, memory.changed(now, 4), now + 1) == 5
     rules = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}], "selectPolicy": "Min"}
     assert size(pool(behavior={"scaleUp": rules}), backlog(900), 2) == 3
     assert size(pool(behavior={"scaleUp": {"selectPolicy": "Disabled"}}), backlog(900), 2) == 2
@@ -94,13 +87,13 @@ def test_policies_limit_speed():
 
 def test_coming_down_waits_for_the_window():
     """A pool shrinks only to the greatest size that was recommended in the window; growing does not wait."""
-    spec, past = pool(behavior={"scaleUp": {"policies": []}}), Past()
-    decision, past = decide(spec, past, [backlog(800)], current=2, now=0)
+    spec, memory = pool(behavior={"scaleUp": {"policies": []}}), Memory()
+    decision, memory = decide(spec, memory, [backlog(800)], current=2, now=0)
     assert decision.size == 8
     for now in (60, 200, 299):
-        decision, past = decide(spec, past, [backlog(150)], current=8, now=now)
+        decision, memory = decide(spec, memory, [backlog(150)], current=8, now=now)
         assert (decision.size, decision.limited_by) == (8, "Stabilization")
-    decision, past = decide(spec, past, [backlog(150)], current=8, now=301)
+    decision, memory = decide(spec, memory, [backlog(150)], current=8, now=301)
     assert decision.size == 2
 
 
@@ -111,7 +104,7 @@ def test_a_new_operator_does_not_shrink_at_once():
 
 def test_zero_needs_rest():
     """To zero only when nothing waits or is out for the whole cooldown; a waiting message starts the pool again."""
-    spec, past = pool(least=0, behavior=QUICK, idle={"cooldown": "2m"}), Past()
+    spec, memory = pool(least=0, behavior=QUICK, idle={"cooldown": "2m"}), Memory()
     for now, reading, expected in (
         (0, backlog(0), 1),
         (100, backlog(0, 1), 1),
@@ -119,7 +112,7 @@ def test_zero_needs_rest():
         (229, backlog(0), 1),
         (231, backlog(0), 0),
     ):
-        decision, past = decide(spec, past, [reading], current=1, now=now)
+        decision, memory = decide(spec, memory, [reading], current=1, now=now)
         assert decision.size == expected, now
     assert size(spec, backlog(0), 0) == 0
     assert size(spec, backlog(1), 0) == 1
@@ -127,18 +120,18 @@ def test_zero_needs_rest():
 
 def test_errors_hold():
     """A signal that cannot be read changes nothing, whatever the size; after three failures the pool is degraded."""
-    spec, past = pool(behavior=QUICK), Past()
+    spec, memory = pool(behavior=QUICK), Memory()
     for count in range(1, 6):
-        decision, past = decide(spec, past, [FAILED], current=7, now=count)
+        decision, memory = decide(spec, memory, [FAILED], current=7, now=count)
         assert (decision.size, decision.limited_by, decision.degraded) == (7, "SignalError", count >= 3)
-    decision, past = decide(spec, past, [backlog(100)], current=7, now=9)
+    decision, memory = decide(spec, memory, [backlog(100)], current=7, now=9)
     assert (decision.size, decision.degraded) == (1, False)
 
 
 @pytest.mark.parametrize("current", [0, 1, 7, 10])
 def test_a_missing_consumer_is_neither_zero_nor_max(current):
     """What does not exist is degraded at once, and the size stays."""
-    decision, _ = decide(pool(least=0), Past(), [MISSING], current=current, now=0)
+    decision, _ = decide(pool(least=0), Memory(), [MISSING], current=current, now=0)
     assert (decision.size, decision.degraded) == (current, True)
 
 
@@ -151,21 +144,21 @@ def test_fallback_only_raises():
 def test_one_readable_signal_may_raise():
     """While one signal fails, another may make the pool larger, never smaller."""
     spec = pool(behavior=QUICK)
-    assert decide(spec, Past(), [FAILED, backlog(900)], current=3, now=0)[0].size == 9
-    assert decide(spec, Past(), [FAILED, backlog(0)], current=3, now=0)[0].size == 3
+    assert decide(spec, Memory(), [FAILED, backlog(900)], current=3, now=0)[0].size == 9
+    assert decide(spec, Memory(), [FAILED, backlog(0)], current=3, now=0)[0].size == 3
 
 
 def test_used_up_acks_are_said():
     """When every allowed message is out, more pods do not help, and the decision says so."""
-    decision, _ = decide(pool(), Past(), [backlog(500, 490, max_unacked=500)], current=10, now=0)
+    decision, _ = decide(pool(), Memory(), [backlog(500, 490, max_unacked=500)], current=10, now=0)
     assert decision.limited_by == "MaxAckPending"
-    assert decide(pool(), Past(), [backlog(500, 490, max_unacked=500)], current=1, now=0)[0].limited_by == "Policy"
+    assert decide(pool(), Memory(), [backlog(500, 490, max_unacked=500)], current=1, now=0)[0].limited_by == "Policy"
 
 
 def test_manual_is_by_hand():
     """Engine Manual takes its number, within the bounds."""
     spec = pool(engine="Manual", replicas={"min": 1, "max": 3, "manual": 7}, signals=[])
-    assert decide(spec, Past(), [], current=1, now=0)[0].size == 3
+    assert decide(spec, Memory(), [], current=1, now=0)[0].size == 3
 
 
 _rules = st.fixed_dictionaries(
@@ -201,38 +194,38 @@ def _pools(draw):
 @given(_pools(), st.lists(_readings, min_size=1, max_size=12), st.integers(0, 50))
 def test_bounds_hold(spec, readings, current):
     """Whatever comes, the size stays within the bounds, and never goes to zero while messages are out."""
-    past, now = Past(), 0.0
+    memory, now = Memory(), 0.0
     for reading in readings:
-        decision, past = decide(spec, past, [reading], current=current, now=now)
+        decision, memory = decide(spec, memory, [reading], current=current, now=now)
         assert spec.replicas.min <= decision.size <= spec.replicas.max
         if reading.value and current:
             assert decision.size > 0
         if reading.error:
             assert decision.size == min(max(current, spec.replicas.min), spec.replicas.max)
-        past = past.changed(now, decision.size - current) if decision.size != current else past
+        memory = memory.changed(now, decision.size - current) if decision.size != current else memory
         current, now = decision.size, now + 15
 
 
 @settings(deadline=None)
 @given(_pools(), st.integers(0, 10_000), st.integers(0, 10_000), st.lists(_readings, max_size=5), st.integers(0, 40))
 def test_more_backlog_never_means_fewer_pods(spec, one, other, earlier, current):
-    """With the same past, the decision is monotone in the backlog."""
-    past, now = Past(), 0.0
+    """With the same memory, the decision is monotone in the backlog."""
+    memory, now = Memory(), 0.0
     for reading in earlier:
-        _, past = decide(spec, past, [reading], current=current, now=now)
+        _, memory = decide(spec, memory, [reading], current=current, now=now)
         now += 15
     less, more = sorted((one, other))
-    assert size(spec, backlog(less), current, past, now) <= size(spec, backlog(more), current, past, now)
+    assert size(spec, backlog(less), current, memory, now) <= size(spec, backlog(more), current, memory, now)
 
 
 @settings(deadline=None)
 @given(_pools(), st.integers(0, 10_000), st.integers(0, 40))
 def test_a_steady_load_never_flaps(spec, pending, current):
     """Under one load the size moves in one direction only, and comes to rest."""
-    past, now, sizes = Past(), 0.0, [min(max(current, spec.replicas.min), spec.replicas.max)]
+    memory, now, sizes = Memory(), 0.0, [min(max(current, spec.replicas.min), spec.replicas.max)]
     for _ in range(120):
-        decision, past = decide(spec, past, [backlog(pending)], current=sizes[-1], now=now)
-        past = past.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else past
+        decision, memory = decide(spec, memory, [backlog(pending)], current=sizes[-1], now=now)
+        memory = memory.changed(now, decision.size - sizes[-1]) if decision.size != sizes[-1] else memory
         sizes.append(decision.size)
         now += 60  # so that the slowest policy, 1 pod in 120 s, has come to its end
     assert sizes in (sorted(sizes), sorted(sizes, reverse=True))
@@ -243,8 +236,8 @@ def test_a_steady_load_never_flaps(spec, pending, current):
 @given(st.lists(st.integers(950, 1049), min_size=20, max_size=40))
 def test_noise_within_the_tolerance_changes_nothing(loads):
     """A load that trembles by a twentieth leaves the size alone."""
-    past, now = Past(), 0.0
+    memory, now = Memory(), 0.0
     for pending in loads:
-        decision, past = decide(pool(most=50, behavior=QUICK), past, [backlog(pending)], current=10, now=now)
+        decision, memory = decide(pool(most=50, behavior=QUICK), memory, [backlog(pending)], current=10, now=now)
         assert decision.size == 10
         now += 15

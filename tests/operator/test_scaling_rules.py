@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from taskbell.contract.worker_pools import Idle, JetStreamSignal, OnSignalError, WebSocketSignal, WorkerPoolSpec
 from taskbell.operator.plan.need import Pace, Reading, Sample, read_backlog, read_sockets
-from taskbell.operator.plan.scaling import Past, decide
+from taskbell.operator.plan.scaling import Memory, decide
 from taskbell.operator.plan.victims import Load
 
 
@@ -28,14 +28,14 @@ class Run:
     """Decisions one after the other, each carried out."""
 
     def __init__(self, spec, current):
-        self.spec, self.current, self.past, self.now = spec, current, Past(), 0.0
+        self.spec, self.current, self.memory, self.now = spec, current, Memory(), 0.0
 
     def step(self, needed, *, after=15.0):
         """Decide some seconds later; returns the size then."""
         self.now += after
-        decision, self.past = decide(self.spec, self.past, [asks(needed)], current=self.current, now=self.now)
+        decision, self.memory = decide(self.spec, self.memory, [asks(needed)], current=self.current, now=self.now)
         if decision.size != self.current:
-            self.past = self.past.changed(self.now, decision.size - self.current)
+            self.memory = self.memory.changed(self.now, decision.size - self.current)
         self.current = decision.size
         return decision.size
 
@@ -64,9 +64,9 @@ QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds"
 def test_rest_begins_when_all_signals_can_be_read():
     """Time in which a signal was unreadable is no rest: work may have come that nobody saw."""
     spec = pool(least=0, **QUICK).model_copy(update={"idle": Idle(cooldown="2m")})
-    sizes, past = [], Past()
+    sizes, memory = [], Memory()
     for now, readings in ((0, [IDLE, FAILED]), (150, [IDLE, FAILED]), (160, [IDLE]), (279, [IDLE]), (280, [IDLE])):
-        decision, past = decide(spec, past, readings, current=1, now=now)
+        decision, memory = decide(spec, memory, readings, current=1, now=now)
         sizes.append(decision.size)
     assert sizes == [1, 1, 1, 1, 0]
 
@@ -75,14 +75,14 @@ def test_without_a_cooldown_an_idle_pool_goes_at_once():
     """`cooldown: 0s` waits for nothing; with one, an idle pool keeps a single pod until it is over."""
     spec = pool(least=0, **QUICK)
     at_once = spec.model_copy(update={"idle": Idle(cooldown="0s")})
-    assert decide(at_once, Past(), [IDLE], current=5, now=7)[0].size == 0
-    decision, _ = decide(spec, Past(), [IDLE], current=5, now=7)
+    assert decide(at_once, Memory(), [IDLE], current=5, now=7)[0].size == 0
+    decision, _ = decide(spec, Memory(), [IDLE], current=5, now=7)
     assert (decision.size, decision.limited_by) == (1, "Cooldown")
 
 
 def test_a_pool_that_never_goes_to_zero_has_no_cooldown():
     """Where `min` is 1 or more, it is the bound that keeps an idle pool's last pods."""
-    decision, _ = decide(pool(least=2, **QUICK), Past(), [IDLE], current=5, now=7)
+    decision, _ = decide(pool(least=2, **QUICK), Memory(), [IDLE], current=5, now=7)
     assert (decision.size, decision.limited_by) == (2, "Bounds")
 
 
@@ -90,25 +90,25 @@ def test_a_share_of_nothing_is_one_pod():
     """An empty pool that may only grow by a share of its size starts with one pod."""
     policies = [{"type": "Percent", "value": 50, "periodSeconds": 15}]
     spec = pool(least=0, scaleUp={"policies": policies})
-    assert decide(spec, Past(), [asks(9.0)], current=0, now=0)[0].size == 1
+    assert decide(spec, Memory(), [asks(9.0)], current=0, now=0)[0].size == 1
 
 
 def test_a_fallback_waits_for_its_failures():
     """Before `afterFailures` readings failed in a row, the size is held; one that succeeds begins the count anew."""
     fallback = {"afterFailures": 3, "mode": "Fallback", "replicas": 9}
     spec = pool(**QUICK).model_copy(update={"on_signal_error": OnSignalError.model_validate(fallback)})
-    sizes, past = [], Past()
+    sizes, memory = [], Memory()
     for readings in ([FAILED], [FAILED], [asks(4.0)], [FAILED], [FAILED], [FAILED]):
-        decision, past = decide(spec, past, readings, current=4, now=0)
+        decision, memory = decide(spec, memory, readings, current=4, now=0)
         sizes.append(decision.size)
     assert sizes == [4, 4, 4, 4, 4, 9]
 
 
 def test_what_limits_is_named():
     """Bounds on either side, and an unreadable signal, which leaves the recommendation at what there is."""
-    told = [decide(pool(least=3, most=5, **QUICK), Past(), [asks(n)], current=4, now=0)[0] for n in (1.0, 9.0)]
+    told = [decide(pool(least=3, most=5, **QUICK), Memory(), [asks(n)], current=4, now=0)[0] for n in (1.0, 9.0)]
     assert [(d.size, d.recommended, d.limited_by) for d in told] == [(3, 1, "Bounds"), (5, 9, "Bounds")]
-    held, _ = decide(pool(**QUICK), Past(), [FAILED], current=7, now=0)
+    held, _ = decide(pool(**QUICK), Memory(), [FAILED], current=7, now=0)
     assert (held.size, held.recommended, held.limited_by) == (7, 7, "SignalError")
 
 
@@ -116,8 +116,8 @@ def test_connections_wake_and_keep_awake():
     """A pool with an open connection never rests, whatever a backlog beside it says."""
     spec = pool(least=0, **QUICK).model_copy(update={"idle": Idle(cooldown="0s")})
     sockets = read_sockets("w", WebSocketSignal(), [Load("a", 1)])
-    assert decide(spec, Past(), [IDLE, sockets], current=1, now=0)[0].size == 1
-    assert decide(spec, Past(), [IDLE, sockets], current=0, now=0)[0].size == 1
+    assert decide(spec, Memory(), [IDLE, sockets], current=1, now=0)[0].size == 1
+    assert decide(spec, Memory(), [IDLE, sockets], current=0, now=0)[0].size == 1
 
 
 def test_activation_is_for_starting():

@@ -7,7 +7,7 @@ from taskbell.operator.cluster import RequestRefused
 from taskbell.operator.events import Events
 from taskbell.operator.queue import Key
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
-from taskbell.operator.specs.cron_job import SweepSurroundings
+from taskbell.operator.specs.cron_job import SweepDefaults
 
 BATCH = "batch/v1"
 
@@ -37,7 +37,7 @@ def keeping(cluster, clock):
 
     def make():
         events = Events(cluster, clock=clock, reporter="test")
-        return ScheduleKeeper(cluster, events, around=SweepSurroundings(image="api:1"), clock=clock)
+        return ScheduleKeeper(cluster, events, sweeps=SweepDefaults(image="api:1"), clock=clock)
 
     return make
 

@@ -12,8 +12,7 @@ from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerFacts, ConsumerMissing, Consumers
 from taskbell.operator.plan.victims import DELETION_COST, Load
-from taskbell.operator.signals.readings import Known, Signals
-from taskbell.operator.signals.sockets import SocketsUnreadable, parse_connections, read_loads
+from taskbell.operator.signals import SignalReader, SocketsUnreadable, parse_connections
 
 JET_STREAM = {"stream": "S", "consumer": "c"}
 
@@ -48,8 +47,8 @@ def read(cluster, kubectl, scale):
         signal = {"name": "s", "jetStream": JET_STREAM | {"connectionSecretRef": reference}}
         given = {"targetRef": {"name": "x"}, "replicas": {"max": 3}, "signals": [signal]}
         consumers = NobodyThere()
-        signals = Signals(cluster, consumers, None, nats_url=None, clock=SystemClock())
-        (found,) = await signals.read(WorkerPoolSpec.model_validate(given), scale, Known())
+        signals = SignalReader(cluster, consumers, None, nats_url=None, clock=SystemClock())
+        (found,) = await signals.read(WorkerPoolSpec.model_validate(given), scale, {})
         return found, consumers.asked
 
     return reading
@@ -66,7 +65,7 @@ async def test_a_secret_that_holds_no_address_is_said_but_not_quoted(read, secre
         assert reading.error == "not connected to NATS"
     else:
         assert (reading.missing, asked) == (True, [])
-        assert reading.error == "entry url of Secret nats is no address of NATS"
+        assert reading.error == "entry url of Secret nats is not a NATS address"
 
 
 async def test_the_line_end_of_a_secret_is_no_part_of_the_address(read):
@@ -89,15 +88,16 @@ class Working:
 
 async def test_a_pass_that_is_repeated_at_once_shows_no_pace(cluster, scale, still_clock):
     """What happened in less than five seconds changes no pace; the next reading counts from the one before it."""
-    clock, known = still_clock, Known()
+    clock, known = still_clock, {}
     consumers = Working(clock)
-    signals = Signals(cluster, consumers, None, nats_url="nats://h", clock=clock)
+    signals = SignalReader(cluster, consumers, None, nats_url="nats://h", clock=clock)
     given = {"targetRef": {"name": "x"}, "replicas": {"max": 3}, "signals": [{"name": "s", "jetStream": JET_STREAM}]}
     spec = WorkerPoolSpec.model_validate(given)
     paces = []
     for clock.steady, consumers.burst in ((0, 0), (15, 0), (15.5, 500), (30, 0)):
-        await signals.read(spec, scale, known)
-        paces.append(known.paces["s"].per_pod)
+        (reading,) = await signals.read(spec, scale, known)
+        known = {"s": reading.pace}
+        paces.append(reading.pace.per_pod)
     assert paces == [None, 5.0, 5.0, 5.0]
 
 
@@ -125,7 +125,9 @@ def loads(cluster, kubectl):
 
     async def read(http, **signal):
         place = {"namespace": kubectl.namespace, "selector": "app=gateway"}
-        return await read_loads(cluster, http, WebSocketSignal(**signal), **place)
+        return await SignalReader(cluster, None, http, nats_url=None, clock=None).loads(
+            WebSocketSignal(**signal), **place
+        )
 
     return read
 

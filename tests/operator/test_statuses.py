@@ -7,7 +7,7 @@ import pytest
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.worker_pools import WorkerPoolStatus
 from taskbell.operator.plan import reminder_schedule, worker_pool
-from taskbell.operator.plan.conditions import Verdict, conditions
+from taskbell.operator.plan.conditions import condition, conditions
 from taskbell.operator.plan.cron import parse
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.rivals import rival
@@ -20,12 +20,18 @@ POOL = {"metadata": {"name": "b", "generation": 2, "creationTimestamp": "2026-11
 
 def test_a_transition_is_a_change_of_the_status():
     """The time stays while only reason or message change, and moves when True becomes False; long messages are cut."""
-    first = conditions([Verdict("Ready", "A", "a", holds=True)], before=[], generation=1, now=NOW)
-    second = conditions([Verdict("Ready", "B", "b" * 5000, holds=True)], before=first, generation=2, now=LATER)
-    third = conditions([Verdict("Ready", "B", "b", holds=False)], before=second, generation=2, now=LATER)
-    times = [found[0]["lastTransitionTime"] for found in (first, second, third)]
+    status, found = {}, []
+    for reason, message, holds, now in (
+        ("A", "a", True, NOW),
+        ("B", "b" * 5000, True, LATER),
+        ("B", "b", False, LATER),
+    ):
+        owner = {"metadata": {"generation": len(found) + 1}, "status": status}
+        status = conditions(owner, [condition("Ready", reason, message, holds=holds)], now=now)
+        found += status["conditions"]
+    times = [one["lastTransitionTime"] for one in found]
     assert times == ["2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T10:05:00Z"]
-    assert (second[0]["reason"], len(second[0]["message"]), second[0]["observedGeneration"]) == ("B", 1024, 2)
+    assert (found[1]["reason"], len(found[1]["message"]), found[1]["observedGeneration"]) == ("B", 1024, 2)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from taskbell.kit.nats_consumers import Consumers
 from taskbell.operator.cluster import ClusterRefused
 from taskbell.operator.events import Events
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
-from taskbell.operator.signals.readings import Signals
+from taskbell.operator.signals import SignalReader
 
 APPS = "apps/v1"
 BACKLOG = int(os.environ.get("TASKBELL_TEST_BACKLOG", "2000"))
@@ -71,7 +71,7 @@ def keeping(kubectl, cluster, clock, pool_place):
     @contextlib.asynccontextmanager
     async def made(nats_url):
         async with Consumers(name="test") as consumers, httpx.AsyncClient() as http:
-            signals = Signals(cluster, consumers, http, nats_url=nats_url, clock=clock)
+            signals = SignalReader(cluster, consumers, http, nats_url=nats_url, clock=clock)
             events = Events(cluster, clock=clock, reporter="test")
             yield pool_place(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
 
@@ -192,7 +192,7 @@ async def test_two_writers_of_one_size_are_refused(place, work, kind):
     assert await place.look() == 1
     assert await place.condition("Ready") == ("False", "SizeIsAnothers")
     message = next(c["message"] for c in (await place.status())["conditions"] if c["type"] == "Ready")
-    assert "another sets the size of Deployment delivery" in message
+    assert "another also sets the size of Deployment delivery" in message
     await place.kubectl.must("DELETE", place.kubectl.at(kind, "another", group=api))
     assert await place.look() == 5
 

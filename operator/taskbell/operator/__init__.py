@@ -1,7 +1,9 @@
 """The Kubernetes operator: keeps a CronJob for every ReminderSchedule and the size of every WorkerPool's target.
 
-`watches` only enqueue; `queue` decides when; `reconcile` looks, asks `plan` and `specs` what should be, and lets
-`cluster`, the only room that talks to the API server, make it so. Nothing here knows the database or HTTP clients of
-the platform. This folder is a source root for one portion of the namespace package `taskbell`; `operator/` itself
-must never hold an `__init__.py`, which would shadow the standard library's `operator`.
+`app` composes it. `watches` puts changed objects on the `queue`, which decides when `reconcile` makes a pass over one:
+it reads the cluster and the `signals`, lets `plan` and `specs` decide, and writes through `cluster`, the only module
+that talks to the API server. `lease` elects the process that works, `preflight` checks `permissions` at the start, and
+`events` records decisions. Nothing here knows the database.
+
+`operator/` is a source root and must not hold an `__init__.py`, which would shadow the standard library's `operator`.
 """

@@ -1,4 +1,4 @@
-"""Entry of one operator process: `taskbell-operator` or `python -m taskbell.operator`."""
+"""Entry point of the operator: `taskbell-operator` or `python -m taskbell.operator`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from taskbell.operator.settings import OperatorSettings
 
 
 def main() -> None:
-    """Work until SIGTERM or SIGINT. Status 1: the Lease was lost, or something is missing in the cluster."""
-    command = entry.parser("taskbell-operator", "Keep Taskbell's objects in a cluster.", port=8080)
-    command.add_argument("--server", default="", help="an API server without sign-in, as `kubectl proxy` gives one")
+    """Run until SIGTERM or SIGINT. Exits with status 1 if the Lease is lost or the cluster lacks something."""
+    command = entry.parser(
+        "taskbell-operator", "Keep the CronJobs and the pool sizes of Taskbell in a cluster.", port=8080
+    )
+    command.add_argument(
+        "--server", default="", help="address of an API server without sign-in, such as `kubectl proxy`"
+    )
     arguments = command.parse_args()
     settings = load(OperatorSettings)
     configure_logs(service="operator", level=settings.log_level)

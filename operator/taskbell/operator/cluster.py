@@ -1,4 +1,4 @@
-"""The only room that talks to the API server. Plain dictionaries in and out; writes by server-side apply."""
+"""Requests to the API server: the only module that sends any. Objects are plain dictionaries."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kubernetes.aio import client as kubernetes
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.exceptions import ApiException
 
+from taskbell.contract.crds import GROUP, VERSION
 from taskbell.operator.metrics import WRITES
 
 Json = dict[str, Any]
@@ -19,22 +20,23 @@ Json = dict[str, Any]
 FIELD_MANAGER = "taskbell-operator"
 _TIMEOUT = 10.0
 _NOT_FOUND = 404
+_JSON, _MERGE_PATCH, _APPLY = "application/json", "application/merge-patch+json", "application/apply-patch+yaml"
 
 
 class ClusterRefused(Exception):
-    """The API server refused a request, failed in it, or cannot be reached. Trying again later may help."""
+    """The API server refused a request, failed, or cannot be reached. A retry may help."""
 
 
 class ObjectChanged(ClusterRefused):
-    """Somebody else changed or made the object meanwhile (409)."""
+    """Somebody else changed or created the object in the meantime (409)."""
 
 
 class RequestRefused(ClusterRefused):
-    """The API server will not do it, however often it is asked (400, 403, 422): wrong values, a quota, a policy."""
+    """The API server refuses the request for good (400, 403, 422): wrong values, a quota, a policy."""
 
 
 class ObjectGone(ClusterRefused):
-    """There is no such object any more (404)."""
+    """The object does not exist any more (404)."""
 
 
 _REFUSALS = {
@@ -48,7 +50,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of object as the API server's paths name it."""
+    """A kind of object in the API."""
 
     group: str
     version: str
@@ -56,7 +58,7 @@ class Resource:
     kind: str
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """The path of an object, a collection (no name), or a subresource."""
+        """The path of an object, a collection (without a name), or a subresource."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         parts = [root, *(("namespaces", namespace) if namespace else ()), self.plural, name, subresource]
         return "/".join(part for part in parts if part)
@@ -67,8 +69,8 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-REMINDER_SCHEDULES = Resource("taskbell.dev", "v1alpha1", "reminderschedules", "ReminderSchedule")
-WORKER_POOLS = Resource("taskbell.dev", "v1alpha1", "workerpools", "WorkerPool")
+REMINDER_SCHEDULES = Resource(GROUP, VERSION, "reminderschedules", "ReminderSchedule")
+WORKER_POOLS = Resource(GROUP, VERSION, "workerpools", "WorkerPool")
 CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 PODS = Resource("", "v1", "pods", "Pod")
@@ -80,10 +82,10 @@ SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"
 
 
 class Cluster:
-    """Requests to one API server. Every call ends within 10 s; none is repeated here.
+    """Requests to one API server. Every request ends within 10 s; none is repeated here.
 
-    All raise `ClusterRefused`: `ObjectChanged` on a conflict, `RequestRefused` on what the API server will not do, and
-    `ObjectGone` where there is nothing to write to.
+    All methods raise `ClusterRefused`: `ObjectChanged` on a conflict, `RequestRefused` on what the API server refuses
+    for good, and `ObjectGone` if the object to write does not exist.
     """
 
     def __init__(self, api: kubernetes.ApiClient) -> None:
@@ -91,26 +93,20 @@ class Cluster:
         self._api = api
 
     async def get(self, resource: Resource, namespace: str, name: str, *, subresource: str = "") -> Json | None:
-        """An object, or None if there is none, nor such a resource."""
+        """An object, or None if it or its resource does not exist."""
         return await self._send("GET", resource.path(namespace, name, subresource), absent_is_none=True)
 
     async def all(self, resource: Resource, namespace: str, *, labels: str = "") -> list[Json]:
-        """All objects in a namespace, or in all (empty); none if the resource does not exist. `labels` selects."""
+        """The objects in a namespace that match a label selector; none if the resource does not exist."""
         query = [("labelSelector", labels)] if labels else []
         found = await self._send("GET", resource.path(namespace), query=query, absent_is_none=True)
         return list(found["items"]) if found else []
 
     async def apply(self, resource: Resource, manifest: Json, *, subresource: str = "") -> Json:
-        """Server-side apply: make the object so in the fields given, which from then on are the operator's."""
+        """Server-side apply: set the given fields and own them from then on."""
         metadata = manifest["metadata"]
-        return await self._write(
-            "PATCH",
-            resource,
-            resource.path(metadata["namespace"], metadata["name"], subresource),
-            body=manifest,
-            query=[("fieldManager", FIELD_MANAGER), ("force", "true")],
-            content_type="application/apply-patch+yaml",
-        )
+        path = resource.path(metadata["namespace"], metadata["name"], subresource)
+        return await self._write("PATCH", resource, path, manifest, content_type=_APPLY)
 
     async def apply_status(self, resource: Resource, owner: Json, status: Json) -> Json:
         """Write the status of a custom resource."""
@@ -121,36 +117,24 @@ class Cluster:
     async def scale(self, resource: Resource, scale: Json, replicas: int) -> Json:
         """Set a size, provided that nobody changed the object since its scale was read."""
         metadata = scale["metadata"]
-        return await self._write(
-            "PATCH",
-            resource,
-            resource.path(metadata["namespace"], metadata["name"], "scale"),
-            body={"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"replicas": replicas}},
-            query=[("fieldManager", FIELD_MANAGER)],
-            content_type="application/merge-patch+json",
-        )
+        change = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"replicas": replicas}}
+        return await self.amend(resource, metadata["namespace"], metadata["name"], change, subresource="scale")
 
-    async def amend(self, resource: Resource, namespace: str, name: str, change: Json) -> Json:
-        """Change the fields given, whoever else writes the object, by a merge patch."""
-        return await self._write(
-            "PATCH",
-            resource,
-            resource.path(namespace, name),
-            body=change,
-            query=[("fieldManager", FIELD_MANAGER)],
-            content_type="application/merge-patch+json",
-        )
+    async def amend(
+        self, resource: Resource, namespace: str, name: str, change: Json, *, subresource: str = ""
+    ) -> Json:
+        """Change the given fields by a merge patch, whoever owns them."""
+        path = resource.path(namespace, name, subresource)
+        return await self._write("PATCH", resource, path, change, content_type=_MERGE_PATCH)
 
     async def create(self, resource: Resource, manifest: Json) -> Json:
-        """Add an object; `ObjectChanged` if there is one of its name."""
-        path = resource.path(manifest["metadata"]["namespace"])
-        return await self._write("POST", resource, path, body=manifest, query=[("fieldManager", FIELD_MANAGER)])
+        """Create an object; `ObjectChanged` if its name is taken."""
+        return await self._write("POST", resource, resource.path(manifest["metadata"]["namespace"]), manifest)
 
     async def replace(self, resource: Resource, manifest: Json) -> Json:
         """Replace an object, provided that it still has the manifest's `resourceVersion`."""
         metadata = manifest["metadata"]
-        path = resource.path(metadata["namespace"], metadata["name"])
-        return await self._write("PUT", resource, path, body=manifest, query=[("fieldManager", FIELD_MANAGER)])
+        return await self._write("PUT", resource, resource.path(metadata["namespace"], metadata["name"]), manifest)
 
     async def may(self, *, verb: str, group: str, resource: str, subresource: str, namespace: str) -> bool:
         """Whether this process has a permission (SelfSubjectAccessReview)."""
@@ -164,7 +148,7 @@ class Cluster:
         return bool(answer and answer["status"]["allowed"])
 
     async def serves(self, resource: Resource) -> bool:
-        """Whether there is such a resource, as for a custom one its definition decides."""
+        """Whether the API server serves a resource; for a custom one, whether its definition is installed."""
         found = await self._send("GET", f"/apis/{resource.group}/{resource.version}", absent_is_none=True)
         return found is not None and any(entry["name"] == resource.plural for entry in found["resources"])
 
@@ -173,18 +157,11 @@ class Cluster:
         await self._send("GET", "/version")
 
     async def _write(
-        self,
-        method: str,
-        resource: Resource,
-        path: str,
-        *,
-        body: Json,
-        query: list[tuple[str, str]],
-        content_type: str = "application/json",
+        self, method: str, resource: Resource, path: str, body: Json, *, content_type: str = _JSON
     ) -> Json:
         WRITES.labels(resource=resource.plural).inc()
-        answer = await self._send(method, path, body=body, query=query, content_type=content_type)
-        return answer or {}
+        query = [("fieldManager", FIELD_MANAGER), *([("force", "true")] if content_type == _APPLY else [])]
+        return await self._send(method, path, body=body, query=query, content_type=content_type) or {}
 
     async def _send(
         self,
@@ -193,7 +170,7 @@ class Cluster:
         *,
         body: Json | None = None,
         query: list[tuple[str, str]] | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
         absent_is_none: bool = False,
     ) -> Json | None:
         try:
@@ -201,7 +178,7 @@ class Cluster:
                 method,
                 path,
                 query_params=query or [],
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                header_params={"Accept": _JSON, "Content-Type": content_type},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -230,10 +207,10 @@ def _refusal(status: int | None, body: Any, *, method: str, path: str) -> Cluste
 
 
 async def open_api(*, url: str = "") -> kubernetes.ApiClient:
-    """A client by the pod's service account, else by the kubeconfig; or for a plain address, without sign-in.
+    """A client that signs in by the pod's service account or else by the kubeconfig; for a `url`, without sign-in.
 
     Raises:
-        ClusterRefused: There is neither, or it cannot be used.
+        ClusterRefused: There is no usable service account or kubeconfig.
     """
     configuration = kubernetes.Configuration()
     try:

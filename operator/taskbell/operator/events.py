@@ -1,4 +1,4 @@
-"""Kubernetes events about decisions, with their numbers: what `kubectl describe` shows."""
+"""Kubernetes events about decisions, with their numbers; `kubectl describe` shows them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from taskbell.operator.plan.conditions import instant
 
 _log = structlog.get_logger(__name__)
 Json = dict[str, Any]
-_LONGEST = 1000
-_REMEMBERED = 1800.0
-"""Seconds in which the same thing is counted by the event that told it first; an API server keeps one for an hour."""
+_LONGEST_MESSAGE = 1000
+_REPEATED_WITHIN = 1800.0
+"""Seconds within which a repeated event only raises the count of the first; an API server keeps it for an hour."""
 _MOST_REMEMBERED = 1000
 
 
 @dataclass(slots=True)
-class _Told:
-    """An event that may be told again."""
+class _Recorded:
+    """An event that may be repeated."""
 
     name: str
     first: float
@@ -32,19 +32,19 @@ class _Told:
 
 
 class Events:
-    """Tells of decisions about custom resources."""
+    """Records events about custom resources, in the cluster and in the log."""
 
     def __init__(self, cluster: Cluster, *, clock: Clock, reporter: str) -> None:
-        """Take the API server and the name of this process."""
+        """Take the API server, the clock and the name of this process."""
         self._cluster = cluster
         self._clock = clock
         self._reporter = reporter
-        self._told: dict[tuple[str, str, str], _Told] = {}
+        self._recorded: dict[tuple[str, str, str], _Recorded] = {}
 
-    async def tell(self, owner: Json, reason: str, message: str, *, warning: bool = False) -> None:
-        """Record an event about an object, in the log, too; one that was told before is counted, not repeated.
+    async def record(self, owner: Json, reason: str, message: str, *, warning: bool = False) -> None:
+        """Record an event about an object. A repeated event raises the count of the first.
 
-        Never raises for a refusal: the status says the same.
+        Does not raise if the API server refuses it: the status of the object says the same.
         """
         metadata = owner["metadata"]
         _log.info(
@@ -56,21 +56,21 @@ class Events:
             message=message,
         )
         now, key = self._clock.now(), (metadata["uid"], reason, message)
-        told = self._told.pop(key, None)
+        recorded = self._recorded.pop(key, None)
         try:
-            if told is None or now - told.first > _REMEMBERED:
-                told = _Told(await self._create(owner, reason, message, now=now, warning=warning), first=now)
+            if recorded is None or now - recorded.first > _REPEATED_WITHIN:
+                recorded = _Recorded(await self._create(owner, reason, message, now=now, warning=warning), first=now)
             else:
-                told.count += 1
-                change = {"count": told.count, "lastTimestamp": _written(now)}
-                await self._cluster.amend(EVENTS, metadata["namespace"], told.name, change)
+                recorded.count += 1
+                change = {"count": recorded.count, "lastTimestamp": _instant(now)}
+                await self._cluster.amend(EVENTS, metadata["namespace"], recorded.name, change)
         except ClusterRefused as refused:
             EVENTS_LOST.inc()
             _log.warning("event_lost", reason=reason, error=str(refused))
             return
-        self._told[key] = told
-        while len(self._told) > _MOST_REMEMBERED:
-            del self._told[next(iter(self._told))]
+        self._recorded[key] = recorded
+        while len(self._recorded) > _MOST_REMEMBERED:
+            del self._recorded[next(iter(self._recorded))]
 
     async def _create(self, owner: Json, reason: str, message: str, *, now: float, warning: bool) -> str:
         metadata = owner["metadata"]
@@ -89,9 +89,9 @@ class Events:
             },
             "type": "Warning" if warning else "Normal",
             "reason": reason,
-            "message": message[:_LONGEST],
-            "firstTimestamp": _written(now),
-            "lastTimestamp": _written(now),
+            "message": message[:_LONGEST_MESSAGE],
+            "firstTimestamp": _instant(now),
+            "lastTimestamp": _instant(now),
             "count": 1,
             "source": {"component": "taskbell-operator", "host": self._reporter},
             "reportingComponent": "taskbell.dev/operator",
@@ -101,5 +101,5 @@ class Events:
         return name
 
 
-def _written(now: float) -> str:
+def _instant(now: float) -> str:
     return instant(datetime.fromtimestamp(now, UTC))

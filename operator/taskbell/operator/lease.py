@@ -1,7 +1,7 @@
-"""One works at a time: a Lease of `coordination.k8s.io`, with the rules of client-go's leader election.
+"""Leader election: a Lease of `coordination.k8s.io`, with the rules of client-go.
 
-No clocks are compared between machines: a holder counts as gone when its Lease did not change for its whole duration
-by the observer's own clock. A holder that cannot renew stops before that.
+Clocks of different machines are not compared: a holder counts as gone when its Lease has not changed for its whole
+duration by the observer's own clock. A holder that cannot renew stops before that.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _log = structlog.get_logger(__name__)
 
 LEASE = "taskbell-operator"
 _RENEW = 1 / 5
-"""Share of the duration between renewals."""
+"""Share of the duration between two renewals."""
 _GIVE_UP = 2 / 3
-"""Share of the duration after which a holder that could not renew stops."""
+"""Share of the duration after which a holder that cannot renew stops."""
 
 
 class LeaseLost(Exception):
-    """The Lease is another's, or could not be renewed in time: this process must work no more."""
+    """Another process holds the Lease, or it could not be renewed in time: this process must stop."""
 
 
 @dataclass(slots=True)
@@ -40,10 +40,10 @@ class _Seen:
 
 
 class Leadership:
-    """Gets, keeps and gives back the Lease."""
+    """Acquires, renews and releases the Lease."""
 
     def __init__(self, cluster: Cluster, *, namespace: str, identity: str, duration: float, clock: Clock) -> None:
-        """`identity` must be this process's alone; `duration` in seconds."""
+        """Take the API server and the clock; `identity` must be unique to this process, `duration` is in seconds."""
         self._cluster = cluster
         self._namespace = namespace
         self._identity = identity
@@ -51,14 +51,14 @@ class Leadership:
         self._clock = clock
         self._seen = _Seen()
         self._renewed = float("-inf")
-        """When the last request that renewed it was sent: it may have arrived at once and been answered late."""
+        """When the last successful renewal was sent: it may have arrived at once and been answered late."""
 
     async def acquire(self) -> None:
-        """Wait until the Lease is ours. A failing API server is asked again; the wait has no end."""
+        """Wait until this process holds the Lease, however long that takes. Errors of the API server are retried."""
         LEADER.set(0)
         while True:
             try:
-                if await self._try() and self._age() < self._duration * _GIVE_UP:  # or it was answered too late
+                if await self._try() and self._age() < self._duration * _GIVE_UP:  # else the answer came too late
                     LEADER.set(1)
                     _log.info("lease_acquired", identity=self._identity)
                     return
@@ -70,10 +70,10 @@ class Leadership:
             await asyncio.sleep(pause)
 
     async def hold(self) -> None:
-        """Renew until cancelled.
+        """Renew the Lease until cancelled.
 
         Raises:
-            LeaseLost: Another has it, or renewing failed for two thirds of its duration.
+            LeaseLost: Another process holds it, or renewals failed for two thirds of its duration.
         """
         interval, longest = self._duration * _RENEW, self._duration * _GIVE_UP
         pause = interval - self._age()
@@ -97,14 +97,14 @@ class Leadership:
             LEADER.set(0)
 
     async def release(self) -> None:
-        """Give the Lease back, so that the next need not wait for its end. Never raises for a refusal."""
+        """Release the Lease, so that the next process need not wait. Does not raise if the API server refuses."""
         with suppress(ClusterRefused):
             lease = await self._cluster.get(LEASES, self._namespace, LEASE)
             if lease and lease["spec"].get("holderIdentity") == self._identity:
                 await self._cluster.replace(LEASES, lease | {"spec": lease["spec"] | {"holderIdentity": ""}})
 
     async def _try(self) -> bool:
-        """Make, take or renew the Lease if that is allowed now; whether it is ours."""
+        """Create, take or renew the Lease if that is allowed now; returns whether this process holds it."""
         asked = self._clock.monotonic()
         if await self._claim():
             self._renewed = asked

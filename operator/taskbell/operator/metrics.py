@@ -6,8 +6,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECONCILES = Counter(
     "taskbell_operator_reconciles_total",
-    "Passes over an object, by kind and outcome (ok, failed). Failed ones are tried again with back-off; a steady "
-    "rate of them names its reason in the log.",
+    "Passes over an object, by kind and outcome (ok, failed). Failed passes are repeated with back-off; the log names "
+    "the reason of each.",
     ["kind", "outcome"],
 )
 RECONCILE_SECONDS = Histogram(
@@ -18,17 +18,17 @@ RECONCILE_SECONDS = Histogram(
 )
 QUEUED = Gauge(
     "taskbell_operator_queued_objects",
-    "Objects that wait for a pass now, back-offs not counted. A number that stays means too few workers.",
+    "Objects whose pass is due and waits for a worker. A number that stays above 0 means too few workers.",
     ["kind"],
 )
 WRITES = Counter(
     "taskbell_operator_writes_total",
-    "Writing requests to the API server, by resource. Without changes in the cluster only leases are written.",
+    "Writing requests to the API server, by resource. Without changes in the cluster only the Lease is written.",
     ["resource"],
 )
 EVENTS_LOST = Counter(
     "taskbell_operator_events_lost_total",
-    "Kubernetes events that the API server did not take. Harmless: the status says the same.",
+    "Kubernetes events that the API server refused. Harmless: the status says the same.",
 )
 LEADER = Gauge(
     "taskbell_operator_leader_ratio",
@@ -36,7 +36,7 @@ LEADER = Gauge(
 )
 POOL_REPLICAS = Gauge(
     "taskbell_operator_pool_replicas",
-    "Size of a WorkerPool: desired (decided), recommended (by the signals, before patience and bounds), current.",
+    "Size of a WorkerPool: desired (decided), recommended (by the signals, before any limit), current.",
     ["namespace", "pool", "state"],
 )
 SIGNAL_VALUE = Gauge(
@@ -46,11 +46,11 @@ SIGNAL_VALUE = Gauge(
 )
 SIGNAL_FAILURES = Counter(
     "taskbell_operator_signal_failures_total",
-    "Readings of a signal that failed. While they do, the pool's size is held.",
+    "Readings of a signal that failed. While they fail, the size of the pool is held.",
     ["namespace", "pool", "signal"],
 )
 SCALINGS = Counter(
     "taskbell_operator_scalings_total",
-    "Sizes that were changed, by pool and direction (up, down).",
+    "Changes of a size, by pool and direction (up, down).",
     ["namespace", "pool", "direction"],
 )

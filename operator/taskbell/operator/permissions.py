@@ -1,4 +1,4 @@
-"""What the operator may do in a cluster: the one list for the preflight, the chart's roles and the documentation."""
+"""The permissions that the operator needs: the one list for the preflight and the chart's roles."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Verbs on one resource, and what they are for.
+    """Verbs on one resource, and their purpose.
 
     Attributes:
-        resource: May name a subresource after a slash.
-        needed: Without it the operator does not start; otherwise what needs it says so.
+        resource: The plural of the resource, with a subresource after a slash if any.
+        needed: Whether the operator refuses to start without it; otherwise only the feature that uses it is missing.
     """
 
     group: str
@@ -27,20 +27,22 @@ class Permission:
 WATCHED = (
     Permission("taskbell.dev", "reminderschedules", ("get", "list", "watch"), "to see ReminderSchedules"),
     Permission("taskbell.dev", "reminderschedules/status", ("patch",), "to report on ReminderSchedules"),
-    Permission("taskbell.dev", "reminderschedules/finalizers", ("update",), "to own CronJobs where that is enforced"),
+    Permission(
+        "taskbell.dev", "reminderschedules/finalizers", ("update",), "to own CronJobs in clusters that check it"
+    ),
     Permission("taskbell.dev", "workerpools", ("get", "list", "watch"), "to see WorkerPools"),
     Permission("taskbell.dev", "workerpools/status", ("patch",), "to report on WorkerPools"),
     Permission("batch", "cronjobs", ("get", "list", "watch", "create", "patch"), "to keep CronJobs"),
     Permission("apps", "deployments/scale", ("get", "patch"), "to set the size of a WorkerPool's target"),
-    Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to see who else sets that size"),
-    Permission("keda.sh", "scaledobjects", ("list",), "to see who else sets that size"),
+    Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to find others that set that size"),
+    Permission("keda.sh", "scaledobjects", ("list",), "to find others that set that size"),
     Permission("", "pods", ("list",), "to count the connections of gateways"),
     Permission("", "pods", ("patch",), "to mark which gateways go first", needed=False),
     Permission("", "secrets", ("get",), "to follow connectionSecretRef", needed=False),
-    Permission("", "events", ("create", "patch"), "to tell decisions"),
+    Permission("", "events", ("create", "patch"), "to record decisions"),
 )
 """Needed in every namespace that is watched."""
-OWN = (Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "to work one at a time"),)
+OWN = (Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "to elect a leader"),)
 """Needed in the operator's own namespace."""
 
 
@@ -53,7 +55,7 @@ def rules(permissions: tuple[Permission, ...]) -> list[Json]:
 
 
 def in_words(permission: Permission, verb: str, namespace: str) -> str:
-    """A missing permission as a sentence for the person who installs."""
+    """A missing permission in words, for the person who installs the operator."""
     place = f"in namespace {namespace}" if namespace else "in all namespaces"
     group = f".{permission.group}" if permission.group else ""
     name, slash, subresource = permission.resource.partition("/")

@@ -1,4 +1,4 @@
-"""Before any work: is everything there that the operator needs, and may it do what it must?"""
+"""Checks at the start: the definitions are installed, and the operator has its permissions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _log = structlog.get_logger(__name__)
 
 
 class NotReadyToWork(Exception):
-    """Something that an administrator must provide is missing; the message says what."""
+    """Definitions or permissions are missing; the message names them for the administrator."""
 
 
 async def check(cluster: Cluster, *, own_namespace: str, namespaces: Collection[str]) -> None:
-    """Return if all is there.
+    """Return if nothing is missing. A permission that is not needed is only logged.
 
     Raises:
-        NotReadyToWork: Custom resource definitions or permissions are missing; all are named.
+        NotReadyToWork: Custom resource definitions or permissions are missing.
         ClusterRefused: The API server does not answer.
     """
     absent = [

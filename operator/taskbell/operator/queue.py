@@ -1,28 +1,27 @@
-"""A level-triggered work queue: what is to be looked at, when, and never twice at a time.
+"""A level-triggered work queue: which object is looked at when, and never twice at the same time.
 
-A key that is added while it waits is one; added while it is worked on, it is worked on once more. A pass that fails
-is repeated with exponential back-off and jitter; one that succeeds may ask to be repeated, and every known key is
-looked at again after the resync time in any case, so that nothing depends on a watch that was lost.
+Each object has one task that waits for a change or for its next time and then makes a pass. Changes that arrive while
+it waits are one pass; changes that arrive during a pass cause one more. A pass that fails is repeated with exponential
+back-off and jitter. Every known object is looked at again after the resync interval, so that nothing depends on a
+watch event that was lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
-from taskbell.kit.clock import Clock
 from taskbell.operator.metrics import QUEUED, RECONCILE_SECONDS, RECONCILES
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Key:
     """One object to look at."""
 
@@ -36,127 +35,100 @@ class Outcome:
     """What a pass says about the next one.
 
     Attributes:
-        again_in: Seconds; None leaves it to the resync.
-        gone: The object is no longer there: forget its key.
+        again_in: Seconds until the next pass; None leaves it to the resync.
+        gone: The object no longer exists: forget it.
     """
 
     again_in: float | None = None
     gone: bool = False
 
 
-Pass = Callable[[Key], Awaitable[Outcome]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """Times in seconds: the first and the longest back-off, and how often a quiet key is looked at again."""
+class Intervals:
+    """Seconds: the first and the longest back-off, and the resync of an object without changes."""
 
     first_backoff: float = 0.5
     longest_backoff: float = 60.0
     resync: float = 300.0
 
 
-@dataclass(slots=True)
 class Queue:
-    """The queue of one kind of object, and its workers. One event loop only."""
+    """Decides when passes over objects are made, and makes them. One event loop only."""
 
-    work: Pass
-    clock: Clock
-    pace: Pace = field(default_factory=Pace)
-    workers: int = 4
-    _ready: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
-    _waiting: set[Key] = field(default_factory=set)
-    _busy: set[Key] = field(default_factory=set)
-    _dirty: set[Key] = field(default_factory=set)
-    _due: dict[Key, float] = field(default_factory=dict)
-    _later: list[tuple[float, int, Key]] = field(default_factory=list)
-    _failures: dict[Key, int] = field(default_factory=dict)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    def __init__(
+        self, passes: Mapping[str, Callable[[Key], Awaitable[Outcome]]], *, intervals: Intervals, workers: int = 4
+    ) -> None:
+        """Take the pass for each kind, and how many passes of one kind run at the same time.
+
+        Kinds do not share workers, so that pools with slow signals do not delay schedules.
+        """
+        self._passes = passes
+        self._intervals = intervals
+        self._workers = {kind: asyncio.Semaphore(workers) for kind in passes}
+        self._new: asyncio.Queue[Key] = asyncio.Queue()
+        self._changed: dict[Key, asyncio.Event] = {}
+        self._resting: set[Key] = set()
 
     def add(self, key: Key) -> None:
-        """Have an object looked at soon. Never blocks."""
-        self._due.pop(key, None)
-        if key in self._busy:
-            self._dirty.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.put_nowait(key)
-            QUEUED.labels(kind=key.kind).set(len(self._waiting))
-
-    def add_later(self, key: Key, seconds: float) -> None:
-        """Have an object looked at after a time, unless something comes earlier; replaces a former later time."""
-        due = self.clock.monotonic() + seconds
-        self._due[key] = due
-        heapq.heappush(self._later, (due, next(self._numbers), key))
-        self._changed.set()
+        """Ask for a pass over an object soon. Never blocks."""
+        if key not in self._changed:
+            self._changed[key] = asyncio.Event()
+            self._new.put_nowait(key)
+        self._changed[key].set()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for a worker nor is worked on; later times do not count."""
-        return not (self._waiting or self._busy)
+        """Whether no pass runs and none is due now."""
+        changed = any(event.is_set() for event in self._changed.values())
+        return not changed and self._resting == self._changed.keys()
 
     async def run(self) -> None:
-        """Work until cancelled; a pass that is running then is cancelled with it."""
+        """Make passes until cancelled; passes that run then are cancelled, too."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._release(), name="operator-queue-times")
-            for number in range(self.workers):
-                group.create_task(self._serve(), name=f"operator-queue-{number}")
+            while True:
+                key = await self._new.get()
+                group.create_task(self._keep(key, self._changed[key]), name=f"operator-{key.kind}-{key.name}")
 
-    async def _release(self) -> None:
-        """Move keys whose time has come to the workers."""
+    async def _keep(self, key: Key, changed: asyncio.Event) -> None:
+        """Make passes over one object until it is gone."""
+        failures, wait = 0, self._intervals.resync
         while True:
-            self._changed.clear()
-            now = self.clock.monotonic()
-            while self._later and self._later[0][0] <= now:
-                due, _, key = heapq.heappop(self._later)
-                if self._due.get(key) == due:
-                    self.add(key)
-            wait = self._later[0][0] - now if self._later else None
-            try:
+            self._resting.add(key)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
-
-    async def _serve(self) -> None:
-        while True:
-            key = await self._ready.get()
-            self._waiting.discard(key)
-            self._busy.add(key)
-            QUEUED.labels(kind=key.kind).set(len(self._waiting))
+                    await changed.wait()
+            self._resting.discard(key)
+            with QUEUED.labels(kind=key.kind).track_inprogress():
+                await self._workers[key.kind].acquire()
+            changed.clear()
             try:
-                await self._pass(key)
+                with RECONCILE_SECONDS.labels(kind=key.kind).time():
+                    outcome = await self._passes[key.kind](key)
+            except Exception as failed:  # noqa: BLE001 -- logged, counted, repeated with back-off
+                failures += 1
+                wait = self._back_off(key, failures, failed)
+                continue
             finally:
-                self._busy.discard(key)
-            if key in self._dirty:
-                self._dirty.discard(key)
-                self.add(key)
+                self._workers[key.kind].release()
+            RECONCILES.labels(kind=key.kind, outcome="ok").inc()
+            if outcome.gone and not changed.is_set():
+                del self._changed[key]
+                return
+            resync = self._intervals.resync * random.uniform(0.9, 1.1)  # noqa: S311 -- jitter, not a secret
+            failures, wait = 0, resync if outcome.again_in is None else min(outcome.again_in, resync)
 
-    async def _pass(self, key: Key) -> None:
-        started = self.clock.monotonic()
-        try:
-            outcome = await self.work(key)
-        except Exception as failed:  # noqa: BLE001 -- logged, counted, repeated with back-off
-            count = self._failures[key] = self._failures.get(key, 0) + 1
-            RECONCILES.labels(kind=key.kind, outcome="failed").inc()
-            longest = min(self.pace.first_backoff * 2 ** min(count - 1, 16), self.pace.longest_backoff)
-            again_in = random.uniform(longest / 2, longest)  # noqa: S311 -- jitter, not a secret
-            _log.warning(
-                "reconcile_failed",
-                kind=key.kind,
-                namespace=key.namespace,
-                name=key.name,
-                failures=count,
-                again_in_s=round(again_in, 2),
-                error=str(failed) or repr(failed),
-            )
-            self.add_later(key, again_in)
-            return
-        RECONCILES.labels(kind=key.kind, outcome="ok").inc()
-        RECONCILE_SECONDS.labels(kind=key.kind).observe(self.clock.monotonic() - started)
-        self._failures.pop(key, None)
-        if outcome.gone:
-            return
-        resync = self.pace.resync * random.uniform(0.9, 1.1)  # noqa: S311 -- the same
-        self.add_later(key, resync if outcome.again_in is None else min(outcome.again_in, resync))
+    def _back_off(self, key: Key, failures: int, failed: Exception) -> float:
+        """Log and count a failed pass; returns the seconds until the next one."""
+        RECONCILES.labels(kind=key.kind, outcome="failed").inc()
+        longest = min(self._intervals.first_backoff * 2 ** min(failures - 1, 16), self._intervals.longest_backoff)
+        again_in = random.uniform(longest / 2, longest)  # noqa: S311 -- jitter, not a secret
+        _log.warning(
+            "reconcile_failed",
+            kind=key.kind,
+            namespace=key.namespace,
+            name=key.name,
+            failures=failures,
+            again_in_s=round(again_in, 2),
+            error=str(failed) or repr(failed),
+        )
+        return again_in

@@ -17,35 +17,35 @@ class OperatorSettings(Settings):
     """Environment variables of the operator, prefix `TASKBELL_`."""
 
     operator_namespace: str = Field(default="default", min_length=1, max_length=63)
-    """Where the operator itself runs: its Lease is there."""
+    """Namespace of the operator itself and of its Lease."""
     operator_watch_namespaces: Names = ()
-    """Namespaces whose objects are kept, separated by commas. Empty: all, which needs a ClusterRole."""
+    """Namespaces to watch, separated by commas. Empty: all, which needs a ClusterRole."""
     operator_identity: str = Field(default="", max_length=200)
-    """Name of this process in the Lease and in events. Empty: the host's, which is the pod's."""
+    """Name of this process in the Lease and in events. Empty: the host name, which is the name of the pod."""
     operator_image: str = Field(min_length=1)
     """Image of the sweeper."""
     operator_image_pull_policy: str = Field(default="IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
-    """When nodes fetch that image."""
+    """When nodes pull the image of the sweeper."""
     operator_image_pull_secrets: Names = ()
-    """Secrets with which they may, separated by commas."""
+    """Secrets for pulling the image of the sweeper, separated by commas."""
     operator_job_service_account: str = ""
-    """Service account of the sweeps. Empty: the namespace's default; its token is not mounted in any case."""
+    """Service account of the sweeps. Empty: the default of the namespace. Its token is never mounted."""
     operator_job_secrets: Names = ()
-    """Secrets whose entries are the sweeps' environment, separated by commas: there is the database's address."""
+    """Secrets with environment variables of the sweeps, such as the address of the database, separated by commas."""
     operator_job_config_maps: Names = ()
-    """ConfigMaps, the same."""
+    """ConfigMaps with environment variables of the sweeps, separated by commas."""
     nats_url: SecretStr | None = None
-    """NATS with JetStream for signals that name no `connectionSecretRef`."""
+    """Address of NATS for signals without a `connectionSecretRef`."""
     operator_scale_interval: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=1))
-    """How often a WorkerPool's signals are read and its size decided."""
+    """Time between two decisions on the size of a WorkerPool."""
     operator_resync: timedelta = Field(default=timedelta(minutes=5), ge=timedelta(seconds=10))
-    """How often every object is looked at even if nothing is heard of it; jittered by a tenth."""
+    """Time after which an object without changes is looked at again, with a jitter of 10 %."""
     operator_workers: int = Field(default=4, ge=1, le=64)
-    """Objects of a kind that are looked at at once; one object never twice."""
+    """How many objects of one kind are looked at at the same time."""
     operator_lease_duration: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=3))
-    """A leader that could not renew its Lease for so long is replaced, and stops by itself before."""
+    """Time without a renewal after which another process takes the Lease; the leader stops before that."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severity that is logged."""
+    """Lowest severity that is logged."""
 
     @field_validator(
         "operator_watch_namespaces",

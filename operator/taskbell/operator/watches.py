@@ -1,6 +1,6 @@
-"""Kopf's part, thin: what changed in the cluster is put on the queue, nothing else happens here.
+"""Kopf watches the cluster and puts every object that changed on the queue; it does nothing else.
 
-No handler keeps state in annotations, sets finalizers or fails; so nothing in Kopf can stop for an object for good.
+No handler keeps state in annotations, sets finalizers or fails, so Kopf never stops handling an object.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from taskbell.operator.queue import Key
 
 Enqueue = Callable[[Key], None]
 _SERVER_TIMEOUT = 290
-"""Seconds after which the API server ends a watch, to be begun anew. An int, or the API server refuses it."""
+"""Seconds after which the API server ends a watch and Kopf begins it again. The API server takes only an int."""
 
 
 class WatchesEnded(Exception):
@@ -26,7 +26,7 @@ class WatchesEnded(Exception):
 
 
 def registered(enqueue: Enqueue, *, url: str = "") -> kopf.OperatorRegistry:
-    """Handlers that enqueue. `url` names an API server without sign-in instead of the pod's or the kubeconfig's."""
+    """Handlers that enqueue. `url`: an API server without sign-in, instead of the pod's or the kubeconfig's."""
     registry = kopf.OperatorRegistry()
     kinds = {definition.kind for definition in DEFINITIONS}
 
@@ -42,7 +42,7 @@ def registered(enqueue: Enqueue, *, url: str = "") -> kopf.OperatorRegistry:
 
     for definition in DEFINITIONS:
         kopf.on.event(GROUP, VERSION, definition.plural, registry=registry, id=f"{definition.plural}-changed")(changed)
-    # By owner and not by label, or a label that a hand took away would hide the CronJob from who puts it back.
+    # Selects by owner and not by label: a CronJob whose labels somebody removed must be seen and corrected, too.
     kopf.on.event("batch", "v1", "cronjobs", registry=registry)(owned_changed)
 
     async def sign_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -57,10 +57,10 @@ def registered(enqueue: Enqueue, *, url: str = "") -> kopf.OperatorRegistry:
 async def watch(
     enqueue: Enqueue, *, ready: Callable[[], None], namespaces: Collection[str] = (), url: str = ""
 ) -> None:
-    """Watch until cancelled; `ready` is called when Kopf is up. No namespaces: the whole cluster.
+    """Watch until cancelled; calls `ready` once Kopf is up. No namespaces: the whole cluster.
 
-    Kopf has a thread and an event loop of its own: where it ends, also after an error that it gives up on, it cancels
-    every task of its loop that it did not find there, and while it runs it takes the process's signals over.
+    Kopf runs in a thread with an event loop of its own: it takes over the signals of its process, and at its end it
+    cancels every other task of its loop.
 
     Raises:
         WatchesEnded: Kopf ended without being asked to.
@@ -77,14 +77,14 @@ async def watch(
             await kopf.operator(
                 registry=registered(hand_over, url=url),
                 settings=_settings(),
-                standalone=True,  # one works at a time by its Lease; peering would pause both of equal priority
+                standalone=True,  # the Lease elects one process; with peering, two of equal priority pause each other
                 clusterwide=not namespaces,
                 namespaces=list(namespaces),
                 stop_flag=stop,
                 ready_flag=up,
             )
         finally:
-            stop.set()  # or the thread that waits on the flag would keep this loop from closing
+            stop.set()  # otherwise the thread that waits for the flag keeps this loop from closing
 
     thread = loop.run_in_executor(None, lambda: asyncio.run(run()))
     try:
@@ -97,8 +97,8 @@ async def watch(
 
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
-    settings.posting.enabled = False  # events come from `events`, with numbers
-    settings.scanning.disabled = True  # the definitions are there before the operator: the preflight saw them
+    settings.posting.enabled = False  # the module `events` records events, with numbers
+    settings.scanning.disabled = True  # the preflight has seen that the definitions are installed
     settings.watching.server_timeout = _SERVER_TIMEOUT
     settings.watching.client_timeout = _SERVER_TIMEOUT + 10
     settings.watching.reconnect_backoff = 0.2

@@ -1,1 +1,1 @@
-"""Decisions: from plain values to plain values. Neither I/O nor the clock is allowed in here."""
+"""Decisions: from plain values to plain values, without I/O and without a clock."""

@@ -1,9 +1,8 @@
-"""Conditions as Kubernetes writes them; a transition time stays while the status does."""
+"""Conditions of a status, as Kubernetes writes them: the transition time changes only with the status True or False."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,50 +10,46 @@ Json = dict[str, Any]
 _LONGEST_MESSAGE = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One condition without its bookkeeping."""
-
-    type: str
-    reason: str
-    message: str
-    holds: bool = field(kw_only=True)
-
-
 def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the second, as Kubernetes writes times."""
+    """RFC 3339 in UTC with whole seconds, as Kubernetes writes times."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_instant(text: str | None) -> datetime | None:
-    """A time of Kubernetes, if there is one."""
+    """A time that Kubernetes wrote, if there is one."""
     return datetime.fromisoformat(text) if text else None
 
 
-def is_said(owner: Json, reason: str) -> bool:
-    """Whether the status gives this reason for the present generation, in whatever words."""
-    return any(
-        condition["reason"] == reason and condition["observedGeneration"] == owner["metadata"]["generation"]
-        for condition in owner.get("status", {}).get("conditions", [])
+def condition(type_: str, reason: str, message: str, *, holds: bool) -> Json:
+    """One condition without times and generation; `conditions` adds them."""
+    return {"type": type_, "status": str(holds), "reason": reason, "message": message[:_LONGEST_MESSAGE]}
+
+
+def conditions(owner: Json, stated: Iterable[Json], *, now: datetime) -> Json:
+    """The conditions of an object and the generation that they describe, as a part of its status."""
+    generation = owner["metadata"]["generation"]
+    before = {known["type"]: known for known in owner.get("status", {}).get("conditions", [])}
+    listed = []
+    for one in stated:
+        old = before.get(one["type"])
+        since = old["lastTransitionTime"] if old and old["status"] == one["status"] else instant(now)
+        listed.append(one | {"lastTransitionTime": since, "observedGeneration": generation})
+    return {"observedGeneration": generation, "conditions": listed}
+
+
+def refusal(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
+    """The status of an object that the operator cannot keep; what the status says beside the conditions stays."""
+    stated = (
+        condition("Ready", reason, message, holds=False),
+        condition("Progressing", reason, message, holds=False),
+        condition("Degraded", reason, message, holds=True),
     )
+    return {**owner.get("status", {}), **conditions(owner, stated, now=now)}
 
 
-def conditions(verdicts: Iterable[Verdict], *, before: list[Json], generation: int, now: datetime) -> list[Json]:
-    """The condition list of a status."""
-    known = {condition["type"]: condition for condition in before}
-    result = []
-    for verdict in verdicts:
-        status = "True" if verdict.holds else "False"
-        old = known.get(verdict.type)
-        unchanged = old is not None and old["status"] == status
-        result.append(
-            {
-                "type": verdict.type,
-                "status": status,
-                "reason": verdict.reason,
-                "message": verdict.message[:_LONGEST_MESSAGE],
-                "lastTransitionTime": old["lastTransitionTime"] if old and unchanged else instant(now),
-                "observedGeneration": generation,
-            }
-        )
-    return result
+def is_reported(owner: Json, reason: str) -> bool:
+    """Whether the status gives this reason for the present generation, with whatever message."""
+    return any(
+        known["reason"] == reason and known["observedGeneration"] == owner["metadata"]["generation"]
+        for known in owner.get("status", {}).get("conditions", [])
+    )

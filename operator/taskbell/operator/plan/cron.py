@@ -30,19 +30,20 @@ _BOUNDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 6, _DAYS),
 )
-_YEARS = 5
-"""A schedule that never comes true within so many years, such as February 30, has no next time."""
+YEARS_AHEAD = 5
+"""How far a next time is looked for; a schedule such as February 30 has none."""
 
 
 class ScheduleNotUnderstood(ValueError):
-    """The text is no cron schedule, or names no time zone."""
+    """The text is not a cron schedule, or the time zone is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A parsed schedule. `any_day` and `any_weekday` tell a `*`: if neither is one, either day suffices.
+    """A parsed schedule.
 
-    A `*` with a step, such as `*/2`, is none: so it is in the library with which Kubernetes reads schedules.
+    If neither day field is a `*` (`any_day`, `any_weekday`), a day that matches one of both is enough. A `*` with a
+    step, such as `*/2`, counts as a list of days, as in the library that Kubernetes uses.
     """
 
     minutes: frozenset[int]
@@ -55,18 +56,18 @@ class Schedule:
     zone: ZoneInfo
 
     def on(self, day: date) -> bool:
-        """Whether a date is one of the schedule's."""
-        fits, fits_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
-        right = fits and fits_week if self.any_day or self.any_weekday else fits or fits_week
-        return right and day.month in self.months
+        """Whether the schedule has times on a date."""
+        by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        matches = by_day and by_weekday if self.any_day or self.any_weekday else by_day or by_weekday
+        return matches and day.month in self.months
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first time after an instant, in UTC; None if there is none within years.
+        """The first time after an instant, in UTC; None if there is none within the next years.
 
-        Times that a change of the clock skips do not come; those that it repeats come twice.
+        A local time that daylight saving skips does not occur; one that it repeats occurs twice.
         """
         local = moment.astimezone(self.zone).date()
-        for ahead in range(_YEARS * 366):
+        for ahead in range(YEARS_AHEAD * 366):
             day = local + timedelta(days=ahead)
             if self.on(day):
                 found = next((at for at in self._instants(day) if at > moment), None)
@@ -75,7 +76,7 @@ class Schedule:
         return None
 
     def _instants(self, day: date) -> Iterator[datetime]:
-        """The schedule's instants on a local date, in order."""
+        """The times on a local date, in order."""
         start = datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
         for minute in range(25 * 60):
             at = start + timedelta(minutes=minute)
@@ -88,7 +89,7 @@ def parse(text: str, time_zone: str) -> Schedule:
     """Read a schedule.
 
     Raises:
-        ScheduleNotUnderstood: A field is out of bounds or no number, or the zone is unknown.
+        ScheduleNotUnderstood: A field is not a number or out of bounds, or the time zone is unknown.
     """
     fields = _SHORTHANDS.get(text, text).split()
     if len(fields) != len(_BOUNDS):
@@ -99,7 +100,7 @@ def parse(text: str, time_zone: str) -> Schedule:
     try:
         zone = ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ScheduleNotUnderstood(f"there is no time zone {time_zone!r}") from None
+        raise ScheduleNotUnderstood(f"unknown time zone {time_zone!r}") from None
     return Schedule(
         minutes=minutes,
         hours=hours,
@@ -129,7 +130,7 @@ def _values(field: str, title: str, least: int, most: int, names: dict[str, int]
                 first = _number(low, names)
                 last = _number(high, names) if dash else (most if slash else first)
         except ValueError:
-            raise ScheduleNotUnderstood(f"{part!r} is no {title}") from None
+            raise ScheduleNotUnderstood(f"{part!r} is not a {title}") from None
         if not (least <= first <= last <= most) or step < 1:
             raise ScheduleNotUnderstood(f"{part!r} is out of bounds for the {title} ({least} to {most})")
         found.update(range(first, last + 1, step))

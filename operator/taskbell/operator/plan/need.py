@@ -1,4 +1,4 @@
-"""How many pods a reading asks for, before patience, speed limits and bounds."""
+"""How many pods a signal asks for, before tolerance, stabilization, policies and bounds."""
 
 from __future__ import annotations
 
@@ -10,19 +10,29 @@ from taskbell.contract.crd_schema import seconds
 from taskbell.contract.worker_pools import JetStreamSignal, WebSocketSignal
 from taskbell.operator.plan.victims import Load
 
-_MEMORY = 0.5
-"""Weight of the newest measurement of a pod's pace; the rest is what was known before."""
+_LEAST_SPAN = 5.0
+"""Seconds between two samples from which a pace is measured; a shorter span measures chance."""
+_NEWEST_WEIGHT = 0.5
+"""Weight of the newest measurement of a pace; earlier measurements have the rest."""
 _DOUBLED_IN = 900.0
-"""Seconds in which a pace that no backlog has proven is taken for about twice as high."""
+"""Seconds in which the assumed pace of a pod doubles while no backlog proves it."""
 _PROVEN_FOR = 1800.0
 """Seconds for which a backlog's proof of a pace counts."""
 _FULL = 0.95
-"""From this share of `max_ack_pending` on, the consumer and not the pods is what limits."""
+"""From this share of `max_ack_pending` on, the consumer's limit and not the number of pods limits the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A consumer at a moment: messages waiting, messages out, deliveries so far; and the pods that worked on it."""
+    """A consumer at a moment.
+
+    Attributes:
+        at: Seconds of the monotonic clock.
+        pending: Messages that wait.
+        unacked: Messages that are delivered and not acknowledged.
+        delivered: Deliveries so far.
+        pods: Pods that work on them.
+    """
 
     at: float
     pending: int
@@ -33,20 +43,23 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Messages a second: that arrive, and that one pod completes at most (None while nothing was seen of it).
-
-    A pace is proven by a backlog. Else it is what a pod was seen to do, which may be far less than it could.
+    """Messages a second that arrive and that one pod completes, as measured between samples.
 
     Attributes:
-        proven_at: When a backlog showed it last.
+        arriving: Messages that arrive a second.
+        per_pod: Messages that one pod can complete a second; None while that is unknown.
+        proven_at: When a backlog last proved `per_pod`. Without a proof it is what a pod was seen to do, which may be
+            far less than it can do.
+        sample: The sample that the next one is compared with.
     """
 
     arriving: float = 0.0
     per_pod: float | None = None
     proven_at: float = -math.inf
+    sample: Sample | None = None
 
     def is_proven(self, at: float) -> bool:
-        """Whether the proof still counts: work may have become lighter, which no backlog would ever show."""
+        """Whether the proof still counts: work may have become lighter since, which no backlog shows."""
         return at - self.proven_at < _PROVEN_FOR
 
 
@@ -55,13 +68,14 @@ class Reading:
     """What one signal says.
 
     Attributes:
-        value: Messages or connections; None when it cannot be read.
+        value: Messages or connections; None if the signal cannot be read.
         needed: Pods that it asks for, as a fraction.
-        wakes: It alone starts an empty pool.
-        saturated: `max_ack_pending` is used up, so that more pods would not help.
+        wakes: Whether it starts an empty pool.
+        saturated: Whether `max_ack_pending` is reached, so that more pods do not help.
         error: Why it cannot be read.
-        missing: Because what it looks at does not exist.
-        loads: The connections of each pod, where they are what is counted.
+        missing: Whether the reason is that its source does not exist.
+        loads: The connections of each pod, for a signal of connections.
+        pace: What the next reading continues from, for a signal of a backlog.
     """
 
     name: str
@@ -72,58 +86,66 @@ class Reading:
     error: str | None = None
     missing: bool = False
     loads: tuple[Load, ...] = ()
+    pace: Pace | None = None
+
+    @property
+    def pods(self) -> int:
+        """Whole pods that it asks for; the rounding error of a division asks for none."""
+        return math.ceil(self.needed - 1e-9)
 
 
-def observe(known: Pace, before: Sample | None, after: Sample) -> Pace:
-    """The pace as two samples show it.
+def observe(known: Pace, sample: Sample) -> Pace:
+    """The pace after one more sample.
 
-    What arrived is what waits more and what was delivered; what was completed is what was delivered and is out no
-    longer. Nothing shows of a pod's pace while pods come, since new ones work after a while. A consumer that was made
-    anew starts over.
+    Messages that arrived are those that wait in addition and those that were delivered; messages that were completed
+    are those delivered and no longer unacknowledged. Nothing is learned of a pod's pace while pods are added, since new
+    pods start late. A consumer that was deleted and created again starts over.
     """
-    if before is None or after.at <= before.at or after.delivered < before.delivered:
-        return replace(known, arriving=0.0)
-    span = after.at - before.at
-    delivered = after.delivered - before.delivered
-    arriving = max(0.0, (after.pending - before.pending + delivered) / span)
-    completed = delivered - (after.unacked - before.unacked)
-    if before.pods < max(1, after.pods) or completed <= 0:
-        return replace(known, arriving=arriving)
+    before = known.sample
+    if before is None or sample.delivered < before.delivered:
+        return replace(known, arriving=0.0, sample=sample)
+    span = sample.at - before.at
+    if span < _LEAST_SPAN:
+        return known
+    delivered = sample.delivered - before.delivered
+    arriving = max(0.0, (sample.pending - before.pending + delivered) / span)
+    known = replace(known, arriving=arriving, sample=sample)
+    completed = delivered - (sample.unacked - before.unacked)
+    if before.pods < max(1, sample.pods) or completed <= 0:
+        return known
     seen = completed / span / before.pods
-    if before.pending and after.pending:
-        weight = _MEMORY if known.is_proven(after.at) else 1.0
-        return Pace(arriving=arriving, per_pod=_blend(known.per_pod, seen, weight), proven_at=after.at)
-    # What is not proven rises, so that a pool shrinks slowly until a backlog shows.
-    rise = 1.0 if known.is_proven(after.at) else 1 + span / _DOUBLED_IN
-    return replace(known, arriving=arriving, per_pod=max(seen, (known.per_pod or 0.0) * rise))
-
-
-def _blend(known: float | None, seen: float, weight: float) -> float:
-    return seen if known is None else known + weight * (seen - known)
+    if before.pending and sample.pending:
+        weight = _NEWEST_WEIGHT if known.is_proven(sample.at) else 1.0
+        per_pod = seen if known.per_pod is None else known.per_pod + weight * (seen - known.per_pod)
+        return replace(known, per_pod=per_pod, proven_at=sample.at)
+    # An unproven pace rises, so that a pool shrinks slowly until a backlog shows what a pod can do.
+    rise = 1.0 if known.is_proven(sample.at) else 1 + span / _DOUBLED_IN
+    return replace(known, per_pod=max(seen, (known.per_pod or 0.0) * rise))
 
 
 def backlog_need(signal: JetStreamSignal, sample: Sample, pace: Pace) -> float:
-    """Pods that a consumer needs: by its backlog, and to keep up with what arrives while the backlog goes in time."""
+    """Pods that a consumer needs for the size of its backlog, and to drain it in time while messages arrive."""
     by_size = (sample.pending + sample.unacked) / signal.backlog_per_replica
     if pace.per_pod is None or (sample.pending and not pace.is_proven(sample.at)):
-        return by_size  # by what pods happened to do, a burst would ask for far too many
+        return by_size  # an unproven pace is too low: a burst would ask for far too many pods
     wanted = pace.arriving + sample.pending / max(1, seconds(signal.drain_target))
     return max(by_size, wanted / pace.per_pod)
 
 
 def read_backlog(name: str, signal: JetStreamSignal, sample: Sample, pace: Pace, *, max_unacked: int) -> Reading:
-    """What a consumer says."""
+    """The reading of a consumer."""
     return Reading(
         name=name,
         value=sample.pending + sample.unacked,
         needed=backlog_need(signal, sample, pace),
         wakes=sample.pending > signal.activation or sample.unacked > 0,
         saturated=max_unacked > 0 and sample.pending > 0 and sample.unacked >= _FULL * max_unacked,
+        pace=pace,
     )
 
 
 def read_sockets(name: str, signal: WebSocketSignal, loads: Sequence[Load]) -> Reading:
-    """What open connections say."""
+    """The reading of open connections."""
     connections = sum(load.connections for load in loads)
     usable = signal.per_replica * (1 - signal.headroom_percent / 100)
     return Reading(
@@ -133,8 +155,3 @@ def read_sockets(name: str, signal: WebSocketSignal, loads: Sequence[Load]) -> R
         wakes=connections > 0,
         loads=tuple(loads),
     )
-
-
-def rounded(needed: float) -> int:
-    """Whole pods; a hair above a whole number, as divisions leave it, is no further pod."""
-    return math.ceil(needed - 1e-9)

@@ -1,4 +1,4 @@
-"""What the status of a ReminderSchedule says, from its CronJob and the time."""
+"""The status of a ReminderSchedule, from its CronJob and the time."""
 
 from __future__ import annotations
 
@@ -6,96 +6,74 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
-from taskbell.operator.plan.conditions import Verdict, conditions, instant, parse_instant
-from taskbell.operator.plan.cron import Schedule
+from taskbell.operator.plan.conditions import condition, conditions, instant, parse_instant, refusal
+from taskbell.operator.plan.cron import YEARS_AHEAD, Schedule
 
 Json = dict[str, Any]
-
 _START_GRACE = timedelta(minutes=2)
-"""What a CronJob controller and a scheduler may take beyond the starting deadline before it is called late."""
+"""Time that the CronJob controller and the scheduler may take after the starting deadline."""
 _PERIODS_WITHOUT_SUCCESS = 3
 
 
 def describe(
     owner: Json, spec: ReminderScheduleSpec, schedule: Schedule, cron_job: Json, *, applied: bool, now: datetime
 ) -> Json:
-    """The status; `applied` tells that the CronJob was written in this pass and its numbers are old."""
-    found = cron_job.get("status", {})
-    name = cron_job["metadata"]["name"]
-    ready = Verdict("Ready", "Suspended", f"CronJob {name} is suspended", holds=True) if spec.suspend else None
-    ready = ready or Verdict("Ready", "CronJobKept", f"CronJob {name} is as declared", holds=True)
-    generation = owner["metadata"]["generation"]
-    verdicts = [
-        ready,
-        Verdict("Progressing", "CronJobWritten", "the CronJob was written", holds=True)
-        if applied
-        else Verdict("Progressing", "Settled", "there is nothing to do", holds=False),
-        _degraded(spec, schedule, cron_job, since=now if applied else _began(owner, cron_job), now=now),
-    ]
+    """The status; `applied` tells that this pass wrote a new declaration, so that earlier runs do not count."""
+    runs, name = cron_job.get("status", {}), cron_job["metadata"]["name"]
+    ready = condition("Ready", "CronJobKept", f"CronJob {name} is as declared", holds=True)
+    if spec.suspend:
+        ready = condition("Ready", "Suspended", f"CronJob {name} is suspended", holds=True)
+    progressing = condition("Progressing", "Settled", "there is nothing to do", holds=False)
+    if applied:
+        progressing = condition("Progressing", "CronJobWritten", "the CronJob was written", holds=True)
+    since = now if applied else _last_change(owner, cron_job)
+    degraded = _degraded(spec, schedule, runs, since=since, now=now)
     upcoming = None if spec.suspend else schedule.after(now)
-    before = owner.get("status", {}).get("conditions", [])
-    return _present(
-        {
-            "observedGeneration": generation,
-            "conditions": conditions(verdicts, before=before, generation=generation, now=now),
-            "cronJob": name,
-            "lastScheduleTime": found.get("lastScheduleTime"),
-            "lastSuccessTime": found.get("lastSuccessfulTime"),
-            "nextRunTime": instant(upcoming) if upcoming else None,
-        }
-    )
+    status = {
+        **conditions(owner, (ready, progressing, degraded), now=now),
+        "cronJob": name,
+        "lastScheduleTime": runs.get("lastScheduleTime"),
+        "lastSuccessTime": runs.get("lastSuccessfulTime"),
+        "nextRunTime": instant(upcoming) if upcoming else None,
+    }
+    return {name: value for name, value in status.items() if value is not None}
 
 
 def describe_refusal(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
-    """The status of a schedule that cannot be kept; what is known of earlier runs stays."""
-    generation = owner["metadata"]["generation"]
-    status: Json = dict(owner.get("status", {}))
-    verdicts = [
-        Verdict("Ready", reason, message, holds=False),
-        Verdict("Progressing", reason, message, holds=False),
-        Verdict("Degraded", reason, message, holds=True),
-    ]
+    """The status of a schedule that cannot be kept: it has no next run, and keeps what is known of earlier ones."""
+    status = refusal(owner, reason, message, now=now)
     status.pop("nextRunTime", None)
-    before = status.get("conditions", [])
-    return status | {
-        "observedGeneration": generation,
-        "conditions": conditions(verdicts, before=before, generation=generation, now=now),
-    }
+    return status
 
 
-def _degraded(
-    spec: ReminderScheduleSpec, schedule: Schedule, cron_job: Json, *, since: datetime, now: datetime
-) -> Verdict:
-    well = Verdict("Degraded", "Healthy", "sweeps start and end as they should", holds=False)
+def _degraded(spec: ReminderScheduleSpec, schedule: Schedule, runs: Json, *, since: datetime, now: datetime) -> Json:
+    """The condition Degraded: whether sweeps that were due since a time started and succeeded."""
+    healthy = condition("Degraded", "Healthy", "sweeps start and succeed", holds=False)
     if spec.suspend:
-        return well
-    found = cron_job.get("status", {})
-    last = parse_instant(found.get("lastScheduleTime"))
+        return healthy
+    last = parse_instant(runs.get("lastScheduleTime"))
     due = schedule.after(max(last, since) if last else since)
     if due is None:
-        return Verdict("Degraded", "NeverDue", f"{spec.schedule!r} names no time within years", holds=True)
-    waits = spec.concurrency_policy == "Forbid" and bool(found.get("active"))
+        message = f"{spec.schedule!r} has no time within the next {YEARS_AHEAD} years"
+        return condition("Degraded", "NeverDue", message, holds=True)
+    waits = spec.concurrency_policy == "Forbid" and bool(runs.get("active"))
     if now > due + timedelta(seconds=spec.deadline_seconds) + _START_GRACE and not waits:
-        return Verdict("Degraded", "SweepsDoNotStart", f"the sweep of {instant(due)} has not started", holds=True)
-    succeeded = max(parse_instant(found.get("lastSuccessfulTime")) or since, since)
+        return condition("Degraded", "SweepsDoNotStart", f"the sweep of {instant(due)} has not started", holds=True)
+    succeeded = max(parse_instant(runs.get("lastSuccessfulTime")) or since, since)
     following = succeeded
     for _ in range(_PERIODS_WITHOUT_SUCCESS):
         following = schedule.after(following) or following
     if last and last > following + timedelta(seconds=spec.timeout_seconds):
-        return Verdict("Degraded", "SweepsFail", f"no sweep has ended well since {instant(succeeded)}", holds=True)
-    return well
+        return condition("Degraded", "SweepsFail", f"no sweep has succeeded since {instant(succeeded)}", holds=True)
+    return healthy
 
 
-def _began(owner: Json, cron_job: Json) -> datetime:
-    """From when on sweeps are owed: the CronJob's making, or its last change by this operator."""
+def _last_change(owner: Json, cron_job: Json) -> datetime:
+    """From when on sweeps are due: the creation of the CronJob, or its last change by this operator."""
     times = [parse_instant(cron_job["metadata"].get("creationTimestamp"))]
     times += [
-        parse_instant(condition["lastTransitionTime"])
-        for condition in owner.get("status", {}).get("conditions", [])
-        if condition["type"] in {"Ready", "Progressing"}
+        parse_instant(known["lastTransitionTime"])
+        for known in owner.get("status", {}).get("conditions", [])
+        if known["type"] in {"Ready", "Progressing"}
     ]
     return max(time for time in times if time)
-
-
-def _present(status: Json) -> Json:
-    return {name: value for name, value in status.items() if value is not None}

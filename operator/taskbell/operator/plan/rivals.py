@@ -1,4 +1,4 @@
-"""Who else would set the size of a WorkerPool's target."""
+"""Who else sets the size of a WorkerPool's target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 def rival(
     target: str, owner: Json, *, autoscalers: Iterable[Json], scaled_objects: Iterable[Json], pools: Iterable[Json]
 ) -> str | None:
-    """The first other owner of a Deployment's size, in words; of two WorkerPools the older one owns it."""
+    """The first other object that sets the size of a Deployment, by kind and name; of two WorkerPools the older may."""
     for autoscaler in autoscalers:
         reference = autoscaler.get("spec", {}).get("scaleTargetRef", {})
         if (reference.get("kind"), reference.get("name")) == ("Deployment", target):

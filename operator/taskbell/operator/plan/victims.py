@@ -1,7 +1,7 @@
 """Which pods go when a pool of gateways shrinks: those with the fewest connections.
 
-A ReplicaSet takes pods that are not ready first, then those of the lowest deletion cost. The cost is written just
-before a pool shrinks and at no other time, since each change of it is a write to a pod.
+A ReplicaSet first removes pods that are not ready, then those with the lowest deletion cost. The cost is written only
+just before a pool shrinks, since each change is a write to a pod.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A ready pod, its open connections, and the deletion cost that it bears, if any."""
+    """A ready pod, its open connections, and its present deletion cost, if any."""
 
     pod: str
     connections: int
@@ -23,10 +23,10 @@ class Load:
 
 
 def deletion_costs(loads: Iterable[Load]) -> dict[str, str]:
-    """The costs that pods do not bear yet, by pod: their connections, of all signals together. None counts as 0."""
-    open_now: Counter[str] = Counter()
-    known: dict[str, str] = {}
+    """The deletion costs to write, by pod: its connections of all signals, if its present cost (default 0) differs."""
+    connections: Counter[str] = Counter()
+    present: dict[str, str] = {}
     for load in loads:
-        open_now[load.pod] += load.connections
-        known[load.pod] = load.cost if load.cost is not None else "0"
-    return {pod: str(count) for pod, count in open_now.items() if known[pod] != str(count)}
+        connections[load.pod] += load.connections
+        present[load.pod] = load.cost if load.cost is not None else "0"
+    return {pod: str(count) for pod, count in connections.items() if present[pod] != str(count)}

@@ -1,1 +1,1 @@
-"""One pass over one object: look, decide by `plan` and `specs`, write what differs. No Kopf in here."""
+"""One pass over one object: read, let `plan` and `specs` decide, write what differs. Kopf is not used here."""

@@ -1,1 +1,1 @@
-"""Builders of Kubernetes objects, one kind a file: from a custom resource to a plain manifest. No I/O in here."""
+"""Builders of Kubernetes objects, one module for each kind: from a custom resource to a manifest, without I/O."""

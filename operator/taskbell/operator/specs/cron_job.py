@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from taskbell.contract.crds import API_VERSION, GROUP
 from taskbell.contract.reminder_schedules import Environment, ReminderScheduleSpec
-from taskbell.operator.specs.identity import fingerprinted, labels, owner_reference, short_name
 from taskbell.operator.specs.quantities import canonical
 
 Json = dict[str, Any]
 
-NAME_LIMIT = 52
-"""Kubernetes appends 11 characters for each Job and a Pod's name has at most 63."""
+DECLARED = f"{GROUP}/declared"
+"""Annotation with a fingerprint of the declaration, so that the removal of a declared field is noticed."""
+_NAME_LIMIT = 52
+"""Kubernetes appends 11 characters to the name of each Job, and the name of a Pod has at most 63."""
 _LEAST_DEADLINE = 10
-"""Below, the CronJob controller, which looks every 10 s, could miss every start."""
+"""The CronJob controller looks every 10 s: with a shorter deadline it can miss every start."""
 _WRONG_SETTINGS = 2
-"""Exit status of a process that refuses its settings or arguments: trying again helps nothing."""
+"""Exit status of a process that refuses its settings or arguments: a retry does not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepSurroundings:
-    """What an installation gives to all sweeps: image and where its settings come from."""
+class SweepDefaults:
+    """What an installation gives to all sweeps: the image, and the sources of its settings."""
 
     image: str
     pull_policy: str = "IfNotPresent"
@@ -31,13 +36,19 @@ class SweepSurroundings:
     config_maps: tuple[str, ...] = ()
 
 
-def cron_job_name(schedule_name: str) -> str:
-    """The CronJob's name: that of its ReminderSchedule, shortened if need be."""
-    return short_name(schedule_name, limit=NAME_LIMIT)
+def is_owned(body: Json, owner: Json) -> bool:
+    """Whether an object belongs to this custom resource, and not to an earlier one of its name."""
+    uid = owner["metadata"]["uid"]
+    return any(reference.get("uid") == uid for reference in body["metadata"].get("ownerReferences", []))
 
 
-def build_cron_job(owner: Json, spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
-    """The CronJob as it shall be, for server-side apply."""
+def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
+    """The CronJob of a ReminderSchedule, for server-side apply."""
+    labels = {
+        "app.kubernetes.io/part-of": "taskbell",
+        "app.kubernetes.io/managed-by": "taskbell-operator",
+        f"{GROUP}/{owner['kind'].lower()}": _short_name(owner["metadata"]["name"], limit=63),
+    }
     job: Json = {
         "backoffLimit": 3,
         "activeDeadlineSeconds": spec.timeout_seconds,
@@ -50,32 +61,52 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, around: SweepSurroun
                 },
             ]
         },
-        "template": {"metadata": {"labels": labels(owner)}, "spec": _pod(spec, around)},
+        "template": {"metadata": {"labels": labels}, "spec": _pod(spec, defaults)},
     }
     if spec.shards > 1:
         job |= {"completionMode": "Indexed", "completions": spec.shards, "parallelism": spec.shards}
-    return fingerprinted(
-        {
-            "apiVersion": "batch/v1",
-            "kind": "CronJob",
-            "metadata": {
-                "name": cron_job_name(owner["metadata"]["name"]),
-                "namespace": owner["metadata"]["namespace"],
-                "labels": labels(owner),
-                "ownerReferences": [owner_reference(owner)],
-            },
-            "spec": {
-                "schedule": spec.schedule,
-                "timeZone": spec.time_zone,
-                "suspend": spec.suspend,
-                "concurrencyPolicy": spec.concurrency_policy,
-                "startingDeadlineSeconds": spec.deadline_seconds if spec.catch_up else _LEAST_DEADLINE,
-                "successfulJobsHistoryLimit": spec.history,
-                "failedJobsHistoryLimit": spec.history,
-                "jobTemplate": {"metadata": {"labels": labels(owner)}, "spec": job},
-            },
-        }
-    )
+    metadata: Json = {
+        "name": _short_name(owner["metadata"]["name"], limit=_NAME_LIMIT),
+        "namespace": owner["metadata"]["namespace"],
+        "labels": labels,
+        "ownerReferences": [_owner_reference(owner)],
+    }
+    cron_job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": metadata,
+        "spec": {
+            "schedule": spec.schedule,
+            "timeZone": spec.time_zone,
+            "suspend": spec.suspend,
+            "concurrencyPolicy": spec.concurrency_policy,
+            "startingDeadlineSeconds": spec.deadline_seconds if spec.catch_up else _LEAST_DEADLINE,
+            "successfulJobsHistoryLimit": spec.history,
+            "failedJobsHistoryLimit": spec.history,
+            "jobTemplate": {"metadata": {"labels": labels}, "spec": job},
+        },
+    }
+    fingerprint = hashlib.sha256(orjson.dumps(cron_job, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return cron_job | {"metadata": metadata | {"annotations": {DECLARED: fingerprint}}}
+
+
+def _short_name(name: str, *, limit: int) -> str:
+    """A name of at most `limit` characters: itself, or its beginning and a hash."""
+    if len(name) <= limit:
+        return name
+    return f"{name[: limit - 9].rstrip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _owner_reference(owner: Json) -> Json:
+    """The reference by which Kubernetes deletes an object together with its owner."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def _arguments(spec: ReminderScheduleSpec) -> list[str]:
@@ -101,18 +132,18 @@ def _value(variable: Environment) -> Json:
     return {"valueFrom": {"secretKeyRef": {"name": variable.secret_key_ref.name, "key": variable.secret_key_ref.key}}}
 
 
-def _pod(spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
-    """A pod under the restricted Pod Security Standard, with a read-only root and no token of the API server."""
+def _pod(spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
+    """A pod by the restricted Pod Security Standard, with a read-only root and without a token for the API server."""
     container: Json = {
         "name": "sweeper",
-        "image": around.image,
-        "imagePullPolicy": around.pull_policy,
+        "image": defaults.image,
+        "imagePullPolicy": defaults.pull_policy,
         "command": ["python", "-m", "taskbell.sweeper"],
         "args": _arguments(spec),
         "env": _environment(spec),
         "envFrom": [
-            *({"configMapRef": {"name": name}} for name in around.config_maps),
-            *({"secretRef": {"name": name}} for name in around.secrets),
+            *({"configMapRef": {"name": name}} for name in defaults.config_maps),
+            *({"secretRef": {"name": name}} for name in defaults.secrets),
         ],
         "resources": {
             name: {resource: canonical(quantity) for resource, quantity in quantities.items()}
@@ -123,7 +154,7 @@ def _pod(spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- the only writable place of the pod
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- the only writable folder of the pod
     }
     pod: Json = {
         "restartPolicy": "Never",
@@ -133,10 +164,10 @@ def _pod(spec: ReminderScheduleSpec, around: SweepSurroundings) -> Json:
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
     }
-    if around.service_account:
-        pod["serviceAccountName"] = around.service_account
-    if around.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in around.pull_secrets]
+    if defaults.service_account:
+        pod["serviceAccountName"] = defaults.service_account
+    if defaults.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in defaults.pull_secrets]
     if spec.pod.node_selector:
         pod["nodeSelector"] = dict(spec.pod.node_selector)
     if spec.pod.tolerations:

@@ -1,4 +1,4 @@
-"""Quantities as the API server writes them back: whole numbers with the largest suffix that fits."""
+"""Quantities in the form in which the API server stores them: whole numbers with the largest possible suffix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LEAST_BINARY = 1024
 
 
 def canonical(quantity: str) -> str:
-    """The canonical form: `0.5` is `500m`, `1024Mi` is `1Gi`. What is declared so is not taken for changed later."""
+    """The stored form: `0.5` is `500m`, `1024Mi` is `1Gi`. A quantity in this form does not look like drift later."""
     number = quantity.rstrip("".join((*_DECIMAL, *_BINARY)))
     suffix = quantity.removeprefix(number)
     if suffix in _BINARY[1:]:

@@ -1,0 +1,157 @@
+"""Reads the signals of a WorkerPool, all at the same time. A signal that cannot be read is a reading with an error."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from taskbell.contract.reminder_schedules import SecretKey
+from taskbell.contract.worker_pools import JetStreamSignal, Signal, WebSocketSignal, WorkerPoolSpec
+from taskbell.kit.clock import Clock
+from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_consumers import ConsumerMissing, Consumers
+from taskbell.operator.cluster import PODS, SECRETS, Cluster, ClusterRefused
+from taskbell.operator.plan.need import Pace, Reading, Sample, observe, read_backlog, read_sockets
+from taskbell.operator.plan.victims import DELETION_COST, Load
+
+Json = dict[str, Any]
+_SCHEMES = {"nats", "tls", "ws", "wss"}
+
+
+class AddressMissing(Exception):
+    """The address of NATS is missing, or is not an address."""
+
+
+class SocketsUnreadable(Exception):
+    """The connections of a ready pod are unknown, so that a sum would be too small."""
+
+
+class SignalReader:
+    """Reads the backlogs of JetStream consumers and the connections of pods."""
+
+    def __init__(
+        self, cluster: Cluster, consumers: Consumers, http: httpx.AsyncClient, *, nats_url: str | None, clock: Clock
+    ) -> None:
+        """Take the sources; `nats_url` serves the signals without a `connectionSecretRef`."""
+        self._cluster = cluster
+        self._consumers = consumers
+        self._http = http
+        self._nats_url = nats_url
+        self._clock = clock
+
+    async def read(self, spec: WorkerPoolSpec, scale: Json, paces: Mapping[str, Pace]) -> Sequence[Reading]:
+        """One reading for each signal, in their order.
+
+        `scale` is the target's; `paces` are those of the previous readings, by signal.
+        """
+        return await asyncio.gather(*(self._read(one, scale, paces.get(one.name, Pace())) for one in spec.signals))
+
+    async def _read(self, signal: Signal, scale: Json, known: Pace) -> Reading:
+        try:
+            if signal.jet_stream is not None:
+                return await self._backlog(signal.name, signal.jet_stream, scale, known)
+            if signal.web_socket is not None:
+                namespace, selector = scale["metadata"]["namespace"], scale["status"].get("selector", "")
+                loads = await self.loads(signal.web_socket, namespace=namespace, selector=selector)
+                return read_sockets(signal.name, signal.web_socket, loads)
+        except (ConsumerMissing, AddressMissing) as missing:
+            return Reading(name=signal.name, error=str(missing), missing=True, pace=replace(known, sample=None))
+        except (BusUnavailable, ClusterRefused, SocketsUnreadable) as failed:
+            return Reading(name=signal.name, error=str(failed), pace=known)
+        return Reading(name=signal.name, error="neither jetStream nor webSocket is given", missing=True)
+
+    async def _backlog(self, name: str, signal: JetStreamSignal, scale: Json, known: Pace) -> Reading:
+        url = await self._address(signal.connection_secret_ref, scale["metadata"]["namespace"])
+        facts = await self._consumers.look(url, stream=signal.stream, consumer=signal.consumer)
+        sample = Sample(
+            at=self._clock.monotonic(),
+            pending=facts.pending,
+            unacked=facts.unacked,
+            delivered=facts.delivered,
+            pods=int(scale["status"].get("replicas", 0)),
+        )
+        return read_backlog(name, signal, sample, observe(known, sample), max_unacked=facts.max_unacked)
+
+    async def _address(self, reference: SecretKey | None, namespace: str) -> str:
+        if reference is None:
+            if self._nats_url is None:
+                raise AddressMissing("no connectionSecretRef, and the operator has no TASKBELL_NATS_URL")
+            return self._nats_url
+        secret = await self._cluster.get(SECRETS, namespace, reference.name)
+        encoded = (secret or {}).get("data", {}).get(reference.key)
+        if encoded is None:
+            raise AddressMissing(f"Secret {reference.name} or its entry {reference.key} does not exist")
+        try:
+            return _nats_address(base64.b64decode(encoded).decode())
+        except ValueError:  # its text may quote the Secret
+            raise AddressMissing(f"entry {reference.key} of Secret {reference.name} is not a NATS address") from None
+
+    async def loads(self, signal: WebSocketSignal, *, namespace: str, selector: str) -> list[Load]:
+        """The open connections of each ready pod.
+
+        Raises:
+            SocketsUnreadable: A pod does not answer or lacks the metric, or there are pods and none is ready.
+            ClusterRefused: The pods cannot be listed.
+        """
+        pods = await self._cluster.all(PODS, namespace, labels=selector)
+        running = [pod for pod in pods if _is_running(pod)]
+        ready = [pod for pod in running if _is_ready(pod)]
+        if running and not ready:
+            raise SocketsUnreadable(f"none of {len(running)} pods is ready")
+        return await asyncio.gather(*(self._load(pod, signal) for pod in ready))
+
+    async def _load(self, pod: Json, signal: WebSocketSignal) -> Load:
+        address = pod["status"]["podIP"]
+        host = f"[{address}]" if ":" in address else address
+        url = f"http://{host}:{signal.port}/metrics"
+        try:
+            answer = await self._http.get(url)
+            answer.raise_for_status()
+            connections = parse_connections(answer.text, signal.metric)
+        except (httpx.HTTPError, ValueError, OverflowError) as failed:
+            raise SocketsUnreadable(f"{url}: {failed!r}") from failed
+        return Load(pod["metadata"]["name"], connections, pod["metadata"].get("annotations", {}).get(DELETION_COST))
+
+
+def parse_connections(text: str, metric: str) -> int:
+    """The sum of a gauge's series, at least 0.
+
+    Raises:
+        ValueError: The text is not in the metrics format, or the gauge is not in it.
+    """
+    families = text_string_to_metric_families(text)
+    values = [sample.value for family in families for sample in family.samples if sample.name == metric]
+    if not values:
+        raise ValueError(f"there is no metric {metric}")
+    return max(0, int(sum(values)))
+
+
+def _is_running(pod: Json) -> bool:
+    ended = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+    return not ended and "deletionTimestamp" not in pod["metadata"]
+
+
+def _is_ready(pod: Json) -> bool:
+    status = pod.get("status", {})
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+    return ready and bool(status.get("podIP"))
+
+
+def _nats_address(text: str) -> str:
+    """The address in a Secret without the line end that an editor may have left.
+
+    Raises:
+        ValueError: The text is not an address.
+    """
+    address = text.strip()
+    parts = urlsplit(address if "://" in address else f"nats://{address}")
+    if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
+        raise ValueError(parts.scheme)
+    return address
