@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import uvloop
-from client import Load, connect, request, saturate
 from event_path import EventPath
 from figures import Figure, table
+from http_client import Load, connect, request, saturate
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent

@@ -12,15 +12,12 @@ from typing import Any
 
 import asyncpg
 import nats
-import orjson
 import psutil
-from client import Connection, connect, request
 from figures import Figure
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_socket
-from websockets.typing import Subprotocol
+from http_client import HttpConnection, connect, request
 
-from taskbell.contract.frames import SUBPROTOCOL
+from taskbell.client.connection import Connection
+from taskbell.contract.frames import ServerFrame
 from taskbell.contract.subjects import STREAM
 
 _LISTENERS = 20
@@ -120,41 +117,37 @@ class EventPath:
         self, listeners: int, *, until: int, note: Callable[[dict[str, Any]], None] = lambda _: None
     ) -> AsyncIterator[None]:
         """Listen for the block and then on, until each listener has got so many events; `note` sees each frame."""
-        sockets = [await self._welcomed() for _ in range(listeners)]
+        connections = [await self._welcomed() for _ in range(listeners)]
 
-        async def follow(socket: ClientConnection) -> None:
-            for _ in range(until):
-                frame = orjson.loads(await socket.recv())
-                while frame["t"] != "event":
-                    frame = orjson.loads(await socket.recv())
-                note(frame)
-            await socket.close()
+        async def follow(connection: Connection) -> None:
+            left = until
+            async for frame in connection:
+                if frame.kind == ServerFrame.EVENT:
+                    note(frame.fields)
+                    left -= 1
+                    if not left:
+                        break
+            await connection.close()
 
         async with asyncio.TaskGroup() as group:
-            for socket in sockets:
-                group.create_task(follow(socket))
+            for connection in connections:
+                group.create_task(follow(connection))
             yield
 
-    async def _welcomed(self) -> ClientConnection:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        socket = await open_socket(
-            f"{self.run['gateway_url']}/ws",
-            additional_headers=headers,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            max_queue=None,
-        )
-        await socket.send('{"t":"hello"}')
-        await socket.recv()
-        return socket
+    async def _welcomed(self) -> Connection:
+        connection = await Connection.open(f"{self.run['gateway_url']}/ws", max_queue=None, proxy=None)
+        await connection.hello(token=self.token)
+        await anext(aiter(connection))
+        return connection
 
     async def _create(self, *, rate: int, total: int) -> None:
         """Create `total` tasks, `rate` a second, over eight connections."""
-        free = asyncio.Queue[Connection]()
+        free = asyncio.Queue[HttpConnection]()
         for _ in range(8):
             free.put_nowait(await connect(*self.ours))
         raw = request("POST", "/v1/tasks", token=self.token, body=b'{"title":"Latency","priority":5}')
 
-        async def one(connection: Connection) -> None:
+        async def one(connection: HttpConnection) -> None:
             answer = await connection.exchange(raw)
             if not answer.startswith(b"HTTP/1.1 201"):
                 raise SystemExit(f"bench: {answer[:300]!r}")

@@ -1,13 +1,12 @@
-"""The WebSocket listeners of a run, in a process of their own: each keeps what it got, and comes back with its cursor.
+"""The WebSocket listeners of a run, in a process of their own: each keeps what it received.
 
-Started by `capacity.run`; SIGTERM ends it, after which everything heard is in the run's folder.
+Started by `capacity.run`; At SIGTERM it writes all of it into the run's folder and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import signal
 import sys
 import time
@@ -18,13 +17,12 @@ from typing import Any
 
 import orjson
 import uvloop
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.typing import Subprotocol
 
 from capacity.briefing import Account, Briefing
 from capacity.evidence import is_followed
-from taskbell.contract.frames import SUBPROTOCOL, ClientFrame, Resume, ServerFrame
+from taskbell.client.connection import Connection, Frame
+from taskbell.client.following import follow
+from taskbell.contract.frames import Resume, ServerFrame
 
 _OPENING_AT_ONCE = 20
 
@@ -56,62 +54,37 @@ class Listener:
         self._heard = heard
         self.is_open = False
         self.joined = ""
-        self.cursor = ""
         self.events = array("L")
         self.reconnects = 0
         self.gaps = 0
 
     async def listen(self, opening: asyncio.Semaphore) -> None:
-        """Listen until cancelled; come back after each end of the connection, in a little while."""
-        pause = 0.1
-        while True:
-            try:
-                async with opening:
-                    connection = await self._connect()
-                try:
-                    await self._read(connection)
-                finally:
-                    pause = 0.1 if self.is_open else pause
+        """Listen until cancelled; come back after each end of the connection."""
+
+        async def connect(cursor: str | None) -> Connection:
+            async with opening:
+                connection = await Connection.open(self._url, cursor=cursor, ping_interval=None, proxy=None)
+            await connection.hello(token=self._account.token, channels=[f"workspace:{self._account.workspace_id}"])
+            return connection
+
+        async with contextlib.aclosing(follow(connect, longest_pause=3.0)) as found:
+            async for one in found:
+                if isinstance(one, Frame):
+                    self._take(one)
+                else:
+                    sys.stderr.write(f"listener: {one.reason}\n")
                     self.is_open = False
-                    await connection.close()
-            except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake) as ended:
-                sys.stderr.write(f"listener: {type(ended).__name__}: {ended}\n")
-            self.reconnects += 1
-            await asyncio.sleep(random.uniform(0, pause))
-            pause = min(pause * 2, 3.0)
+                    self.reconnects += 1
 
-    async def _connect(self) -> ClientConnection:
-        connection = await connect(
-            self._url,
-            additional_headers={"Authorization": f"Bearer {self._account.token}"},
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            ping_interval=None,  # the protocol has its own
-            proxy=None,
-            close_timeout=2,
-            max_size=2**24,
-        )
-        hello: dict[str, Any] = {"t": ClientFrame.HELLO, "channels": [f"workspace:{self._account.workspace_id}"]}
-        if self.cursor:
-            hello["resume"] = self.cursor
-        await connection.send(orjson.dumps(hello).decode())
-        return connection
-
-    async def _read(self, connection: ClientConnection) -> None:
-        async for text in connection:
-            frame = orjson.loads(text)
-            match frame["t"]:
-                case ServerFrame.EVENT:
-                    self.cursor = frame["cursor"]
-                    if is_followed(frame["event"]["type"]):
-                        self.events.append(self._heard.take(frame["event"]))
-                case ServerFrame.PING:
-                    await connection.send('{"t":"pong"}')
-                case ServerFrame.WELCOME:
-                    self.is_open = True
-                    self.cursor = frame["cursor"]
-                    self.joined = self.joined or frame["cursor"]
-                    self.gaps += frame["resume"] == Resume.GAP
+    def _take(self, frame: Frame) -> None:
+        match frame.kind:
+            case ServerFrame.EVENT:
+                if is_followed(frame.fields["event"]["type"]):
+                    self.events.append(self._heard.take(frame.fields["event"]))
+            case ServerFrame.WELCOME:
+                self.is_open = True
+                self.joined = self.joined or frame.fields["cursor"]
+                self.gaps += frame.fields["resume"] == Resume.GAP
 
     def as_json(self) -> dict[str, Any]:
         """What it got, as plain values."""

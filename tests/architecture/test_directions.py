@@ -1,5 +1,6 @@
 """Directions that go by a module's name; those between rooms are in `.importlinter`, which `make check` runs."""
 
+import re
 import sys
 
 import pytest
@@ -67,6 +68,15 @@ def test_the_contract_is_pure(modules):
     for module in contract:
         assert module.tops() <= {*sys.stdlib_module_names, *_PURE_LIBRARIES, "taskbell"}, module
         assert all(name.startswith("taskbell.contract") for name in module.imports() if name.startswith("taskbell."))
+
+
+def test_the_load_tests_see_the_platform_from_outside(root):
+    """`loadtests` imports `contract` and `client`, and no code of the platform that it measures."""
+    files = [*(root / "loadtests").rglob("*.py")]
+    assert len(files) > 20
+    for path in files:
+        imported = {*re.findall(r"^(?:from|import) taskbell\.(\w+)", path.read_text(), re.MULTILINE)}
+        assert imported <= {"contract", "client"}, path
 
 
 def test_no_request_waits_for_a_receiver(modules):

@@ -331,7 +331,7 @@ async def test_a_gateway_that_drains_says_goodbye_and_its_clients_miss_nothing(p
         await assert_exact(platform, account, listeners)
         for listener in listeners:
             assert listener.closes == [4200]
-            assert "goaway" in {frame["t"] for frame in listener.goodbyes}
+            assert "goaway" in {frame["t"] for frame in listener.frames}
             assert listener.resumes == ["new", "ok"]
         assert not work.refusals
 

@@ -125,7 +125,7 @@ async def test_a_wrong_credential_closes_with_4401(run_gateway, people, listener
             "token as ticket": people.token(user),
             "garbage": "a.b.c",
         }[kind]
-        await one.open(ticket=one.token if kind == "token as ticket" else None)
+        await one.open(ticket=one.token if kind == "token as ticket" else "")
         assert await one.until_closed() == CloseCode.SIGN_IN
 
 
@@ -293,7 +293,7 @@ async def test_a_text_that_is_not_utf8_closes_with_4001(run_gateway, people, lis
     user = await people.user()
     async with run_gateway() as running, listener(running, user) as one:
         await one.connect()
-        connection = one._connection
+        connection = one._connection.socket
         connection.protocol.send_text(b"\xff\xfe")
         connection.send_data()
         assert await one.until_closed() == CloseCode.BAD_FRAME
@@ -333,7 +333,7 @@ async def test_a_flood_below_messages_closes_with_4429(run_gateway, people, list
     user = await people.user()
     async with run_gateway() as running, listener(running, user) as one:
         await one.connect()
-        connection = one._connection
+        connection = one._connection.socket
         for _ in range(300):
             flood(connection.protocol)
         connection.send_data()
@@ -360,12 +360,12 @@ async def test_pongs_to_a_client_that_reads_nothing_are_bounded(run_gateway, peo
         await one.connect()
         (receiver,) = running.hub._users[str(user)]
         connection = receiver._connection
-        one._connection.transport.pause_reading()  # so that it does not answer the close frame
+        one._connection.socket.transport.pause_reading()  # so that it does not answer the close frame
         receiver.drained()
         connection.pause_writing()
         for _ in range(3000):
-            one._connection.protocol.send_ping(b"x" * 125)
-        one._connection.send_data()
+            one._connection.socket.protocol.send_ping(b"x" * 125)
+        one._connection.socket.send_data()
         await eventually(connection.transport.is_closing, within=3)
         await one.kill()
 

@@ -9,19 +9,21 @@ import sys
 import httpx
 import pytest
 
+from taskbell.client.connection import Frame
+from taskbell.client.following import Ended
 from taskbell.kit.ids import new_id
-from taskbell.local.listening import Connected, Event, Note, SignIn, SignInRefused, describe, events, websocket_address
+from taskbell.local.listening import SignIn, SignInRefused, describe, following, remark, websocket_address
 
 
-async def collect(found, *, events_wanted):
-    """Take from a client until it has brought so many events."""
-    kept = []
-    async with asyncio.timeout(20), contextlib.aclosing(found):
+async def next_of(found, kind):
+    """Take from a client until a frame of this kind comes; return it and what came before."""
+    before = []
+    async with asyncio.timeout(20):
         async for one in found:
-            kept.append(one)
-            if sum(isinstance(item, Event) for item in kept) == events_wanted:
-                return kept
-    return kept
+            if not isinstance(one, Ended) and one.kind == kind:
+                return one, before
+            before.append(one)
+    raise AssertionError("the client ended")
 
 
 async def test_the_command_prints_events_as_json_lines(run_gateway, people, stream, tmp_path):
@@ -63,26 +65,41 @@ async def test_it_comes_back_with_its_cursor(run_gateway, people, stream, free_p
     workspace = new_id()
     user = await people.user(workspaces=[workspace])
     sign_in = SignIn("", "", "", people.token(user))
-    async with httpx.AsyncClient() as client:
-        found = events(f"ws://127.0.0.1:{free_port}/ws", sign_in, client=client)
+    async with (
+        httpx.AsyncClient() as client,
+        contextlib.aclosing(following(f"ws://127.0.0.1:{free_port}/ws", sign_in, client=client)) as found,
+    ):
         async with run_gateway(port=free_port):
-            while not isinstance(await anext(found), Connected):
-                pass
+            await next_of(found, "welcome")
             await stream.publish(workspace, number=1, audience=[user])
-            assert isinstance(await anext(found), Event)
+            await next_of(found, "event")
         await stream.publish(workspace, number=2, audience=[user])
         async with run_gateway(port=free_port):
-            kept = await collect(found, events_wanted=1)
-    assert json.loads(kept[-1].text)["event"]["data"]["number"] == 2
-    assert any(isinstance(item, Note) for item in kept)
+            event, before = await next_of(found, "event")
+    assert event.fields["event"]["data"]["number"] == 2
+    assert any(isinstance(one, Ended) for one in before)
 
 
 async def test_a_token_that_is_refused_ends_it(run_gateway, people):
-    """There is no use in trying on with a token that was given."""
+    """A given token that the gateway refuses is not tried again."""
     async with run_gateway() as running, httpx.AsyncClient() as client:
         sign_in = SignIn("", "", "", "nonsense")
+        found = following(f"ws://127.0.0.1:{running.port}/ws", sign_in, client=client)
         with pytest.raises(SignInRefused):
-            await collect(events(f"ws://127.0.0.1:{running.port}/ws", sign_in, client=client), events_wanted=1)
+            await next_of(found, "event")
+
+
+def test_a_remark_tells_what_happened_to_the_connection():
+    """A gap, an ended subscription and a pause are told; an event and a ping need no remark."""
+
+    def told(**fields):
+        return remark(Frame("", fields))
+
+    assert told(t="welcome", cursor="1-2", channels=["me"], resume="new") == "listening from 1-2 to me"
+    assert "GAP" in told(t="welcome", cursor="1-2", channels=["me"], resume="gap")
+    assert told(t="error", code="forbidden", channel="workspace:x", message="no") == "forbidden (workspace:x): no"
+    assert remark(Ended("closed (4200)", 4200, 0.5)) == "closed (4200); again in 0.5 s"
+    assert told(t="ping") is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A WebSocket client of the gateway for tests: signs in, collects, answers pings, comes back with its cursor."""
+"""A client of the gateway for tests: collects what comes, waits for it, stops reading, breaks off."""
 
 from __future__ import annotations
 
@@ -8,39 +8,88 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import orjson
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
 
-from taskbell.contract.frames import SUBPROTOCOL, ClientFrame, ServerFrame
-
-
-class NothingCame(AssertionError):
-    """What a test waited for did not come before its deadline."""
+from taskbell.client.connection import Connection, Frame
+from taskbell.contract.frames import ServerFrame
+from taskbell.testing.waiting import DEADLINE, NotInTime
 
 
 class ListenerClosed(AssertionError):
-    """The connection was closed while a test waited on it."""
+    """The connection was closed while a test waited for something on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One event with the cursor it came under, and the frame's text as it was."""
+    """One event with its cursor, and the text of its frame."""
 
     cursor: str
     event: dict[str, Any]
     text: str
 
 
-class Listener:
-    """One user's client over any number of connections.
+class Collector:
+    """What came over one connection after another.
 
     Attributes:
-        cursor: Where it stands, to be brought at the next connect; None until the first welcome.
-        events: All events of all connections, in the order of their arrival.
-        frames: All other frames of the present connection, pings left out.
-        welcome: The present connection's welcome.
+        events: All events, in the order of their arrival.
+        frames: Other frames, except `welcome` and `ping`.
+        welcome: The newest `welcome`, or an empty dictionary.
+        pings: How many pings came.
+        cursor: The newest cursor of any frame; None before the first.
+    """
+
+    def __init__(self, *, cursor: str | None = None) -> None:
+        """Begin with nothing, or where an earlier client stopped."""
+        self.cursor = cursor
+        self.events: list[Received] = []
+        self.frames: list[dict[str, Any]] = []
+        self.welcome: dict[str, Any] = {}
+        self.pings = 0
+        self._news = asyncio.Event()
+
+    async def until(self, come: Callable[[], bool], what: str, *, within: float = DEADLINE) -> None:
+        """Wait until a condition on what was collected holds.
+
+        Raises:
+            NotInTime: It does not hold within so many seconds.
+            ListenerClosed: The connection of a `Listener` ended first.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not come():
+                    self._check_open(what)
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise NotInTime(f"{what} within {within:g} s; {len(self.events)} events, {self.frames[-3:]}") from None
+
+    async def until_events(self, number: int, *, within: float = DEADLINE) -> list[Received]:
+        """Wait for so many events in all; return all."""
+        await self.until(lambda: len(self.events) >= number, f"{number} events", within=within)
+        return self.events
+
+    def _check_open(self, what: str) -> None:
+        """Raise `ListenerClosed` if nothing more can come."""
+
+    def _take(self, frame: Frame) -> None:
+        self.cursor = frame.fields.get("cursor", self.cursor)
+        match frame.kind:
+            case ServerFrame.EVENT:
+                self.events.append(Received(frame.fields["cursor"], frame.fields["event"], frame.text))
+            case ServerFrame.PING:
+                self.pings += 1
+            case ServerFrame.WELCOME:
+                self.welcome = frame.fields
+            case _:
+                self.frames.append(frame.fields)
+        self._news.set()
+
+
+class Listener(Collector):
+    """One user's client. Every `connect` brings the cursor of the connection before; `frames` are the last one's.
+
+    Attributes:
         close_code: How the last connection was closed, or None.
     """
 
@@ -54,22 +103,16 @@ class Listener:
         answer_pings: bool = True,
     ) -> None:
         """`url` is the gateway's `ws://.../ws`; nothing is opened before `connect`."""
+        super().__init__(cursor=cursor)
         self.url = url
         self.token = token
         self.channels = list(channels)
-        self.cursor = cursor
-        self.events: list[Received] = []
-        self.frames: list[dict[str, Any]] = []
-        self.pings = 0
-        self.welcome: dict[str, Any] = {}
         self.close_code: int | None = None
-        self.close_reason = ""
         self._answer_pings = answer_pings
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._gate = asyncio.Event()
         self._gate.set()
-        self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Connect with the defaults."""
@@ -80,55 +123,43 @@ class Listener:
         """Close."""
         await self.close()
 
-    async def connect(self, *, ticket: str | None = None, first_frame: bool = False) -> dict[str, Any]:
-        """Open a connection, sign in, say hello with the cursor and channels; return the welcome.
-
-        Signs in by ticket in the address, by the first frame, or by header.
+    async def connect(self, *, ticket: str = "", first_frame: bool = False) -> dict[str, Any]:
+        """Open a connection, sign in by ticket, first frame or header, say hello; return the welcome.
 
         Raises:
-            NothingCame: No welcome came.
-            ListenerClosed: The gateway closed instead.
+            NotInTime: No welcome came.
+            ListenerClosed: The gateway closed the connection instead.
         """
-        await self.open(ticket=ticket, with_header=not first_frame and ticket is None)
-        hello: dict[str, Any] = {"t": ClientFrame.HELLO}
-        if first_frame:
-            hello["token"] = self.token
-        if self.cursor is not None:
-            hello["resume"] = self.cursor
-        if self.channels:
-            hello["channels"] = self.channels
-        await self.send(hello)
+        await self.open(ticket=ticket, with_header=not first_frame)
+        assert self._connection is not None  # noqa: S101 -- just opened
+        await self._connection.hello(token=self.token if first_frame else "", channels=self.channels)
         await self.until(lambda: bool(self.welcome), "a welcome")
         return self.welcome
 
-    async def open(self, *, ticket: str | None = None, with_header: bool = True, **options: Any) -> None:
-        """Open a connection and say nothing."""
-        address = self.url if ticket is None else f"{self.url}?ticket={ticket}"
-        headers = {"Authorization": f"Bearer {self.token}"} if with_header and ticket is None and self.token else {}
-        headers |= options.pop("additional_headers", {})
-        self.frames, self.welcome, self.close_code, self.close_reason = [], {}, None, ""
-        self._connection = await connect(
-            address,
-            additional_headers=headers,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
+    async def open(self, *, ticket: str = "", with_header: bool = True, **options: Any) -> None:
+        """Open a connection and send nothing."""
+        self.frames, self.welcome, self.close_code = [], {}, None
+        self._connection = await Connection.open(
+            self.url,
+            bearer=self.token if with_header and not ticket else "",
+            ticket=ticket,
+            cursor=self.cursor,
+            answer_pings=self._answer_pings,
             ping_interval=None,
             proxy=None,
-            close_timeout=2,
-            max_size=2**24,
             **options,
         )
         self._reading = asyncio.create_task(self._read(self._connection), name="listener")
 
     async def send(self, frame: dict[str, Any] | str | bytes) -> None:
-        """Send a frame; a text or bytes go as they are.
+        """Send a frame; text and bytes go as they are.
 
         Raises:
             ListenerClosed: The connection is closed.
         """
         assert self._connection is not None  # noqa: S101 -- a mistake in the test
         try:
-            await self._connection.send(orjson.dumps(frame).decode() if isinstance(frame, dict) else frame)
+            await self._connection.send(frame)
         except ConnectionClosed as closed:
             raise ListenerClosed(str(closed)) from None
 
@@ -136,41 +167,19 @@ class Listener:
         """Send a frame with an id and return its reply."""
         request_id = f"r{len(self.frames)}-{len(self.events)}"
         await self.send({**frame, "id": request_id})
-        await self.until(lambda: self._reply(request_id) is not None, f"a reply to {frame}")
-        reply = self._reply(request_id)
-        assert reply is not None  # noqa: S101 -- just waited for
-        return reply
 
-    async def until(self, come: Callable[[], bool], what: str, *, within: float = 10.0) -> None:
-        """Wait until a condition on what was collected holds.
+        def replies() -> list[dict[str, Any]]:
+            return [one for one in self.frames if one["t"] == ServerFrame.REPLY and one.get("id") == request_id]
 
-        Raises:
-            NothingCame: It does not hold in time (seconds).
-            ListenerClosed: The connection ended first.
-        """
-        try:
-            async with asyncio.timeout(within):
-                while not come():
-                    if self._reading is None or self._reading.done():
-                        raise ListenerClosed(f"closed with {self.close_code} {self.close_reason!r} before {what}")
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise NothingCame(f"{what} within {within:g} s; {len(self.events)} events, {self.frames[-3:]}") from None
+        await self.until(lambda: bool(replies()), f"a reply to {frame}")
+        return replies()[0]
 
-    async def until_events(self, number: int, *, within: float = 10.0) -> list[Received]:
-        """Wait for so many events in all; return all."""
-        await self.until(lambda: len(self.events) >= number, f"{number} events", within=within)
-        return self.events
-
-    async def until_closed(self, *, within: float = 10.0) -> int | None:
+    async def until_closed(self, *, within: float = DEADLINE) -> int | None:
         """Wait for the end of the connection; return the close code."""
         assert self._reading is not None  # noqa: S101 -- a mistake in the test
-        try:
-            async with asyncio.timeout(within):
-                await asyncio.shield(self._reading)
-        except TimeoutError:
-            raise NothingCame(f"the close within {within:g} s") from None
+        done, _ = await asyncio.wait([self._reading], timeout=within)
+        if not done:
+            raise NotInTime(f"the close within {within:g} s")
         return self.close_code
 
     def stop_reading(self) -> None:
@@ -182,9 +191,9 @@ class Listener:
         self._gate.set()
 
     async def kill(self) -> None:
-        """Cut the connection without a goodbye."""
+        """Cut the connection without a closing handshake."""
         if self._connection is not None:
-            self._connection.transport.abort()
+            self._connection.abort()
         await self._ended()
 
     async def close(self) -> None:
@@ -201,38 +210,15 @@ class Listener:
                 await self._reading
         self._connection = self._reading = None
 
-    def _reply(self, request_id: str) -> dict[str, Any] | None:
-        found = (frame for frame in self.frames if frame["t"] == ServerFrame.REPLY and frame.get("id") == request_id)
-        return next(found, None)
+    def _check_open(self, what: str) -> None:
+        if self._reading is None or self._reading.done():
+            raise ListenerClosed(f"closed with {self.close_code} before {what}")
 
-    async def _read(self, connection: ClientConnection) -> None:
+    async def _read(self, connection: Connection) -> None:
         try:
-            while True:
+            async for frame in connection:
                 await self._gate.wait()
-                text = await connection.recv(decode=True)
-                await self._gate.wait()
-                await self._take(connection, text)
-        except ConnectionClosed:
+                self._take(frame)
             self.close_code = connection.close_code
-            self.close_reason = connection.close_reason or ""
         finally:
             self._news.set()
-
-    async def _take(self, connection: ClientConnection, text: str) -> None:
-        frame = orjson.loads(text)
-        match frame["t"]:
-            case ServerFrame.EVENT:
-                self.cursor = frame["cursor"]
-                self.events.append(Received(frame["cursor"], frame["event"], text))
-            case ServerFrame.PING:
-                self.pings += 1
-                self.cursor = frame.get("cursor", self.cursor)
-                if self._answer_pings:
-                    await connection.send('{"t":"pong"}')
-            case ServerFrame.WELCOME:
-                self.welcome = frame
-                self.cursor = frame["cursor"]
-            case _:
-                self.cursor = frame.get("cursor", self.cursor)
-                self.frames.append(frame)
-        self._news.set()

@@ -115,7 +115,7 @@ class Platform:
         return pid
 
     async def kill(self, part: str, *, within: float = DEADLINE) -> float:
-        """Kill a part (SIGKILL), wait until it runs anew and is ready; return the seconds it took."""
+        """Kill a part (SIGKILL), wait until it runs again and is ready; return the seconds it took."""
         started = time.monotonic()
         await self.renewed(part, self.signal(part, signal.SIGKILL), within=within)
         return time.monotonic() - started
@@ -123,7 +123,7 @@ class Platform:
     async def renewed(self, part: str, old: int, *, within: float = DEADLINE) -> None:
         """Wait until a part has another process than `old`, and the platform is ready with it."""
         await eventually(
-            lambda: self.pid(part), f"{part} anew", within=within, wanted=lambda found: found not in {old, None}
+            lambda: self.pid(part), f"{part} again", within=within, wanted=lambda found: found not in {old, None}
         )
         for service in ("api", "relay", "relay-2", "gateway"):
             await self.ready(service, within=within)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import aclosing
 from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 import typer
 
+from taskbell.client.connection import Frame
 from taskbell.contract.cursors import CursorMalformed, EventCursor
+from taskbell.contract.frames import ServerFrame
 from taskbell.kit.settings import load
 from taskbell.local import run_file
 from taskbell.local.data_dir import DataDir
-from taskbell.local.listening import Connected, Event, Note, SignIn, SignInRefused, events, websocket_address
+from taskbell.local.listening import SignIn, SignInRefused, describe, following, remark, websocket_address
 from taskbell.local.settings import LocalSettings
 
 
@@ -26,8 +30,8 @@ def listen(
     password: Annotated[str | None, typer.Option(envvar="TASKBELL_LISTEN_PASSWORD", help="Its password.")] = None,
     token: Annotated[str | None, typer.Option(envvar="TASKBELL_LISTEN_TOKEN", help="An access token instead.")] = None,
     workspace: Annotated[list[str] | None, typer.Option(help="Follow a whole workspace, too. Repeatable.")] = None,
-    cursor: Annotated[str | None, typer.Option(help="Begin after this cursor instead of now.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Begin after this cursor; default: now.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many events.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines, with their cursors.")] = False,
 ) -> None:
     """Print events as they happen, one a line; come back by cursor whenever the connection ends."""
@@ -44,7 +48,7 @@ def listen(
 
 
 def _check(*, url: str | None, api_url: str | None, cursor: str | None) -> None:
-    """Refuse what cannot be used, before anything is tried."""
+    """Refuse malformed addresses and cursors before anything is tried."""
     addresses = {"--url": (url, ("ws", "wss", "http", "https")), "--api-url": (api_url, ("http", "https"))}
     for option, (address, schemes) in addresses.items():
         if address is not None and (urlsplit(address).scheme not in schemes or not urlsplit(address).hostname):
@@ -82,13 +86,16 @@ async def _follow(
     address: str, sign_in: SignIn, *, channels: list[str], cursor: str | None, count: int | None, as_json: bool
 ) -> None:
     seen = 0
-    async with httpx.AsyncClient(timeout=10) as client:
-        async for found in events(address, sign_in, client=client, channels=channels, cursor=cursor):
-            match found:
-                case Event():
-                    print(found.text if as_json else found.line, flush=True)
-                    seen += 1
-                    if seen == count:
-                        return
-                case Connected() | Note():
-                    print(f"-- {found.text}", file=sys.stderr, flush=True)
+    async with (
+        httpx.AsyncClient(timeout=10) as client,
+        aclosing(following(address, sign_in, client=client, channels=channels, cursor=cursor)) as frames,
+    ):
+        async for found in frames:
+            if isinstance(found, Frame) and found.kind == ServerFrame.EVENT:
+                kept = {"cursor": found.fields["cursor"], "event": found.fields["event"]}
+                print(orjson.dumps(kept).decode() if as_json else describe(kept["event"]), flush=True)
+                seen += 1
+                if seen == count:
+                    return
+            elif (line := remark(found)) is not None:
+                print(f"-- {line}", file=sys.stderr, flush=True)

@@ -44,7 +44,7 @@ def request(method: str, path: str, *, token: str = "", body: bytes = b"") -> by
     return head.encode() + b"\r\n" + body
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection; `exchange` sends a request and waits for its answer."""
 
     def __init__(self) -> None:
@@ -89,9 +89,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def connect(host: str, port: int) -> Connection:
+async def connect(host: str, port: int) -> HttpConnection:
     """Open a connection."""
-    _, protocol = await asyncio.get_running_loop().create_connection(Connection, host, port)
+    _, protocol = await asyncio.get_running_loop().create_connection(HttpConnection, host, port)
     return protocol
 
 
