@@ -1,4 +1,4 @@
-"""From pydantic models to the structural schemas of Kubernetes (OpenAPI v3, nothing shared, every bound stated)."""
+"""Structural schemas of Kubernetes from pydantic models: OpenAPI v3, no references, every string and list limited."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 Json = dict[str, Any]
 
 Duration = Annotated[str, StringConstraints(max_length=20, pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$", min_length=2)]
-"""A span of time as Kubernetes writes it: `90s`, `5m`, `1h30m`."""
+"""A duration as Kubernetes writes it: `90s`, `5m`, `1h30m`."""
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
 """RFC 3339, in UTC."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -22,7 +22,7 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
 class Model(BaseModel):
-    """Part of a custom resource: camelCase outside, unknown fields left alone, docstrings become descriptions."""
+    """Part of a custom resource: camelCase on the wire, unknown fields ignored, docstrings as descriptions."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True
@@ -30,19 +30,19 @@ class Model(BaseModel):
 
 
 class Condition(Model):
-    """One aspect of an object's state, as all of Kubernetes writes them."""
+    """One condition of an object, as in all Kubernetes APIs."""
 
     type: str = Field(max_length=64)
     """Ready, Progressing or Degraded."""
     status: str = Field(max_length=7, json_schema_extra={"enum": ["True", "False", "Unknown"]})
     reason: str = Field(max_length=128)
-    """One CamelCase word, stable, for programs."""
+    """One CamelCase word for programs; it does not change between versions."""
     message: str = Field(max_length=1024)
     """For people, with the numbers."""
     last_transition_time: Instant
     """When the status last changed."""
     observed_generation: int = Field(ge=0)
-    """The generation of the object that this speaks of."""
+    """The generation of the object that the condition describes."""
 
 
 Conditions = Annotated[
@@ -65,7 +65,7 @@ def rules(*stated: Json) -> Json:
 
 
 def seconds(duration: str) -> int:
-    """The length of a `Duration`."""
+    """The length of a `Duration` in seconds."""
     total, number = 0, ""
     for letter in duration:
         if letter in _UNITS:
@@ -77,7 +77,7 @@ def seconds(duration: str) -> int:
 
 
 def structural(model: type[BaseModel]) -> Json:
-    """The structural schema of a model: references resolved, optional fields simply absent."""
+    """The structural schema of a model: references are resolved, and an optional field may be absent but not null."""
     whole = model.model_json_schema(by_alias=True)
     definitions: Json = whole.get("$defs", {})
 
@@ -117,9 +117,9 @@ def structural(model: type[BaseModel]) -> Json:
 
 
 def _completed(schema: Json) -> Json:
-    """An object that may be left out has its fields' defaults as its own, so that these apply without it.
+    """An optional object with a default, so that the defaults of its fields apply when it is absent.
 
-    Spelt out, because the API server tries an object's rules on its default as it stands.
+    The default lists the fields, because the API server checks the rules of an object against its default as written.
     """
     return {
         "default": {n: inner["default"] for n, inner in schema["properties"].items() if "default" in inner}

@@ -1,7 +1,7 @@
 """The custom resource definitions of group `taskbell.dev` as plain manifests.
 
-One source: the pydantic models `ReminderScheduleSpec` and `WorkerPoolSpec` give the schemas that the API server
-enforces and the values that the operator reads; the chart renders `manifests()` into its templates.
+The pydantic models `ReminderScheduleSpec` and `WorkerPoolSpec` are the source of both the schemas that the API server
+enforces and the values that the operator reads. The chart's templates hold the result of `manifests()`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Definition:
     """One kind of custom resource.
 
     Attributes:
-        name_limit: Longest name of an object, so that what is named after it fits.
-        columns: What `kubectl get` shows: title, type, path, and whether only with `-o wide`.
+        name_limit: Longest name of an object, so that the names made from it fit.
+        columns: Columns of `kubectl get`: title, type, path, and whether it needs `-o wide`.
     """
 
     kind: str
@@ -52,7 +52,7 @@ REMINDER_SCHEDULE = Definition(
     short="rem",
     spec=ReminderScheduleSpec,
     status=ReminderScheduleStatus,
-    about="Runs sweeps of reminders, or upkeep, by a schedule: the operator keeps a CronJob for it.",
+    about="Runs sweeps for due reminders or for maintenance on a schedule: the operator keeps a CronJob for it.",
     name_limit=52,
     columns=(
         ("Kind", "string", ".spec.kind", False),
@@ -72,7 +72,7 @@ WORKER_POOL = Definition(
     short="wpool",
     spec=WorkerPoolSpec,
     status=WorkerPoolStatus,
-    about="Keeps the size of a Deployment by its backlog in JetStream or its open WebSocket connections.",
+    about="Sizes a Deployment by its backlog in JetStream or its open WebSocket connections.",
     name_limit=63,
     columns=(
         ("Target", "string", ".spec.targetRef.name", False),
@@ -95,7 +95,7 @@ DEFINITIONS = (REMINDER_SCHEDULE, WORKER_POOL)
 
 
 def manifests() -> list[Json]:
-    """The definitions, ready to be applied; each call gives fresh values."""
+    """The manifests of all definitions; each call returns new values."""
     return [_manifest(definition) for definition in DEFINITIONS]
 
 

@@ -1,4 +1,4 @@
-"""The custom resource `ReminderSchedule`: when a sweep of due reminders, or of upkeep, runs."""
+"""The custom resource `ReminderSchedule`: when sweeps for due reminders or for maintenance run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Variable = Annotated[str, StringConstraints(min_length=1, max_length=128, patter
 
 
 class SecretKey(Model):
-    """One entry of a Secret in the schedule's own namespace."""
+    """One entry of a Secret in the same namespace."""
 
     name: Name
-    """The Secret."""
+    """Name of the Secret."""
     key: str = Field(min_length=1, max_length=253)
-    """The entry in it."""
+    """Key of the entry."""
 
 
 class Environment(Model):
@@ -38,7 +38,7 @@ class Environment(Model):
 
 
 class Toleration(Model):
-    """A taint that the pods put up with; the words are a pod's."""
+    """A taint that the pods tolerate, with the fields of a pod."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -54,7 +54,7 @@ class Toleration(Model):
 
 
 class Resources(Model):
-    """What a container asks for and may use at most."""
+    """Requests and limits of a container."""
 
     requests: dict[Literal["cpu", "memory", "ephemeral-storage"], Quantity] = Field(
         default={"cpu": "50m", "memory": "128Mi"}, max_length=3
@@ -65,24 +65,24 @@ class Resources(Model):
 
 
 class SweepPod(Model):
-    """The few things of a sweep's pod that an installation decides; the rest is the operator's."""
+    """The fields of a sweep's pod that an installation may set; the operator sets the others."""
 
     resources: Resources = Field(default_factory=Resources)
     """Requests and limits of the container."""
     node_selector: dict[Annotated[str, StringConstraints(max_length=316)], Label] = Field(default={}, max_length=16)
-    """Labels that a node must have."""
+    """Labels that the node must have."""
     tolerations: list[Toleration] = Field(default=[], max_length=16)
-    """Taints that the pods put up with."""
+    """Taints that the pods tolerate."""
     env: list[Environment] = Field(
         default=[],
         max_length=64,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    """Further settings of the sweep."""
+    """More environment variables of the sweep."""
 
 
 class ReminderScheduleSpec(Model):
-    """What shall run, and when."""
+    """What runs, and when."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -91,47 +91,47 @@ class ReminderScheduleSpec(Model):
     )
 
     kind: Literal["due", "maintenance"] = Field(json_schema_extra=rules(rule("self == oldSelf", "kind is immutable")))
-    """`due` fires reminders whose time has come; `maintenance` makes partitions ahead and drops expired ones."""
+    """`due` fires reminders that are due; `maintenance` creates partitions ahead and drops expired ones."""
     schedule: str = Field(
         min_length=6,
         max_length=100,
         pattern=r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+( +\S+){4})$",
     )
-    """Five cron fields, or `@hourly` and the like, read in `timeZone`."""
+    """Five cron fields or a shorthand such as `@hourly`, in `timeZone`."""
     time_zone: str = Field(default="Etc/UTC", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")
-    """IANA name of the zone; daylight saving is followed."""
+    """IANA time zone; daylight saving time applies."""
     batch_size: int = Field(default=500, ge=1, le=10_000)
-    """Reminders claimed in one transaction."""
+    """Reminders that one transaction claims."""
     shards: int = Field(default=1, ge=1, le=64)
-    """Pods that share one sweep (an Indexed Job)."""
+    """Pods that share one sweep, as an Indexed Job."""
     suspend: bool = False
-    """Start no more sweeps; those that run end as usual."""
+    """Start no more sweeps; running sweeps continue."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Allow"
-    """What happens when a sweep still runs at the next time. Two sweeps never fire the same reminder."""
+    """What happens if a sweep still runs when the next is due. Two sweeps never fire the same reminder."""
     deadline_seconds: int = Field(default=300, ge=10, le=86_400)
-    """A sweep that could not start in time is started late by at most so much."""
+    """Longest delay with which a missed sweep still starts."""
     catch_up: bool = True
-    """Start late sweeps at all. Without, only the next one runs; it still fires everything that is due by then."""
+    """Whether a missed sweep starts late. If not, the next sweep still fires everything that is due by then."""
     timeout_seconds: int = Field(default=600, ge=60, le=86_400)
-    """A sweep that runs longer is ended; what it had not committed is claimed by the next."""
+    """A sweep that runs longer is stopped; the next sweep claims what it did not commit."""
     history: int = Field(default=3, ge=0, le=20)
-    """Finished Jobs that are kept, of each outcome."""
+    """Number of succeeded and of failed Jobs to keep."""
     pod: SweepPod = Field(default_factory=SweepPod)
-    """Where and with what the sweeps run."""
+    """Overrides for the pods of the sweeps."""
 
 
 class ReminderScheduleStatus(Model):
-    """What the operator found and did."""
+    """The state of the schedule, as the operator last saw it."""
 
     observed_generation: int = Field(default=0, ge=0)
-    """The generation that this status speaks of."""
+    """The generation that this status describes."""
     conditions: Conditions = Field(default_factory=list)
     """Ready: the CronJob is as declared. Degraded: sweeps fail or do not start."""
     cron_job: str | None = Field(default=None, max_length=63)
     """Name of the CronJob, in the same namespace."""
     last_schedule_time: Instant | None = None
-    """When a sweep was last started."""
+    """When a sweep last started."""
     last_success_time: Instant | None = None
-    """When a sweep last ended well."""
+    """When a sweep last succeeded."""
     next_run_time: Instant | None = None
-    """When the next one is due; absent while suspended."""
+    """When the next sweep is due; absent while suspended."""

@@ -1,4 +1,4 @@
-"""The custom resource `WorkerPool`: how many pods a Deployment of workers or gateways has."""
+"""The custom resource `WorkerPool`: the number of pods of a Deployment of workers or gateways."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ StreamName = Annotated[str, StringConstraints(min_length=1, max_length=255, patt
 
 
 class TargetRef(Model):
-    """The object whose size is kept."""
+    """The object to scale."""
 
     api_version: Literal["apps/v1"] = "apps/v1"
     kind: Literal["Deployment"] = "Deployment"
@@ -21,48 +21,48 @@ class TargetRef(Model):
 
 
 class Replicas(Model):
-    """Bounds of the size."""
+    """Bounds of the number of pods."""
 
     model_config = ConfigDict(json_schema_extra=rules(rule("self.min <= self.max", "min must not exceed max")))
 
     min: int = Field(default=1, ge=0, le=1000)
-    """Least size. 0 lets an idle pool go away whole."""
+    """Smallest number of pods. 0 lets an idle pool scale to zero."""
     max: int = Field(ge=1, le=1000)
-    """Greatest size."""
+    """Largest number of pods."""
     manual: int = Field(default=1, ge=0, le=1000)
-    """The size under engine Manual, within the bounds; `kubectl scale` writes it. Native does not read it."""
+    """The number of pods under engine Manual, within the bounds; `kubectl scale` sets it. Native ignores it."""
 
 
 class JetStreamSignal(Model):
-    """A durable consumer of NATS JetStream: as many pods as its backlog needs."""
+    """The backlog of a durable NATS JetStream consumer."""
 
     stream: StreamName
     consumer: StreamName
     connection_secret_ref: SecretKey | None = None
-    """Where the address of NATS stands; by default the operator's own setting."""
+    """Secret with the address of NATS; the default is the operator's setting `TASKBELL_NATS_URL`."""
     backlog_per_replica: int = Field(default=1000, ge=1, le=10_000_000)
-    """Messages, pending or unacknowledged, that one pod may have before it."""
+    """Pending and unacknowledged messages for one pod."""
     drain_target: Duration = "60s"
-    """In how much time a backlog shall be gone, at the pace that the pods are seen to have."""
+    """Time in which the pods drain a backlog, at their measured pace."""
     activation: int = Field(default=0, ge=0, le=10_000_000)
-    """An empty pool starts when more messages than this wait."""
+    """An empty pool starts when more than this number of messages are pending."""
 
 
 class WebSocketSignal(Model):
-    """Open connections, asked from every ready pod of the target."""
+    """Open connections, read from the metrics of every ready pod of the target."""
 
     port: int = Field(default=8001, ge=1, le=65_535)
-    """Where the pods serve `/metrics`."""
+    """Port on which the pods serve `/metrics`."""
     metric: str = Field(default="taskbell_gateway_connections", max_length=128, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
-    """The gauge of open connections; its series are added up."""
+    """Gauge of open connections; all its series are added."""
     per_replica: int = Field(default=10_000, ge=1, le=1_000_000)
     """Connections that one pod can hold."""
     headroom_percent: int = Field(default=20, ge=0, le=90)
-    """The share of it that stays free for a burst and for pods that drain."""
+    """Share of the connections of a pod that stays free for bursts and for pods that drain."""
 
 
 class Signal(Model):
-    """One reason for a size. With several, the largest size wins."""
+    """One input of the size. With several signals the largest size wins."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -76,7 +76,7 @@ class Signal(Model):
 
 
 class ScalingPolicy(Model):
-    """At most so much change in a span of time."""
+    """A limit on the change of the size within a period."""
 
     type: Literal["Pods", "Percent"]
     value: int = Field(ge=1, le=1000)
@@ -84,16 +84,16 @@ class ScalingPolicy(Model):
 
 
 class ScalingRules(Model):
-    """How a size may change in one direction; the words of HorizontalPodAutoscaler v2."""
+    """How the size changes in one direction, with the fields of HorizontalPodAutoscaler v2."""
 
     stabilization_window_seconds: int = Field(default=0, ge=0, le=3600)
-    """Follow the mildest recommendation of this span."""
+    """Use the recommendation of this period that changes the size least."""
     select_policy: Literal["Max", "Min", "Disabled"] = "Max"
-    """Which policy counts: that which allows most, that which allows least, or none: no change this way."""
+    """The policy that counts: the one that allows most (Max) or least (Min); Disabled allows no change."""
     policies: list[ScalingPolicy] = Field(default=[], max_length=8)
-    """Speed limits; none: no limit."""
+    """Limits on the speed; an empty list sets no limit."""
     tolerance_percent: int = Field(default=10, ge=0, le=100)
-    """A size is left as it is while what is needed differs by no more."""
+    """Difference between the size and the need that changes nothing."""
 
 
 class ScaleUp(ScalingRules):
@@ -106,32 +106,32 @@ class ScaleUp(ScalingRules):
         ],
         max_length=8,
     )
-    """Speed limits; an empty list: no limit."""
+    """Limits on the speed; an empty list sets no limit."""
 
 
 class ScaleDown(ScalingRules):
     """How a pool shrinks."""
 
     stabilization_window_seconds: int = Field(default=300, ge=0, le=3600)
-    """Follow the greatest recommendation of this span."""
+    """Use the largest recommendation of this period."""
     policies: list[ScalingPolicy] = Field(
         default=[ScalingPolicy(type="Percent", value=100, period_seconds=15)], max_length=8
     )
-    """Speed limits; an empty list: no limit."""
+    """Limits on the speed; an empty list sets no limit."""
 
 
 class Behavior(Model):
-    """Speed and patience of scaling. What a direction does not name keeps its default."""
+    """Speed and stability of scaling. A field that is not set keeps its default."""
 
     scale_up: ScaleUp = Field(default_factory=ScaleUp)
     scale_down: ScaleDown = Field(default_factory=ScaleDown)
 
 
 class Idle(Model):
-    """When a pool with `min: 0` goes away whole."""
+    """When a pool with `min: 0` scales to zero."""
 
     cooldown: Duration = "5m"
-    """How long no signal may have asked for a pod. Unacknowledged messages and open connections always forbid it."""
+    """Time for which no signal asks for a pod. Unacknowledged messages and open connections always prevent it."""
 
 
 class OnSignalError(Model):
@@ -142,34 +142,34 @@ class OnSignalError(Model):
     )
 
     after_failures: int = Field(default=3, ge=1, le=100)
-    """Failures in a row before the pool is Degraded and `mode` applies; the size is held before."""
+    """Failed readings in a row after which the pool is Degraded and `mode` applies; before that the size is held."""
     mode: Literal["Hold", "Fallback"] = "Hold"
-    """Keep the size, or go up to `replicas`. Neither ever makes the pool smaller."""
+    """Hold the size, or raise it to `replicas`. Neither makes the pool smaller."""
     replicas: int | None = Field(default=None, ge=0, le=1000)
-    """The size of Fallback, within the bounds."""
+    """The size for Fallback, within the bounds."""
 
 
 class WorkerPoolSpec(Model):
-    """What is sized, by what, and how quickly."""
+    """The target, its signals, and how fast it scales."""
 
     target_ref: TargetRef = Field(json_schema_extra=rules(rule("self == oldSelf", "targetRef is immutable")))
     """The Deployment, in the same namespace. Nothing else may set its size."""
     engine: Literal["Native", "Manual"] = "Native"
-    """Native: this operator follows the signals. Manual: it keeps `replicas.manual`."""
+    """Native follows the signals; Manual keeps `replicas.manual`."""
     replicas: Replicas
-    """Bounds."""
+    """Bounds of the size."""
     signals: list[Signal] = Field(
         default=[],
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    """Reasons for a size."""
+    """Inputs of the size."""
     behavior: Behavior = Field(default_factory=Behavior)
-    """Speed and patience."""
+    """Speed and stability."""
     idle: Idle = Field(default_factory=Idle)
-    """Going to zero."""
+    """Scaling to zero."""
     on_signal_error: OnSignalError = Field(default_factory=OnSignalError)
-    """Reading fails."""
+    """What happens while a signal cannot be read."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -183,39 +183,39 @@ class WorkerPoolSpec(Model):
 
 
 class SignalStatus(Model):
-    """A signal as it was last read."""
+    """The last reading of a signal."""
 
     name: str = Field(max_length=63)
     value: int | None = Field(default=None, ge=0)
-    """Messages or connections; absent while it cannot be read."""
+    """Messages or connections; absent while the signal cannot be read."""
     desired: int | None = Field(default=None, ge=0)
-    """The size that it asks for."""
+    """The number of pods that the signal asks for."""
     error: str | None = Field(default=None, max_length=512)
-    """Why it cannot be read."""
+    """Why the signal cannot be read."""
 
 
 class WorkerPoolStatus(Model):
-    """What the operator found and did."""
+    """The state of the pool, as the operator last saw it."""
 
     observed_generation: int = Field(default=0, ge=0)
-    """The generation that this status speaks of."""
+    """The generation that this status describes."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: the size is kept. Progressing: pods come or go. Degraded: a signal or the target is missing."""
+    """Ready: the size is kept. Progressing: pods start or stop. Degraded: a signal or the target is missing."""
     replicas: int = Field(default=0, ge=0)
-    """Pods that there are."""
+    """Present number of pods."""
     selector: str = Field(default="", max_length=2048)
-    """Their labels, in text form."""
+    """Label selector of the pods."""
     desired_replicas: int = Field(default=0, ge=0)
-    """The size that was last decided."""
+    """The size of the last decision."""
     recommended: int = Field(default=0, ge=0)
-    """What the signals ask for, before patience, speed limits and bounds."""
+    """The size that the signals ask for, before stabilization, policies and bounds."""
     limited_by: str = Field(default="", max_length=64)
     """What kept the size from the recommendation, if anything."""
     last_scale_time: Instant | None = None
-    """When the size was last changed by this operator."""
+    """When the operator last changed the size."""
     signals: list[SignalStatus] = Field(
         default=[],
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    """The signals, one by one."""
+    """The last reading of each signal."""
