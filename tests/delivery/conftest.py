@@ -18,10 +18,11 @@ import asyncpg
 import orjson
 import pytest
 
-from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_MESSAGE_ID, event_subject
+from taskbell.contract.subjects import HEADER_AUDIENCE, event_subject
 from taskbell.delivery.app import delivery
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.kit.ids import new_id
+from taskbell.kit.nats_message import MESSAGE_ID
 
 HANG = object()
 """An answer that never comes."""
@@ -235,7 +236,7 @@ class Platform:
 
     async def raw(self, workspace, event_type, body, *, event_id=None, audience=()):
         """Publish whatever bytes."""
-        headers = {HEADER_MESSAGE_ID: str(event_id or new_id())}
+        headers = {MESSAGE_ID: str(event_id or new_id())}
         if audience:
             headers[HEADER_AUDIENCE] = ",".join(map(str, audience))
         await self.stream.jetstream.publish(

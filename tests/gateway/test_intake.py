@@ -7,11 +7,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
-from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_MESSAGE_ID, HEADER_TRACEPARENT, event_subject
+from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_TRACEPARENT, event_subject
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.intake import Intake
 from taskbell.gateway.recent import RecentEvents
 from taskbell.kit.ids import new_id
+from taskbell.kit.nats_message import MESSAGE_ID
 from taskbell.kit.trace import Tracing
 
 
@@ -57,7 +58,7 @@ def test_delivery_is_measured_where_somebody_listens():
     before = count("taskbell_gateway_delivery_latency_seconds_count"), count("taskbell_gateway_event_frames_total")
     subject = event_subject(workspace_id=new_id(), event_type="task.created")
     for sequence, audience in enumerate(("u", "v", "u"), 1):
-        taking.message(sequence, subject, {HEADER_AUDIENCE: audience, HEADER_MESSAGE_ID: str(new_id())}, b"{}")
+        taking.message(sequence, subject, {HEADER_AUDIENCE: audience, MESSAGE_ID: str(new_id())}, b"{}")
     after = count("taskbell_gateway_delivery_latency_seconds_count"), count("taskbell_gateway_event_frames_total")
     assert [now - then for now, then in zip(after, before, strict=True)] == [2, 2]
 

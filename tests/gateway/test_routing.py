@@ -1,4 +1,4 @@
-"""The hub, the recent events, the outbox and the wheel, with plain values."""
+"""The hub, the recent events, the queue and the wheel, with plain values."""
 
 import pytest
 from hypothesis import given
@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.intake import created_at
-from taskbell.gateway.recent import PastEvent, RecentEvents
+from taskbell.gateway.recent import RecentEvents, StreamEvent
 from taskbell.gateway.replay import Missed
-from taskbell.gateway.send_queue import Outbox, OutboxOverflow
+from taskbell.gateway.send_queue import QueueOverflow, SendQueue
 from taskbell.gateway.wheel import TimerWheel
 from taskbell.kit.ids import new_id
 
@@ -46,7 +46,13 @@ def test_the_hub_drops_what_it_has_passed():
     """A reader that reads again from further back does no harm."""
     routing, client = hub(), Client("u")
     routing.register(client)
-    assert [routing.route(sequence, "w", "u", b"{}") for sequence in (1, 2, 1, 2, 3)] == [1, 1, 0, 0, 1]
+    assert [routing.route(StreamEvent(sequence, "w", "task.updated", "u", b"{}")) for sequence in (1, 2, 1, 2, 3)] == [
+        1,
+        1,
+        0,
+        0,
+        1,
+    ]
     assert len(client.frames) == 3
 
 
@@ -57,7 +63,7 @@ def test_a_personal_event_reaches_its_audience_alone():
     for client in (subscriber, addressed):
         routing.register(client)
         routing.subscribe(client, "w")
-    assert routing.route(1, "w", "v", b"{}", personal=True) == 1
+    assert routing.route(StreamEvent(1, "w", "notification.created", "v", b"{}")) == 1
     assert (len(subscriber.frames), len(addressed.frames)) == (0, 1)
     (past,) = routing.recent.after(0)
     wanted = {
@@ -73,7 +79,7 @@ def test_an_event_for_both_channels_comes_once():
     for client in (both, addressed):
         routing.register(client)
     routing.subscribe(both, "w")
-    assert routing.route(1, "w", "x,u,v", b"{}") == 2
+    assert routing.route(StreamEvent(1, "w", "task.updated", "x,u,v", b"{}")) == 2
     assert both.frames == addressed.frames
     assert [frame[2:] for frame in both.frames] == [b'{"t":"event","cursor":"1-1","event":{}}']
 
@@ -85,7 +91,7 @@ def test_leaving_forgets_everything():
     routing.subscribe(client, "w")
     routing.leave(client, ["w", "other"])
     routing.leave(client, ["w"])
-    assert routing.route(1, "w", "u", b"{}") == 0
+    assert routing.route(StreamEvent(1, "w", "task.updated", "u", b"{}")) == 0
     assert (routing._users, routing._workspaces) == ({}, {})
 
 
@@ -94,7 +100,7 @@ def test_a_removal_is_remembered_for_checks_under_way():
     routing, client = hub(), Client("u")
     routing.register(client)
     routing.subscribe(client, "w")
-    routing.route(1, "w", "", b"{}")
+    routing.route(StreamEvent(1, "w", "task.updated", "", b"{}"))
     routing.remove_member("w", "u")
     assert client.ended == ["w"]
     assert routing.removed_since(0, "w", "u")
@@ -125,7 +131,7 @@ def test_recent_events_are_whole_or_nothing(floor, sizes, max_events, max_bytes,
     sequence = floor
     for step, size in sizes:
         sequence += step
-        added.append(PastEvent(sequence, "w", "", b"x" * size))
+        added.append(StreamEvent(sequence, "w", "task.updated", "", b"x" * size))
         recent.add(added[-1])
     assert len(recent) <= max_events
     found = recent.after(after)
@@ -135,28 +141,28 @@ def test_recent_events_are_whole_or_nothing(floor, sizes, max_events, max_bytes,
         assert found == []
 
 
-def test_an_outbox_keeps_order_and_bounds():
+def test_a_queue_keeps_order_and_bounds():
     """Held, paused or behind, events wait in order; past the bound it overflows."""
-    outbox = Outbox(max_messages=3, max_bytes=100)
+    queue = SendQueue(max_messages=3, max_bytes=100)
     for frame in (b"a", b"b"):
-        outbox.keep(frame)
-    assert outbox.take() == b""
-    outbox.release()
-    outbox.pause()
-    outbox.keep(b"c")
-    with pytest.raises(OutboxOverflow):
-        outbox.keep(b"d")
-    assert not outbox.flowing
-    outbox.resume()
-    assert outbox.take() == b"abc"
-    assert outbox.flowing
-    outbox.pause()
-    with pytest.raises(OutboxOverflow):
-        outbox.keep(b"x" * 101)
-    outbox.close()
-    outbox.keep(b"dropped")
-    outbox.resume()
-    assert outbox.take() == b""
+        queue.keep(frame)
+    assert queue.take() == b""
+    queue.release()
+    queue.pause()
+    queue.keep(b"c")
+    with pytest.raises(QueueOverflow):
+        queue.keep(b"d")
+    assert not queue.flowing
+    queue.resume()
+    assert queue.take() == b"abc"
+    assert queue.flowing
+    queue.pause()
+    with pytest.raises(QueueOverflow):
+        queue.keep(b"x" * 101)
+    queue.close()
+    queue.keep(b"dropped")
+    queue.resume()
+    assert queue.take() == b""
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 30)), max_size=40), st.lists(st.floats(0, 3), max_size=30))

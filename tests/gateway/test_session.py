@@ -26,7 +26,7 @@ from taskbell.gateway.actions import (
 )
 from taskbell.gateway.frames import event_frame, text_frame
 from taskbell.gateway.inputs import Credential, FrameMalformed, read, workspace_of
-from taskbell.gateway.send_queue import OutboxOverflow
+from taskbell.gateway.send_queue import QueueOverflow
 from taskbell.gateway.session import Phase, Session, SessionLimits
 
 WORKSPACE = "0198c0de-0000-7000-8000-000000000001"
@@ -101,8 +101,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.flush()
 
     def flush(self):
-        """Write what the outbox lets go."""
-        if self.session.outbox.take():
+        """Write what the queue lets go."""
+        if self.session.queue.take():
             self.wire.append("event")
 
     @rule(credential=st.sampled_from([None, Credential("x"), Credential("y", is_ticket=True)]))
@@ -152,7 +152,7 @@ class SessionMachine(RuleBasedStateMachine):
                     else session.subscribe_refused(request_id, "workspace:x", refusal)
                 )
             case Replay():
-                assert not session.outbox.flowing
+                assert not session.queue.flowing
                 if granted:
                     session.replayed(self.now)
                     actions = ()
@@ -170,18 +170,18 @@ class SessionMachine(RuleBasedStateMachine):
     def offer(self):
         """The hub delivers an event."""
         self.offered += 1
-        if self.session.outbox.flowing:
+        if self.session.queue.flowing:
             self.wire.append("event")
             return
         try:
-            self.session.outbox.keep(event_frame(1, self.offered, b"{}"))
-        except OutboxOverflow:
+            self.session.queue.keep(event_frame(1, self.offered, b"{}"))
+        except QueueOverflow:
             self.perform(self.session.overflowed())
 
     @rule(pause=st.booleans())
     def press_back(self, pause):
         """The transport is full, or has room."""
-        (self.session.outbox.pause if pause else self.session.outbox.resume)()
+        (self.session.queue.pause if pause else self.session.queue.resume)()
         self.flush()
 
     @rule(what=st.sampled_from(["membership", "goaway", "drain", "seen", "lost"]))
@@ -211,8 +211,8 @@ class SessionMachine(RuleBasedStateMachine):
         """A session closes once; a closed one keeps nothing and waits for nothing."""
         assert len(self.closes) <= 1
         if self.session.phase is Phase.CLOSED:
-            assert len(self.session.outbox) == 0
-            assert not self.session.outbox.flowing
+            assert len(self.session.queue) == 0
+            assert not self.session.queue.flowing
             assert self.session.deadline == float("inf")
         elif self.closes:
             raise AssertionError("closed, but goes on")
@@ -223,9 +223,9 @@ class SessionMachine(RuleBasedStateMachine):
         assert all(len(close.reason.encode()) <= 123 and 1000 <= close.code < 5000 for close in self.closes)
 
     @invariant()
-    def the_outbox_is_bounded(self):
+    def the_queue_is_bounded(self):
         """However slow the client."""
-        assert len(self.session.outbox) <= 5
+        assert len(self.session.queue) <= 5
 
 
 TestSessionMachine = SessionMachine.TestCase

@@ -9,7 +9,7 @@ from nats.js.api import StreamConfig
 
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import BusUnavailable
-from taskbell.kit.nats_pull import PullSpec, PullWorker, delivery_numbers
+from taskbell.kit.nats_pull import PullSpec, PullWorker
 from taskbell.testing.waiting import eventually
 
 SPEC = PullSpec(stream="WORK", durable="workers", filter_subject="work.>", ack_wait=1.0, max_deliver=5)
@@ -131,23 +131,3 @@ async def test_a_lost_stream_and_consumer_are_found_again(client, stream):
         await stream.add_stream(StreamConfig(name="WORK", subjects=["work.>"]))
         await publish(stream, 1)
         await eventually(lambda: len(seen) == 3)
-
-
-@pytest.mark.parametrize(
-    ("reply", "numbers"),
-    [
-        ("$JS.ACK.S.c.3.17.20.1700000000000000000.5", (17, 3)),
-        ("$JS.ACK.domain.hash.S.c.3.17.20.1700000000000000000.5", (17, 3)),
-        ("$JS.ACK.domain.hash.S.c.3.17.20.1700000000000000000.5.token", (17, 3)),
-    ],
-)
-def test_delivery_numbers(reply, numbers):
-    """Both forms of the reply subject are read."""
-    assert delivery_numbers(reply) == numbers
-
-
-@pytest.mark.parametrize("reply", ["", "_INBOX.x", "$JS.ACK.S.c.3.17.20", "$JS.ACK.S.c.x.y.20.1.5"])
-def test_what_is_no_delivery(reply):
-    """Other subjects are refused."""
-    with pytest.raises(ValueError, match=r"."):
-        delivery_numbers(reply)

@@ -12,7 +12,7 @@ from nats.js.api import StreamConfig
 from taskbell.kit import nats_reader
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
-from taskbell.kit.nats_reader import StreamNotRead, StreamReader, reply_sequences
+from taskbell.kit.nats_reader import StreamNotRead, StreamReader
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplays
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.testing.waiting import eventually
@@ -292,18 +292,3 @@ async def test_a_replay_is_exact(nats_url):
         async with replays.open(subjects=["s.9"], after=0, until=1200) as replay:
             assert (replay.pending, [batch async for batch in replay.batches()]) == (0, [])
     await client.close()
-
-
-@pytest.mark.parametrize(
-    ("reply", "sequences"),
-    [
-        ("$JS.ACK.S.c.1.7.3.1700000000.0", (7, 3)),
-        ("$JS.ACK.domain.hash.S.c.1.7.3.1700000000.0", (7, 3)),
-        ("$JS.ACK.domain.hash.S.c.1.7.3.1700000000.0.token", (7, 3)),
-    ],
-)
-def test_both_forms_of_a_delivery_are_read(reply, sequences):
-    """Servers may name domain and account in a delivery's reply subject, or not."""
-    assert reply_sequences(reply) == sequences
-    with pytest.raises(ValueError, match="not a JetStream delivery"):
-        reply_sequences("_INBOX.x")

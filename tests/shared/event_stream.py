@@ -18,7 +18,6 @@ from nats.js.api import StreamConfig
 from taskbell.contract.subjects import (
     EVENTS_ROOT,
     HEADER_AUDIENCE,
-    HEADER_MESSAGE_ID,
     METADATA_EPOCH,
     STREAM,
     event_subject,
@@ -26,6 +25,7 @@ from taskbell.contract.subjects import (
 from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
+from taskbell.kit.nats_message import MESSAGE_ID
 
 
 class EventStream:
@@ -65,7 +65,7 @@ class EventStream:
             "subject": str(subject or new_id()),
             "data": {"number": number, "pad": pad},
         }
-        headers = {HEADER_MESSAGE_ID: event_id}
+        headers = {MESSAGE_ID: event_id}
         if audience:
             headers[HEADER_AUDIENCE] = ",".join(str(user) for user in audience)
         acknowledged = await self.jetstream.publish(

@@ -15,8 +15,6 @@ TICKET_BUCKET = "TASKBELL_TICKETS"
 """Key-value bucket of used realtime tickets: creating a ticket's id in it succeeds once."""
 TICKET_BUCKET_TTL = timedelta(minutes=2)
 
-HEADER_MESSAGE_ID = "Nats-Msg-Id"
-HEADER_EXPECTED_SEQUENCE = "Nats-Expected-Last-Sequence"
 HEADER_AUDIENCE = "Taskbell-Audience"
 """Comma-separated ids of the users whose `me` channel carries the event, so that no gateway parses a body."""
 HEADER_TRACEPARENT = "traceparent"

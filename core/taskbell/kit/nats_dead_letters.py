@@ -16,13 +16,14 @@ from nats.js.api import RawStreamMsg, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_message import MESSAGE_ID
 
 _TIMEOUT = 5.0
 HEADER_REASON = "Taskbell-Reason"
 HEADER_SUBJECT = "Taskbell-Subject"
 HEADER_DELIVERIES = "Taskbell-Deliveries"
 _ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
-_OWN = (HEADER_REASON, HEADER_SUBJECT, HEADER_DELIVERIES, "Nats-Msg-Id")
+_OWN = (HEADER_REASON, HEADER_SUBJECT, HEADER_DELIVERIES, MESSAGE_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class DeadLetters:
             HEADER_REASON: " ".join(reason.split())[:500],
             HEADER_SUBJECT: subject,
             HEADER_DELIVERIES: str(deliveries),
-            "Nats-Msg-Id": identity,
+            MESSAGE_ID: identity,
         }
         try:
             await self._context.publish(self._spec.letters, data, headers=marked)

@@ -20,6 +20,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from taskbell.kit.nats_message import EXPECTED_ID, EXPECTED_SEQUENCE, MESSAGE_ID
+
 _WRONG_POSITION = frozenset({10070, 10071})
 _NO_RESPONDERS = "503"
 
@@ -105,12 +107,12 @@ class AppendPublisher:
             if self._failure is not None:
                 break
             headers = {
-                "Nats-Msg-Id": message.id,
-                "Nats-Expected-Last-Sequence": str(after + index),
+                MESSAGE_ID: message.id,
+                EXPECTED_SEQUENCE: str(after + index),
                 **message.headers,
             }
             if previous is not None:
-                headers["Nats-Expected-Last-Msg-Id"] = previous
+                headers[EXPECTED_ID] = previous
             try:
                 await self._client.publish(
                     message.subject, message.payload, reply=f"{self._inbox}.{self._batch}.{index}", headers=headers

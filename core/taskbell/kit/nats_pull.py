@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
@@ -20,6 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_message import headers_of, is_delivery, read_reply, status_of
 
 _log = structlog.get_logger(__name__)
 _REQUEST_TIMEOUT = 2.0
@@ -27,7 +28,6 @@ _RETRY_AFTER = 0.5
 _HEARTBEAT = "100"
 _REQUEST_OVER = frozenset({"404", "408"})
 _NANOSECONDS = 1_000_000_000
-NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +60,12 @@ class WorkItem:
         """Take a delivery.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The message is no delivery.
         """
         self._message = message
-        self.sequence, self.deliveries = delivery_numbers(message.reply)
+        self.sequence, _, self.deliveries = read_reply(message.reply)
         self.subject = message.subject
-        self.headers = message.headers or NO_HEADERS
+        self.headers = headers_of(message)
         self.data = message.data
 
     async def done(self) -> None:
@@ -91,20 +91,6 @@ class WorkItem:
 
 Handle = Callable[[list[WorkItem]], Awaitable[None]]
 """Works on a batch and answers every item of it. If it raises, the batch is given back."""
-
-
-def delivery_numbers(reply: str) -> tuple[int, int]:
-    """The stream sequence and the count of deliveries in a reply subject (ADR-15), in its older and newer form.
-
-    Raises:
-        ValueError: It is no such subject.
-    """
-    tokens = reply.split(".")
-    if tokens[:2] == ["$JS", "ACK"] and len(tokens) == 9:
-        return int(tokens[5]), int(tokens[4])
-    if tokens[:2] == ["$JS", "ACK"] and len(tokens) >= 11:
-        return int(tokens[7]), int(tokens[6])
-    raise ValueError(f"not a JetStream delivery: {reply!r}")
 
 
 class PullWorker:
@@ -199,7 +185,7 @@ class PullWorker:
             # What came after the last batch is anybody's at once, not only when its time is over.
             while not arrivals.empty():
                 message = arrivals.get_nowait()
-                if message.reply.startswith("$JS.ACK."):
+                if is_delivery(message):
                     await WorkItem(message).give_back()
 
     async def _pull(self, inbox: str, arrivals: asyncio.Queue[Msg]) -> str:
@@ -223,16 +209,16 @@ class PullWorker:
                 return "" if self._stopping.is_set() else "silence"
             items = []
             for message in messages:
-                if message.reply.startswith("$JS.ACK."):
+                if is_delivery(message):
                     wanted -= 1
                     items.append(WorkItem(message))
                     continue
-                status = (message.headers or NO_HEADERS).get("Status", "")
+                status = status_of(message)
                 if status in _REQUEST_OVER:
                     wanted = 0
                 elif status != _HEARTBEAT:
                     await self._hand_over(items)
-                    return f"{status} {(message.headers or NO_HEADERS).get('Description', '')}"
+                    return f"{status} {headers_of(message).get('Description', '')}"
             await self._hand_over(items)
         return ""
 

@@ -20,6 +20,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from nats.js.errors import NotFoundError
 
+from taskbell.kit.nats_message import headers_of, is_delivery, read_reply
+
 _log = structlog.get_logger(__name__)
 
 REQUEST_TIMEOUT = 2.0
@@ -27,8 +29,6 @@ REQUEST_TIMEOUT = 2.0
 _RETRY_AFTER = 0.5
 _LOOK_AGAIN_AFTER = 10.0
 _UNBOUNDED = 2**31
-NO_HEADERS: Mapping[str, str] = {}
-"""The headers of a message that has none."""
 
 
 class StreamNotRead(Exception):
@@ -44,11 +44,11 @@ class StreamBounds:
     last: int
 
 
-class Listener(Protocol):
-    """Whom the reader reads to. All calls come from the event loop, in the order of the stream, and must not block."""
+class StreamHandler(Protocol):
+    """What a reader calls: from the event loop, in the order of the stream. No call may block."""
 
     def begin(self, *, epoch: int, position: int) -> None:
-        """Reading begins after `position`. A second call says that everything read before is void: a new stream."""
+        """Reading begins after `position`. A second call means a new stream: what was read before is void."""
 
     def message(self, sequence: int, subject: str, headers: Mapping[str, str], data: bytes) -> None:
         """One message, each exactly once. If this raises, the same message comes again after a pause."""
@@ -57,24 +57,7 @@ class Listener(Protocol):
         """The consumer was lost; reading goes on from the same place as soon as it can."""
 
     def lag(self, messages: int) -> None:
-        """From time to time: by how many messages the reader is behind the stream."""
-
-
-def reply_sequences(reply: str) -> tuple[int, int]:
-    """The stream and the consumer sequence that JetStream wrote into a delivery's reply subject (ADR-15).
-
-    `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, with domain and account
-    hash after `ACK` in the newer form.
-
-    Raises:
-        ValueError: It is no such subject.
-    """
-    tokens = reply.split(".")
-    if len(tokens) == 9:
-        return int(tokens[5]), int(tokens[6])
-    if len(tokens) >= 11:
-        return int(tokens[7]), int(tokens[8])
-    raise ValueError(f"not a JetStream delivery: {reply!r}")
+        """How many messages the reader is behind the stream; called every 10 s."""
 
 
 class StreamReader:
@@ -86,7 +69,7 @@ class StreamReader:
     def __init__(
         self,
         client: Client,
-        listener: Listener,
+        handler: StreamHandler,
         *,
         stream: str,
         epoch_key: str,
@@ -96,11 +79,11 @@ class StreamReader:
         """Take a connection, which the caller closes.
 
         `epoch_key` is the stream metadata key of its identity; `warm_up` is how many of the newest messages to read
-        at the beginning; without word from the server for three `heartbeat`s (s) the consumer is made anew.
+        at the beginning; after three `heartbeat`s (s) of silence the consumer is made again.
         """
         self._client = client
         self._jetstream = client.jetstream(timeout=REQUEST_TIMEOUT)
-        self._listener = listener
+        self._handler = handler
         self._stream = stream
         self._epoch_key = epoch_key
         self._warm_up = warm_up
@@ -112,7 +95,7 @@ class StreamReader:
         self.position = 0
 
     def disturb(self) -> None:
-        """Say that the connection was lost and is back: the consumer is made anew at once."""
+        """Say that the connection was lost and is back: the consumer is made again at once."""
         self._disturbed.set()
 
     async def check(self) -> None:
@@ -131,7 +114,7 @@ class StreamReader:
             self._take_up(bounds)
             reason = await self._follow()
             _log.warning("stream_reader_detached", reason=reason, position=self.position)
-            self._listener.detached(reason)
+            self._handler.detached(reason)
             await asyncio.sleep(0.05)  # a server that refuses every consumer must not spin us
 
     async def _found(self) -> StreamBounds:
@@ -165,11 +148,11 @@ class StreamReader:
             return
         self.epoch = bounds.epoch
         self.position = max(bounds.first - 1, bounds.last - self._warm_up, 0)
-        self._listener.begin(epoch=self.epoch, position=self.position)
+        self._handler.begin(epoch=self.epoch, position=self.position)
 
     async def _follow(self) -> str:
         """Read on from the position until the consumer is lost; return why."""
-        attachment = _Attachment(self, self._listener, self._client)
+        attachment = _Attachment(self, self._handler, self._client)
         inbox = self._client.new_inbox()
         # Bounded by JetStream's flow control instead: a dropped message would only be read again.
         subscription = await self._client.subscribe(
@@ -222,14 +205,14 @@ class StreamReader:
                     return "the stream has another epoch"
 
     async def _is_another_stream(self) -> bool:
-        """Look at the stream itself: a belt beside the braces of heartbeats. No answer is no finding."""
+        """Look at the stream itself: a second safeguard besides heartbeats. No answer proves nothing."""
         try:
             bounds = read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
         except NotFoundError:
             return True
         except (NatsError, TimeoutError):
             return False
-        self._listener.lag(max(0, bounds.last - self.position))
+        self._handler.lag(max(0, bounds.last - self.position))
         return bounds.epoch != self.epoch
 
     async def _disturbance(self, within: float) -> None:
@@ -241,9 +224,9 @@ class StreamReader:
 class _Attachment:
     """One consumer's deliveries; its sequence shows every loss."""
 
-    def __init__(self, reader: StreamReader, listener: Listener, client: Client) -> None:
+    def __init__(self, reader: StreamReader, handler: StreamHandler, client: Client) -> None:
         self._reader = reader
-        self._listener = listener
+        self._handler = handler
         self._client = client
         self._loop = asyncio.get_running_loop()
         self._next = 1
@@ -256,16 +239,15 @@ class _Attachment:
         if not self.open:
             return
         self.heard = self._loop.time()
-        reply = message.reply
-        if not reply.startswith("$JS.ACK."):
+        if not is_delivery(message):
             await self._control(message)
             return
-        sequence, consumer_sequence = reply_sequences(reply)
+        sequence, consumer_sequence, _ = read_reply(message.reply)
         if consumer_sequence != self._next:
             self._break("messages were lost")
             return
         try:
-            self._listener.message(sequence, message.subject, message.headers or NO_HEADERS, message.data)
+            self._handler.message(sequence, message.subject, headers_of(message), message.data)
         except Exception:  # noqa: BLE001 -- whatever fails, the message must come again
             _log.exception("stream_message_failed", sequence=sequence)
             self._break("a message failed")
@@ -275,7 +257,7 @@ class _Attachment:
 
     async def _control(self, message: Msg) -> None:
         """Answer flow control; compare a heartbeat's last sequence with ours (ADR-15)."""
-        headers = message.headers or NO_HEADERS
+        headers = headers_of(message)
         if message.reply:
             await self._client.publish(message.reply)
         if stalled := headers.get("Nats-Consumer-Stalled"):

@@ -15,7 +15,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from taskbell.kit.nats_reader import NO_HEADERS, REQUEST_TIMEOUT, StreamBounds, read_bounds, reply_sequences
+from taskbell.kit.nats_message import headers_of, is_delivery, read_reply, status_of
+from taskbell.kit.nats_reader import REQUEST_TIMEOUT, StreamBounds, read_bounds
 
 _BATCH = 500
 _BATCH_TIMEOUT = 5.0
@@ -149,15 +150,14 @@ class StreamReplay:
         async def receive(message: Msg) -> None:
             if finished.done():
                 return
-            if not message.reply.startswith("$JS.ACK."):
-                status = (message.headers or NO_HEADERS).get("Status", "")
-                finished.set_exception(ReplayInterrupted(f"status {status}"))
+            if not is_delivery(message):
+                finished.set_exception(ReplayInterrupted(f"status {status_of(message)}"))
                 return
-            sequence, consumer_sequence = reply_sequences(message.reply)
+            sequence, consumer_sequence, _ = read_reply(message.reply)
             if consumer_sequence != after + len(batch) + 1:
                 finished.set_exception(ReplayInterrupted("messages were lost"))
                 return
-            batch.append(StreamMessage(sequence, message.subject, message.headers or NO_HEADERS, message.data))
+            batch.append(StreamMessage(sequence, message.subject, headers_of(message), message.data))
             if len(batch) == wanted or sequence >= self._until:
                 finished.set_result(None)
 

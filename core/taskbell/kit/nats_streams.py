@@ -14,6 +14,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.errors import NotFoundError, ServerError
 
 from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_message import MESSAGE_ID
 
 _TIMEOUT = 5.0
 _STORE_IN_THE_WAY = 10049
@@ -123,7 +124,7 @@ class Streams:
                 message = await self._context.get_msg(name, seq=sequence)
             except NotFoundError:
                 return None
-        return (message.headers or {}).get("Nats-Msg-Id")
+        return (message.headers or {}).get(MESSAGE_ID)
 
 
 def _config(spec: StreamSpec) -> StreamConfig:

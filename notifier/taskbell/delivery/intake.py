@@ -16,6 +16,7 @@ from taskbell.delivery import metrics
 from taskbell.delivery.repository import Incoming, Ledger, LedgerRefused, LedgerUnavailable
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_dead_letters import DeadLetters
+from taskbell.kit.nats_message import MESSAGE_ID
 from taskbell.kit.nats_pull import WorkItem
 
 _log = structlog.get_logger(__name__)
@@ -109,7 +110,7 @@ class Intake:
             return
         try:
             await self._letters.keep(
-                identity=f"{self._source}-{item.sequence}-{item.headers.get('Nats-Msg-Id', '')}",
+                identity=f"{self._source}-{item.sequence}-{item.headers.get(MESSAGE_ID, '')}",
                 subject=item.subject,
                 headers=item.headers,
                 data=item.data,

@@ -1,5 +1,5 @@
-"""The WebSocket gateway: one reader of the event stream, fanned out in process to the connections of this pod.
+"""The WebSocket gateway: one reader of the event stream, and the connections of this process that it serves.
 
-`session`, `outbox`, `frames`, `inputs`, `hub`, `recent` and `wheel` are pure: they take values and return values, and
-import no I/O. `socket`, `intake`, `replay`, `keys`, `tickets`, `repository` and `http` are the thin shell around them.
+An event comes in by `intake` and goes through `hub` to the `socket` of each connection, which writes it by `wire`.
+`session`, `send_queue`, `frames`, `inputs`, `actions`, `recent` and `wheel` take values and return values, without I/O.
 """

@@ -28,7 +28,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The connection is registered; its events wait in the outbox from now on.
+    """The connection is registered; its events wait in the queue from now on.
 
     Attributes:
         epoch: The stream's identity.
@@ -59,7 +59,7 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write this frame now, before anything in the outbox."""
+    """Write this frame now, before anything in the queue."""
 
     frame: bytes
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from taskbell.contract.cursors import EventCursor
 from taskbell.gateway.frames import event_frame
-from taskbell.gateway.recent import PastEvent, RecentEvents
+from taskbell.gateway.recent import RecentEvents, StreamEvent
 
 _REMEMBERED_REMOVALS = 10_000
 
@@ -23,10 +23,10 @@ class Receiver(Protocol):
         """Take one event's frame."""
 
     def membership_ended(self, workspace_id: str) -> None:
-        """The subscription has ended, because the user is no member any more."""
+        """The subscription has ended: the user left the workspace."""
 
     def stream_renewed(self) -> None:
-        """The stream is another one: come back for a fresh start."""
+        """The stream was rebuilt: the client must reconnect."""
 
 
 class Hub:
@@ -34,7 +34,7 @@ class Hub:
 
     Attributes:
         epoch: The identity of the stream; 0 before the reader began.
-        position: The sequence of the last event routed. Whoever registers now is served everything after it.
+        position: The sequence of the last event routed. A connection that registers now is served every later event.
         recent: The newest events.
     """
 
@@ -77,27 +77,27 @@ class Hub:
         self._workspaces.setdefault(workspace_id, set()).add(receiver)
 
     def unsubscribe(self, receiver: Receiver, workspace_id: str) -> None:
-        """End a subscription; none is fine."""
+        """End a subscription; without one, do nothing."""
         _discard(self._workspaces, workspace_id, receiver)
 
     def leave(self, receiver: Receiver, workspaces: Iterable[str]) -> None:
-        """Forget a connection with its subscriptions; one that never registered is fine."""
+        """Forget a connection with its subscriptions, if it ever registered."""
         _discard(self._users, receiver.user_id, receiver)
         for workspace_id in workspaces:
             self.unsubscribe(receiver, workspace_id)
 
-    def route(self, sequence: int, workspace_id: str, audience: str, payload: bytes, *, personal: bool = False) -> int:
-        """Deliver one event to whoever wants it, once each; return to how many. Passed sequences are dropped.
+    def route(self, event: StreamEvent) -> int:
+        """Deliver an event once to each connection that wants it; return their number. Repeated events are dropped.
 
         A personal event goes to its audience alone, not to those who subscribe to its workspace.
         """
-        if sequence <= self.position:
+        if event.sequence <= self.position:
             return 0
-        self.position = sequence
-        self.recent.add(PastEvent(sequence, workspace_id, audience, payload, personal))
-        receivers = None if personal else self._workspaces.get(workspace_id)
-        if audience:
-            for user_id in audience.split(","):
+        self.position = event.sequence
+        self.recent.add(event)
+        receivers = None if event.personal else self._workspaces.get(event.workspace_id)
+        if event.audience:
+            for user_id in event.audience.split(","):
                 addressed = self._users.get(user_id)
                 if addressed:
                     receivers = addressed if receivers is None else receivers | addressed
@@ -105,13 +105,13 @@ class Hub:
             self._tell_awaited()
         if not receivers:
             return 0
-        frame = event_frame(self.epoch, sequence, payload)
+        frame = event_frame(self.epoch, event.sequence, event.payload)
         for receiver in receivers:
             receiver.deliver(frame)
         return len(receivers)
 
     async def reached(self, sequence: int) -> None:
-        """Wait until the position is at least here. The caller sets the deadline."""
+        """Wait until the position has reached a sequence. The caller sets the deadline."""
         if self.position < sequence:
             reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._awaited.append((sequence, reached))

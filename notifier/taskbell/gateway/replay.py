@@ -1,4 +1,4 @@
-"""Resuming: whether a cursor can be served exactly, and from where."""
+"""Resuming: whether everything after a cursor can be replayed, and from where."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from taskbell.contract.cursors import CursorMalformed, EventCursor
-from taskbell.contract.events import is_personal
-from taskbell.contract.subjects import EVENTS_ROOT, HEADER_AUDIENCE, parse_event_subject, workspace_filter
+from taskbell.contract.subjects import EVENTS_ROOT, workspace_filter
 from taskbell.gateway import metrics
 from taskbell.gateway.frames import event_frame
 from taskbell.gateway.hub import Hub
-from taskbell.gateway.recent import PastEvent
-from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamReplay, StreamReplays
+from taskbell.gateway.recent import StreamEvent
+from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplay, StreamReplays
 
 _PATIENCE = 2.0
-"""Seconds to wait for this gateway to reach a client's place."""
+"""Seconds to wait for this gateway to reach the cursor of a client."""
 _MAX_FILTERS = 256
-"""More workspaces than this are selected here, out of all events: NATS takes too long to compare so many filters."""
+"""With more workspaces than this the gateway reads all events and selects: NATS compares many filters too slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,13 @@ class Missed:
     """Which events a connection missed.
 
     Attributes:
-        after: The sequence it stands at.
-        until: The position since which it is served live.
-        user_id: Whose `me` channel counts, or empty when that channel is carried already.
-        workspaces: The channels' workspaces: all their events count.
-        member_of: The user's workspaces; `me` counts only within them.
-        carried_after: Events addressed to `carried_user` after this sequence came by `me` already.
+        after: The sequence of its cursor.
+        until: The position from which it is served live.
+        user_id: The user whose `me` channel is replayed; empty if none is.
+        workspaces: Workspaces whose channels are replayed, with all their shared events.
+        member_of: The user's workspaces; `me` is replayed only within them.
+        carried_user: The user whose `me` channel has delivered events already; empty if none has.
+        carried_after: The sequence after which it did.
     """
 
     after: int
@@ -43,7 +43,7 @@ class Missed:
     carried_user: str = ""
     carried_after: int = 0
 
-    def wants(self, event: PastEvent) -> bool:
+    def wants(self, event: StreamEvent) -> bool:
         """Whether this event was missed."""
         if not self.after < event.sequence <= self.until:
             return False
@@ -54,7 +54,7 @@ class Missed:
 
     @property
     def subjects(self) -> list[str]:
-        """What to read from the stream; it may be more than what is wanted."""
+        """The subjects to read from the stream; they may hold more than is wanted."""
         wanted = self.workspaces | (self.member_of if self.user_id else frozenset())
         if len(wanted) > _MAX_FILTERS:
             return [f"{EVENTS_ROOT}.>"]
@@ -62,9 +62,11 @@ class Missed:
 
 
 class Prepared:
-    """A replay that can be served whole. Its frames come once, in order."""
+    """A replay that can be served as a whole, once."""
 
-    def __init__(self, hub: Hub, missed: Missed, source: list[PastEvent] | StreamReplay, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, hub: Hub, missed: Missed, source: list[StreamEvent] | StreamReplay, stack: AsyncExitStack
+    ) -> None:
         """Take what `Resumption.prepare` found."""
         self._epoch = hub.epoch
         self._missed = missed
@@ -75,7 +77,7 @@ class Prepared:
         """Yield frames, many at a time.
 
         Raises:
-            ReplayInterrupted: NATS failed in the middle; what came until then is in order and without gaps.
+            ReplayInterrupted: NATS failed in the middle; the frames before are in order and without gaps.
         """
         async with self._stack:
             if isinstance(self._source, list):
@@ -83,34 +85,34 @@ class Prepared:
                     yield self._written(self._source[start : start + 200])
                 return
             async for batch in self._source.batches():
-                events = [_past(message) for message in batch]
+                events = [StreamEvent.read(one.sequence, one.subject, one.headers, one.data) for one in batch]
                 yield self._written([event for event in events if self._missed.wants(event)])
 
     async def abandon(self) -> None:
-        """Let go of a replay that will not be read."""
+        """Release a replay that will not be read."""
         await self._stack.aclose()
 
-    def _written(self, events: list[PastEvent]) -> bytes:
+    def _written(self, events: list[StreamEvent]) -> bytes:
         metrics.REPLAYED_EVENTS.inc(len(events))
         return b"".join(event_frame(self._epoch, event.sequence, event.payload) for event in events)
 
 
 class Resumption:
-    """Finds out whether a cursor can be served: from memory when the absence was short, else from the stream."""
+    """Finds out whether a cursor can be served: from memory after a short absence, else from the stream."""
 
     def __init__(self, hub: Hub, replays: StreamReplays, *, max_events: int) -> None:
-        """`max_events`: more of the user's workspaces' events than this are a gap."""
+        """`max_events`: a replay of more events than this is answered with `gap`."""
         self._hub = hub
         self._replays = replays
         self._max_events = max_events
 
     async def locate(self, cursor: str) -> int | None:
-        """The sequence of a cursor of this stream; None when it is malformed, of another epoch or from the future.
+        """Return the sequence of a cursor; None if it is malformed, of another epoch or from the future.
 
-        A client may come from a gateway that was quicker than this one: then its place is waited for.
+        A client may come from a gateway that was faster than this one: wait until this one has caught up.
 
         Raises:
-            ReplayInterrupted: This gateway is so far behind, or NATS does not answer.
+            ReplayInterrupted: This gateway is too far behind, or NATS does not answer.
         """
         try:
             parsed = EventCursor.parse(cursor)
@@ -133,7 +135,7 @@ class Resumption:
         """Prepare to serve everything missed; None is a gap.
 
         Raises:
-            ReplayInterrupted: NATS does not answer, so that nothing is known.
+            ReplayInterrupted: NATS does not answer.
         """
         epoch = self._hub.epoch
         recent = self._hub.recent.after(missed.after)
@@ -147,7 +149,7 @@ class Resumption:
             self._replays.open(subjects=missed.subjects, after=missed.after, until=missed.until)
         )
         try:
-            # Looked at after opening: what retention takes from now on is missing from the replay's count.
+            # Ask after opening: the replay's own count shows what retention removes from now on.
             bounds = await self._replays.bounds()
         except BaseException:
             await stack.aclose()
@@ -167,11 +169,5 @@ class Resumption:
         return prepared
 
 
-def _past(message: StreamMessage) -> PastEvent:
-    workspace_id, event_type = parse_event_subject(message.subject)
-    audience = message.headers.get(HEADER_AUDIENCE, "")
-    return PastEvent(message.sequence, workspace_id, audience, message.data, is_personal(event_type))
-
-
-def _addresses(event: PastEvent, user_id: str) -> bool:
+def _addresses(event: StreamEvent, user_id: str) -> bool:
     return user_id in event.audience  # ids have one form and length: a part of the list is one of its ids

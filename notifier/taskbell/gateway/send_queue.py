@@ -7,11 +7,11 @@ from collections import deque
 _CHUNK_BYTES = 64 * 1024
 
 
-class OutboxOverflow(Exception):
+class QueueOverflow(Exception):
     """The client reads more slowly than its events come."""
 
 
-class Outbox:
+class SendQueue:
     """The events of one connection between the hub and the wire.
 
     `flowing` is the hot path's one question: while true, an event may be written at once. It is false until
@@ -38,12 +38,12 @@ class Outbox:
         """Keep an event that cannot be written now. After `close` it is dropped: the client resumes by cursor.
 
         Raises:
-            OutboxOverflow: There is no room; the connection must be closed.
+            QueueOverflow: There is no room; the connection must be closed.
         """
         if self._closed:
             return
         if len(self._frames) >= self._max_messages or self._bytes + len(frame) > self._max_bytes:
-            raise OutboxOverflow
+            raise QueueOverflow
         self._frames.append(frame)
         self._bytes += len(frame)
 

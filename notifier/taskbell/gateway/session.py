@@ -43,7 +43,7 @@ from taskbell.gateway.inputs import (
     workspace_channel,
     workspace_of,
 )
-from taskbell.gateway.send_queue import Outbox
+from taskbell.gateway.send_queue import SendQueue
 
 HELLO_GRACE_SECONDS = 2.0
 """A connection that signed in by its address or header may send `hello {resume, channels}` within this time; then
@@ -59,7 +59,7 @@ TRY_AGAIN_LATER = 1013
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """Times of a session in seconds, and the bounds of its outbox."""
+    """Times of a session in seconds, and the bounds of its queue."""
 
     ping_seconds: float = 25.0
     queue_messages: int = 1_000
@@ -84,7 +84,7 @@ class Session:
 
     Attributes:
         phase: Where it stands.
-        outbox: Its events; released when the replay is over.
+        queue: Its events; released when the replay is over.
         deadline: When `tick` wants to be called next.
         user_id: Who signed in, or empty.
     """
@@ -97,7 +97,7 @@ class Session:
         """
         self.connection_id = connection_id
         self.phase = Phase.ARRIVED
-        self.outbox = Outbox(max_messages=limits.queue_messages, max_bytes=limits.queue_bytes)
+        self.queue = SendQueue(max_messages=limits.queue_messages, max_bytes=limits.queue_bytes)
         self.user_id = ""
         self._limits = limits
         self._sign_in_by = now + SIGN_IN_SECONDS
@@ -212,14 +212,14 @@ class Session:
         """A channel was not added; the connection goes on, with what was held back for the channel's replay."""
         if self.phase is not Phase.OPEN:
             return ()
-        self.outbox.release()
+        self.queue.release()
         return (Send(_not_ok(request_id, refusal, channel)),)
 
     def replayed(self, now: float) -> None:
-        """The replay is over: what waited in the outbox follows."""
+        """The replay is over: what waited in the queue follows."""
         self._seen = now
         if self.phase is Phase.OPEN:
-            self.outbox.release()
+            self.queue.release()
 
     def replay_failed(self, retry_after_ms: int) -> Sequence[Now]:
         """The replay broke off. Never a part and then something else: the client resumes from its last cursor."""
@@ -252,7 +252,7 @@ class Session:
         return (Send(_channel_refused(workspace_channel(workspace_id), refusal)),)
 
     def overflowed(self) -> Sequence[Now]:
-        """The outbox is full."""
+        """The queue is full."""
         return self._close(CloseCode.SLOW, "events were not read quickly enough: resume from the last cursor")
 
     def go_away(self, retry_after_ms: int) -> Sequence[Now]:
@@ -266,7 +266,7 @@ class Session:
     def lost(self) -> None:
         """The connection is gone."""
         self.phase = Phase.CLOSED
-        self.outbox.close()
+        self.queue.close()
 
     def tick(self, now: float, *, cursor: str | None) -> Sequence[Now]:
         """Time has passed. `cursor` is the stream's position when the client has been sent everything before it."""
@@ -279,7 +279,7 @@ class Session:
         if now - self._seen >= 2 * self._limits.ping_seconds:
             return self._close(CloseCode.NO_PONG, "no sign of life")
         self._ping_at = now + self._limits.ping_seconds
-        return (Send(frames.ping(cursor if self.outbox.flowing else None)),)
+        return (Send(frames.ping(cursor if self.queue.flowing else None)),)
 
     # How it is decided
 
@@ -332,9 +332,9 @@ class Session:
 
     def _replay_or_release(self, resume: Resume) -> Sequence[Action]:
         if resume is Resume.OK:
-            self.outbox.hold()
+            self.queue.hold()
             return (Replay(),)
-        self.outbox.release()
+        self.queue.release()
         return ()
 
     def _admit(self, now: float) -> bool:
@@ -354,7 +354,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return ()
         self.phase = Phase.CLOSED
-        self.outbox.close()
+        self.queue.close()
         return (Close(int(code), reason),)
 
 

@@ -30,7 +30,7 @@ from taskbell.gateway.actions import (
 from taskbell.gateway.channels import Admission, Channels
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.inputs import Credential, workspace_channel
-from taskbell.gateway.send_queue import OutboxOverflow
+from taskbell.gateway.send_queue import QueueOverflow
 from taskbell.gateway.session import (
     HELLO_GRACE_SECONDS,
     Phase,
@@ -75,7 +75,7 @@ class Socket:
             now=self._loop.time(),
             first_ping=random.uniform(0.5, 1),  # noqa: S311 -- jitter, not a secret
         )
-        self._outbox = self._session.outbox
+        self._queue = self._session.queue
         self._channels = Channels(self, around.admission, is_open=lambda: self._session.phase is not Phase.CLOSED)
 
     async def run(self, credential: Credential | None) -> None:
@@ -100,11 +100,11 @@ class Socket:
     @property
     def flowing(self) -> bool:
         """Whether events are written at once, and none waits."""
-        return self._outbox.flowing
+        return self._queue.flowing
 
     async def settled(self) -> bool:
         """Wait until it is flowing; False says that the connection has ended."""
-        while not self._outbox.flowing:
+        while not self._queue.flowing:
             if not await self._connection.writable() or self._session.phase is Phase.CLOSED:
                 return False
             self._flush()
@@ -112,18 +112,18 @@ class Socket:
 
     def hold(self) -> None:
         """Keep live events back: a replay of older ones goes first."""
-        self._outbox.hold()
+        self._queue.hold()
 
     # The hub's side
 
     def deliver(self, frame: bytes) -> None:
         """Write one event's frame, or keep it while the client is behind."""
-        if self._outbox.flowing:
+        if self._queue.flowing:
             self._connection.write_frames(frame)
             return
         try:
-            self._outbox.keep(frame)
-        except OutboxOverflow:
+            self._queue.keep(frame)
+        except QueueOverflow:
             self._perform_now(self._session.overflowed())
 
     def membership_ended(self, workspace_id: str) -> None:
@@ -140,11 +140,11 @@ class Socket:
 
     def transport_full(self) -> None:
         """The client reads more slowly than we write."""
-        self._outbox.pause()
+        self._queue.pause()
 
     def transport_ready(self) -> None:
         """There is room again: write what waited."""
-        self._outbox.resume()
+        self._queue.resume()
         self._session.seen(self._loop.time())
         self._flush()
 
@@ -250,7 +250,7 @@ class Socket:
         return ()
 
     def _flush(self) -> None:
-        while chunk := self._outbox.take():
+        while chunk := self._queue.take():
             self._connection.write_frames(chunk)
 
     def _schedule(self) -> None:
