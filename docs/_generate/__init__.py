@@ -1,1 +1,1 @@
-"""Writes the generated parts of `docs/reference` from the code, and tells when they have drifted."""
+"""Writes the generated documents from the code, and detects stale ones."""

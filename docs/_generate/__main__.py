@@ -1,4 +1,4 @@
-"""`python -m docs._generate` writes the generated references; with `--check` it only tells which are stale."""
+"""`python -m docs._generate` writes the generated references; with `--check` it only reports stale ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PAGES = {
     "docs/reference/metrics.md": metrics.text,
     "docs/reference/settings.md": settings.text,
 }
-"""What is generated, and by what."""
+"""The generated files and the functions that write them."""
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check every page; the exit status is 1 when a page is stale or a test names an unknown promise."""
+    """Write or check every file; the exit status is 1 if a file is stale or a test names an unknown feature."""
     check = "--check" in arguments
     stale = []
     for name, write in PAGES.items():

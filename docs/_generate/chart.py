@@ -1,4 +1,4 @@
-"""What of the chart is generated: values, schema and page, definitions and permissions."""
+"""The generated parts of the chart: values, schema and page, definitions and permissions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _HEAD = """\
 
 <!-- Generated from docs/_generate/chart_values.py by `make docs`. -->
 
-Values of `charts/taskbell`. Unknown names and wrong types are refused by its schema; combinations that cannot work are
-refused with a sentence. [How to install](../how-to/install.md) tells which to begin with.
+Values of `charts/taskbell`. Unknown names and wrong types are refused by its schema, and combinations that cannot work
+are refused with a message. Start with [how to install](../how-to/install.md).
 
 | Value | Default | Meaning |
 | --- | --- | --- |
@@ -32,7 +32,7 @@ def text() -> str:
 
 
 def values() -> str:
-    """`values.yaml`: every value with its meaning above it. YAML contains JSON, so values are written as that."""
+    """`values.yaml`: every value below its meaning. JSON is valid YAML, so values are written as JSON."""
     lines = [
         "# Generated from docs/_generate/chart_values.py by `make docs`; docs/reference/chart.md is the same as a page."
     ]
@@ -55,7 +55,7 @@ def values() -> str:
 
 
 def definitions() -> str:
-    """The template of the custom resource definitions. YAML contains JSON, and theirs holds nothing of a template."""
+    """The template of the custom resource definitions. JSON is valid YAML, and theirs contains no template syntax."""
     parts = ["{{- if .Values.crds.install }}\n"]
     for manifest in crds.manifests():
         metadata = {**manifest["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
@@ -64,12 +64,12 @@ def definitions() -> str:
 
 
 def permissions() -> str:
-    """What the operator may do, as rules of a Role."""
+    """The operator's permissions, as rules of a Role."""
     return json.dumps({"watched": rules(WATCHED), "own": rules(OWN)}, indent=1) + "\n"
 
 
 def schema() -> str:
-    """`values.schema.json`: closed, so that a misspelt value is told instead of ignored."""
+    """`values.schema.json`: closed, so that a misspelt value is refused instead of ignored."""
     root: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the chart taskbell",
@@ -93,7 +93,7 @@ def _place(root: dict[str, Any], value: Value) -> None:
 
 
 def _require_all(node: dict[str, Any]) -> None:
-    """Require every value that has a default: a name without a value (`api:`) takes the default away."""
+    """Require every value that has a default: a name without a value (`api:`) removes the default."""
     given = [name for name in node["properties"] if name != "global"]
     node["required"] = given
     for name in given:

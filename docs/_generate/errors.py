@@ -16,9 +16,9 @@ Every error is a problem document (RFC 9457, `{MEDIA_TYPE}`):
 | `type` | URI of the kind of problem; ends with its code |
 | `title` | The same short summary for every occurrence |
 | `status` | The HTTP status |
-| `code` | Stable name. Branch on this, never on a text |
-| `detail` | What was wrong this time, for people. Absent from 5xx |
-| `instance` | The path that was called |
+| `code` | Stable name. Branch on this, never on a message |
+| `detail` | What was wrong in this request, for people. Not in 5xx |
+| `instance` | The requested path |
 | `errors[]` | For invalid fields: `pointer` (RFC 6901), `code`, `message` |
 | `request_id` | Quote it when you ask for help; the log has it too |
 

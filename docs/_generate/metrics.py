@@ -1,4 +1,4 @@
-"""`docs/reference/metrics.md`, from the calls that make metrics; nothing is imported."""
+"""`docs/reference/metrics.md`, from the calls that define metrics; it imports nothing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"Counter", "Gauge", "Histogram", "Summary", "GaugeMetricFamily", "HistogramMetricFamily"}
-"""What makes metrics, of a name and a meaning; a family, as a collector gives it, is a metric like any other."""
+"""The constructors of metrics, whose first arguments are name and meaning; a collector's families count too."""
 HEAD = """\
 # Metrics
 
 <!-- Generated from the metric definitions by `make docs`. -->
 
-Prometheus text format at `/metrics` of every service that stays. Names are
-`taskbell_<room>_<thing>_<unit>`; a counter ends in `_total`, a duration in `_seconds`.
+Every long-running program serves them at `/metrics` in the Prometheus text format. Names are
+`taskbell_<room>_<thing>_<unit>`; counters end in `_total`, durations in `_seconds`.
 """
 
 
 @dataclass(frozen=True, order=True)
 class Metric:
-    """One metric as it is defined."""
+    """One metric."""
 
     name: str
     kind: str

@@ -30,25 +30,25 @@ GROUPS = {
     "ReplaySettings": "`taskbell replay`",
     "DeadLetterSettings": "`taskbell deadletters`",
 }
-"""Titles of the classes that are worth one; a new class appears under its own name until it has a title here."""
+"""Titles of the classes; a new class appears under its own name until it has a title here."""
 
 HEAD = """\
 # Settings
 
 <!-- Generated from the settings classes by `make docs`. -->
 
-Settings are environment variables. A wrong value stops the process at its start with one line for each wrong variable
-and exit status 2. Durations are ISO 8601 (`PT30M`); sizes are bytes unless the name says otherwise; lists are
-separated by commas. `taskbell up` gives its parts their addresses and keys and passes on every other variable.
+Settings are environment variables. A wrong value stops the process at start, with exit status 2 and one line for each
+wrong variable. Durations are ISO 8601 (`PT30M`); sizes are in bytes unless the name tells otherwise; lists are
+separated by commas. `taskbell up` gives its parts their addresses and keys, and passes every other variable on.
 
-OpenTelemetry's own variables work as its standard has them: `OTEL_EXPORTER_OTLP_ENDPOINT` (without one nothing is
-recorded), `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_SDK_DISABLED`.
+The standard variables of OpenTelemetry work too: `OTEL_EXPORTER_OTLP_ENDPOINT` (without it nothing is recorded),
+`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_SDK_DISABLED`.
 """
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One variable as a reader meets it."""
+    """One variable as the page shows it."""
 
     variable: str
     default: str | None
@@ -57,7 +57,7 @@ class Setting:
 
 
 def classes() -> list[type[Settings]]:
-    """Every settings class of the source, those with a title first."""
+    """All settings classes, those with a title first."""
     for path in sorted(ROOT.glob("*/taskbell/**/*.py")):
         if "Settings)" in path.read_text() and path.name != "conftest.py":
             words = path.relative_to(ROOT).with_suffix("").parts[1:]
@@ -72,7 +72,7 @@ def _below(kind: type[Settings]) -> list[type[Settings]]:
 
 
 def settings_of(kind: type[Settings]) -> list[Setting]:
-    """The variables that a class adds to those of the class it is made from."""
+    """The variables that a class adds to those of its base class."""
     return [
         Setting(
             variable=PREFIX + name.upper(),
@@ -123,6 +123,6 @@ def text() -> str:
         parts.append(f"\n## {GROUPS.get(kind.__name__, f'`{kind.__name__}`')}\n")
         parts.append("\n| Variable | Default | Bounds | Meaning |\n| --- | --- | --- | --- |\n")
         for setting in settings_of(kind):
-            default = "*needed*" if setting.default is None else f"`{setting.default}`" if setting.default else ""
+            default = "*required*" if setting.default is None else f"`{setting.default}`" if setting.default else ""
             parts.append(f"| `{setting.variable}` | {default} | {setting.bounds} | {setting.meaning} |\n")
     return "".join(parts)

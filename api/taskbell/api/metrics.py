@@ -6,30 +6,31 @@ from prometheus_client import Counter, Gauge, Histogram
 
 REQUEST_DURATION = Histogram(
     "taskbell_api_request_duration_seconds",
-    "Time from the first byte of a request to the last of its answer, by route template. A rising p99 with an "
-    "unchanged database time means the process is saturated: add API pods.",
+    "Time from the first byte of a request to the last byte of its response, by route template. If p99 "
+    "rises and the database time does not, the process is saturated: add API pods.",
     ["method", "route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-REQUESTS_IN_PROGRESS = Gauge("taskbell_api_requests_in_progress", "Requests being worked on by this process.")
+REQUESTS_IN_PROGRESS = Gauge("taskbell_api_requests_in_progress", "Requests in progress in this process.")
 REQUESTS_FAILED = Counter(
     "taskbell_api_requests_failed_total",
-    "Requests answered with 500 because of an error nobody foresaw. Each has a log line with its trace id.",
+    "Requests that got a 500 because of an unexpected error. Each has a log line with its trace id.",
     ["route"],
 )
 DATABASE_CONNECTIONS = Gauge(
     "taskbell_api_database_connections",
-    "Connections of this process to PostgreSQL by state. idle = 0 for long means requests queue for connections.",
+    "Connections of this process to PostgreSQL by state. If idle stays 0, requests wait for connections.",
     ["state"],
 )
 SIGN_INS = Counter(
     "taskbell_api_sign_ins_total",
-    "Sign-ins by outcome (ok, refused, throttled). A burst of refused ones is somebody guessing passwords.",
+    "Sign-ins by outcome (ok, refused, throttled). A burst of refused ones means that somebody guesses passwords.",
     ["outcome"],
 )
 REFRESH_REUSES = Counter(
     "taskbell_api_refresh_token_reuses_total",
-    "Refresh tokens that came a second time; each revoked its family. Any is a stolen token or a broken client.",
+    "Refresh tokens that were used a second time; each use ended the session. Each is a stolen token or a "
+    "broken client.",
 )
 EVENTS_WRITTEN = Counter(
     "taskbell_api_events_written_total", "Event rows committed by this process, by type.", ["type"]

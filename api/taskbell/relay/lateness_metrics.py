@@ -40,21 +40,21 @@ class LatenessCollector(Collector):
         if self._overdue is not None:
             yield GaugeMetricFamily(
                 "taskbell_relay_reminders_overdue",
-                "Reminders that are due and have not fired (at most 10,000 are counted). Exported by the active relay "
-                "alone.",
+                "Reminders that are due and have not fired (counted up to 10,000). Only the active relay exports it.",
                 value=self._overdue.reminders,
             )
             yield GaugeMetricFamily(
                 "taskbell_relay_reminders_oldest_overdue_seconds",
-                "For how long the oldest overdue reminder has been due, by the database's clock; 0 when there is none. "
-                "Minutes: no sweep runs, or more falls due than sweeps can fire. Exported by the active relay alone.",
+                "How long the oldest overdue reminder has been due, by the database's clock; 0 if there is none. "
+                "Minutes mean that no sweep runs, or that more falls due than sweeps can fire. Only the active relay "
+                "exports it.",
                 value=self._overdue.oldest,
             )
         bounds = map(floatToGoString, (*BOUNDS, INF))
         yield HistogramMetricFamily(
             "taskbell_relay_reminders_lateness_seconds",
-            "From when a reminder had to fire to when it fired, by the database's clock; counted by the active relay. "
-            "Above some seconds: sweeps start late, or more falls due at once than they can fire; raise the shards.",
+            "How late reminders fired, by the database's clock; counted by the active relay. Above some seconds, "
+            "sweeps start late, or too much falls due at once: raise the shards.",
             buckets=list(zip(bounds, accumulate(self._fired), strict=True)),
             sum_value=self._seconds,
         )

@@ -15,33 +15,34 @@ class RelaySettings(Settings):
     """What the relay reads from the environment. Times are ISO 8601 durations (`PT3S`)."""
 
     database_url: SecretStr
-    """PostgreSQL primary with the rights of role `taskbell_relay`. Direct, not through a pooler: the relay keeps its
-    position in memory and must notice the end of its session (a crash of the server may give transaction ids anew)."""
+    """PostgreSQL primary, with the rights of role `taskbell_relay`. It must be a direct connection, not a pooler: the
+    relay keeps its position in memory and must notice when its session ends (after a crash the server may use
+    transaction ids again)."""
     nats_url: SecretStr
-    """NATS server with JetStream; several, separated by commas, for a cluster."""
+    """NATS server with JetStream; several servers of a cluster are separated by commas."""
     event_retention: Annotated[timedelta, Gt(timedelta(0))] = timedelta(days=7)
-    """How long events stay in the stream, and so how long a client may be away and still resume."""
+    """How long events stay in the stream, and so how long a client can be away and still resume."""
     stream_replicas: Annotated[int, Interval(ge=1, le=5)] = 1
-    """Copies of the stream in a NATS cluster; 3 there, 1 on a single server."""
+    """Copies of the stream in a NATS cluster: 3 in a cluster, 1 on a single server."""
     relay_lease_ttl: Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(minutes=1))] = timedelta(
         seconds=3
     )
-    """After a relay's sudden end the standby waits this long at most; renewed at a third of it."""
+    """How long the standby waits at most after the active relay died. The lease is renewed after a third of it."""
     relay_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
-    """Events read and published at once; also the most that are in flight without acknowledgement."""
+    """Events read and published at a time; also the most that may be in flight without acknowledgement."""
     relay_gather: Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(seconds=1))] = timedelta(milliseconds=3)
-    """Shortest time between two looks at the table, so that a busy second costs few of them. Adds as much latency."""
+    """Shortest time between two polls of the table, so that a busy relay polls less often. Adds as much latency."""
     relay_poll_fastest: Annotated[timedelta, Gt(timedelta(0))] = timedelta(milliseconds=20)
-    """Pause before the first look without a poke after a busy one; each empty look doubles it."""
+    """Pause before the first poll without a poke; each empty poll doubles it."""
     relay_poll_slowest: Annotated[timedelta, Gt(timedelta(0))] = timedelta(milliseconds=500)
-    """Longest pause between two looks: what a lost poke costs."""
+    """Longest pause between two polls: the delay that a lost poke causes."""
     relay_save_every: Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(seconds=5))] = timedelta(
         milliseconds=100
     )
-    """While busy, how often the position is written to the database; when idle it is written at once."""
+    """How often a busy relay saves its position to the database; an idle relay saves it at once."""
     relay_stream_check: Annotated[timedelta, Gt(timedelta(0))] = timedelta(seconds=5)
-    """How often an idle relay looks whether the stream is still there and whole."""
+    """How often an idle relay checks that the stream exists and is complete."""
     relay_acknowledgement_timeout: Annotated[timedelta, Gt(timedelta(0))] = timedelta(seconds=2)
-    """How long the stream may take to acknowledge a message before it is published anew."""
+    """How long the stream may take to acknowledge a message before the relay publishes it again."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least severe records that are written."""
+    """The least severe level that is logged."""

@@ -21,16 +21,16 @@ class SchemaSettings(Settings):
     """Settings of `python -m taskbell.store migrate` and `wait`."""
 
     database_url: SecretStr
-    """PostgreSQL primary; `migrate` needs the rights of the schema's owner, `wait` those of any service."""
+    """PostgreSQL primary. `migrate` needs the rights of the schema's owner, `wait` those of any program's role."""
 
 
 class RoleSettings(Settings):
     """Settings of `python -m taskbell.store roles`."""
 
     admin_database_url: SecretStr
-    """PostgreSQL primary, with the rights to create roles and to give away the database."""
+    """PostgreSQL primary, with the rights to create roles and to change the database's owner."""
     role_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(min_length=1)
-    """The services' addresses of the database, separated by commas: each names its role and that role's password."""
+    """Database URLs of the programs, separated by commas; each contains the role and its password."""
 
     @field_validator("role_urls", mode="before")
     @classmethod

@@ -53,13 +53,13 @@ class MaintenanceSettings(Settings):
     """Settings of partition maintenance."""
 
     database_url: str
-    """PostgreSQL address with the rights of the schema's owner."""
+    """PostgreSQL, with the rights of the schema's owner."""
     task_partition_width: Width = Width.QUARTER
-    """Time covered by one partition of `tasks`: a list probes each of them."""
+    """Time that one partition of `tasks` covers; a list probes each of them."""
     event_partition_width: Width = Width.MONTH
-    """Time covered by one partition of `events`, `notifications` or `deliveries`: retention drops whole partitions."""
+    """Time that one partition of `events`, `notifications` or `deliveries` covers; retention drops whole partitions."""
     partitions_ahead: int = 2
-    """Partitions to keep ready beyond the present one."""
+    """Partitions created ahead of the present one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,25 +16,26 @@ class SweepSettings(Settings):
     """Settings of `taskbell remind --kind due`."""
 
     database_url: SecretStr
-    """PostgreSQL primary with the rights of role `taskbell_sweeper`."""
+    """PostgreSQL primary, with the rights of role `taskbell_sweeper`."""
     nats_url: SecretStr | None = None
-    """NATS, to wake the relay after a batch. Unset or away: the relay's poll finds the events half a second later."""
+    """NATS, to poke the relay after a batch. If it is unset or down, the relay's poll finds the events half a second
+    later."""
     reminder_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
-    """Reminders fired in one transaction: what a killed sweep leaves to the next."""
+    """Reminders fired in one transaction; a killed sweep leaves at most so many to the next."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least severe records that are written."""
+    """The least severe level that is logged."""
 
 
 class UpkeepSettings(MaintenanceSettings):
     """Settings of `taskbell remind --kind maintenance`."""
 
     event_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=7)
-    """How long events are kept, at least: a partition is dropped when all of it is older."""
+    """Shortest time that events are kept: a partition is dropped when all of its events are older."""
     notification_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=90)
-    """How long notifications stay in the inbox, at least: a partition is dropped when all of it is older."""
+    """Shortest time that notifications stay in the inbox: a partition is dropped when all of it is older."""
     delivery_retention: Annotated[timedelta, Ge(timedelta(days=31))] = timedelta(days=90)
-    """How long the log of deliveries is kept, at least. Not shorter than TASKBELL_EVENT_RETENTION, or a replay of the
-    stream would send events once more."""
+    """Shortest time that the delivery log is kept. At least TASKBELL_EVENT_RETENTION, otherwise a replay of the stream
+    would send events again."""
 
     @field_validator("delivery_retention")
     @classmethod

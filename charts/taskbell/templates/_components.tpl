@@ -54,7 +54,7 @@ operator:
 {{- end }}
 {{- end -}}
 
-{{/* How many pods a component has at least: what a disruption budget and the checks go by. */}}
+{{/* The least number of pods of a component; disruption budgets and checks use it. */}}
 {{- define "taskbell.leastPods" -}}
 {{- $values := .values -}}
 {{- if dig "autoscaling" "enabled" false $values -}}{{ $values.autoscaling.minReplicas }}

@@ -4,7 +4,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 36 characters, so that every name made from it stays below 63. */}}
+{{/* At most 36 characters, so that every derived name stays below 63. */}}
 {{- define "taskbell.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" -}}
@@ -15,7 +15,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What selects pods: never changes over the life of a release. */}}
+{{/* The labels that select pods; they never change during the life of a release. */}}
 {{- define "taskbell.selector" -}}
 app.kubernetes.io/name: {{ include "taskbell.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -24,7 +24,7 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Labels that a new version leaves alone: those of the bundled stores' pods, which it shall not restart. */}}
+{{/* Labels that a new version does not change: those of the bundled stores' pods, so that they do not restart. */}}
 {{- define "taskbell.labels.lasting" -}}
 {{ include "taskbell.selector" . }}
 app.kubernetes.io/part-of: taskbell

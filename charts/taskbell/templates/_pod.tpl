@@ -1,4 +1,4 @@
-{{/* What all pods have in common. */}}
+{{/* The common parts of all pods. */}}
 
 {{- define "taskbell.pod.securityContext" -}}
 runAsNonRoot: true
@@ -17,7 +17,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* The image and fences of a container of ours. */}}
+{{/* The image and the restrictions of our containers. */}}
 {{- define "taskbell.container" -}}
 image: {{ include "taskbell.image" . | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -27,7 +27,7 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* The fields of a pod's spec beside its containers and volumes. values: where it may run. uid: unless the images' own. */}}
+{{/* The fields of a pod's spec except containers and volumes. values: where it may run. uid: if not the image's own. */}}
 {{- define "taskbell.pod" -}}
 serviceAccountName: {{ include "taskbell.fullname" .root }}-{{ .component }}
 automountServiceAccountToken: {{ dig "token" false (.spec | default dict) }}
@@ -66,7 +66,7 @@ topologySpreadConstraints:
   {{- end }}
 {{- end -}}
 
-{{/* Waits until the database has the schema that this release knows, with the service's own rights. */}}
+{{/* Waits until the database has the schema of this release, with the rights of the program's role. */}}
 {{- define "taskbell.waitForSchema" -}}
 - name: wait-for-schema
   command: [python, -m, taskbell.store, wait, --patience, {{ .root.Values.migrations.patienceSeconds | quote }}]
@@ -80,7 +80,7 @@ topologySpreadConstraints:
   {{- include "taskbell.container" (dict "root" .root "image" "api") | nindent 2 }}
 {{- end -}}
 
-{{/* The environment of a service: where things are, then what the values say. */}}
+{{/* The environment of a program: addresses first, then its settings from the values. */}}
 {{- define "taskbell.environment" -}}
 {{- $root := .root -}}
 {{- if .spec.role }}

@@ -1,4 +1,4 @@
-{{/* Where PostgreSQL, NATS and the keys are, and which Secrets say so. */}}
+{{/* Where PostgreSQL, NATS and the keys are, and the Secrets that hold their addresses. */}}
 
 {{- define "taskbell.roles" -}}
 [owner, api, relay, gateway, sweeper, delivery]
@@ -27,17 +27,17 @@
 {{- dig "data" "password" "" ($found | default dict) | b64dec -}}
 {{- end -}}
 
-{{/* A password made from a given one. It begins with a letter and holds nothing that a URL or NATS' parser reads otherwise. */}}
+{{/* A password derived from another one. It begins with a letter and has no special characters of URLs or of NATS' parser. */}}
 {{- define "taskbell.password.derived" -}}
 {{- with .given -}}p{{ printf "%s/%s" . $.purpose | sha256sum | trunc 40 }}{{- end -}}
 {{- end -}}
 
-{{/* A role's password: as database.password has it, else the one it has, else a new one. */}}
+{{/* A role's password: derived from database.password, else the present one, else a new one. */}}
 {{- define "taskbell.database.password" -}}
 {{- $kept := include "taskbell.password.kept" (dict "root" .root "secret" (printf "database-%s" .role)) -}}
 {{- $derived := include "taskbell.password.derived" (dict "given" .root.Values.database.password "purpose" .role) -}}
 {{- if eq .role "admin" -}}
-{{- /* Set once, when the data is made; the other roles' passwords are set with it by every revision. */ -}}
+{{- /* Set once, when the data is created; every revision uses it to set the other roles' passwords. */ -}}
 {{- coalesce $kept $derived (randAlpha 40) -}}
 {{- else -}}
 {{- coalesce $derived $kept (randAlpha 40) -}}
@@ -63,7 +63,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The mail relay, if there is one. */}}
+{{/* The mail server, if there is one. */}}
 {{- define "taskbell.smtp.ref" -}}
 {{- $smtp := .Values.delivery.smtp -}}
 {{- if $smtp.existingSecret.name -}}{{ toJson $smtp.existingSecret }}
@@ -71,7 +71,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Whether roles are made before the migrations, and with whose URL. */}}
+{{/* Whether the Job creates roles before the migrations, and with which URL. */}}
 {{- define "taskbell.database.admin" -}}
 {{- $admin := .Values.database.external.admin -}}
 {{- if ne .Values.database.mode "external" -}}yes

@@ -1,4 +1,4 @@
-{{/* Combinations that cannot work, each told in a sentence with its remedy. Types and names are the schema's. */}}
+{{/* Refuses combinations that cannot work, with a message that names the remedy. The schema checks types and names. */}}
 {{- define "taskbell.validate" -}}
 {{- $v := .Values -}}
 {{- $full := include "taskbell.fullname" . -}}

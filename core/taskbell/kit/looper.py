@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 
 ROLE_FAILURES = Counter(
     "taskbell_role_failures_total",
-    "Times a background role ended with an error and was started again. Any steady rate wants a look at the log.",
+    "How often a background role ended with an error and was started again. If the rate is steady, read the log.",
     ["role"],
 )
 _RESET_AFTER = 60.0

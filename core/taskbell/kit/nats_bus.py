@@ -18,7 +18,7 @@ _REPEAT_AFTER = 30.0
 
 SIGNALS_LOST = Counter(
     "taskbell_bus_signals_lost_total",
-    "Fire-and-forget signals that could not be sent because NATS was away. Harmless: the relay also polls.",
+    "Pokes that could not be sent because NATS was down. Harmless: the relay also polls.",
 )
 
 

@@ -31,13 +31,13 @@ class LocalSettings(Settings):
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     data_dir: Path = Path(".taskbell")
-    """Folder that holds all data, logs and secrets of the platform on this machine; made if it is not there."""
+    """Folder for all data, logs and secrets of the platform on this machine; created if it does not exist."""
     api_port: int = Field(default=8000, ge=0, le=65535)
-    """Port of the API on 127.0.0.1; 0 takes any free one."""
+    """Port of the API on 127.0.0.1; 0 takes any free port."""
     gateway_port: int = Field(default=8001, ge=0, le=65535)
-    """Port of the WebSocket gateway on 127.0.0.1; 0 takes any free one."""
+    """Port of the WebSocket gateway on 127.0.0.1; 0 takes any free port."""
     api_workers: int = Field(default=2, ge=1, le=16)
-    """Processes of the API; about as many as processor cores."""
+    """Number of API processes; about one per CPU core."""
 
 
 def known_names() -> set[str]:

@@ -6,8 +6,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter(
     "taskbell_delivery_events_total",
-    "Events read from the stream, by outcome: recorded (an endpoint wanted it, or might have had it before), unwanted, "
-    "failed (it comes again), dead_letter (given up; see `taskbell deadletters`).",
+    "Events read from the stream, by outcome: recorded (some endpoint wants it), unwanted, failed (it will "
+    "be delivered again), dead_letter (given up, see `taskbell deadletters`).",
     ["outcome"],
 )
 RECORDED = Counter(
@@ -15,42 +15,42 @@ RECORDED = Counter(
 )
 ATTEMPTS = Counter(
     "taskbell_delivery_attempts_total",
-    "Attempts by channel and the state they led to: delivered, retrying, dead. Many retrying: receivers are down, or "
-    "this network cannot reach them.",
+    "Attempts by channel and resulting state: delivered, retrying, dead. Many retrying ones mean that "
+    "receivers are down, or that this network cannot reach them.",
     ["channel", "state"],
 )
 DURATION = Histogram(
     "taskbell_delivery_attempt_duration_seconds",
-    "Time of one attempt, by channel. Near TASKBELL_WEBHOOK_TIMEOUT: receivers hang, and hold places.",
+    "Time of one attempt, by channel. Values near TASKBELL_WEBHOOK_TIMEOUT mean that receivers hang.",
     ["channel"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 LATENCY = Histogram(
     "taskbell_delivery_latency_seconds",
-    "From writing a delivery to the ledger to the receiver's yes at the first attempt, by channel.",
+    "Time from writing a delivery to the ledger to a successful first attempt, by channel.",
     ["channel"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
 )
 IN_FLIGHT = Gauge(
     "taskbell_delivery_in_flight",
-    "Attempts under way in this process. At TASKBELL_DELIVERY_CONCURRENCY for long: add workers.",
+    "Attempts in flight in this process. If it stays at TASKBELL_DELIVERY_CONCURRENCY, add workers.",
 )
 DUE = Gauge(
     "taskbell_delivery_due",
-    "Deliveries in the ledger that wait though they are due (at most 10,000 are counted). The same at every worker.",
+    "Due deliveries in the ledger that wait for a worker (counted up to 10,000). The same at every worker.",
 )
 OLDEST_DUE = Gauge(
     "taskbell_delivery_oldest_due_seconds",
-    "For how long the oldest of them has waited. The same at every worker; take the maximum.",
+    "How long the oldest due delivery has waited. The same at every worker; use the maximum.",
 )
 UNRECORDED = Counter(
     "taskbell_delivery_unrecorded_total",
-    "Attempts whose outcome could not be written before the lease ended: they are made once more.",
+    "Attempts whose outcome could not be recorded before the lease expired: they are made again.",
 )
 DISABLED = Counter(
-    "taskbell_delivery_endpoints_disabled_total", "Webhooks that were switched off because the receiver answered 410."
+    "taskbell_delivery_endpoints_disabled_total", "Webhooks that were disabled because the receiver responded with 410."
 )
 REFUSED = Counter(
     "taskbell_delivery_addresses_refused_total",
-    "Attempts that were not made because the receiver's name leads to an address that is not public.",
+    "Attempts that were not made because the receiver's name resolves to an address that is not public.",
 )

@@ -17,45 +17,46 @@ class DeliverySettings(Settings):
     database_url: SecretStr
     """PostgreSQL primary, with the rights of role `taskbell_delivery`."""
     delivery_database_pool_size: int = Field(default=8, ge=2, le=100)
-    """Connections to PostgreSQL at most."""
+    """Most connections to PostgreSQL."""
     nats_url: SecretStr
     """NATS with JetStream: the event stream and the stream of dead letters."""
     delivery_batch_size: int = Field(default=200, ge=1, le=5_000)
     """Events read from the stream and written to the ledger at a time."""
     delivery_concurrency: int = Field(default=64, ge=1, le=1_000)
-    """Deliveries under way in this process. When all are taken no event is read, and the consumer's backlog grows."""
+    """Attempts that this process makes at a time. While all are taken it reads no events, and the consumer's backlog
+    grows."""
     delivery_concurrency_per_endpoint: int = Field(default=8, ge=1, le=1_000)
-    """Of those, about how many go to one webhook, or to the mail relay, so that a slow one does not hold up the others.
-    Webhooks that fail get about half of all places together, however many they are."""
+    """Of those, about how many go to one webhook, or to the mail server, so that a slow one does not delay the others.
+    All failing webhooks together get about half of them."""
     delivery_lease: timedelta = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
-    """How long a delivery belongs to a worker; after a worker's sudden end another tries it then. Longer than
+    """How long a worker may keep a delivery; if the worker dies, another one tries it after that. Longer than
     TASKBELL_WEBHOOK_TIMEOUT and TASKBELL_SMTP_TIMEOUT."""
     delivery_retry_for: timedelta = Field(default=timedelta(days=1), gt=timedelta(0), le=timedelta(days=30))
-    """How long a delivery that fails is tried again before it is dead."""
+    """How long a failing delivery is retried before it is dead."""
     delivery_retry_first: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
-    """The first retry comes after a random part of this; each further one after a random part of twice as much."""
+    """The first retry comes after a random part of this time; for each further one the time doubles."""
     delivery_retry_longest: timedelta = Field(default=timedelta(hours=2), gt=timedelta(0))
-    """Where that doubling ends."""
+    """The upper limit of that doubling."""
     delivery_max_deliver: int = Field(default=5, ge=1, le=100)
     """How often an event that cannot be processed is tried before it becomes a dead letter."""
     delivery_poll: timedelta = Field(default=timedelta(milliseconds=500), gt=timedelta(0))
-    """How often an idle worker looks for deliveries that are due again, and for what other workers left."""
+    """How often an idle worker looks for deliveries that are due again or that other workers left."""
     delivery_drain_timeout: timedelta = Field(default=timedelta(seconds=20), ge=timedelta(0))
-    """At SIGTERM, how long deliveries under way may take; the rest is given back."""
+    """How long attempts in flight may take after SIGTERM; the worker then gives up its other leases."""
     webhook_timeout: timedelta = Field(default=timedelta(seconds=15), gt=timedelta(0))
-    """How long a receiver may take from the look-up of its name to the end of its answer."""
+    """How long an attempt may take, from resolving the receiver's name to the end of its response."""
     webhook_allow_private: bool = False
-    """Also call loopback, private and link-local addresses. For tests and one's own machine: a webhook's address is
-    user input, and reaches whatever this process reaches."""
+    """Also call loopback, private and link-local addresses. Only for tests and development: a webhook's address is user
+    input, and reaches whatever this process reaches."""
     smtp_url: SecretStr | None = None
-    """Mail relay: `smtps://user:password@host:465`, `smtp+starttls://...:587`, or `smtp://host:25` without encryption.
+    """Mail server: `smtps://user:password@host:465`, `smtp+starttls://...:587`, or `smtp://host:25` without encryption.
     Unset: no e-mail is sent."""
     smtp_timeout: timedelta = Field(default=timedelta(seconds=20), gt=timedelta(0))
-    """How long the mail relay may take for one message."""
+    """How long the mail server may take for one message."""
     email_from: str = "Taskbell <taskbell@localhost>"
-    """Sender of e-mails: an address, or a name and an address in angle brackets."""
+    """Sender of e-mails: an address, or a name followed by an address in angle brackets."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severity that is logged."""
+    """The least severe level that is logged."""
 
     @field_validator("webhook_timeout", "smtp_timeout")
     @classmethod

@@ -13,52 +13,53 @@ CONNECTIONS_OPENED = Counter(
 )
 CONNECTIONS_REFUSED = Counter(
     "taskbell_gateway_connections_refused_total",
-    "Upgrades refused over HTTP by reason (origin, full, draining, token_in_address, repeated_header). Many of "
-    "origin: a missing TASKBELL_ALLOWED_ORIGINS; many of full: add pods.",
+    "Refused upgrades by reason (origin, full, draining, token_in_address, repeated_header). Many with "
+    "origin: TASKBELL_ALLOWED_ORIGINS lacks one. Many with full: add pods.",
     ["reason"],
 )
 CLOSES = Counter(
     "taskbell_gateway_closes_total",
-    "Connections closed by the gateway, by close code. 4408 are clients that read too slowly, 4401 expired sign-ins, "
-    "4201 dead peers, 4001 and 4429 broken clients, 1006 clients cut off since they asked without reading the answers.",
+    "Connections closed by the gateway, by close code: 4408 slow clients, 4401 expired sign-ins, 4201 dead "
+    "peers, 4001 and 4429 broken clients, 1006 clients that were cut off because they did not read replies.",
     ["code"],
 )
 EVENTS_ROUTED = Counter(
     "taskbell_gateway_events_routed_total",
-    "Events read from the stream, by whether a connection here wanted them (delivered, unwanted, malformed). "
-    "Malformed ones were not written by the relay.",
+    "Events read from the stream, by outcome: delivered to some connection, unwanted, or malformed (not "
+    "written by the relay).",
     ["outcome"],
 )
 EVENTS_DELIVERED = EVENTS_ROUTED.labels(outcome="delivered")
 EVENTS_UNWANTED = EVENTS_ROUTED.labels(outcome="unwanted")
 EVENTS_MALFORMED = EVENTS_ROUTED.labels(outcome="malformed")
 FRAMES_SENT = Counter(
-    "taskbell_gateway_event_frames_total", "Event frames handed to connections: events times their receivers."
+    "taskbell_gateway_event_frames_total", "Event frames given to connections: events times receivers."
 )
 DELIVERY_LATENCY = Histogram(
     "taskbell_gateway_delivery_latency_seconds",
-    "From an event's creation in PostgreSQL to its frame, for events somebody here wanted. Clocks of both machines "
-    "enter. A high value with a low reader lag is the relay's.",
+    "Time from the creation of an event in PostgreSQL to its frame, for events that some connection wants. "
+    "It compares the clocks of both machines. If it is high and the reader lag is low, look at the relay.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
 )
 REPLAYS = Counter(
     "taskbell_gateway_replays_total",
-    "Resumes by outcome: memory, stream, gap, interrupted. Many gaps: clients stay away longer than events are kept, "
-    "or TASKBELL_GATEWAY_MAX_REPLAY_EVENTS is too low.",
+    "Resumes by outcome: memory, stream, gap, interrupted. Many gaps: clients stay away longer than events "
+    "are kept, or TASKBELL_GATEWAY_MAX_REPLAY_EVENTS is too low.",
     ["outcome"],
 )
 REPLAYED_EVENTS = Counter("taskbell_gateway_replayed_events_total", "Event frames sent by replays.")
 READER_POSITION = Gauge(
-    "taskbell_gateway_reader_position_sequence", "Stream sequence of the last event this process has routed."
+    "taskbell_gateway_reader_position_sequence", "Stream sequence of the last event that this process routed."
 )
 READER_LAG = Gauge(
     "taskbell_gateway_reader_lag_events",
-    "By how many events the reader was behind the stream when it last looked (every 10 s). Growing: the process is "
-    "saturated, add pods.",
+    "How many events the reader was behind the stream at its last check (every 10 s). If it grows, the "
+    "process is saturated: add pods.",
 )
 READER_RESETS = Counter(
     "taskbell_gateway_reader_resets_total",
-    "Times the reader made its consumer anew, by reason. Nothing is lost by it; a steady rate means NATS is unwell.",
+    "How often the reader created its consumer again, by reason. No event is lost; a steady rate means that "
+    "NATS has problems.",
     ["reason"],
 )
 SIGN_INS = Counter(
@@ -68,6 +69,6 @@ SIGN_INS = Counter(
 )
 KEY_FETCHES = Counter(
     "taskbell_gateway_key_fetches_total",
-    "Fetches of the API's public keys by outcome (ok, failed). Failing: the API is away; known keys go on serving.",
+    "Fetches of the API's public keys by outcome (ok, failed). While they fail, the gateway uses the known keys.",
     ["outcome"],
 )

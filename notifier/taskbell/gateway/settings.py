@@ -15,39 +15,43 @@ class GatewaySettings(Settings):
     """Environment variables of the gateway, prefix `TASKBELL_`."""
 
     database_url: SecretStr
-    """PostgreSQL, with the rights of role `taskbell_gateway`: it reads memberships, nothing else."""
+    """PostgreSQL, with the rights of role `taskbell_gateway`, which reads only memberships."""
     gateway_database_pool_size: int = Field(default=4, ge=1, le=100)
-    """Connections to PostgreSQL at most; one query answers one sign-in or one subscription."""
+    """Most connections to PostgreSQL; a sign-in or a subscription takes one query."""
     nats_url: SecretStr
     """NATS with JetStream: the event stream and the bucket of used tickets."""
     jwks_url: HttpUrl
-    """Where the API publishes its public keys. Known keys go on serving while the API is away."""
+    """Where the API publishes its public keys. The gateway keeps using known keys while the API is down."""
     jwks_cool_down: timedelta = Field(default=timedelta(seconds=10), ge=timedelta(seconds=1))
-    """How often at most a token with an unknown key makes the gateway fetch the keys again."""
+    """Shortest time between two fetches of the keys that tokens with an unknown key cause."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Browser origins that may connect, separated by commas, beside the gateway's own host. No `Origin`: no browser."""
+    """Browser origins that may connect, separated by commas, in addition to the gateway's own host. Clients other than
+    browsers send no `Origin` and may connect."""
     gateway_max_connections: int = Field(default=12_000, ge=1)
-    """Connections of this process; one more is answered with HTTP 503. About 50 KiB of memory each."""
+    """Most connections of this process; one more gets HTTP 503. Each takes about 50 KiB of memory."""
     gateway_max_connections_per_user: int = Field(default=50, ge=1)
-    """Connections of one user to this process; one more is closed with 4004."""
+    """Most connections of one user to this process; one more is closed with 4004."""
     gateway_queue_messages: int = Field(default=1_000, ge=1)
-    """Events kept for a connection that reads too slowly; one more closes it with 4408, to resume by cursor."""
+    """Most events that wait for a connection that reads too slowly; one more closes it with 4408, and the client
+    resumes."""
     gateway_queue_bytes: int = Field(default=4 * 2**20, ge=2**16)
-    """The same bound in bytes."""
+    """The same limit in bytes."""
     gateway_max_replay_events: int = Field(default=10_000, ge=0)
-    """A resume that would replay more events of the user's workspaces is answered with `gap`."""
+    """A resume gets `gap` if the user's workspaces had more events since."""
     gateway_recent_events: int = Field(default=20_000, ge=0)
-    """Newest events kept in memory, so that reconnects after a short absence need no JetStream. Read at the start."""
+    """Newest events kept in memory, so that a reconnect after a short absence needs no JetStream. Read at the start."""
     gateway_recent_bytes: int = Field(default=32 * 2**20, ge=0)
-    """The same bound in bytes."""
+    """The same limit in bytes."""
     gateway_ping_interval: timedelta = Field(default=timedelta(seconds=25), ge=timedelta(seconds=1))
-    """A `ping` after this much time, below proxies' idle limit; two without a sign of life close with 4201."""
+    """Time between two `ping` frames; keep it below the idle timeout of proxies. A connection without a sign of life
+    for two intervals is closed with 4201."""
     gateway_ticket_session_ttl: timedelta = Field(default=timedelta(minutes=30), ge=timedelta(seconds=1))
-    """How long a connection signed in by ticket lasts before it needs `refresh`: as long as an access token."""
+    """How long a connection that signed in with a ticket lasts without `refresh`; keep it equal to the access token's
+    lifetime."""
     gateway_drain_timeout: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(0))
-    """Over how long connections are closed at SIGTERM, in jittered waves."""
+    """Time over which SIGTERM closes the connections, in waves with jitter."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Least severity that is logged."""
+    """The least severe level that is logged."""
 
     @field_validator("allowed_origins", mode="before")
     @classmethod

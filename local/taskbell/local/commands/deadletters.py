@@ -35,8 +35,8 @@ class DeadLetterSettings(LocalSettings):
     """Environment variables of `taskbell deadletters`, prefix `TASKBELL_`."""
 
     database_url: SecretStr | None = None
-    """PostgreSQL primary, with the rights of the delivery workers or of the schema's owner. Unset, or NATS_URL unset:
-    the platform that runs in TASKBELL_DATA_DIR."""
+    """PostgreSQL primary, with the rights of the delivery workers or of the schema's owner. If this or NATS_URL is
+    unset: the platform that runs in TASKBELL_DATA_DIR."""
     nats_url: SecretStr | None = None
     """NATS with JetStream."""
 
