@@ -35,24 +35,24 @@ check: tools ## lint, types, directions between rooms, architecture tests, gener
 	@$(BIN)/python -m docs._generate --check
 	@$(BIN)/python -m pytest -n 0 -q tests/architecture
 
-fix: tools ## let ruff mend what it can, and format
+fix: tools ## let ruff fix and format
 	@$(BIN)/ruff check --fix $(CHECKED)
 	@$(BIN)/ruff format $(CHECKED)
 
-bench: tools ## measure the hot paths beside their floors; writes build/bench.json
+bench: tools ## compare the hot paths with their floors; writes build/bench.json
 	@mkdir -p build
 	@exec $(BIN)/python loadtests/bench.py $(BENCH_ARGS)
 
 capacity: tools ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
 	@exec env PYTHONPATH=loadtests $(BIN)/python -m capacity $(CAPACITY_ARGS)
 
-features: tools ## print the ledger of promises and the tests that prove them
+features: tools ## print the feature list and the tests that prove each line
 	@exec $(BIN)/python -m docs._generate.features
 
-lock: setup ## lock the dependencies anew
+lock: setup ## write the dependency locks
 	@.ci/lock
 
-docs: tools ## write the generated references anew
+docs: tools ## write the generated documents
 	@exec $(BIN)/python -m docs._generate
 
 clean: ## remove what the other targets made, except the data directory .taskbell

@@ -16,6 +16,7 @@ PAGES = {
     "charts/taskbell/values.yaml": chart.values,
     "docs/reference/chart.md": chart.text,
     "docs/reference/errors.md": errors.text,
+    "docs/reference/features.md": features.text,
     "docs/reference/metrics.md": metrics.text,
     "docs/reference/settings.md": settings.text,
 }
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: {'stale, run `make docs`' if check else 'written'}")
     unknown = features.unknown_marks()
     for place, mark in unknown:
-        print(f"{place}: {mark} is no line of docs/reference/features.md")
+        print(f"{place}: {mark} is not in docs/reference/features.md")
     return 1 if unknown or (check and stale) else 0
 
 

@@ -267,7 +267,6 @@ async def test_a_task_does_not_start_after_it_is_due(ann, problem, stored, chang
     assert same.status_code == 200
 
 
-@pytest.mark.feature("M2", "H4")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_without_a_token_nothing_is_told(api, problem, method):
     """Tasks are for the signed-in alone."""
