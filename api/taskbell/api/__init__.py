@@ -1,5 +1,5 @@
-"""The HTTP service: one folder per feature, `db` for schema and connections, `outbox` for the relay.
+"""The HTTP service: one folder per feature, `http` for what all requests share.
 
-Inside a feature: `endpoints` > `service` > `repository` > `models`; `policy` and `errors` lowest. A feature calls
-another feature's service, never its repository.
+Inside a feature, `endpoints` calls `service`, which calls `repository`; `policy` and `errors` are lowest. A feature
+calls the service of another feature, never its repository. `app` and `lifespan` construct everything.
 """

@@ -1,7 +1,6 @@
-"""The relay: carries committed events from PostgreSQL to the stream, in order, without gaps, once.
+"""The relay: publishes committed events from PostgreSQL to the stream, in order, without gaps, once.
 
-`policy` decides and does no I/O; `repository` alone speaks SQL; `stream` alone speaks to the stream (through the kit);
-`relay` moves events between the two; `lease` sees to it that one relay does so at a time; `app` puts all together.
-Nothing here knows what a task is, and no request is served here but the probes. Beside its work the active relay lets
-the reminders be watched (`lateness`).
+`relay` moves events from the `repository` to the `stream`, as `policy` decides; `supervision` connects, holds the lease
+and starts again after an interruption. `repository` alone runs SQL, `stream` alone talks to JetStream. While it is
+active, the relay also measures how late reminders are (`lateness`). It knows nothing of tasks.
 """
