@@ -1,4 +1,4 @@
-"""A client that misses nothing: a copy of a workspace's tasks, kept in step over the WebSocket.
+"""A client that misses nothing: a copy of a workspace's tasks, kept up to date over the WebSocket.
 
     python client.py <e-mail> <password> <workspace id>     (the API's address: environment variable API)
 
@@ -21,7 +21,7 @@ API = os.environ.get("API", "http://127.0.0.1:8000")
 
 
 class Client:
-    """One account's view of one workspace."""
+    """The view that one account has of one workspace."""
 
     def __init__(self, http: httpx.AsyncClient, email: str, password: str, workspace: str) -> None:
         self.http, self.workspace = http, workspace
@@ -31,17 +31,17 @@ class Client:
         self.pause = 0.25
 
     async def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send a request; return the answer's document."""
+        """Send a request; return the document of the response."""
         answer = await self.http.request(method, path, **arguments)
         return answer.raise_for_status().json()
 
     async def sign_in(self) -> None:
-        """A client that lives for long exchanges its refresh token instead of keeping the password."""
+        """Sign in. A long-running client exchanges its refresh token instead of keeping the password."""
         tokens = await self.call("POST", "/v1/auth/login", json=self.credentials)
         self.http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
     async def load(self) -> None:
-        """First the end of the feed, then the state: what happens in between comes twice rather than never."""
+        """Take the end of the feed first, then load the state: a change in between comes twice rather than never."""
         here = {"workspace_id": self.workspace}
         feed = await self.call("GET", "/v1/events", params={**here, "after": "latest"})
         page: dict[str, Any] = {}
@@ -54,7 +54,7 @@ class Client:
         print(f"loaded {len(self.tasks)} tasks", flush=True)
 
     def take(self, event: dict[str, Any]) -> None:
-        """An event's data is the whole object as it was then; `version` tells what is newer."""
+        """Apply an event. Its data is the whole object as it was then; `version` tells which is newer."""
         data = event["data"]
         if event["type"] == "notification.created":
             print(f"for you: {data['title']}: {data['body']}", flush=True)
@@ -67,26 +67,26 @@ class Client:
             print(f"{event['type']}: {data['title']}", flush=True)
 
     async def listen(self) -> None:
-        """One connection, until it ends. A ticket is good for one connection and 30 seconds."""
+        """Follow one connection until it ends. A ticket is valid for one connection and 30 seconds."""
         ticket = await self.call("POST", "/v1/realtime/tickets")
         async with connect(ticket["url"], max_size=2**24) as socket:
-            channels = [f"workspace:{self.workspace}"]  # what concerns the person comes anyway
+            channels = [f"workspace:{self.workspace}"]  # events addressed to the user come anyway
             await socket.send(json.dumps({"t": "hello", "resume": self.cursor, "channels": channels}))
             async for text in socket:
                 frame = json.loads(text)
                 if frame["t"] == "welcome":
                     self.pause = 0.25
-                    if frame["resume"] == "gap":  # too much was missed to be replayed
+                    if frame["resume"] == "gap":  # too many events were missed to replay them
                         await self.load()
                         continue
                 if frame["t"] == "event":
                     self.take(frame["event"])
                 if frame["t"] == "ping":
                     await socket.send('{"t": "pong"}')
-                self.cursor = frame.get("cursor", self.cursor)  # after the event was taken
+                self.cursor = frame.get("cursor", self.cursor)  # after the event was processed
 
     async def follow(self) -> None:
-        """Come back for ever, with growing, random pauses."""
+        """Reconnect forever, with random pauses that grow."""
         while True:
             try:
                 await self.sign_in()
@@ -94,7 +94,7 @@ class Client:
                     await self.load()
                 await self.listen()
             except httpx.HTTPStatusError as refused:
-                if refused.response.status_code < 500:  # a wrong password does not become right
+                if refused.response.status_code < 500:  # retrying a wrong password is useless
                     raise SystemExit(f"{refused.response.status_code}: {refused.response.text}") from None
             except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake, httpx.TransportError) as ended:
                 print(f"away ({type(ended).__name__}); coming back", flush=True)
