@@ -34,7 +34,7 @@ def _failures(name):
 async def test_a_failing_role_is_started_again_and_counted():
     """A role that fails comes back; every failure is counted under its name."""
     role, before = _Role(failures=3), _failures("stubborn")
-    async with asyncio.timeout(10), looper.running(role, name="stubborn") as task:
+    async with looper.running(role, name="stubborn") as task:
         assert task.get_name() == "stubborn"
         await role.healthy.wait()
         role.end.set()
@@ -54,7 +54,7 @@ async def test_a_role_that_ends_is_not_started_again():
 async def test_leaving_the_block_cancels_the_role_and_waits_for_it():
     """When the block ends, nothing of the role runs on."""
     role = _Role(failures=0)
-    async with asyncio.timeout(10), looper.running(role, name="cancelled") as task:
+    async with looper.running(role, name="cancelled") as task:
         await role.healthy.wait()
     assert role.cancelled
     assert task.done()
@@ -62,10 +62,11 @@ async def test_leaving_the_block_cancels_the_role_and_waits_for_it():
 
 async def test_a_role_that_loses_a_cancellation_ends_all_the_same():
     """What swallows a cancellation, as `wait_for` may, delays the end of the block and does not prevent it."""
-    lost = []
+    begun, lost = asyncio.Event(), []
 
     async def role():
         while True:
+            begun.set()
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
@@ -73,8 +74,9 @@ async def test_a_role_that_loses_a_cancellation_ends_all_the_same():
                     raise
                 lost.append(True)
 
-    async with asyncio.timeout(10) as limit, looper.running(role, name="forgetful") as task:
-        await asyncio.sleep(0)
+    # A block that waits for ever would be cut off by this limit, which the last line then tells.
+    async with asyncio.timeout(60) as limit, looper.running(role, name="forgetful") as task:
+        await begun.wait()
     assert lost
     assert task.done()
     assert not limit.expired()
@@ -85,7 +87,7 @@ async def test_an_error_in_the_block_is_not_hidden():
     role = _Role(failures=0)
 
     async def block():
-        async with asyncio.timeout(10), looper.running(role, name="unwound"):
+        async with looper.running(role, name="unwound"):
             await role.healthy.wait()
             raise LookupError("of the block")
 

@@ -13,6 +13,7 @@ from taskbell.kit.nats_pull import PullSpec, PullWorker
 from taskbell.testing.waiting import eventually
 
 SPEC = PullSpec(stream="WORK", durable="workers", filter_subject="work.>", ack_wait=1.0, max_deliver=5)
+HEARTBEAT = 0.2
 
 
 @pytest.fixture
@@ -38,13 +39,19 @@ async def publish(stream, count):
 
 
 @contextlib.asynccontextmanager
-async def working(client, handle, *, batch=10, heartbeat=0.2):
+async def working(client, handle, *, batch=10, heartbeat=HEARTBEAT):
     """Run a worker for the length of a block."""
     worker = PullWorker(client, SPEC, handle, batch=batch, heartbeat=heartbeat)
     async with running(worker.run, name="worker") as task:
         yield worker
         worker.stop()
-        await asyncio.wait([task], timeout=5)
+        await asyncio.wait([task], timeout=60)
+
+
+async def drained(stream):
+    """Whether nothing waits for a worker or for its answer."""
+    info = await stream.consumer_info("WORK", "workers")
+    return (info.num_pending, info.num_ack_pending) == (0, 0)
 
 
 async def test_workers_share_and_answer_all(client, stream):
@@ -65,8 +72,7 @@ async def test_workers_share_and_answer_all(client, stream):
         await publish(stream, 200)
         await eventually(lambda: len(seen["a"]) + len(seen["b"]) >= 200)
     assert sorted(seen["a"] + seen["b"]) == list(range(200))
-    info = await stream.consumer_info("WORK", "workers")
-    assert (info.num_pending, info.num_ack_pending) == (0, 0)
+    assert await drained(stream)
 
 
 async def test_a_batch_that_fails_comes_again(client, stream):
@@ -86,18 +92,25 @@ async def test_a_batch_that_fails_comes_again(client, stream):
 
 
 async def test_slow_work_stays_ours(client, stream):
-    """Work that takes longer than the time to answer is not given to another."""
-    seen = []
+    """Work that takes longer than the time to answer is not given to another: the worker says that it goes on."""
+    seen, signs, over = [], [], asyncio.Event()
+
+    async def sign(message):
+        signs.append(message)
+        if len(signs) == 7:  # one comes at each third of the time to answer
+            over.set()
 
     async def handle(items):
         seen.extend(item.deliveries for item in items)
-        await asyncio.sleep(2.5)
+        await over.wait()
         for item in items:
             await item.done()
 
+    await client.subscribe("$JS.ACK.WORK.>", cb=sign)
     async with working(client, handle), working(client, handle):
         await publish(stream, 1)
-        await asyncio.sleep(2.7)  # what must not happen has no event to wait for
+        await over.wait()
+        await eventually(lambda: drained(stream))
     assert seen == [1]
 
 
@@ -125,9 +138,7 @@ async def test_a_lost_stream_and_consumer_are_found_again(client, stream):
                 return True
             return False
 
-        async with asyncio.timeout(10):
-            while not await away():  # noqa: ASYNC110 -- the check has no event
-                await asyncio.sleep(0.02)
+        await eventually(away)
         await stream.add_stream(StreamConfig(name="WORK", subjects=["work.>"]))
         await publish(stream, 1)
         await eventually(lambda: len(seen) == 3)

@@ -55,6 +55,16 @@ class Book:
         await eventually(lambda: len(self.sequences) >= number)
 
 
+class Watched(StreamReader):
+    """A reader that counts how often it waited for the stream to become readable."""
+
+    looks = 0
+
+    async def _disturbance(self, within):
+        self.looks += 1
+        await super()._disturbance(within)
+
+
 class Server:
     """A server of this test alone, that can be killed and come back with its data."""
 
@@ -73,9 +83,7 @@ class Server:
         self.process = subprocess.Popen(  # noqa: ASYNC220 -- starting does not wait
             self.server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        async with asyncio.timeout(20):
-            while not await asyncio.to_thread(self.server.accepts_connections):  # noqa: ASYNC110 -- asks over HTTP
-                await asyncio.sleep(0.05)
+        await eventually(lambda: asyncio.to_thread(self.server.accepts_connections), "the server")
 
     def end(self, how):
         """End by a signal."""
@@ -93,7 +101,7 @@ async def server(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def reading(url, book, **options):
+async def reading(url, book, *, heartbeat=0.5, **options):
     """Run a reader for the length of a block."""
     reader = None
 
@@ -101,7 +109,7 @@ async def reading(url, book, **options):
         reader.disturb()
 
     client = await connect(url, name="reader", on_reconnect=reconnected)
-    reader = StreamReader(client, book, stream=STREAM, epoch_key=EPOCH, heartbeat=0.5, **options)
+    reader = Watched(client, book, stream=STREAM, epoch_key=EPOCH, heartbeat=heartbeat, **options)
     try:
         async with running(reader.run, name="reader"):
             yield reader
@@ -140,12 +148,15 @@ async def test_it_begins_at_the_end_or_some_messages_before(nats_url):
 
 async def reader_attached(reader):
     """Wait until the reader is healthy."""
-    async with asyncio.timeout(10):
-        while True:
-            with contextlib.suppress(StreamNotRead):
-                await reader.check()
-                return
-            await asyncio.sleep(0.01)
+
+    async def healthy():
+        try:
+            await reader.check()
+        except StreamNotRead:
+            return False
+        return True
+
+    await eventually(healthy, "the reader")
 
 
 async def test_a_deleted_consumer_is_made_anew_where_it_ended(nats_url):
@@ -228,7 +239,8 @@ async def test_a_stream_that_lost_its_end_is_not_read_on(nats_url):
         await stream.add_stream(StreamConfig(name=STREAM, subjects=["s.>"], metadata={EPOCH: "1"}))
         await stream.publish("s.a", b"x")
         await eventually(lambda: book.reasons)
-        await asyncio.sleep(0.7)  # time enough to attach, if it would
+        looks = reader.looks  # which may have begun before the stream was another
+        await eventually(lambda: reader.looks >= looks + 3)
         with pytest.raises(StreamNotRead):
             await reader.check()
         await stream.delete_stream(STREAM)

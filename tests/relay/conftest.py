@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import sys
 import uuid
 
@@ -19,9 +20,7 @@ from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.trace import Tracing
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.supervision import Supervision
-from taskbell.testing.waiting import eventually
-
-DEADLINE = 20.0
+from taskbell.testing.waiting import DEADLINE, eventually
 
 
 @dataclasses.dataclass
@@ -45,6 +44,16 @@ class EventTable:
             traceparent,
             json.dumps({"id": str(subject), **data}),
         )
+
+    async def holder(self):
+        """Who holds the lease, or None."""
+        return await self.connection.fetchval(
+            "SELECT lease_holder FROM relay_state WHERE lease_expires_at > clock_timestamp()"
+        )
+
+    async def expire_lease(self):
+        """End the lease now, as its time would have done. So no test depends on how long a busy machine takes."""
+        await self.connection.execute("UPDATE relay_state SET lease_expires_at = clock_timestamp()")
 
     async def write_many(self, count):
         """Write many event rows in one transaction; returns their ids in order."""
@@ -100,13 +109,13 @@ class StreamReader:
         """The ids of all events, in order."""
         return [message.headers["Nats-Msg-Id"] for message in await self.messages()]
 
-    async def holds(self, count, *, epoch=None, deadline=DEADLINE):
+    async def holds(self, count, *, epoch=None):
         """Wait until it holds so many messages, of an epoch if that matters, and return their ids."""
 
         async def enough():
             return (epoch is None or await self.epoch() == epoch) and await self.length() >= count
 
-        await eventually(enough, within=deadline)
+        await eventually(enough, f"{count} messages")
         return await self.ids()
 
 
@@ -129,9 +138,7 @@ async def table(database):
 @pytest.fixture
 def settings(database, nats_url):
     """Settings of a relay, for a database and a stream of this test alone."""
-    return RelaySettings(
-        database_url=database.relay_url, nats_url=nats_url, relay_lease_ttl="PT1S", relay_acknowledgement_timeout="PT1S"
-    )
+    return RelaySettings(database_url=database.relay_url, nats_url=nats_url)
 
 
 @pytest.fixture
@@ -149,7 +156,7 @@ def relay(settings):
             yield supervision
         finally:
             supervision.stop()
-            await asyncio.wait_for(task, DEADLINE)
+            await asyncio.wait_for(task, DEADLINE)  # not cancelled: the end must be its own
 
     return run
 
@@ -173,24 +180,23 @@ class RelayProcess:
 @pytest.fixture
 async def relay_process(settings):
     """Starts relays in processes of their own; whatever is left of them is killed after the test."""
-    from taskbell.local.embedded.process import free_port
-
     started = []
 
     async def start(**extra):
-        port = free_port()
         environment = {
             **os.environ,
             "TASKBELL_DATABASE_URL": settings.database_url.get_secret_value(),
             "TASKBELL_NATS_URL": settings.nats_url.get_secret_value(),
-            "TASKBELL_RELAY_LEASE_TTL": "PT1S",
             **{f"TASKBELL_{name}": value for name, value in extra.items()},
         }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "taskbell.relay", "--host", "127.0.0.1", "--port", str(port), env=environment
-        )
-        started.append(process)
-        return RelayProcess(process, port)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "taskbell.relay", "--fd", str(listening.fileno())),
+                env=environment,
+                pass_fds=[listening.fileno()],
+            )
+            started.append(process)
+            return RelayProcess(process, listening.getsockname()[1])
 
     yield start
     for process in started:

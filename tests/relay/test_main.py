@@ -44,7 +44,7 @@ async def test_it_serves_its_probes_on_an_inherited_socket_and_ends_cleanly(data
         assert (await client.get("/readyz")).json() == {"ok": True, "checks": {"database": "ok", "nats": "ok"}}
         assert "taskbell_relay_lag_seconds" in (await client.get("/metrics")).text
     process.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(process.communicate(), 10)
+    await process.communicate()
     assert process.returncode == 0
 
 
@@ -67,7 +67,7 @@ async def test_the_level_of_the_log_is_a_setting(database, nats_url, free_port, 
 
         await eventually(active)
     process.send_signal(signal.SIGTERM)
-    _, log = await asyncio.wait_for(process.communicate(), 10)
+    _, log = await process.communicate()
     assert (b"lease_taken" in log) is told
 
 
@@ -94,7 +94,7 @@ async def test_without_database_and_nats_it_lives_but_is_not_ready(free_port):
         assert answer.json()["checks"] == {"database": "DatabaseUnavailable", "nats": "BusUnavailable"}
         assert (await client.get("/livez")).status_code == 200
     process.send_signal(signal.SIGTERM)
-    _, log = await asyncio.wait_for(process.communicate(), 10)
+    _, log = await process.communicate()
     assert process.returncode == 0
     assert b"Traceback" not in log
 
@@ -107,7 +107,7 @@ async def test_a_wrong_setting_stops_it_with_one_line(name, value):
     """It names the variable and ends with status 2."""
     environment = {"TASKBELL_DATABASE_URL": "x", "TASKBELL_NATS_URL": "x", f"TASKBELL_{name}": value}
     process = await command(environment=environment)
-    _, log = await asyncio.wait_for(process.communicate(), 20)
+    _, log = await process.communicate()
     assert process.returncode == 2
     (line,) = log.decode().splitlines()
     assert line.startswith(f"taskbell: TASKBELL_{name}: ")

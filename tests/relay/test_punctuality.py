@@ -16,6 +16,7 @@ from taskbell.relay.errors import DatabaseUnavailable
 from taskbell.relay.lateness import watch
 from taskbell.relay.lateness_metrics import BOUNDS
 from taskbell.store.queries import load
+from taskbell.testing.waiting import eventually
 
 HOUR = timedelta(hours=1)
 
@@ -155,12 +156,6 @@ async def _watched(url):
             await watching
 
 
-async def _until(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 -- a scrape has no events
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.feature("M47", "K14")
 async def test_what_is_measured_can_be_scraped(plan, run_sweep, database):
     """Overdue reminders are gauges, fired ones a histogram; nobody measures: the gauges are gone, the counts stay."""
@@ -168,11 +163,13 @@ async def test_what_is_measured_can_be_scraped(plan, run_sweep, database):
     assert ("oldest_overdue_seconds", None) not in before
     await plan(3, fires_in=-HOUR)
     async with _watched(database.relay_url):
-        await _until(lambda: _exported().get(("overdue", None)) == 3)
+        await eventually(lambda: _exported().get(("overdue", None)) == 3)
         assert 3600 <= _exported()["oldest_overdue_seconds", None] < 3700
         await run_sweep()
-        await _until(lambda: _exported()["lateness_seconds_count", None] == before["lateness_seconds_count", None] + 3)
-        await _until(lambda: _exported()["oldest_overdue_seconds", None] == 0)
+        await eventually(
+            lambda: _exported()["lateness_seconds_count", None] == before["lateness_seconds_count", None] + 3
+        )
+        await eventually(lambda: _exported()["oldest_overdue_seconds", None] == 0)
         found = _exported()
     grown = {key: value - before.get(key, 0) for key, value in found.items() if key[0].startswith("lateness")}
     assert grown["lateness_seconds_bucket", "1800.0"] == 0

@@ -16,7 +16,7 @@ from taskbell.contract.subjects import RELAY_POKE, STREAM
 from taskbell.kit.trace import Tracing
 from taskbell.relay.repository import Events, Replays
 from taskbell.relay.supervision import Supervision
-from taskbell.testing.waiting import eventually
+from taskbell.testing.waiting import DEADLINE, eventually
 
 
 @pytest.mark.feature("M43")
@@ -190,7 +190,7 @@ async def test_a_sampled_event_has_a_span_and_readers_continue_it(settings, tabl
     running = asyncio.create_task(supervision.run())
     await stream.holds(1)
     supervision.stop()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, DEADLINE)
     (span,) = exporter.get_finished_spans()
     (message,) = await stream.messages()
     assert f"{span.context.trace_id:032x}" == traceparent.split("-")[1]
