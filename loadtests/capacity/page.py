@@ -28,6 +28,9 @@ def render(report: Report) -> str:
     environment.filters |= {"ms": _milliseconds, "number": _number, "share": "{:.0%}".format}
     return environment.get_template("page.html.jinja").render(
         report=report,
+        held=max(
+            (step for step in report["steps"] if not step["broken"]), key=lambda step: step["users"], default=None
+        ),
         verdict=_VERDICTS[report["verdict"]],
         failures=", ".join(f"{number:,} {reason}" for reason, number in report["failures"].items()) or "none",
         broken_kinds=_broken_kinds,
