@@ -12,7 +12,7 @@ from taskbell.api.settings import ApiSettings
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.gateway.settings import GatewaySettings
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings, Settings
 from taskbell.operator.settings import OperatorSettings
 from taskbell.relay.settings import RelaySettings
 from taskbell.sweeper.settings import SweepSettings, UpkeepSettings
@@ -85,7 +85,8 @@ def one_of(*words: str) -> dict[str, Any]:
 def settings(*kinds: type[Settings]) -> dict[str, Any]:
     """Settings of a program by their variables, without those that the chart sets."""
     plain = {"type": ["string", "integer", "number", "boolean"]}
-    names = (setting.variable for kind in kinds for setting in settings_of(kind))
+    classes: tuple[type[Settings], ...] = (*kinds, ProgramSettings)
+    names = (setting.variable for kind in classes for setting in settings_of(kind))
     known = {name: plain for name in names if name not in _GIVEN}
     return {"type": "object", "properties": known, "additionalProperties": False}
 

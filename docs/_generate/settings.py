@@ -15,6 +15,7 @@ from taskbell.kit.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
+    "ProgramSettings": "Every program",
     "LocalSettings": "`taskbell up`",
     "ApiSettings": "API",
     "RelaySettings": "Relay",

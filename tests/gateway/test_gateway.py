@@ -458,8 +458,8 @@ async def test_health_says_what_works(run_gateway, settings, stream):
         async with asyncio.timeout(10):
             while (ready := await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 -- asks over HTTP
                 await asyncio.sleep(0.05)
-        assert ready.json() == {"status": "ok", "checks": {"stream": "ok", "memberships": "ok", "keys": "ok"}}
-        assert (await client.get("/livez")).text == "ok\n"
+        assert ready.json() == {"ok": True, "checks": {"stream": "ok", "memberships": "ok", "keys": "ok"}}
+        assert (await client.get("/livez")).text == "ok"
         assert (await client.get("/health")).json()["service"] == "gateway"
         assert "taskbell_gateway_connections" in (await client.get("/metrics")).text
         assert (await client.get("/v1/tasks")).status_code == 404

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
-from taskbell.kit.health import examine
+from taskbell.kit.probes.health import examine
 from taskbell.kit.trace import Tracing
 from taskbell.local import db
 from taskbell.local.embedded.nats import NatsServer

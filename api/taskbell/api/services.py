@@ -14,9 +14,9 @@ from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
-from taskbell.kit.health import Check
 from taskbell.kit.jwt import VerifiedTokens
 from taskbell.kit.nats_bus import Signals
+from taskbell.kit.probes.health import Check
 from taskbell.store.pool import Database
 
 

@@ -9,10 +9,10 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from taskbell.kit.jwt import parse_keys
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings
 
 
-class ApiSettings(Settings):
+class ApiSettings(ProgramSettings):
     """Environment variables of the API, prefix `TASKBELL_`."""
 
     database_url: SecretStr
@@ -62,8 +62,6 @@ class ApiSettings(Settings):
     """How long the old secret of a webhook also signs after a rotation."""
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """The least severe level that is logged."""
 
     @field_validator("cors_origins", "reminder_leads", mode="before")
     @classmethod

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import uvloop
-
 from taskbell.kit import entry
-from taskbell.kit.logs import configure_logs
-from taskbell.kit.settings import load
-from taskbell.relay.app import serve
+from taskbell.relay.app import relay
 from taskbell.relay.settings import RelaySettings
 
 
 def main() -> None:
-    """Carry events, or stand by, until SIGTERM or SIGINT."""
-    arguments = entry.parser("taskbell-relay", "Carry committed events to the stream.", port=8002).parse_args()
-    settings = load(RelaySettings)
-    configure_logs(service="relay", level=settings.log_level)
-    try:
-        listening = entry.listen(host=arguments.host, port=arguments.port, fd=arguments.fd)
-    except OSError as refused:
-        raise SystemExit(f"taskbell-relay: {refused}") from None
-    uvloop.run(serve(settings, listening=listening))
+    """Publish events, or stand by, until SIGTERM or SIGINT."""
+    entry.run(relay, "relay", "Publish committed events to the stream.", settings=RelaySettings, port=8002)
 
 
 if __name__ == "__main__":

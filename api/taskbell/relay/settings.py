@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Gt, Interval
 from pydantic import SecretStr
 
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings
 
 
-class RelaySettings(Settings):
+class RelaySettings(ProgramSettings):
     """What the relay reads from the environment. Times are ISO 8601 durations (`PT3S`)."""
 
     database_url: SecretStr
@@ -44,5 +44,3 @@ class RelaySettings(Settings):
     """How often an idle relay checks that the stream exists and is complete."""
     relay_acknowledgement_timeout: Annotated[timedelta, Gt(timedelta(0))] = timedelta(seconds=2)
     """How long the stream may take to acknowledge a message before the relay publishes it again."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least severe level that is logged."""

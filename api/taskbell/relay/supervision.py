@@ -12,12 +12,12 @@ from typing import Any
 import structlog
 
 from taskbell.contract.subjects import RELAY_POKE, StreamConfiguration
-from taskbell.kit.health import Check
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import BusUnavailable, connect
 from taskbell.kit.nats_bus import Signals as BusSignals
 from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher
 from taskbell.kit.nats_streams import Streams
+from taskbell.kit.probes.health import Check
 from taskbell.kit.trace import Tracing
 from taskbell.relay import metrics
 from taskbell.relay.errors import DatabaseUnavailable, RelayInterrupted

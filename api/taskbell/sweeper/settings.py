@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Interval
 from pydantic import SecretStr, ValidationInfo, field_validator
 
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings
 from taskbell.store.partitions import MaintenanceSettings
 
 
-class SweepSettings(Settings):
+class SweepSettings(ProgramSettings):
     """Settings of `taskbell remind --kind due`."""
 
     database_url: SecretStr
@@ -22,8 +22,6 @@ class SweepSettings(Settings):
     later."""
     reminder_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
     """Reminders fired in one transaction; a killed sweep leaves at most so many to the next."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least severe level that is logged."""
 
 
 class UpkeepSettings(MaintenanceSettings):

@@ -1,4 +1,4 @@
-"""Domain-free plumbing: settings, telemetry, the bus, clock, ids, background roles, health.
+"""Domain-free plumbing: entry, settings, logs, traces, probes, NATS, PostgreSQL, clock, ids, background roles.
 
 Nothing here knows what a task is, and nothing here imports another room.
 """

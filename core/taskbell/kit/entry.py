@@ -1,4 +1,4 @@
-"""What the entries of all services share: where they listen, and how they are asked to stop."""
+"""The entry of a program: its command line, its listening socket, its signals."""
 
 from __future__ import annotations
 
@@ -7,10 +7,57 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+import uvloop
+
+from taskbell.kit.logs import configure_logs
+from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.settings import ProgramSettings, load
+from taskbell.kit.trace import Tracing
+
+S = TypeVar("S", bound=ProgramSettings)
+S_contra = TypeVar("S_contra", bound=ProgramSettings, contravariant=True)
+
+
+class Program(Protocol[S_contra]):
+    """A program that runs for the length of a block and stops cleanly at its end."""
+
+    def __call__(
+        self, settings: S_contra, /, *, listening: socket.socket, tracing: Tracing
+    ) -> AbstractAsyncContextManager[object]:
+        """Take over the listening socket and run."""
+
+
+def run(program: Program[S], name: str, about: str, *, settings: type[S], port: int) -> None:
+    """Run a program from its command line and environment until SIGTERM or SIGINT.
+
+    A second signal ends the process at once, with status 1.
+
+    Raises:
+        SystemExit: The settings are wrong, the address is taken, or NATS cannot be reached at the start.
+    """
+    arguments = parser(f"taskbell-{name}", about, port=port).parse_args()
+    loaded = load(settings)
+    configure_logs(service=name, level=loaded.log_level)
+    tracing = Tracing.from_environment(service=f"taskbell-{name}")
+
+    async def until_asked(listening: socket.socket) -> None:
+        stop = asked_to_stop()
+        async with program(loaded, listening=listening, tracing=tracing):
+            await stop.wait()
+
+    try:
+        uvloop.run(until_asked(listen(host=arguments.host, port=arguments.port, fd=arguments.fd)))
+    except (BusUnavailable, OSError) as refused:
+        raise SystemExit(f"taskbell-{name}: {refused}") from None
+    finally:
+        tracing.close()
 
 
 def parser(program: str, about: str, *, port: int) -> argparse.ArgumentParser:
-    """The command line of a service: `--host`, `--port` and `--fd`, for `listen`."""
+    """Return the command line of a program: `--host`, `--port` and `--fd`, for `listen`."""
     made = argparse.ArgumentParser(prog=program, description=about)
     made.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 -- a pod's default
     made.add_argument("--port", type=int, default=port, help="port to listen on")
@@ -34,7 +81,7 @@ def listen(*, host: str, port: int, fd: int | None = None) -> socket.socket:
 def asked_to_stop() -> asyncio.Event:
     """Return an event that SIGTERM or SIGINT sets; a second signal ends the process at once, with status 1.
 
-    To be called within the running loop, which from then on handles these signals.
+    Call it within the running loop, which handles these signals from then on.
     """
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
 

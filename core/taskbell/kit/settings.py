@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,7 +12,7 @@ PREFIX = "TASKBELL_"
 
 
 class Settings(BaseSettings):
-    """Base of every service's settings: immutable, described field by field, secrets never shown."""
+    """Base of all settings: immutable, described field by field, secrets never shown."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -22,6 +22,13 @@ class Settings(BaseSettings):
         validate_default=True,
         use_attribute_docstrings=True,
     )
+
+
+class ProgramSettings(Settings):
+    """Base of the settings of a program."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged."""
 
 
 S = TypeVar("S", bound=Settings)

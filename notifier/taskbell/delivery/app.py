@@ -11,7 +11,6 @@ from taskbell.contract import subjects
 from taskbell.delivery.emails import EmailChannel, NoRelay
 from taskbell.delivery.intake import Intake
 from taskbell.delivery.policy import Backoff
-from taskbell.delivery.probes import serving
 from taskbell.delivery.relay_host import RelayHost
 from taskbell.delivery.repository import open_ledger
 from taskbell.delivery.sender import Bounds, Channel, Sender
@@ -21,6 +20,7 @@ from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Signals, connect
 from taskbell.kit.nats_dead_letters import DeadLetters, DeadLetterSpec
 from taskbell.kit.nats_pull import PullSpec, PullWorker
+from taskbell.kit.probes.server import serving_probes
 from taskbell.kit.trace import Tracing
 
 DEAD_LETTERS = DeadLetterSpec(
@@ -105,7 +105,7 @@ async def delivery(
         redrive = worker(subjects.DEAD_LETTER_STREAM, subjects.REDRIVE_CONSUMER, subjects.REDRIVE_SUBJECT)
         if listening is not None:
             checks = {"database": ledger.check, "nats": Signals(bus).check}
-            await stack.enter_async_context(serving(checks, listening=listening))
+            await stack.enter_async_context(serving_probes(checks, listening=listening))
         await stack.enter_async_context(running(sender.measure, name="delivery-measure"))
         await stack.enter_async_context(running(sender.run, name="delivery-sender"))
         tasks = [

@@ -8,10 +8,10 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from taskbell.delivery.messages import MailboxMalformed, mailbox
 from taskbell.delivery.relay_host import RelayHost, RelayHostMalformed
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings
 
 
-class DeliverySettings(Settings):
+class DeliverySettings(ProgramSettings):
     """Environment variables of a delivery worker, prefix `TASKBELL_`."""
 
     database_url: SecretStr
@@ -55,8 +55,6 @@ class DeliverySettings(Settings):
     """How long the mail server may take for one message."""
     email_from: str = "Taskbell <taskbell@localhost>"
     """Sender of e-mails: an address, or a name followed by an address in angle brackets."""
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """The least severe level that is logged."""
 
     @field_validator("webhook_timeout", "smtp_timeout")
     @classmethod

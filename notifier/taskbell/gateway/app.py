@@ -25,12 +25,12 @@ from taskbell.gateway.settings import GatewaySettings
 from taskbell.gateway.sign_ins import SignIns
 from taskbell.gateway.socket import Surroundings
 from taskbell.gateway.wheel import TimerWheel
-from taskbell.kit.health import Check, examine
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_once import OneTimeNames
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
+from taskbell.kit.probes.health import Check, examine
 from taskbell.kit.trace import Tracing
 
 

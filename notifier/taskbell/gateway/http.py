@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from urllib.parse import parse_qs, urlsplit
 
-import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from taskbell.gateway import metrics
 from taskbell.gateway.inputs import Credential
-from taskbell.kit.health import Check, examine
+from taskbell.kit.probes import answers
+from taskbell.kit.probes.answers import Answer
+from taskbell.kit.probes.health import Check, Health, examine
 
 _SINGLE_HEADERS = ("Host", "Origin", "Authorization")
 _TOKEN_NAMES = frozenset({"token", "access_token", "jwt", "bearer", "authorization"})
@@ -59,13 +59,13 @@ class HttpSide:
             case "/ws" | "/":
                 return self._upgrade(connection, request)
             case "/livez":
-                return connection.respond(http.HTTPStatus.OK, "ok\n")
+                return _response(answers.live())
             case "/readyz":
-                return await self._health(detailed=False)
+                return _response(answers.ready(await self._health()))
             case "/health":
-                return await self._health(detailed=True)
+                return _response(_summary(await self._health()))
             case "/metrics":
-                return _answer(http.HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
+                return _response(answers.metrics())
             case _:
                 return connection.respond(
                     http.HTTPStatus.NOT_FOUND, "The gateway serves /ws and its health, nothing else.\n"
@@ -93,16 +93,11 @@ class HttpSide:
         if self._is_full():
             raise UpgradeRefused(http.HTTPStatus.SERVICE_UNAVAILABLE, "full", "The gateway is full. Try again.")
 
-    async def _health(self, *, detailed: bool) -> Response:
+    async def _health(self) -> Health:
         health = await examine(self._checks)
-        ready = health.ok and not self._is_draining()
-        document: dict[str, object] = {"status": "ok" if ready else "unavailable", "checks": dict(health.checks)}
         if self._is_draining():
-            document["checks"] = {**health.checks, "drain": "going away"}
-        if detailed:
-            document |= {"service": "gateway", "version": version("taskbell")}
-        status = http.HTTPStatus.OK if ready else http.HTTPStatus.SERVICE_UNAVAILABLE
-        return _answer(status, "application/json", orjson.dumps(document))
+            return Health(ok=False, checks={**health.checks, "drain": "going away"})
+        return health
 
 
 def check_address(path: str) -> None:
@@ -156,6 +151,13 @@ def credential_of(request: Request) -> Credential | None:
     return None
 
 
-def _answer(status: http.HTTPStatus, content_type: str, body: bytes) -> Response:
-    headers = Headers({"Content-Type": content_type, "Content-Length": str(len(body)), "Connection": "close"})
-    return Response(status.value, status.phrase, headers, body)
+def _summary(health: Health) -> Answer:
+    """Answer `/health`: the checks, and the version of this gateway."""
+    document = {"status": "ok" if health.ok else "unavailable", "checks": dict(health.checks)}
+    status = http.HTTPStatus.OK if health.ok else http.HTTPStatus.SERVICE_UNAVAILABLE
+    return answers.json(status, {**document, "service": "gateway", "version": version("taskbell")})
+
+
+def _response(answer: Answer) -> Response:
+    headers = Headers({**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"})
+    return Response(answer.status.value, answer.status.phrase, headers, answer.body)

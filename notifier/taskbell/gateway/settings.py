@@ -8,10 +8,10 @@ from typing import Annotated
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(ProgramSettings):
     """Environment variables of the gateway, prefix `TASKBELL_`."""
 
     database_url: SecretStr
@@ -50,8 +50,6 @@ class GatewaySettings(Settings):
     lifetime."""
     gateway_drain_timeout: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(0))
     """Time over which SIGTERM closes the connections, in waves with jitter."""
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """The least severe level that is logged."""
 
     @field_validator("allowed_origins", mode="before")
     @classmethod

@@ -13,11 +13,11 @@ import httpx
 from taskbell.kit.clock import Clock, SystemClock
 from taskbell.kit.looper import running
 from taskbell.kit.nats_consumers import Consumers
+from taskbell.kit.probes.server import serving_probes
 from taskbell.operator import preflight
 from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.events import Events
 from taskbell.operator.lease import Leadership
-from taskbell.operator.probes import probing
 from taskbell.operator.queue import Intervals, Queue
 from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
@@ -90,7 +90,7 @@ async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asy
                 raise WatchesNotUp
 
         checks = {"api_server": cluster.check, "watches": watches_up}
-        await stack.enter_async_context(probing(checks, listening=listening))
+        await stack.enter_async_context(serving_probes(checks, listening=listening))
         namespaces = settings.operator_watch_namespaces
         await preflight.check(cluster, own_namespace=settings.operator_namespace, namespaces=namespaces)
         leadership = Leadership(

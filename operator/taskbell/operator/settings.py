@@ -8,12 +8,12 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from taskbell.kit.settings import Settings
+from taskbell.kit.settings import ProgramSettings
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
-class OperatorSettings(Settings):
+class OperatorSettings(ProgramSettings):
     """Environment variables of the operator, prefix `TASKBELL_`."""
 
     operator_namespace: str = Field(default="default", min_length=1, max_length=63)
@@ -44,8 +44,6 @@ class OperatorSettings(Settings):
     """How many objects of one kind are looked at at the same time."""
     operator_lease_duration: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=3))
     """Time without a renewal after which another process takes the Lease; the leader stops before that."""
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """Lowest severity that is logged."""
 
     @field_validator(
         "operator_watch_namespaces",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskbell.kit.health import Check
+from taskbell.kit.probes.health import Check
 from taskbell.store.migrate import head
 from taskbell.store.pool import Database
 

@@ -1,6 +1,6 @@
 import asyncio
 
-from taskbell.kit import health
+from taskbell.kit.probes import health
 
 
 async def _well():
