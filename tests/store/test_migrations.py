@@ -1,17 +1,21 @@
-"""The migrations are the schema: they build it from nothing, undo it, and agree with the models."""
+"""Migrating builds the schema, agrees with the models, gives way to others and refuses what it cannot migrate."""
 
 import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
 
 import asyncpg
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.dialects.postgresql import base
 
 from taskbell.local import db
-from taskbell.store import migrate
+from taskbell.store import migrate, schema_files
 from taskbell.store.models import Model, PgSnapshot, Xid8
 
 _OBJECTS = """
@@ -46,20 +50,11 @@ async def _on_engine(url, work):
 
 
 @pytest.mark.feature("H17", "M14")
-async def test_from_empty_to_head_back_and_up_again(empty_database):
-    """Migrating builds the schema, downgrading leaves nothing of it, and migrating again builds the same."""
+async def test_from_empty_to_head(empty_database):
+    """Migrating builds the schema from nothing, also when two processes do it at once."""
     url = empty_database.owner_url
-    assert await migrate.upgrade_async(url) == migrate.head()
-    built = await _objects(url)
-    assert len(built) > 40
-
-    def downgrade(connection):
-        command.downgrade(migrate._config(connection), "base")
-
-    await _on_engine(url, downgrade)
-    assert await _objects(url) <= {"relation public.alembic_version", "relation public.alembic_version_pkc"}
-    await migrate.upgrade_async(url)
-    assert await _objects(url) == built
+    assert await asyncio.gather(*(migrate.upgrade_async(url) for _ in range(2))) == [migrate.head()] * 2
+    assert len(await _objects(url)) > 40
 
 
 async def test_migrating_at_head_changes_nothing(database):
@@ -110,6 +105,25 @@ async def test_head_equals_models(read_schema):
         for table in Model.metadata.sorted_tables
         for constraint in table.constraints
         if isinstance(constraint, CheckConstraint)
+    }
+
+
+async def test_partitions_and_sequence_equal_the_models(database):
+    """Tables are partitioned as the models say, each with a default partition, and positions come from the sequence."""
+    async with db.connected(database.owner_url) as owner:
+        keys = await owner.fetch(
+            "SELECT partrelid::regclass::text, pg_get_partkeydef(partrelid) FROM pg_partitioned_table"
+        )
+        defaults = await owner.fetch("SELECT relname FROM pg_class JOIN pg_partitioned_table ON partdefid = oid")
+        sequences = await owner.fetch("SELECT sequencename, start_value, increment_by FROM pg_sequences")
+    options = {
+        table.name: table.dialect_options["postgresql"]["partition_by"] for table in Model.metadata.sorted_tables
+    }
+    partitioned = {name: key for name, key in options.items() if key is not None}
+    assert dict(keys) == partitioned
+    assert {row[0] for row in defaults} == {f"{name}_default" for name in partitioned}
+    assert {tuple(row) for row in sequences} == {
+        (sequence.name, sequence.start, sequence.increment) for sequence in Model.metadata._sequences.values()
     }
 
 
@@ -176,33 +190,144 @@ async def test_the_version_before_leaves_a_newer_schema_alone(database):
     assert await migrate.upgrade_async(database.owner_url) == "9999"
 
 
-async def test_a_table_in_use_delays_the_migration_and_nobody_else(empty_database):
+@pytest.fixture
+async def behind(database):
+    """A database that has yet to get the policies of `reminders`."""
+    async with db.connected(database.owner_url) as owner:
+        await owner.execute("UPDATE taskbell.schema_files SET hashes = (hashes::jsonb - 'access/reminders.sql')::json")
+    return database
+
+
+async def test_a_table_in_use_delays_the_migration_and_nobody_else(behind):
     """While a session such as a dump holds a table, the migration gives way to others and comes through afterwards."""
-    url = empty_database.owner_url
-    await migrate.upgrade_async(url)
-    await _on_engine(url, lambda connection: command.downgrade(migrate._config(connection), "0006"))
+    url = behind.owner_url
     async with db.connected(url) as dump, db.connected(url) as other:
         held = dump.transaction()
         await held.start()
         await dump.fetch("SELECT 1 FROM reminders LIMIT 1")
         migrating = asyncio.create_task(migrate.upgrade_async(url))
-        while not await other.fetchval(_WAITING, empty_database.name):  # noqa: ASYNC110 -- it asks
+        while not await other.fetchval(_WAITING, behind.name):  # noqa: ASYNC110 -- it asks
             await asyncio.sleep(0.05)
         await other.fetchval("SELECT count(*) FROM reminders", timeout=15)
         assert not migrating.done()
         await held.rollback()
     assert await migrating == migrate.head()
+    assert await migrate.wait_for_head(url, patience=0) == migrate.head()
 
 
-async def test_a_table_that_is_held_for_ever_is_told(empty_database, monkeypatch):
+async def test_a_table_that_is_held_forever_is_told(behind, monkeypatch):
     """A migration that never gets its lock ends with a sentence, and leaves the schema as it was."""
-    url = empty_database.owner_url
-    await migrate.upgrade_async(url)
-    await _on_engine(url, lambda connection: command.downgrade(migrate._config(connection), "0006"))
+    url = behind.owner_url
     for name, value in (("_LOCK_TRIES", 2), ("_LOCK_PAUSE", 0.01), ("_LOCK_TIMEOUT", "50ms")):
         monkeypatch.setattr(migrate, name, value)
+    before = await _objects(url)
     async with db.connected(url) as dump, dump.transaction():
         await dump.fetch("SELECT 1 FROM reminders LIMIT 1")
         with pytest.raises(migrate.TableHeld, match="2 tries"):
             await migrate.upgrade_async(url)
+    assert await _objects(url) == before
     assert await migrate.upgrade_async(url) == migrate.head()
+
+
+@pytest.fixture
+def next_release(tmp_path, monkeypatch):
+    """The code of a later release: a migration that adds a column, and a file that reads it."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(files("taskbell.store") / "migrations", folder)
+    (folder / "versions" / "9000_color.py").write_text(_COLOR)
+    config, texts = migrate._config, schema_files.texts()
+
+    def configured(connection=None):
+        found = config(connection)
+        found.set_main_option("script_location", str(folder))
+        return found
+
+    path = "functions/task_document.sql"
+    document = texts[path].replace("completed_at text\n", "completed_at text, color text\n")
+    document = document.replace("(t.completed_at)\n", "(t.completed_at), t.color\n")
+    monkeypatch.setattr(migrate, "_config", configured)
+    monkeypatch.setattr(schema_files, "texts", lambda: texts | {path: document})
+    return texts
+
+
+_COLOR = """
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "9000", "0007", None, None
+
+
+def upgrade():
+    op.execute("ALTER TABLE tasks ADD COLUMN color text")
+"""
+
+
+async def test_a_release_brings_a_column_and_the_functions_that_read_it(database, next_release):
+    """A migration and the files that go with it arrive together."""
+    assert await migrate.upgrade_async(database.owner_url) == "9000"
+    async with db.connected(database.owner_url) as owner:
+        document = await owner.fetchval("SELECT taskbell.task_document(NULL::tasks)::text")
+    assert document.endswith('"color":null}')
+
+
+async def test_a_release_whose_files_fail_leaves_the_tables_too(database, next_release, monkeypatch):
+    """Migrations and files are one transaction: a wrong file keeps the column out, and the revision."""
+    broken = next_release | {"access/users.sql": "GRANT NOTHING ON users TO taskbell_api"}
+    monkeypatch.setattr(schema_files, "texts", lambda: broken)
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        await migrate.upgrade_async(database.owner_url)
+    async with db.connected(database.owner_url) as owner:
+        assert await owner.fetchval("SELECT version_num FROM alembic_version") == "0007"
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await owner.fetch("SELECT color FROM tasks")
+
+
+_FORMER = """
+DROP TABLE taskbell.schema_files;
+UPDATE alembic_version SET version_num = '0007';
+ALTER TABLE tasks DROP COLUMN assignee_ids, ADD COLUMN assignee_ids uuid[] NOT NULL DEFAULT '{}'
+  CONSTRAINT tasks_assignees_count CHECK (cardinality(assignee_ids) <= 50);
+GRANT SELECT (assignee_ids) ON tasks TO taskbell_sweeper;
+ALTER TABLE job_log DROP COLUMN planned_at, ADD COLUMN planned_at timestamptz;
+GRANT SELECT (planned_at) ON job_log TO taskbell_relay;
+"""
+"""Turns a database into one of the chain of migrations 0001 to 0007 that preceded the first release."""
+
+
+async def test_a_database_of_the_former_chain_gets_the_files(database, read_schema):
+    """Its tables are those of the first migration: it keeps its rows, gets the files, and equals the models."""
+    built = await _objects(database.owner_url)
+    async with db.connected(database.owner_url) as owner:
+        await owner.execute(_FORMER)
+        user, _ = await _account(owner)
+        assert await migrate.upgrade_async(database.owner_url) == migrate.head()
+        assert await owner.fetchval("SELECT name FROM users WHERE id = $1", user) == "One"
+    assert await _objects(database.owner_url) == built
+    assert (await read_schema())[0] == []
+
+
+@pytest.fixture(params=["taskbell.local", "taskbell.store"])
+def migrate_command(request, database):
+    """Runs `taskbell migrate` or `python -m taskbell.store migrate` on the database."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKBELL_")}
+    return lambda: subprocess.run(
+        [sys.executable, "-m", request.param, "migrate"],
+        env={**kept, "TASKBELL_DATABASE_URL": database.owner_url},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_an_older_database_of_the_former_chain_is_refused(database, migrate_command):
+    """Before 0007 nothing is changed, and one line says what to do."""
+    async with db.connected(database.owner_url) as owner:
+        await owner.execute(_FORMER + "UPDATE alembic_version SET version_num = '0004'")
+        before = await _objects(database.owner_url)
+        done = await asyncio.to_thread(migrate_command)
+        assert await owner.fetchval("SELECT version_num FROM alembic_version") == "0004"
+    assert await _objects(database.owner_url) == before
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "the database has schema 0004" in done.stderr
+    assert "bring it to 0007 with the version before, then migrate again" in done.stderr

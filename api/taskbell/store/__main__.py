@@ -14,7 +14,7 @@ from pydantic_settings import NoDecode
 
 from taskbell.kit.settings import Settings, load
 from taskbell.store import roles
-from taskbell.store.migrate import SchemaNotReached, upgrade, wait_for_head
+from taskbell.store.migrate import SchemaNotReached, SchemaTooOld, TableHeld, upgrade, wait_for_head
 
 
 class SchemaSettings(Settings):
@@ -100,7 +100,7 @@ def main() -> None:
                 print(f"schema: {upgrade(_database_url())}")  # noqa: T201 -- the same
             case _:
                 print(f"schema: {asyncio.run(wait_for_head(_database_url(), patience=arguments.patience))}")  # noqa: T201 -- the same
-    except (OSError, TimeoutError, asyncpg.PostgresError, SchemaNotReached) as refused:
+    except (OSError, TimeoutError, asyncpg.PostgresError, SchemaNotReached, SchemaTooOld, TableHeld) as refused:
         sys.stderr.write(f"taskbell.store {arguments.job}: {str(refused) or type(refused).__name__}\n")
         raise SystemExit(1) from None
 

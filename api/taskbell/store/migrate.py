@@ -1,4 +1,4 @@
-"""Schema migrations, from empty to head, one runner at a time."""
+"""Brings a database to the schema of this code: its tables by migrations, all else by the files of `schema/`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from taskbell.kit.postgres.statements import load
+from taskbell.store import schema_files
 from taskbell.store.partitions import MaintenanceSettings, run
 
 _log = structlog.get_logger(__name__)
+_REVISION = load(__package__, "revision")
 _ADVISORY_LOCK = 0x7461736B
 """One migration at a time in a database; this connection is direct, never pooled."""
-
-
 _LOCK_TIMEOUT = "3s"
 """How long a change of a table may wait for its lock: all who come later to that table wait behind it."""
+_FOR_THE_SESSION = False
 _LOCK_TRIES = 100
 _LOCK_PAUSE = 2.0
 """Seconds between two tries, in which they get through."""
+_HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""A table is held by another session."""
 
 
 class TableHeld(Exception):
@@ -39,6 +43,10 @@ class SchemaNotReached(Exception):
     """The database did not come to the schema that this code knows within the time given."""
 
 
+class SchemaTooOld(Exception):
+    """The database has a revision from before the first migration of this code; it was left as it is."""
+
+
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("taskbell.store") / "migrations"))
@@ -47,7 +55,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def head() -> str:
-    """The newest revision that this code knows."""
+    """The newest revision that this code knows. Revisions are numbers of four digits: a greater one is newer."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     assert revision is not None  # noqa: S101 -- the first migration is part of the package
     return revision
@@ -61,21 +69,21 @@ def engine_of(url: str) -> AsyncEngine:
 async def upgrade_async(url: str) -> str:
     """Bring a database to head and make its partitions; returns the revision. `url` has the owner's rights.
 
-    A schema that is newer than this code stays as it is: after a rollback the version before serves on it.
+    All migrations and files are one transaction. A schema that is newer than this code stays as it is: after a rollback
+    the version before serves on it.
 
     Raises:
-        TableHeld: A table was held for minutes by somebody else; what was done until then stays done.
+        TableHeld: Another session held a table for minutes. Nothing was changed.
+        SchemaTooOld: This code has no migration from the database's revision. Nothing was changed.
     """
     engine = engine_of(url)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
-            await connection.commit()
-            await connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+            await connection.execute(select(func.pg_advisory_lock(_ADVISORY_LOCK)))
+            await connection.execute(select(func.set_config("lock_timeout", _LOCK_TIMEOUT, _FOR_THE_SESSION)))
             await connection.commit()
             revision = await _upgrade_between_others(connection)
-            await connection.commit()
-            await connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
+            await connection.execute(select(func.pg_advisory_unlock(_ADVISORY_LOCK)))
             await connection.commit()
     finally:
         await engine.dispose()
@@ -89,9 +97,9 @@ async def _upgrade_between_others(connection: AsyncConnection) -> str:
     for tries in range(1, _LOCK_TRIES + 1):
         try:
             return await connection.run_sync(_upgrade)
-        except (DBAPIError, asyncpg.LockNotAvailableError) as refused:
-            reason = refused.orig if isinstance(refused, DBAPIError) else refused  # scripts go to asyncpg itself
-            if getattr(reason, "sqlstate", None) != asyncpg.LockNotAvailableError.sqlstate:
+        except (DBAPIError, *_HELD) as refused:
+            reason = refused.orig if isinstance(refused, DBAPIError) else refused  # the files go to asyncpg itself
+            if getattr(reason, "sqlstate", None) not in {held.sqlstate for held in _HELD}:
                 raise
             await connection.rollback()
             _log.warning("migration_waits_for_a_table", tries=tries, reason=str(reason))
@@ -101,8 +109,15 @@ async def _upgrade_between_others(connection: AsyncConnection) -> str:
 
 def _upgrade(connection: Connection) -> str:
     found = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
     if found is not None and found > head():
         return found
+    first = ScriptDirectory.from_config(_config()).get_base()
+    if found is not None and first is not None and found < first:
+        raise SchemaTooOld(
+            f"the database has schema {found}, and this version migrates from {first} on: bring it to {first} with the"
+            " version before, then migrate again, or begin with an empty database"
+        )
     command.upgrade(_config(connection), "head")
     return head()
 
@@ -113,32 +128,33 @@ def upgrade(url: str) -> str:
 
 
 async def wait_for_head(url: str, *, patience: float) -> str:
-    """Return the database's revision once it is at least as new as this code knows; `url` may be any service's.
+    """Return the database's revision once it has the schema of this code or a newer one; `url` may be any service's.
 
     Raises:
-        SchemaNotReached: It is not within `patience` seconds; the message says what was found instead.
+        SchemaNotReached: It has not within `patience` seconds; the message says what was found instead.
     """
-    wanted = head()
+    wanted, wanted_files = head(), schema_files.present()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     while True:
         try:
-            found = await _revision(url)
+            found, files_found = await _found(url)
         except (OSError, TimeoutError, asyncpg.PostgresError) as refused:
-            found, seen = None, f"{type(refused).__name__}: {refused}"
+            seen = f"{type(refused).__name__}: {refused}"
         else:
-            seen = f"schema {found}"
-        if found is not None and found >= wanted:
-            return found
+            if found > wanted or (found == wanted and schema_files.suffices(files_found, wanted_files)):
+                return found
+            seen = f"schema {found}" + (" without its functions and policies" if found == wanted else "")
         if loop.time() >= deadline:
             raise SchemaNotReached(f"wanted schema {wanted}, after {patience:g} s: {seen}")
         await asyncio.sleep(0.5)
 
 
-async def _revision(url: str) -> str | None:
+async def _found(url: str) -> tuple[str, schema_files.Applied | None]:
+    """The revision of a database, and its files."""
     connection = await asyncpg.connect(url, timeout=5)
     try:
-        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        revision = await _REVISION.value(connection)
+        return revision or "", await schema_files.read(connection)
     finally:
         await connection.close(timeout=5)
-    return revision

@@ -1,7 +1,8 @@
-"""The schema as SQLAlchemy describes it. Migrations own every change of it; a test holds both against each other.
+"""The tables as they are. A migration makes each change of them; a test compares the models with the migrated database.
 
-Tables that hold tenants' rows have row-level security (see the first migration): under the services' roles, a
-statement sees only what the actor named by the setting `taskbell.actor` may see.
+Functions, policies and grants are the files of `schema/`. Tables that hold tenants' rows have row-level security: under
+the services' roles, a statement sees only what the actor named by the setting `taskbell.actor` may see. A partitioned
+table has a partition `<table>_default` for rows that no other partition covers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Interval,
+    Sequence,
     SmallInteger,
     Text,
     text,
@@ -62,6 +64,8 @@ class Model(DeclarativeBase):
 
 
 _NOW = text("clock_timestamp()")
+_POSITION = Sequence("task_position", start=1000, increment=1000, data_type=BigInteger(), metadata=Model.metadata)
+"""A new task goes past every other one without a lock."""
 
 
 class User(Model):
@@ -166,6 +170,7 @@ class Task(Model):
         Index("tasks_priority_idx", "workspace_id", "priority", "id"),
         Index("tasks_created_idx", "workspace_id", "created_at", "id"),
         Index("tasks_updated_idx", "workspace_id", "updated_at", "id"),
+        # Row-level security takes coalesce for leaky and would not seek by it; least skips NULL, too.
         Index("tasks_due_idx", "workspace_id", text("least(due_at, 'infinity'::timestamptz)"), "id"),
         Index("tasks_status_idx", "workspace_id", "status", "position", "id"),
         Index("tasks_creator_idx", "created_by", "created_at", "id"),
@@ -178,7 +183,7 @@ class Task(Model):
     description: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending")
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="5")
-    position: Mapped[int] = mapped_column(BigInteger, server_default=text("nextval('task_position')"))
+    position: Mapped[int] = mapped_column(BigInteger, server_default=_POSITION.next_value())
     start_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     assignee_ids: Mapped[list[UUID]] = mapped_column(ARRAY(PG_UUID(as_uuid=True)), server_default="{}")
@@ -377,24 +382,3 @@ class Delivery(Model):
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     attempted_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
-
-
-__all__ = [
-    "DeletedTask",
-    "Delivery",
-    "EmailChannel",
-    "Event",
-    "FinishedJob",
-    "LoginAttempts",
-    "Membership",
-    "Model",
-    "Notification",
-    "RefreshToken",
-    "RelayState",
-    "Reminder",
-    "Session",
-    "Task",
-    "User",
-    "Webhook",
-    "Workspace",
-]

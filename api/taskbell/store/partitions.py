@@ -5,8 +5,6 @@ A UUIDv7 begins with 48 bits of Unix milliseconds, so a range of ids is a range 
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,21 +16,17 @@ import asyncpg
 import structlog
 
 from taskbell.kit.ids import lowest_id
-from taskbell.kit.logs import configure_logs
-from taskbell.kit.settings import Settings, load
+from taskbell.kit.postgres.statements import load
+from taskbell.kit.settings import Settings
 
 _STILL_NEEDED = {
-    "events": """
-SELECT EXISTS (
-  SELECT FROM {partition} e, relay_state s
-  WHERE s.done_snapshot IS NULL OR e.xid >= pg_snapshot_xmax(s.done_snapshot)
-)
-""",
-    "deliveries": """
-SELECT EXISTS (SELECT FROM {partition} WHERE state IN ('pending', 'retrying') AND give_up_at > now())
-""",
+    "events": load(__package__, "events_to_carry"),
+    "deliveries": load(__package__, "deliveries_to_attempt"),
 }
-"""Whether a partition holds what is not done with, by table: events to be carried, deliveries begun anew."""
+"""Whether a range of ids holds what is not done with, by table: events to be carried, deliveries under way."""
+_ROWS_IN_DEFAULT = load(__package__, "rows_in_default")
+_BOUNDS = load(__package__, "partition_bounds")
+_RELATION_EXISTS = load(__package__, "relation_exists")
 _log = structlog.get_logger(__name__)
 
 
@@ -104,7 +98,6 @@ async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSetti
     which the default partition already holds rows cannot be attached; it is reported by the count instead.
     """
     created: list[str] = []
-    in_default: dict[str, int] = {}
     widths = {
         "tasks": settings.task_partition_width,
         "events": settings.event_partition_width,
@@ -112,21 +105,25 @@ async def maintain(connection: asyncpg.Connection, *, settings: MaintenanceSetti
         "deliveries": settings.event_partition_width,
     }
     for table, width in widths.items():
+        present = await _partitions(connection, table=table)
         for wanted in plan(table=table, now=now, width=width, ahead=settings.partitions_ahead):
-            created += await _cover(connection, table=table, wanted=wanted)
-        count = f"SELECT count(*) FROM (SELECT 1 FROM {table}_default LIMIT 100000) d"  # noqa: S608 -- own names
-        in_default[table] = await connection.fetchval(count)
-        if in_default[table]:
-            _log.warning("rows_in_default_partition", table=table, rows=in_default[table])
+            if present.get(wanted.name) != wanted.bounds:
+                created += await _cover(connection, table=table, wanted=wanted)
+    in_default = dict(await _ROWS_IN_DEFAULT.row(connection) or {})
+    for table, rows in in_default.items():
+        if rows:
+            _log.warning("rows_in_default_partition", table=table, rows=rows)
     return Report(created=tuple(created), in_default=in_default)
+
+
+async def _partitions(connection: asyncpg.Connection, *, table: str) -> dict[str, tuple[UUID, UUID]]:
+    """The partitions of a table but the default one: the first id of each, and the first id after it."""
+    found = {row["name"]: row["bounds"].split("'") for row in await _BOUNDS.rows(connection, table=table)}
+    return {name: (UUID(parts[1]), UUID(parts[3])) for name, parts in found.items() if len(parts) > 1}
 
 
 async def _cover(connection: asyncpg.Connection, *, table: str, wanted: Partition) -> list[str]:
     """Make the partition, or those of its months that no partition covers; returns the names of what was made."""
-    lower, upper = wanted.bounds
-    bounds = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = to_regclass($1)"
-    if await connection.fetchval(bounds, wanted.name) == f"FOR VALUES FROM ('{lower}') TO ('{upper}')":
-        return []
     if await _create(connection, table=table, wanted=wanted):
         return [wanted.name]
     months = wanted.by_month(table)
@@ -135,7 +132,7 @@ async def _cover(connection: asyncpg.Connection, *, table: str, wanted: Partitio
 
 async def _create(connection: asyncpg.Connection, *, table: str, wanted: Partition) -> bool:
     lower, upper = wanted.bounds
-    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", wanted.name):
+    if await _RELATION_EXISTS.value(connection, name=wanted.name):
         return False
     try:
         async with connection.transaction():
@@ -162,27 +159,17 @@ async def drop_expired(
     dropped = []
     for table, kept in retention.items():
         cutoff = lowest_id(now - kept)
-        for name, end in await _ends(connection, table=table):
+        for name, (start, end) in (await _partitions(connection, table=table)).items():
             if end > cutoff:
                 continue
             needed = _STILL_NEEDED.get(table)
-            if needed is not None and await connection.fetchval(needed.format(partition=name)):
+            if needed is not None and await needed.value(connection, start=start, end=end):
                 _log.warning("expired_partition_still_needed", partition=name)
                 continue
             await connection.execute(f"DROP TABLE IF EXISTS {name}")  # another maintenance may have been faster
             _log.info("partition_dropped", partition=name)
             dropped.append(name)
     return dropped
-
-
-async def _ends(connection: asyncpg.Connection, *, table: str) -> list[tuple[str, UUID]]:
-    """The partitions of a table, but the default one, each with the id that it ends before."""
-    rows = await connection.fetch(
-        "SELECT c.oid::regclass::text, pg_get_expr(c.relpartbound, c.oid)"
-        " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::regclass ORDER BY 1",
-        table,
-    )
-    return [(name, UUID(bound.split("'")[3])) for name, bound in rows if bound != "DEFAULT"]
 
 
 async def run(settings: MaintenanceSettings) -> Report:
@@ -192,14 +179,3 @@ async def run(settings: MaintenanceSettings) -> Report:
         return await maintain(connection, settings=settings, now=datetime.now(UTC))
     finally:
         await connection.close()
-
-
-def main() -> None:
-    """Entry of `python -m taskbell.store.partitions`."""
-    configure_logs(service="partitions")
-    report = asyncio.run(run(load(MaintenanceSettings)))
-    sys.stdout.write(f"created: {', '.join(report.created) or 'none'}; in default partitions: {report.in_default}\n")
-
-
-if __name__ == "__main__":
-    main()

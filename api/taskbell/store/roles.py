@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
+from taskbell.kit.postgres.statements import load
+
 OWNER = "taskbell_owner"
 """Owns the schema; runs migrations and partition maintenance."""
 API = "taskbell_api"
@@ -16,6 +18,12 @@ SWEEPER = "taskbell_sweeper"
 DELIVERY = "taskbell_delivery"
 """Carries events outwards: reads endpoints and their secrets, keeps the ledger of deliveries."""
 ROLES = (OWNER, API, RELAY, GATEWAY, SWEEPER, DELIVERY)
+
+_POWERS = load(__package__, "role_powers")
+_DATABASE_OWNER = load(__package__, "database_owner")
+_IS_SUPERUSER = load(__package__, "is_superuser")
+_IDENTIFIER = load(__package__, "quote_identifier")
+_LITERAL = load(__package__, "quote_literal")
 
 _SETTINGS: Mapping[str, str] = {
     "timezone": "'UTC'",
@@ -38,13 +46,14 @@ _PLANS: Mapping[str, Mapping[str, str]] = {
 async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[str, str]) -> None:
     """Create the roles that are missing, give each its password and settings. Needs a superuser or CREATEROLE."""
     for role in ROLES:
-        powers = await connection.fetchval("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1", role)
+        powers = await _POWERS.value(connection, role=role)
         if powers is None:
             await connection.execute(f"CREATE ROLE {role}")
         elif powers:  # only a superuser may even say NOSUPERUSER, and providers of PostgreSQL give nobody that
             await connection.execute(f"ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS")
-        quoted = await connection.fetchval("SELECT quote_literal($1::text)", passwords[role])
-        await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD {quoted}")
+        await connection.execute(
+            f"ALTER ROLE {role} LOGIN PASSWORD {await _LITERAL.value(connection, text=passwords[role])}"
+        )
         if role != OWNER:
             for name, value in {**_SETTINGS, **_PLANS.get(role, {})}.items():
                 await connection.execute(f"ALTER ROLE {role} SET {name} = {value}")
@@ -52,11 +61,10 @@ async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[st
 
 async def give_database(connection: asyncpg.Connection, name: str) -> None:
     """Give a database to the schema's owner. Needs a superuser, or its owner with CREATEDB who made the roles."""
-    owner = await connection.fetchval("SELECT datdba::regrole::text FROM pg_database WHERE datname = $1", name)
+    owner = await _DATABASE_OWNER.value(connection, name=name)
     if owner == OWNER:
         return
-    if not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+    if not await _IS_SUPERUSER.value(connection):
         # Only who could act as the new owner may give something to it.
         await connection.execute(f"GRANT {OWNER} TO CURRENT_USER")
-    quoted = await connection.fetchval("SELECT quote_ident($1)", name)
-    await connection.execute(f"ALTER DATABASE {quoted} OWNER TO {OWNER}")
+    await connection.execute(f"ALTER DATABASE {await _IDENTIFIER.value(connection, text=name)} OWNER TO {OWNER}")

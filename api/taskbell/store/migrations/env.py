@@ -1,15 +1,14 @@
-"""Alembic's entry: runs migrations over the connection that `taskbell.store.migrate` hands in."""
+"""Alembic's entry: runs migrations, then the files of `schema/`, in one transaction of the connection it is given."""
 
 from __future__ import annotations
 
 from alembic import context
 
+from taskbell.store import schema_files
 from taskbell.store.models import Model
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=Model.metadata,
-    transaction_per_migration=True,
-)
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Model.metadata)
 with context.begin_transaction():
     context.run_migrations()
+    connection.connection.dbapi_connection.run_async(schema_files.apply)

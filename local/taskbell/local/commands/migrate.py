@@ -31,7 +31,7 @@ def migrate() -> None:
         raise typer.Exit(1) from None
     try:
         revision = migrations.upgrade(url)
-    except migrations.TableHeld as held:
-        sys.stderr.write(f"taskbell: {held}\n")
+    except (migrations.TableHeld, migrations.SchemaTooOld) as refused:
+        sys.stderr.write(f"taskbell: {refused}\n")
         raise typer.Exit(1) from None
     print(f"schema at {revision}")

@@ -1,0 +1,1 @@
+SELECT relname::text FROM pg_class WHERE relnamespace = 'taskbell'::regnamespace AND relkind = 'c'

@@ -1,0 +1,1 @@
+SELECT datdba::regrole::text FROM pg_database WHERE datname = :name

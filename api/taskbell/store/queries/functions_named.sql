@@ -1,0 +1,1 @@
+SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'taskbell'::regnamespace AND proname = :name

@@ -1,0 +1,1 @@
+SELECT quote_ident(polname) FROM pg_policy WHERE polrelid = to_regclass(:relation)

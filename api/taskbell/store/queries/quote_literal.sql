@@ -1,0 +1,1 @@
+SELECT quote_literal(:text::text)

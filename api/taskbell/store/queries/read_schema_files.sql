@@ -1,0 +1,1 @@
+SELECT version, hashes::text AS hashes FROM taskbell.schema_files

@@ -1,0 +1,1 @@
+SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = :role

@@ -1,0 +1,25 @@
+ALTER TABLE memberships ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY maintenance ON memberships TO CURRENT_USER USING (true);
+
+CREATE POLICY own_memberships ON memberships FOR SELECT TO taskbell_api USING (user_id = taskbell.actor());
+-- Every policy of every other table reads the actor's own memberships: CASE keeps the function out of that.
+CREATE POLICY seen_by_administrators ON memberships FOR SELECT TO taskbell_api
+  USING (CASE WHEN user_id = taskbell.actor() THEN true ELSE taskbell.administers(workspace_id) END);
+CREATE POLICY founder ON memberships FOR INSERT TO taskbell_api
+  WITH CHECK (user_id = taskbell.actor() AND role = 'owner'
+              AND workspace_id IN (SELECT w.id FROM workspaces w WHERE w.created_by = taskbell.actor())
+              AND NOT taskbell.has_members(workspace_id));
+-- Only an owner makes or removes owners.
+CREATE POLICY added ON memberships FOR INSERT TO taskbell_api
+  WITH CHECK (CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'
+              ELSE taskbell.administers(workspace_id) END);
+-- Every member may leave, except from the personal workspace.
+CREATE POLICY removed ON memberships FOR DELETE TO taskbell_api
+  USING ((user_id = taskbell.actor()
+          OR CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'
+             ELSE taskbell.administers(workspace_id) END)
+         AND NOT taskbell.is_personal(workspace_id, user_id));
+CREATE POLICY read_by_gateway ON memberships FOR SELECT TO taskbell_gateway USING (true);
+
+GRANT SELECT, INSERT, DELETE ON memberships TO taskbell_api;
+GRANT SELECT ON memberships TO taskbell_gateway;

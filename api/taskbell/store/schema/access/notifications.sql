@@ -1,0 +1,13 @@
+ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY maintenance ON notifications TO CURRENT_USER USING (true);
+
+CREATE POLICY own ON notifications FOR SELECT TO taskbell_api USING (user_id = taskbell.actor());
+CREATE POLICY read ON notifications FOR UPDATE TO taskbell_api USING (user_id = taskbell.actor());
+CREATE POLICY told ON notifications FOR INSERT TO taskbell_api
+  WITH CHECK (workspace_id IN (SELECT m.workspace_id FROM memberships m
+                               WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer')
+              AND actor_id = taskbell.actor());
+CREATE POLICY reminded ON notifications FOR INSERT TO taskbell_sweeper WITH CHECK (kind = 'due_soon');
+
+GRANT SELECT, INSERT, UPDATE (read_at) ON notifications TO taskbell_api;
+GRANT INSERT ON notifications TO taskbell_sweeper;

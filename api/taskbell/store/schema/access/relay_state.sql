@@ -1,0 +1,1 @@
+GRANT SELECT, UPDATE ON relay_state TO taskbell_relay;

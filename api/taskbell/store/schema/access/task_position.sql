@@ -1,0 +1,1 @@
+GRANT USAGE ON SEQUENCE task_position TO taskbell_api;

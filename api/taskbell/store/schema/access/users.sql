@@ -1,0 +1,8 @@
+ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY maintenance ON users TO CURRENT_USER USING (true);
+
+CREATE POLICY own_account ON users TO taskbell_api USING (id = taskbell.actor());
+CREATE POLICY addressed ON users FOR SELECT TO taskbell_delivery USING (true);
+
+GRANT SELECT, INSERT, UPDATE ON users TO taskbell_api;
+GRANT SELECT (id, email) ON users TO taskbell_delivery;

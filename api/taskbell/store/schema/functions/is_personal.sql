@@ -1,0 +1,9 @@
+CREATE OR REPLACE FUNCTION taskbell.is_personal(workspace uuid, person uuid) RETURNS boolean
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT taskbell.role_in(workspace) IS NOT NULL
+    AND EXISTS (SELECT FROM users u WHERE u.id = person AND u.personal_workspace_id = workspace)
+$$;
+COMMENT ON FUNCTION taskbell.is_personal IS
+  'For a member: whether a workspace is the personal one of a person, who therefore stays in it.';
+REVOKE EXECUTE ON FUNCTION taskbell.is_personal FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION taskbell.is_personal TO taskbell_api;
