@@ -49,6 +49,7 @@ def settings(database, nats_url, signing_keys, overrides):
         **{
             "database_url": database.api_url,
             "database_pool_size": 8,
+            "database_acquire_timeout": "PT1M",  # hundreds of requests at once may wait long on a busy machine
             "nats_url": nats_url,
             "signing_keys": signing_keys,
             "password_hash_memory_kib": 8,

@@ -1,9 +1,10 @@
 """What a person opens in a browser: the viewers of the description, and the summary of health."""
 
-import asyncio
 import re
 
 import pytest
+
+from taskbell.testing.waiting import eventually
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,7 @@ async def test_health_sums_up_for_people(api, app):
         assert answer.status_code == 200
         return answer.json()
 
-    async with asyncio.timeout(20):
-        while (found := await told())["status"] != "ok":  # noqa: ASYNC110 -- NATS is connected to meanwhile
-            await asyncio.sleep(0.02)
+    found = await eventually(told, "NATS", wanted=lambda summary: summary["status"] == "ok")
     assert found["checks"] == {"database": "ok", "nats": "ok"}
     assert found["version"]
 

@@ -9,6 +9,7 @@ import nats
 import pytest
 from nats.js.api import StreamConfig
 
+from taskbell.api.events import service
 from taskbell.api.events.errors import EventCursorExpired, EventsUnavailable
 from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.service import EventFeed
@@ -17,6 +18,7 @@ from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
+from taskbell.testing.waiting import eventually
 
 WORKSPACES = [UUID(int=number) for number in range(4)]
 ANN, BOB = UUID(int=10), UUID(int=11)
@@ -83,9 +85,7 @@ async def serving(nats_url, *, max_bytes=2**24, follow=True):
         stack.push_async_callback(client.close)
         if follow:
             await stack.enter_async_context(running(reader.run, name="feed-reader"))
-            async with asyncio.timeout(20):
-                while reader.epoch is None:  # noqa: ASYNC110 -- what is looked at has no event to wait for
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: reader.epoch is not None, "the reader")
         yield feed
 
 
@@ -135,8 +135,9 @@ async def test_from_any_cursor_the_rest_comes(nats_url, relay, max_bytes):
             assert end == "1-70"
 
 
-async def test_polls_of_what_is_new_make_nothing_in_nats(nats_url, relay):
+async def test_polls_of_what_is_new_make_nothing_in_nats(nats_url, relay, monkeypatch):
     """With events of others, of one's own or none: no consumer is made for a poll, and the cursor moves on."""
+    monkeypatch.setattr(service, "_PATIENCE", 60)  # a feed that has no patience left reads the stream
     async with serving(nats_url) as feed, contextlib.AsyncExitStack() as stack:
         watching = await nats.connect(nats_url)
         stack.push_async_callback(watching.close)
@@ -154,7 +155,7 @@ async def test_polls_of_what_is_new_make_nothing_in_nats(nats_url, relay):
         await read_on(
             await stack.enter_async_context(serving(nats_url, follow=False)), WORKSPACES[0], ANN, None, limit=9
         )
-        assert (await made.next_msg(5)).subject  # that such a thing would have been seen
+        assert (await made.next_msg(60)).subject  # that such a thing would have been seen
 
 
 async def test_a_stream_that_is_another_one_is_noticed_at_once(nats_url, relay):

@@ -1,7 +1,6 @@
 """Bad input: each kind is answered with a problem document of a stable code, and nothing is written."""
 
 import json
-import uuid
 from datetime import datetime
 
 import httpx
@@ -257,14 +256,16 @@ async def test_a_bad_cursor_is_told(ann, problem, cursor):
     problem(await ann.request("GET", f"/tasks?cursor={cursor}"), 400, "invalid_cursor")
 
 
-@pytest.mark.parametrize("identity", ["7", "%00", "a%00b", "%ff", "null", "%2e%2e", "0" * 5000, "{0}%00", "{0}x", " "])
+@pytest.mark.parametrize("identity", ["7", "%00", "a%00b", "%ff", "null", "0" * 5000, "{0}%00", "{0}x", " "])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])
 async def test_a_bad_id_in_the_path_is_told(ann, problem, identity, method):
-    """A path that holds no UUID reaches no statement."""
-    sent = {} if method in {"GET", "DELETE"} else {"json": {"title": "t"}}
-    answer = await ann.request(method, f"/tasks/{identity.format(uuid.uuid4())}", **sent)
-    if answer.status_code != 404:
-        problem(answer, 422, "validation_failed")
+    """A path that holds no UUID is refused as such, not looked up; even with the id of a real task in it."""
+    task = await ann.create()
+    sent = {} if method in {"GET", "DELETE"} else {"json": {"title": "new"}}
+    answer = await ann.request(method, f"/tasks/{identity.format(task['id'])}", **sent)
+    (error,) = problem(answer, 422, "validation_failed")["errors"]
+    assert error["code"] == "uuid_parsing"
+    assert await ann.everything() == [task]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PURGE"])
@@ -277,7 +278,7 @@ async def test_another_method_is_refused(ann, problem, method):
 
 async def test_an_unknown_path_is_told(ann, problem):
     """A path that is none, also one with NUL bytes, is a problem document, too."""
-    for path in ("/nothing", "/tasks/", "/tasks%00", "/tasks/x/y/z", "/%ff%fe"):
+    for path in ("/nothing", "/tasks/", "/tasks%00", "/tasks/x/y/z", "/tasks/%2e%2e", "/%ff%fe"):
         problem(await ann.request("GET", path), 404, "not_found")
 
 
@@ -362,9 +363,9 @@ _NAMES = st.sampled_from(
 async def test_any_query_is_answered_or_refused(ann, problem, params):
     """Whatever parameters are sent, a list answers with a page, 404 for a workspace, or a refusal with a code."""
     query = str(httpx.QueryParams(params))
+    may_be_missing = any(name == "workspace_id" for name, _ in params)
     for path in ("/tasks", "/me/tasks"):
         answer = await ann.request("GET", f"{path}?{query}")
-        assert answer.status_code in {200, 400, 404, 422}, answer.text
+        codes = {400: "invalid_cursor", 422: "validation_failed"} | ({404: "not_found"} if may_be_missing else {})
         if answer.status_code != 200:
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.json()["code"] in {"invalid_cursor", "not_found", "validation_failed"}
+            problem(answer, answer.status_code, codes.get(answer.status_code))

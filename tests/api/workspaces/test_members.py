@@ -117,9 +117,9 @@ async def test_the_relay_is_woken(members, nats_url):
     subscription = await listener.subscribe(RELAY_POKE)
     await listener.flush()
     await team.add("stranger", "member", by="owner")
-    await subscription.next_msg(timeout=5)
+    await subscription.next_msg(timeout=60)
     await team.remove("stranger", by="owner")
-    await subscription.next_msg(timeout=5)
+    await subscription.next_msg(timeout=60)
     await listener.close()
 
 
