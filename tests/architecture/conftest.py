@@ -48,7 +48,7 @@ class Module:
         return ast.parse(self.path.read_text())
 
     def imports(self) -> Iterator[str]:
-        """Full names of the modules it imports, wherever in it; not those for type checking alone."""
+        """Full names of the modules it imports anywhere, except those only for type checking."""
         ignored = {
             id(node)
             for block in ast.walk(self.tree)
@@ -65,7 +65,7 @@ class Module:
                 yield node.module
 
     def tops(self) -> set[str]:
-        """The first words of those names: which packages it depends on. Parsing an address is no I/O."""
+        """The packages it depends on. Parsing an address is not I/O."""
         return {name.split(".")[0] for name in self.imports() if not name.startswith("urllib.parse")}
 
 
@@ -98,7 +98,7 @@ def modules() -> list[Module]:
 
 @pytest.fixture(scope="session")
 def tracked() -> list[Path]:
-    """The files that git tracks; in a copy without git, those that are not made."""
+    """The files that git tracks; in a copy without git, those that are not generated."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode == 0:
         return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]

@@ -9,7 +9,7 @@ import yaml
 
 @pytest.mark.feature("F18")
 def test_one_command_runs_all_tests(root, tracked):
-    """`make test` is pytest over the folder in which every test is, with nothing left out."""
+    """`make test` runs pytest over the folder that contains every test, and excludes none."""
     line = subprocess.run(["make", "-n", "test"], cwd=root, capture_output=True, text=True, check=True).stdout
     assert " -m pytest -n 2 --dist loadgroup -q\n" in line
     options = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]

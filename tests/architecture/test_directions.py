@@ -1,4 +1,4 @@
-"""Directions that go by a module's name; those between rooms are in `.importlinter`, which `make check` runs."""
+"""Import rules by module name; those between rooms are in `.importlinter`, which `make check` runs."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ _WEB_MODULES = {"endpoints", "deps", "app", "lifespan", "problem"}
 
 
 def _offenders(modules, forbidden, *, allowed):
-    """Modules that import what only `allowed` ones may, with what they import."""
+    """Modules that import a package without being in `allowed`, with that package."""
     found = {str(module): module.tops() & forbidden for module in modules if not allowed(module)}
     return {name: imports for name, imports in found.items() if imports}
 
@@ -52,7 +52,7 @@ def test_the_web_framework_stays_at_the_edge(modules):
 
 @pytest.mark.feature("H29")
 def test_decisions_are_pure(modules):
-    """`policy` and `session` import nothing that performs I/O: they are tested with plain values."""
+    """`policy` and `session` import no I/O, so plain values can test them."""
 
     def allowed(module):
         return not ({"policy", "session"} & {module.words[-1]} or {"specs", "plan"} & {*module.words})
@@ -80,7 +80,7 @@ def test_the_load_tests_see_the_platform_from_outside(root):
 
 
 def test_no_request_waits_for_a_receiver(modules):
-    """The API holds no client that could speak to a receiver of mail, of webhooks or of pushes: delivery does so."""
+    """The API imports no client for mail, webhooks or pushes: delivery sends them."""
     clients = {"aiohttp", "aiosmtplib", "http", "httpx", "requests", "smtplib", "urllib"}
     api = [module for module in modules if module.words[0] == "api"]
     assert _offenders(api, clients, allowed=lambda _: False) == {}
@@ -90,7 +90,7 @@ _LAYERS = ("errors", "policy", "models", "repository", "service", "endpoints")
 
 
 def _against_the_layers(module, name):
-    """Whether a module of a feature imports one that is not below it, or another feature's repository."""
+    """Whether a module of a feature imports one that is not below it, or the repository of another feature."""
     feature, imported = module.words, name.split(".")[1:]
     if len(feature) != 3 or feature[-1] not in _LAYERS or len(imported) != 3 or imported[0] != "api":
         return False

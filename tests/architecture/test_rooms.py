@@ -1,4 +1,4 @@
-"""The namespace package: its portions in five source roots, importable from anywhere, shadowing nothing."""
+"""The namespace package: its portions in five source roots can be imported from anywhere and shadow nothing."""
 
 import ast
 import os
@@ -22,7 +22,7 @@ def _python(code, *, cwd):
 
 @pytest.mark.parametrize("place", ["/", ".", "operator", "core"])
 def test_every_portion_imports_from_anywhere(root, rooms, place):
-    """From the file system's root, the repository's, and inside a source root, each portion is found where it is."""
+    """Each portion can be imported from `/`, from the repository, and from inside a source root."""
     code = "".join(f"import taskbell.{room}; print(taskbell.{room}.__file__);" for room in rooms)
     files = _python(code, cwd=root / place).splitlines()
     assert [Path(file) for file in files] == [
@@ -32,13 +32,13 @@ def test_every_portion_imports_from_anywhere(root, rooms, place):
 
 @pytest.mark.parametrize("place", ["/", ".", "operator"])
 def test_operator_is_the_standard_librarys(root, place):
-    """Wherever Python starts, `import operator` is not our folder of that name."""
+    """Wherever Python starts, `import operator` imports the standard library's module."""
     code = "from importlib.machinery import PathFinder; print(PathFinder.find_spec('operator').origin)"
     assert Path(_python(code, cwd=root / place)).resolve().parent == Path(sysconfig.get_path("stdlib")).resolve()
 
 
 def test_namespace_folders_hold_no_init(root, rooms):
-    """An `__init__.py` beside the portions would hide all portions of the other roots."""
+    """No `__init__.py` is next to the portions: it would hide the portions of the other roots."""
     for source in {*rooms.values()}:
         assert not (root / source / "__init__.py").exists()
         assert not (root / source / "taskbell" / "__init__.py").exists()
@@ -59,7 +59,7 @@ def test_every_package_says_what_it_is_for(modules):
 
 @pytest.fixture(scope="module")
 def wheel(root, tmp_path_factory):
-    """The names in the wheel, built offline with what the lock brought."""
+    """The names in the wheel, built offline with the locked packages."""
     target = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
     run = subprocess.run(build, cwd=root, capture_output=True, text=True, check=False, timeout=120)
@@ -70,14 +70,14 @@ def wheel(root, tmp_path_factory):
 
 
 def test_the_wheel_holds_all_portions_and_no_namespace_init(wheel, rooms):
-    """What is installed elsewhere is the same namespace package: every portion, nothing above them."""
+    """The wheel contains the same namespace package: every portion, and nothing above them."""
     assert {f"taskbell/{room}/__init__.py" for room in rooms} <= wheel
     assert "taskbell/__init__.py" not in wheel
     assert {name.split("/")[0] for name in wheel if ".dist-info/" not in name} == {"taskbell"}
 
 
 def test_the_wheel_holds_what_the_code_reads(wheel, modules, root, rooms):
-    """Every file of the source is in it, also migrations, queries and type markers."""
+    """The wheel contains every source file, also migrations, queries and type markers."""
     for source in {*rooms.values()}:
         for file in (root / source).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:

@@ -1,4 +1,4 @@
-"""Habits of the source that no linter knows. Each test lists the places that break one."""
+"""Rules of the source that no linter checks. Each test lists the places that break one."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ _UNITS = ("_seconds", "_bytes", "_events", "_rows", "_ratio", "_frames")
 
 
 def test_modules_are_short(modules):
-    """No module has more than 400 lines: past that it holds two things."""
+    """No module has more than 400 lines: a longer one holds two things."""
     lengths = {str(module): len(module.path.read_text().splitlines()) for module in modules}
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
@@ -29,7 +29,7 @@ def _ending(kind, name):
 
 
 def test_metrics_have_typed_names_and_a_meaning(modules):
-    """A metric is called `taskbell_<room>_<thing>_<unit>`, says what it means, stands in `metrics` (or in `kit`)."""
+    """A metric is named `taskbell_<room>_<thing>_<unit>`, has a description, and is in `metrics` (or in `kit`)."""
     found, wrong = 0, []
     for module in modules:
         kinds = {
@@ -50,7 +50,7 @@ def test_metrics_have_typed_names_and_a_meaning(modules):
 
 
 def test_every_setting_is_documented(modules):
-    """Below each field of a settings class stands what it means."""
+    """Each field of a settings class has a docstring."""
     undocumented, found = [], 0
     for module in modules:
         for node in ast.walk(module.tree):
@@ -73,7 +73,7 @@ _SUPPRESSIONS = {
 
 
 def test_suppressions_carry_their_reason(modules):
-    """Every `noqa` and `type: ignore` names its rule and says why."""
+    """Every `noqa` and `type: ignore` names its rule and the reason."""
     found = [
         f"{module}:{number}"
         for module in modules
@@ -146,7 +146,7 @@ def test_every_test_says_what_it_proves(root):
 
 
 def test_every_dependency_has_a_reason(root):
-    """What `pyproject.toml` asks for and what docs/reference/dependencies.md explains are the same packages."""
+    """`pyproject.toml` and docs/reference/dependencies.md list the same packages."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     asked = [
         *project["project"]["dependencies"],
@@ -159,7 +159,7 @@ def test_every_dependency_has_a_reason(root):
 
 
 def test_links_between_documents_lead_somewhere(tracked, root):
-    """Every relative link in a document names a file that is there."""
+    """Every relative link in a document leads to a file."""
     broken = [
         f"{path.relative_to(root)}: {target}"
         for path in tracked

@@ -1,4 +1,4 @@
-"""The chart, rendered offline by Helm's own engine; and its containers, started as processes of this machine."""
+"""The chart, rendered offline by Helm's own engine, and its containers, started as processes on this machine."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ KEYS = generate_keys()
 
 
 def merged(*trees):
-    """Values laid over values, as Helm does it."""
+    """Merge values into values, as Helm does."""
     result = {}
     for tree in trees:
         for name, value in tree.items():
@@ -51,12 +51,12 @@ class Rendered:
         return {found["metadata"]["name"]: found for found in self.objects if found["kind"] == kind}
 
     def one(self, kind, name):
-        """The object of a kind whose name ends so."""
+        """The object of a kind whose name has this ending."""
         (found,) = [thing for full, thing in self.of(kind).items() if full.endswith(name)]
         return found
 
     def pods(self):
-        """Every pod's metadata and spec by the name of what makes it."""
+        """Every pod's metadata and spec by the name of the object that creates it."""
         for thing in self.objects:
             name = f"{thing['kind']}/{thing['metadata']['name']}"
             if thing["kind"] == "Pod":
@@ -65,7 +65,7 @@ class Rendered:
                 yield name, thing["spec"]["template"]
 
     def containers(self):
-        """Every container, those of initialisation included, by a telling name."""
+        """Every container, including init containers, by a unique name."""
         for name, pod in self.pods():
             for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
                 yield f"{name}/{container['name']}", container
@@ -78,7 +78,7 @@ class Rendered:
         return base64.b64decode(found["data"][key]).decode()
 
     def environment(self, container):
-        """A container's environment as a kubelet makes it: Secrets looked up, `$(NAME)` replaced."""
+        """A container's environment as a kubelet builds it: with values from Secrets, and `$(NAME)` replaced."""
         made = {}
         for entry in container.get("env", []):
             if "value" in entry:
@@ -90,7 +90,7 @@ class Rendered:
 
 
 def _only_removes(thing):
-    """Whether an object is the second of its name, there to have the first removed with the release."""
+    """Whether an object is the hook that removes another object of its name with the release."""
     return thing["metadata"].get("annotations", {}).get("helm.sh/hook") == "pre-delete"
 
 
@@ -102,21 +102,21 @@ class Chart:
         self.kept = {}
 
     def rendered(self, values):
-        """Render with these values, once; nobody changes the result."""
+        """Render with these values, once; callers must not change the result."""
         text = repr(values)
         if text not in self.kept:
             self.kept[text] = self.render(values)
         return self.kept[text]
 
     def render(self, values=None, *, name="demo", revision=1):
-        """Render with these values, over a signing key: the first revision as an installation, others as an upgrade."""
+        """Render with these values and a signing key: the first revision as an installation, others as an upgrade."""
         given = merged({"signingKeys": {"value": KEYS}}, values or {})
         self.loaded.validate_schema(self.loaded.merge_values(given))
         release = {"name": name, "namespace": "tasks", "revision": revision}
         return self.parsed(self.loaded.render(given, **release, is_install=revision == 1, is_upgrade=revision > 1))
 
     def render_upon(self, cluster, values=None, *, revision=1):
-        """Render as Helm does where it can look into a cluster, given by the address of its API server."""
+        """Render as Helm does when it can look into a cluster; `cluster` is the address of its API server."""
         with helm_python.Config(kube_apiserver=cluster, namespace="tasks") as config:
             release = {"name": "demo", "namespace": "tasks", "revision": revision}
             given = merged({"signingKeys": {"value": KEYS}}, values or {})
@@ -162,14 +162,14 @@ def rendered(request, chart):
 
 
 class Started:
-    """The chart's containers as processes here: the addresses of Services replaced by ports of this machine."""
+    """The chart's containers as processes on this machine: its ports replace the addresses of Services."""
 
     def __init__(self, rendered, folder, cluster):
         self.rendered = rendered
         self.cluster = cluster
         self.folder = folder
         self.ran = set()
-        """What ran to its end or became ready, by the names that `Rendered.containers` gives."""
+        """The containers that ended or became ready, by their names in `Rendered.containers`."""
         self.ports = {}
         for name, service in rendered.of("Service").items():
             for port in service["spec"]["ports"]:
@@ -177,13 +177,13 @@ class Started:
         self.stack = contextlib.AsyncExitStack()
 
     def local(self, text):
-        """A text with the addresses of Services as they are here."""
+        """Replace the addresses of Services in a text by those on this machine."""
         for address, port in self.ports.items():
             text = text.replace(address, f"127.0.0.1:{port}")
         return text
 
     def command(self, container, port=None):
-        """A container's command line as it works here."""
+        """A container's command line for this machine."""
         program, *arguments = [*container["command"], *container.get("args", [])]
         own = Path(sys.executable).with_name(program)
         line = [sys.executable if program == "python" else str(own), *map(self.local, arguments)]
@@ -192,12 +192,12 @@ class Started:
         return line
 
     def environment(self, container):
-        """A container's environment and what its image sets, nothing else."""
+        """A container's environment and the variables of its image, nothing else."""
         given = {name: self.local(value) for name, value in self.rendered.environment(container).items()}
         return {"PATH": os.defpath, "PYTHONSAFEPATH": "1", **given}
 
     async def run(self, container, *, of):
-        """Run a container of the pod that `of` makes to its end; fail with what it said."""
+        """Run a container of the pod of `of` to its end; fail with its output."""
         process = await asyncio.create_subprocess_exec(
             *self.command(container),
             env=self.environment(container),
@@ -215,14 +215,14 @@ class Started:
         return said.decode()
 
     async def migrate(self):
-        """Run the Job of the migrations."""
+        """Run the migration Job."""
         (job,) = self.rendered.of("Job").values()
         spec = job["spec"]["template"]["spec"]
         for container in [*spec["initContainers"], *spec["containers"]]:
             await self.run(container, of=f"Job/{job['metadata']['name']}")
 
     async def serve(self, workload):
-        """Start a Deployment's containers and wait until its readiness probe is content."""
+        """Start a Deployment's containers and wait until the readiness probe succeeds."""
         name = workload["metadata"]["name"]
         pod = workload["spec"]["template"]["spec"]
         for container in pod.get("initContainers", []):
@@ -325,7 +325,7 @@ class Started:
 
 @contextlib.asynccontextmanager
 async def started(chart, folder, values):
-    """All that the chart renders, at work: the stores that it brings, the Job, then the services."""
+    """Run everything that the chart renders: the bundled stores, the Job, and then the programs."""
     rendered = chart.render(merged({"gateway": {"drainSeconds": 1}}, values))
     cluster = KubernetesServer()
     for definition in rendered.of("CustomResourceDefinition").values():
@@ -335,7 +335,7 @@ async def started(chart, folder, values):
         async with running.stack:
             await asyncio.gather(running.serve_nats(), running.serve_postgresql())
             await running.migrate()
-            # All at once, as in a cluster: some are ready only when others are.
+            # All at the same time, as in a cluster: some become ready only when others are.
             async with asyncio.TaskGroup() as group:
                 for workload in rendered.of("Deployment").values():
                     group.create_task(running.serve(workload))
@@ -344,7 +344,7 @@ async def started(chart, folder, values):
 
 @pytest.fixture
 async def stack(chart, empty_database, nats_url, tmp_path):
-    """All services of the chart, run from the rendered Job and Deployments against a real PostgreSQL and NATS."""
+    """All programs of the chart, run from the rendered Job and Deployments with a real PostgreSQL and NATS."""
     urls = {
         role.removeprefix("taskbell_"): empty_database.owner_url.replace(roles.OWNER, role, 1) + "?sslmode=prefer"
         for role in roles.ROLES
@@ -361,6 +361,6 @@ async def stack(chart, empty_database, nats_url, tmp_path):
 
 @pytest.fixture
 async def bundled_stack(chart, tmp_path):
-    """The chart's defaults at work, with the PostgreSQL and NATS that it brings."""
+    """The chart with its defaults, running, with the bundled PostgreSQL and NATS."""
     async with started(chart, tmp_path, {}) as running:
         yield running

@@ -24,7 +24,7 @@ def instructions():
 
 
 def stages():
-    """Each stage's instructions by its name, those of the stages it stands on first."""
+    """Each stage's instructions by its name, after those of its base stages."""
     found = {}
     for word, rest in instructions():
         if word == "FROM":
@@ -36,12 +36,12 @@ def stages():
 
 
 def targets():
-    """The stages that are images of services."""
+    """The stages that are images of programs."""
     return {name: steps for name, steps in stages().items() if any(word == "ENTRYPOINT" for word, _ in steps)}
 
 
 def test_there_is_a_target_for_every_image_of_the_chart(chart):
-    """What the chart pulls from the project's registry is what the Dockerfile builds."""
+    """The chart pulls exactly the images that the Dockerfile builds."""
     rendered = chart.render({"image": {"registry": "here"}})
     named = [container["image"] for _, container in rendered.containers()]
     named += [
@@ -55,7 +55,7 @@ def test_there_is_a_target_for_every_image_of_the_chart(chart):
 
 
 def test_images_run_as_the_user_of_the_chart(chart):
-    """Each target ends as the user id that the chart's pods run as, with the safe path of Python's modules."""
+    """Each target ends with the user id of the chart's pods, and with Python's safe module path."""
     deployment = next(iter(chart.render().of("Deployment").values()))
     user = deployment["spec"]["template"]["spec"]["securityContext"]["runAsUser"]
     for name, steps in targets().items():
@@ -65,7 +65,7 @@ def test_images_run_as_the_user_of_the_chart(chart):
 
 
 def test_base_images_are_pinned():
-    """No stage stands on `latest` or on a tag that moves between minor versions."""
+    """No base image has the tag `latest` or a tag that moves between minor versions."""
     names = set(stages())
     for word, rest in instructions():
         if word == "FROM" and (base := rest.split()[0]) not in names:
@@ -73,7 +73,7 @@ def test_base_images_are_pinned():
 
 
 def test_what_is_copied_is_there_and_let_through():
-    """Every path that is copied from the source exists, and `.dockerignore` lets it through and nothing else."""
+    """Every path that is copied from the source exists, and `.dockerignore` allows these paths and no others."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line[1:] for line in lines if line.startswith("!")}
     copied = set()
@@ -86,7 +86,7 @@ def test_what_is_copied_is_there_and_let_through():
 
 
 def test_everything_installed_comes_from_the_hashed_lock():
-    """The network is asked once, for the lock's packages with their hashes; extras come from it."""
+    """The network is used once, for the locked packages with their hashes; the extras are installed from these."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     offline = False
     for word, rest in instructions():
@@ -99,7 +99,7 @@ def test_everything_installed_comes_from_the_hashed_lock():
 
 
 def test_entries_exist():
-    """Each target starts a console script of the project, or a module that is there."""
+    """Each target starts a console script of the project, or a module that exists."""
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     for name, steps in targets().items():
         line = yaml.safe_load(next(rest for word, rest in steps if word == "ENTRYPOINT"))
@@ -146,7 +146,7 @@ def _plain(name):
 @pytest.mark.feature("M42")
 @pytest.mark.parametrize("environment", ["api-environment", "notifier-environment", "operator-environment"])
 def test_an_image_holds_what_its_programs_import(chart, environment):
-    """All modules of an image's programs are there with the extra that it installs, and none of another image's."""
+    """An image with its extra contains all modules that its programs import, and no modules of other images."""
     installs = " ".join(rest for word, rest in stages()[environment] if word == "RUN")
     closure = set()
     _closure(re.search(r"taskbell\[\w+\]", installs)[0], closure)
@@ -202,7 +202,7 @@ def test_skaffold_builds_every_target_and_gives_each_to_the_chart(chart):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/install.md"])
 def test_the_pages_build_what_the_chart_pulls(chart, page):
-    """The commands for those who install build each target, under the version that the chart asks for."""
+    """The documented commands build each target, with the version that the chart uses."""
     text = (ROOT / page).read_text()
     assert set(re.search(r"^for target in (.+); do$", text, re.MULTILINE)[1].split()) == set(targets())
     versions = set(re.findall(r"\$REGISTRY/\$target:(\S+)", text))

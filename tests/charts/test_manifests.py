@@ -1,4 +1,4 @@
-"""What is rendered is what Kubernetes accepts."""
+"""Kubernetes accepts what the chart renders."""
 
 import functools
 import json
@@ -105,22 +105,22 @@ FOREIGN = {
         },
     ),
 }
-"""The parts that we use of kinds that come with other operators, by their documentation."""
+"""The parts that the chart uses of other operators' kinds, as documented."""
 
 
 OWN = {"ReminderSchedule": ReminderScheduleSpec, "WorkerPool": WorkerPoolSpec}
-"""The project's own kinds: their definitions' schemas are made from these."""
+"""The project's own kinds; the schemas of their definitions are generated from these."""
 
 
 @pytest.fixture(scope="session")
 def found_valid():
-    """What was validated already: value sets share most objects, and the schemas are read anew for each."""
+    """Objects that were already validated: value sets share most objects, and validating takes time."""
     return set()
 
 
 @pytest.fixture(autouse=True)
 def schemas_read_once(monkeypatch):
-    """The validator's files of schemas, kept: it reads megabytes for each object."""
+    """Cache the validator's schema files: it reads megabytes for each object."""
     monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", _schema_contents)
 
 
@@ -129,7 +129,7 @@ _schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 @pytest.mark.feature("K7")
 def test_lints_strictly(chart):
-    """Helm's strict lint has nothing to say about the chart with the least it needs."""
+    """Helm's strict lint accepts the chart with its minimal values."""
     report = helm_python.lint("charts/taskbell", {"signingKeys": {"value": '{"keys":[]}'}}, strict=True)
     assert (report["messages"], report["errors"]) == ([], [])
 
@@ -163,7 +163,7 @@ def test_names_are_unique_and_short_enough(rendered):
 
 
 def test_names_do_not_change(chart):
-    """The names of a release stay the same over renders and revisions; only the migrations' Job is named anew."""
+    """The names of a release stay the same over renders and revisions; only the migration Job gets a new name."""
     first, second = (
         {(thing["kind"], thing["metadata"]["name"]) for thing in chart.render(revision=revision).objects}
         for revision in (1, 2)
@@ -183,7 +183,7 @@ def test_names_do_not_change(chart):
 
 
 def test_selectors_never_change(chart):
-    """What selects pods holds nothing that a new version changes: a Deployment's selector is immutable."""
+    """A new version never changes the labels that select pods: a Deployment's selector is immutable."""
     for deployment in chart.render().of("Deployment").values():
         assert set(deployment["spec"]["selector"]["matchLabels"]) == {
             "app.kubernetes.io/name",
@@ -249,14 +249,14 @@ def test_one_address_leads_to_both_services(chart, values):
 
 
 def test_numbers_reach_settings_as_they_were_written(chart):
-    """A large number in the values is no 1e+07 in the environment."""
+    """A large number in the values does not become 1e+07 in the environment."""
     made = chart.render({"api": {"settings": {"TASKBELL_MAX_BODY_BYTES": 10_000_000}}})
     api = made.one("Deployment", "-api")["spec"]["template"]["spec"]["containers"][0]
     assert made.environment(api)["TASKBELL_MAX_BODY_BYTES"] == "10000000"
 
 
 def test_notes_name_what_was_made(rendered):
-    """The notes after an installation name Job and Services as they were made, and the commands that come next."""
+    """The notes after an installation name the Job and the Services, and the next commands."""
     (job,) = rendered.of("Job")
     assert f"kubectl -n tasks logs --all-containers job/{job}\n" in rendered.notes
     assert "helm test demo -n tasks\n" in rendered.notes
@@ -270,7 +270,7 @@ def test_notes_name_what_was_made(rendered):
 
 
 def test_without_migrations_the_notes_name_no_job(chart):
-    """Where the schema is brought by hand the notes say that instead."""
+    """When migrations are run by hand, the notes tell so instead."""
     rendered = chart.render({"migrations": {"enabled": False}})
     assert rendered.of("Job") == {}
     assert "migrations.enabled is false" in rendered.notes
@@ -278,7 +278,7 @@ def test_without_migrations_the_notes_name_no_job(chart):
 
 @pytest.mark.feature("K5")
 def test_definitions_are_the_contract_and_stay(chart):
-    """The release brings the definitions that the contract gives, keeps them at its end, and can leave them out."""
+    """The release installs the definitions of the contract, keeps them when it is removed, and can omit them."""
     made = chart.render().of("CustomResourceDefinition")
     for manifest in manifests():
         found = made[manifest["metadata"]["name"]]
@@ -289,7 +289,7 @@ def test_definitions_are_the_contract_and_stay(chart):
 
 @pytest.mark.feature("K5")
 def test_custom_resources_come_when_their_kinds_are_known(chart):
-    """With the first installation they come as a hook that marks them the release's own; later they are plain."""
+    """At the first installation they are a hook that marks them as the release's own; later they are plain objects."""
     for kind in ("ReminderSchedule", "WorkerPool"):
         for thing in chart.render().of(kind).values():
             assert thing["metadata"]["annotations"] == {
@@ -304,7 +304,7 @@ def test_custom_resources_come_when_their_kinds_are_known(chart):
 
 @pytest.mark.feature("K5")
 def test_sweeps_have_the_rights_of_their_kind(chart):
-    """Reminders are fired as the sweeper, the upkeep is done as the owner, each by the Secret of its role."""
+    """Due reminders run with the sweeper's role and maintenance with the owner's, each with its Secret."""
     rendered = chart.render()
     for kind, role in (("due", "sweeper"), ("maintenance", "owner")):
         spec = rendered.one("ReminderSchedule", f"-{kind}")["spec"]
@@ -325,7 +325,7 @@ def test_the_pool_sizes_the_delivery_workers(chart):
 
 
 def test_the_operator_may_do_what_it_checks_for_and_no_more(chart):
-    """Its Role in this namespace has the rules of the operator's own list; it watches that namespace alone."""
+    """The operator's Role in this namespace has the rules of its own list; it watches only that namespace."""
     rendered = chart.render()
     role = rendered.one("Role", "-operator")
     assert role["rules"] == rules(WATCHED + OWN_PERMISSIONS)
@@ -337,16 +337,16 @@ def test_the_operator_may_do_what_it_checks_for_and_no_more(chart):
     assert environment["TASKBELL_OPERATOR_JOB_SERVICE_ACCOUNT"] in rendered.of("ServiceAccount")
 
 
-def test_the_upkeep_keeps_events_as_long_as_the_relay(chart):
-    """Retention that is set for the relay reaches the upkeep, too, and what stands under reminders wins."""
+def test_maintenance_keeps_events_as_long_as_the_relay(chart):
+    """Retention that is set for the relay also applies to maintenance, unless the values of reminders set it."""
     relay = {"relay": {"settings": {"TASKBELL_EVENT_RETENTION": "P30D"}}}
     own = {"reminders": {"settings": {"TASKBELL_EVENT_RETENTION": "P60D", "TASKBELL_DELIVERY_RETENTION": "P90D"}}}
 
-    def upkeep(values):
+    def maintenance(values):
         found = chart.render(values).one("ReminderSchedule", "maintenance")
         return {entry["name"]: entry.get("value") for entry in found["spec"]["pod"]["env"]}
 
-    assert upkeep(relay)["TASKBELL_EVENT_RETENTION"] == "P30D"
-    assert upkeep({**relay, **own})["TASKBELL_EVENT_RETENTION"] == "P60D"
-    assert upkeep({**relay, **own})["TASKBELL_DELIVERY_RETENTION"] == "P90D"
-    assert "TASKBELL_EVENT_RETENTION" not in upkeep({})
+    assert maintenance(relay)["TASKBELL_EVENT_RETENTION"] == "P30D"
+    assert maintenance({**relay, **own})["TASKBELL_EVENT_RETENTION"] == "P60D"
+    assert maintenance({**relay, **own})["TASKBELL_DELIVERY_RETENTION"] == "P90D"
+    assert "TASKBELL_EVENT_RETENTION" not in maintenance({})

@@ -1,4 +1,4 @@
-"""Dashboard and alerts: their form, their tests by promtool, and every query against a running platform."""
+"""Dashboard and alerts: their form, their promtool tests, and every query on a running platform."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ needs_prometheus = pytest.mark.skipif(
 
 @pytest.mark.feature("K9")
 def test_the_dashboard_fits_every_grafana():
-    """Fixed uid, a data source to choose, not editable; each panel has a title, description, unit and place."""
+    """The dashboard has a fixed uid and a data source to choose; each panel has title, description and unit."""
     assert DASHBOARD["uid"] == "taskbell-overview"
     assert DASHBOARD["editable"] is False
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
@@ -50,7 +50,7 @@ def test_the_dashboard_fits_every_grafana():
 
 
 def test_counters_are_read_as_rates():
-    """A counter stands under rate or increase alone, over Grafana's own interval; each query keeps to the namespace."""
+    """Queries use counters only in `rate`, over Grafana's interval, and each query selects the namespace."""
     for panel in PANELS:
         for target in panel["targets"]:
             query = target["expr"]
@@ -61,7 +61,7 @@ def test_counters_are_read_as_rates():
 
 
 def test_queries_ask_for_metrics_that_are_documented():
-    """Every metric that a panel or rule names is one of docs/reference/metrics.md, or Prometheus' own."""
+    """Every metric in a panel or rule is in docs/reference/metrics.md, or is Prometheus' own."""
     known = set(re.findall(r"`(taskbell_\w+)`", (ROOT / "docs" / "reference" / "metrics.md").read_text()))
     queries = [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
     for query in queries:
@@ -70,7 +70,7 @@ def test_queries_ask_for_metrics_that_are_documented():
 
 
 def test_the_release_brings_the_dashboard_as_it_is(chart):
-    """The ConfigMap holds the very file; the rules' runbooks have the address of the values."""
+    """The ConfigMap holds the dashboard unchanged, and the runbook links use the address from the values."""
     rendered = chart.render({"monitoring": {"dashboard": {"enabled": True}, "rules": {"enabled": True}}})
     config = rendered.one("ConfigMap", "-dashboard")
     assert json.loads(config["data"]["taskbell-overview.json"]) == DASHBOARD
@@ -116,7 +116,7 @@ LATENCY = 'taskbell_gateway_delivery_latency_seconds_bucket{namespace="tasks", l
 
 
 def _failing(share):
-    """Requests of which a share fails: so many more in each minute."""
+    """Requests of which a share fails: the increase per minute."""
     return [(REQUESTS % "200", f"0+{1000 - share}x6000"), (REQUESTS % "503", f"0+{share}x6000")]
 
 
@@ -160,7 +160,7 @@ CASES = {
     "TaskbellRemindersLate": (
         "5m",
         [(OVERDUE % "oldest_overdue_seconds", "0+60x10")],
-        # After two hours without sweeps all that was due fires within a minute.
+        # After two hours without sweeps, everything due fires within a minute.
         [(OVERDUE % "oldest_overdue_seconds", "7200 2x10")],
     ),
     "TaskbellRemindersSlow": (
@@ -180,14 +180,14 @@ CASES = {
         [('taskbell_delivery_oldest_due_seconds{namespace="tasks"}', "2x20")],
     ),
 }
-"""When to look, what is measured when the alert must fire, and what when it must not."""
+"""The evaluation time, the series for which the alert must fire, and those for which it must not."""
 LONG = {"7h", "30h", "80h"}
 
 
 @needs_prometheus
 @pytest.mark.feature("K9")
 def test_alerts_fire_when_they_must_and_only_then(tmp_path):
-    """By promtool each alert fires on what it is for, and is silent on what a healthy platform measures."""
+    """According to promtool, each alert fires for its fault and is silent for a healthy platform."""
     assert set(CASES) == set(ALERTS)
     shutil.copy(FILES / "rules.yaml", tmp_path / "rules.yaml")
     paths = []
@@ -196,7 +196,7 @@ def test_alerts_fire_when_they_must_and_only_then(tmp_path):
         document = {
             "rule_files": ["rules.yaml"],
             "evaluation_interval": step,
-            # In any order otherwise: alerts would look for records one step old, and those are stale after 5 minutes.
+            # Otherwise the order is random: alerts would read records that are one step old, and stale after 5 minutes.
             "group_eval_order": ["taskbell-objectives", "taskbell-alerts"],
             "tests": list(_unit_tests(chosen, step)),
         }
@@ -222,7 +222,7 @@ def _unit_tests(cases, step):
 
 
 async def _traffic(stack):
-    """An account, a listener, and until somebody stops it tasks that are due so soon that they are reminded of now."""
+    """Sign up, listen, and until cancelled create tasks that are due so soon that a reminder fires at once."""
     address = stack.local("http://demo-taskbell-api:8000")
     socket = stack.local("ws://demo-taskbell-gateway:8001/ws")
     person = {"email": "ada@example.org", "password": "correct horse battery"}
@@ -241,7 +241,7 @@ async def _traffic(stack):
 
 @contextlib.asynccontextmanager
 async def _sweeping(stack):
-    """A sweep that stays for its minute, as the CronJob starts it that the operator makes of the ReminderSchedule."""
+    """Run the sweep of the CronJob that the operator creates from the ReminderSchedule."""
     for thing in stack.rendered.of("ReminderSchedule").values():
         stack.cluster.store.create(stack.cluster.kind("reminderschedules"), "tasks", thing, manager="helm")
     await stack.cluster.wake()
@@ -280,7 +280,7 @@ def _scraping(stack):
 
 
 def _without_threshold(query):
-    """An alert's expression without what makes it silent: comparisons, and questions whether something is absent."""
+    """An alert's expression without its comparisons and its check for absence, so that it always has data."""
     query = re.sub(r"^absent\((.*)\)$", r"\1", query).replace(" unless ", " and ")
     return re.sub(r" (?:>|<|==) [0-9.]+(?: \* [0-9.]+)?", "", query)
 
@@ -311,7 +311,7 @@ async def test_every_query_finds_data(stack, tmp_path):
         for target in panel["targets"]
     }
     queries |= {rule.get("alert") or rule["record"]: _without_threshold(rule["expr"]) for rule in RULES}
-    # It never happens to a healthy platform; that the metric exists is another test's.
+    # A healthy platform never rebuilds the stream; another test checks that the metric exists.
     del queries["TaskbellStreamRebuilt"]
     try:
         async with (

@@ -1,4 +1,4 @@
-"""Which way leads out of a pod and into it, beyond that each has a policy."""
+"""What the network policies allow into a pod and out of it."""
 
 import ipaddress
 
@@ -14,7 +14,7 @@ def _within(address, block):
 
 
 def test_receivers_are_public_addresses(chart):
-    """Delivery workers come out to any public address and to none inside, of IPv4 and IPv6."""
+    """Delivery workers reach any public address and no private one, for IPv4 and IPv6."""
     egress = chart.render().of("NetworkPolicy")["demo-taskbell-delivery"]["spec"]["egress"]
     (blocks,) = [[peer["ipBlock"] for peer in rule["to"]] for rule in egress if "ports" not in rule]
     for text in INSIDE + OUTSIDE:
@@ -23,7 +23,7 @@ def test_receivers_are_public_addresses(chart):
 
 
 def test_names_are_asked_of_the_clusters_dns_alone(chart):
-    """Port 53 leads to pods of a DNS server or to a cache on the node, nowhere else."""
+    """Port 53 is open only to pods of a DNS server and to a node-local cache."""
     (rule,) = chart.render().of("NetworkPolicy")["demo-taskbell-default"]["spec"]["egress"]
     pods, cache = rule["to"]
     (wanted,) = pods["podSelector"]["matchExpressions"]
@@ -33,7 +33,7 @@ def test_names_are_asked_of_the_clusters_dns_alone(chart):
 
 
 def test_further_egress_reaches_every_service(chart):
-    """What is added for all, such as a collector of traces, is open to services, sweeps and the migrations' Job."""
+    """Additional egress, such as to a trace collector, applies to programs, sweeps and the migration Job."""
     collector = {"ports": [{"protocol": "TCP", "port": 4318}]}
     policies = chart.render({"networkPolicy": {"extraEgress": [collector]}}).of("NetworkPolicy")
     open_to = {name for name, policy in policies.items() if collector in policy["spec"].get("egress", [])}
@@ -50,7 +50,7 @@ def test_the_ingress_is_for_the_controller_that_is_named(chart):
 
 
 def test_monitors_find_the_port_of_their_service(chart):
-    """A ServiceMonitor selects one Service of the release and names its port; its labels are what alerts select by."""
+    """A ServiceMonitor selects one Service of the release and names its port; alerts select by its labels."""
     rendered = chart.render({"monitoring": {"serviceMonitor": {"enabled": True}}})
     for name, monitor in rendered.of("ServiceMonitor").items():
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
@@ -65,7 +65,7 @@ def test_monitors_find_the_port_of_their_service(chart):
 
 
 def test_an_autoscaler_keeps_to_its_values(chart):
-    """Bounds and aim of a HorizontalPodAutoscaler are the values', and its target asks for processor time."""
+    """A HorizontalPodAutoscaler has the limits and the target of the values, and its Deployment requests CPU."""
     given = {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 7, "targetCPUPercent": 55}}
     rendered = chart.render({"api": given})
     spec = rendered.of("HorizontalPodAutoscaler")["demo-taskbell-api"]["spec"]
@@ -78,7 +78,7 @@ def test_an_autoscaler_keeps_to_its_values(chart):
 
 @pytest.mark.parametrize("seconds", [0, 20, 600])
 def test_a_worker_has_the_time_to_finish(chart, seconds):
-    """The grace period of a delivery worker holds the drain that the worker itself is told, and some seconds to end."""
+    """The grace period of a delivery worker is longer than its drain timeout, with some seconds to exit."""
     rendered = chart.render({"delivery": {"drainSeconds": seconds}})
     pod = rendered.one("Deployment", "-delivery")["spec"]["template"]["spec"]
     told = rendered.environment(pod["containers"][0])["TASKBELL_DELIVERY_DRAIN_TIMEOUT"]

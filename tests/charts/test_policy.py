@@ -1,4 +1,4 @@
-"""The rules that every pod of the chart keeps, whatever the values."""
+"""Rules for every pod of the chart, with any values."""
 
 import datetime as dt
 import re
@@ -9,7 +9,7 @@ from taskbell.gateway.settings import GatewaySettings
 
 
 def test_pods_are_restricted(rendered):
-    """Each pod meets the "restricted" Pod Security Standard: no root, the default seccomp, nothing of the host."""
+    """Each pod meets the restricted Pod Security Standard: no root, default seccomp, no access to the host."""
     for name, pod in rendered.pods():
         spec = pod["spec"]
         context = spec["securityContext"]
@@ -17,7 +17,9 @@ def test_pods_are_restricted(rendered):
         assert context["runAsUser"] > 0, name
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert context["fsGroup"] == context["runAsUser"], name  # or volumes belong to root
-        assert spec["enableServiceLinks"] is False, name  # else each Service of the namespace is in the environment
+        assert spec["enableServiceLinks"] is False, (
+            name
+        )  # otherwise each Service of the namespace is in the environment
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
         kinds = {next(iter(set(volume) - {"name"})) for volume in spec["volumes"]}
         assert kinds <= {"emptyDir", "configMap", "secret", "projected"}, name
@@ -44,7 +46,7 @@ def test_images_are_pinned(rendered):
 
 
 def test_no_pod_holds_a_token_of_the_cluster(rendered):
-    """No pod that has nothing to ask the API server gets a token for it."""
+    """Only pods that call the API server get a token for it."""
     for name, pod in rendered.pods():
         asks = pod["metadata"]["labels"]["app.kubernetes.io/component"] == "operator"
         assert pod["spec"]["automountServiceAccountToken"] is asks, name
@@ -53,7 +55,7 @@ def test_no_pod_holds_a_token_of_the_cluster(rendered):
 
 
 def test_secrets_come_by_reference(rendered):
-    """No password stands in a pod's environment: each comes from a Secret."""
+    """No pod's environment contains a password: each comes from a Secret."""
     for name, container in rendered.containers():
         for entry in container.get("env", []):
             assert not re.search(r"://[^/@$]+:[^@$]+@", entry.get("value", "")), name
@@ -62,7 +64,7 @@ def test_secrets_come_by_reference(rendered):
 
 
 def test_services_know_only_their_own_role(rendered):
-    """A running service gets the database's address of its own role alone; the owner's stays with the migrations."""
+    """A program gets only the database URL of its own role; only migrations get the owner's."""
     for name, workload in rendered.of("Deployment").items():
         component = workload["metadata"]["labels"]["app.kubernetes.io/component"]
         pod = workload["spec"]["template"]["spec"]
@@ -76,14 +78,14 @@ def test_services_know_only_their_own_role(rendered):
 
 
 def test_containers_have_resources(rendered):
-    """Each container asks for processor and memory and has a bound on memory, but none on processor time."""
+    """Each container requests CPU and memory and has a memory limit, but no CPU limit."""
     for name, container in rendered.containers():
         assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
         assert set(container["resources"]["limits"]) == {"memory"}, name
 
 
 def test_services_are_probed(rendered):
-    """Long-running containers have the three probes; liveness never asks for what others answer."""
+    """Long-running containers have all three probes, and liveness depends on no other part."""
     for name, workload in rendered.of("Deployment").items():
         (container,) = workload["spec"]["template"]["spec"]["containers"]
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez", name
@@ -97,7 +99,7 @@ def test_services_are_probed(rendered):
 
 
 def test_an_update_takes_no_pod_away_before_another_is_ready(rendered):
-    """Rolling updates surge; public services go on for a while after their removal from the endpoints began."""
+    """Rolling updates surge, and public programs serve for some seconds after their removal from the endpoints."""
     for name, workload in rendered.of("Deployment").items():
         assert workload["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, name
         (container,) = workload["spec"]["template"]["spec"]["containers"]
@@ -107,7 +109,7 @@ def test_an_update_takes_no_pod_away_before_another_is_ready(rendered):
 
 @pytest.mark.parametrize("seconds", [0, 20, 600])
 def test_a_gateway_has_the_time_to_drain(chart, seconds):
-    """The grace period holds preStop, the drain as the gateway itself is told it, and some seconds to end."""
+    """The grace period covers preStop, the gateway's drain timeout, and some seconds to exit."""
     rendered = chart.render({"gateway": {"drainSeconds": seconds}})
     pod = rendered.one("Deployment", "-gateway")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -124,14 +126,14 @@ def test_a_gateway_has_the_time_to_drain(chart, seconds):
 
 
 def test_an_api_has_the_time_to_finish(chart):
-    """The grace period holds preStop and the ten seconds that the API gives its requests."""
+    """The grace period covers preStop and the ten seconds that the API gives its requests."""
     pod = chart.render().one("Deployment", "-api")["spec"]["template"]["spec"]
     before = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod["terminationGracePeriodSeconds"] >= before + 10 + 1
 
 
 def _least_by_scaler(rendered):
-    """The fewest pods of each Deployment that something else sizes."""
+    """The least number of pods of each Deployment that an autoscaler sizes."""
     autoscalers = [found["spec"] for found in rendered.of("HorizontalPodAutoscaler").values()]
     pools = [found["spec"] for found in rendered.of("WorkerPool").values()]
     return {spec["scaleTargetRef"]["name"]: spec["minReplicas"] for spec in autoscalers} | {
@@ -140,7 +142,7 @@ def _least_by_scaler(rendered):
 
 
 def test_more_than_one_pod_means_a_budget(rendered):
-    """Where there is more than one pod one stays through evictions; where there is one, none blocks a node's drain."""
+    """With several pods, evictions keep at least one; a single pod never blocks the drain of a node."""
     scaled = _least_by_scaler(rendered)
     for name, workload in rendered.of("Deployment").items():
         least = scaled[name] if name in scaled else workload["spec"]["replicas"]
@@ -148,7 +150,7 @@ def test_more_than_one_pod_means_a_budget(rendered):
         assert (budget is not None) == (least > 1), name
         if budget:
             assert budget["spec"]["maxUnavailable"] == 1
-            assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"  # what is broken blocks no drain
+            assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"  # broken pods block no drain
             assert budget["spec"]["selector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"]
 
 
@@ -160,7 +162,7 @@ def test_nobody_sets_replicas_beside_an_autoscaler(rendered):
 
 
 def test_pods_spread_over_zones_and_nodes(rendered):
-    """The pods of each service spread over zones and nodes, each version by itself, where they can."""
+    """The pods of each program spread over zones and nodes if possible, each version separately."""
     for name, workload in rendered.of("Deployment").items():
         spread = workload["spec"]["template"]["spec"]["topologySpreadConstraints"]
         assert {found["topologyKey"] for found in spread} == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
@@ -171,7 +173,7 @@ def test_pods_spread_over_zones_and_nodes(rendered):
 
 @pytest.mark.parametrize("values", ["placed", "mirrored"])
 def test_placement_and_pull_secrets_reach_every_pod(chart, value_sets, values):
-    """Where nodes are labelled and tainted, or images come from a registry of one's own, no pod is left out."""
+    """Node selectors, tolerations and pull secrets apply to every pod."""
     rendered = chart.rendered(value_sets[values])
     specs = dict(rendered.pods()) | {
         f"ReminderSchedule/{name}": {"spec": found["spec"]["pod"]}
@@ -192,7 +194,7 @@ def test_placement_and_pull_secrets_reach_every_pod(chart, value_sets, values):
 
 
 def test_waiting_for_the_schema_is_no_failed_rollout(rendered):
-    """A Deployment counts as failed only after its pods could have waited for the schema and started."""
+    """A Deployment fails only after its pods had time to wait for the schema and to start."""
     for name, workload in rendered.of("Deployment").items():
         for container in workload["spec"]["template"]["spec"].get("initContainers", []):
             patience = int(container["command"][container["command"].index("--patience") + 1])
@@ -200,12 +202,12 @@ def test_waiting_for_the_schema_is_no_failed_rollout(rendered):
 
 
 def rendered_names(pod):
-    """The variables of a pod's service."""
+    """The variables of a pod's program."""
     return {entry["name"] for entry in pod["containers"][0]["env"]}
 
 
 def test_pods_wait_for_the_schema(rendered):
-    """Before a service starts, a container of its pod waits for the schema with the service's own rights."""
+    """Before a program starts, an init container waits for the schema with the rights of the program's role."""
     for name, workload in rendered.of("Deployment").items():
         pod = workload["spec"]["template"]["spec"]
         if "TASKBELL_DATABASE_URL" not in rendered_names(pod):
@@ -229,7 +231,7 @@ def _peers(rules, direction):
 
 @pytest.mark.feature("P25")
 def test_the_network_is_closed_unless_needed(chart):
-    """Every pod falls under the policy that denies; each has one of its own; the stores open to this release alone."""
+    """A policy denies everything for every pod, each pod has its own policy, and the stores admit only this release."""
     rendered = chart.render()
     policies = rendered.of("NetworkPolicy")
     deny = policies["demo-taskbell-default"]["spec"]
@@ -253,7 +255,7 @@ def test_the_network_is_closed_unless_needed(chart):
 
 
 def test_services_reach_what_their_environment_names(chart):
-    """For each address in a service's environment there is an egress rule to the pods behind it, on that port."""
+    """For each address in a program's environment, an egress rule allows the pods behind it, on that port."""
     rendered = chart.render()
     services = rendered.of("Service")
     for name, workload in rendered.of("Deployment").items():
@@ -270,7 +272,7 @@ def test_services_reach_what_their_environment_names(chart):
 
 
 def test_every_pod_asks_the_same_names_servers(chart):
-    """The sweeps' pods, which the operator makes, may ask the cluster's DNS like the release's own, and no other."""
+    """Sweep pods, which the operator creates, may use the cluster's DNS and no other."""
     policies = chart.render().of("NetworkPolicy")
     (names,) = policies["demo-taskbell-default"]["spec"]["egress"]
     sweeps = policies["demo-taskbell-sweeper"]["spec"]["egress"]
@@ -279,7 +281,7 @@ def test_every_pod_asks_the_same_names_servers(chart):
 
 
 def test_who_scrapes_comes_through_where_the_public_does_not(chart):
-    """Prometheus reaches each `/metrics`, those of API and gateway too, whose port is open to the ingress alone."""
+    """Prometheus reaches every `/metrics`, also of API and gateway, whose port otherwise only the ingress reaches."""
     edge = {"namespaceSelector": {"matchLabels": {"name": "edge"}}}
     monitoring = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
     rendered = chart.render({"networkPolicy": {"publicFrom": [edge], "metricsFrom": [monitoring]}})
@@ -291,7 +293,7 @@ def test_who_scrapes_comes_through_where_the_public_does_not(chart):
 
 @pytest.mark.parametrize("values", ["defaults", "external", "existing-secrets", "cloudnativepg", "closed-network"])
 def test_no_pod_reaches_more_than_its_work(chart, value_sets, values):
-    """Each flow is named: what a component may reach is its list, whatever stores there are."""
+    """A component may reach exactly the targets in its list, for all kinds of stores."""
     stores = {"database", "nats"}
     wanted = {
         "api": stores,
@@ -324,7 +326,7 @@ def _flow(rule):
 
 
 def test_given_networks_narrow_the_rules(chart):
-    """Where the values say who comes and where the stores are, nothing else is let through."""
+    """If the values name clients and stores, the policies allow nothing else."""
     cidr = [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
     edge = [{"namespaceSelector": {"matchLabels": {"name": "edge"}}}]
     rendered = chart.render(
@@ -341,6 +343,6 @@ def test_given_networks_narrow_the_rules(chart):
 
 
 def test_websockets_are_announced(rendered):
-    """The gateway's Service says that it speaks WebSocket, so that proxies let the upgrade through."""
+    """The gateway's Service declares WebSocket, so that proxies allow the upgrade."""
     (port,) = rendered.one("Service", "-gateway")["spec"]["ports"]
     assert port["appProtocol"] == "kubernetes.io/ws"

@@ -20,11 +20,11 @@ FURTHER = (
     Kind(group="policy", version="v1", plural="poddisruptionbudgets", kind="PodDisruptionBudget"),
     Kind(group="networking.k8s.io", version="v1", plural="networkpolicies", kind="NetworkPolicy"),
 )
-"""Kinds of the chart that the operator never meets."""
+"""Kinds of the chart that the operator does not use."""
 
 
 class Server(KubernetesServer):
-    """The emulated API server with what Helm asks for besides: validation by the server, Secrets in plain words."""
+    """The emulated API server with what Helm also needs: server-side validation, and `stringData` of Secrets."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class Server(KubernetesServer):
             body["data"] = body.get("data", {}) | given
         status, answer = super()._dispatch(request, path, body, user)
         metadata = {name: value for name, value in answer.get("metadata", {}).items() if name != "managedFields"}
-        return status, {**answer, "metadata": metadata}  # who owns which field stands there in a short form of its own
+        return status, {**answer, "metadata": metadata}  # field ownership has its own short form there
 
     def all(self, plural):
         """The objects of a kind in the release's namespace, by name."""
@@ -74,20 +74,20 @@ async def cluster():
 
 
 def configured(cluster):
-    """Helm, which keeps its records in memory."""
+    """Helm with its records in memory."""
     return helm_python.Config(kube_apiserver=cluster.url, namespace="tasks", storage_driver="memory")
 
 
 @pytest.fixture
 def helm(cluster):
-    """Helm at the cluster."""
+    """Helm, connected to the cluster."""
     with configured(cluster) as config:
         yield config
 
 
 @pytest.mark.feature("K7")
 async def test_helm_installs_upgrades_removes_and_installs_again(chart, helm, cluster):
-    """Definitions and their objects come with one command, belong to the release from the next on, and go with it."""
+    """One command installs definitions and objects; the next revision owns the objects, and removal deletes them."""
     installed = await asyncio.to_thread(helm.install, chart.loaded, "demo", VALUES, namespace="tasks")
     assert "kind: ReminderSchedule" not in installed["manifest"]
     schedules, secrets = cluster.all("reminderschedules"), cluster.all("secrets")
@@ -114,15 +114,15 @@ async def test_helm_installs_upgrades_removes_and_installs_again(chart, helm, cl
     await asyncio.to_thread(helm.uninstall, "demo")
     assert cluster.all("reminderschedules") == cluster.all("deployments") == {}
     assert set(cluster.all("secrets")) == {"demo-taskbell-database-admin"}
-    with configured(cluster) as later:  # what a cluster knows Helm asks once
+    with configured(cluster) as later:  # Helm asks only once which kinds a cluster knows
         again = await asyncio.to_thread(later.install, chart.loaded, "demo", VALUES, namespace="tasks")
-    assert again["manifest"].count("kind: ReminderSchedule") == 2  # the definitions stayed, so none has to come later
+    assert again["manifest"].count("kind: ReminderSchedule") == 2  # the definitions stayed, so no hook is needed
     admin = "demo-taskbell-database-admin"
     assert cluster.all("secrets")[admin]["data"] == secrets[admin]["data"]
 
 
 async def test_a_release_that_was_never_upgraded_leaves_nothing_behind(chart, helm, cluster):
-    """What came as a hook goes with the release, too: no sweep is started for a database that is gone."""
+    """Objects that a hook created are removed with the release too: no sweep starts without a database."""
     await asyncio.to_thread(helm.install, chart.loaded, "demo", VALUES, namespace="tasks")
     assert cluster.all("reminderschedules")
     await asyncio.to_thread(helm.uninstall, "demo")
@@ -130,7 +130,7 @@ async def test_a_release_that_was_never_upgraded_leaves_nothing_behind(chart, he
 
 
 async def test_an_installation_that_failed_halfway_is_mended_by_an_upgrade(chart, helm, cluster):
-    """Where the objects of the new kinds could not be placed at first, the next revision places them."""
+    """If the objects of the new kinds could not be created at first, the next revision creates them."""
     refused = {"reminders": {"schedule": "* * * * *", "resources": {"requests": "much"}}}
     with pytest.raises(helm_python.HelmError, match="post-install"):
         await asyncio.to_thread(helm.install, chart.loaded, "demo", VALUES | refused, namespace="tasks")

@@ -16,7 +16,7 @@ async def _register(stack):
 
 @pytest.mark.feature("K7")
 async def test_the_defaults_work_whole(bundled_stack):
-    """With no value but the keys every container that is rendered runs, and on the platform an account is made."""
+    """With signing keys as the only value, every rendered container runs, and a user can register."""
     test = bundled_stack.rendered.one("Pod", "-test")
     said = await bundled_stack.run(test["spec"]["containers"][0], of="Pod/demo-taskbell-test")
     assert said.count("/readyz 200") == len(bundled_stack.rendered.of("Deployment"))
@@ -26,9 +26,9 @@ async def test_the_defaults_work_whole(bundled_stack):
 
 @pytest.mark.feature("K7", "K5", "T12")
 async def test_stores_of_ones_own_work_and_the_operator_keeps_the_sweeps(stack):
-    """Upon external stores it works alike; of each ReminderSchedule the operator makes a CronJob that ends well."""
+    """It works with external stores too, and the operator's CronJob of each ReminderSchedule succeeds."""
     await _register(stack)
-    # A revision that changes no schema runs the Job's containers, too, while everything serves.
+    # A revision without schema changes runs the Job's containers too, while everything serves.
     await stack.migrate()
     assert stack.ran >= {name for name, _ in stack.rendered.containers() if not name.startswith("Pod/")}
     store, schedules = stack.cluster.store, stack.cluster.kind("reminderschedules")

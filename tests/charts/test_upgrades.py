@@ -1,4 +1,4 @@
-"""What comes after the first installation: upgrades, removal and return, other releases, tools that only render."""
+"""After the first installation: upgrades, removal and reinstallation, other releases, tools that only render."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ async def looking(chart, cluster, values=None, *, revision=1):
 
 
 def place(cluster, secrets):
-    """Put Secrets into the cluster, as an API server keeps them."""
+    """Put Secrets into the cluster, as an API server stores them."""
     kind = cluster.kind("secrets")
     for secret in secrets:
         data = {key: base64.b64encode(value.encode()).decode() for key, value in secret["stringData"].items()}
@@ -53,7 +53,7 @@ async def test_passwords_stay(chart, cluster, values):
 
 
 async def test_a_volume_that_stays_meets_the_password_it_knows(chart, cluster):
-    """The Secret of the bundled PostgreSQL's superuser outlives a release as the volume does, and stays what it was."""
+    """The Secret of the bundled PostgreSQL's superuser survives a release like the volume, unchanged."""
     first = await looking(chart, cluster)
     admin = first.of("Secret")["demo-taskbell-database-admin"]
     assert admin["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
@@ -65,7 +65,7 @@ async def test_a_volume_that_stays_meets_the_password_it_knows(chart, cluster):
 
 
 async def test_a_secret_without_a_password_is_no_obstacle(chart, cluster):
-    """Coming from external stores, whose Secrets hold addresses alone, passwords are made."""
+    """After a change from external stores, whose Secrets hold only addresses, passwords are generated."""
     metadata = {"namespace": "tasks", "labels": {}}
     place(
         cluster,
@@ -79,7 +79,7 @@ async def test_a_secret_without_a_password_is_no_obstacle(chart, cluster):
 
 
 def test_given_passwords_render_the_same_everywhere(chart):
-    """Where nothing can be looked up (GitOps) given passwords make every rendering the same, to the letter."""
+    """Without access to the cluster (GitOps), given passwords make all renderings identical."""
     values = {"database": {"password": "p@ss w/rd"}, "nats": {"password": "2026-01-01"}}
     assert chart.render(values).objects == chart.render(values).objects
     for secret in passwords(chart.render(values)).values():
@@ -98,14 +98,14 @@ def test_given_passwords_render_the_same_everywhere(chart):
     ],
 )
 def test_a_job_that_does_something_else_is_another_job(chart, first, second, same):
-    """Tools that count no revisions render each as the first: a Job's spec is immutable, so its name follows it."""
+    """Tools without revisions render each one as the first: a Job's spec is immutable, so its name depends on it."""
     names = [set(chart.render(values).of("Job")) for values in (first, second)]
     assert (names[0] == names[1]) is same
 
 
 @pytest.fixture
 def newer(chart, tmp_path):
-    """The chart as its next version will be, in other respects the same."""
+    """The chart with the next version and no other change."""
     folder = tmp_path / "taskbell"
     shutil.copytree(CHART, folder)
     head = folder / "Chart.yaml"
@@ -116,7 +116,7 @@ def newer(chart, tmp_path):
 
 
 def test_a_new_version_does_not_restart_the_bundled_stores(chart, newer):
-    """Services get new pods with a new version; the single pods of PostgreSQL and NATS change with their own values."""
+    """A new version replaces the pods of programs; those of PostgreSQL and NATS change only with their values."""
     given = {"database": {"password": "x"}, "nats": {"password": "x"}}
     old, new = chart.render(given), newer.render(given)
     assert old.of("Deployment")["demo-taskbell-api"] != new.of("Deployment")["demo-taskbell-api"]
@@ -125,7 +125,7 @@ def test_a_new_version_does_not_restart_the_bundled_stores(chart, newer):
 
 
 def test_what_cannot_change_depends_on_no_version(chart, newer):
-    """Selectors and claims, which Kubernetes never lets change, are the same in the next version."""
+    """Selectors and claims, which are immutable in Kubernetes, are the same in the next version."""
     old, new = chart.render(), newer.render()
     for kind in ("Deployment", "StatefulSet"):
         for name, workload in old.of(kind).items():
@@ -145,7 +145,7 @@ def test_what_cannot_change_depends_on_no_version(chart, newer):
     ],
 )
 def test_pods_follow_the_values_they_read(chart, values, follow):
-    """A changed password, address or setting gives new pods to what reads it; a changed volume to nobody."""
+    """A changed password, address or setting restarts the pods that read it; a changed volume restarts none."""
     given = {"database": {"password": "x"}, "nats": {"password": "x"}}
 
     def templates(more):
@@ -170,7 +170,7 @@ def define(chart, cluster, *, release, namespace):
 
 
 async def test_definitions_of_another_release_are_left_to_it(chart, cluster):
-    """A second release is told in words that the definitions have an owner, and works without bringing them."""
+    """A second release is refused with a message that names the owner of the definitions, and works without them."""
     define(chart, cluster, release="first", namespace="elsewhere")
     with pytest.raises(helm_python.HelmError, match="belongs to release first in namespace elsewhere") as refused:
         await looking(chart, cluster)
@@ -179,13 +179,13 @@ async def test_definitions_of_another_release_are_left_to_it(chart, cluster):
 
 
 async def test_definitions_of_this_release_are_brought_again(chart, cluster):
-    """After a removal the definitions are still there, marked as this release's: it may come back."""
+    """After a removal the definitions remain, marked as this release's, so it can be installed again."""
     define(chart, cluster, release="demo", namespace="tasks")
     assert len((await looking(chart, cluster)).of("CustomResourceDefinition")) == 2
 
 
 def test_cloudnativepg_knows_the_owner_by_our_secret(chart):
-    """Without a Secret named that operator resets the owner's password to its own at every failover."""
+    """The Cluster names a Secret: without one, CloudNativePG resets the owner's password at every failover."""
     rendered = chart.render(CLOUDNATIVEPG)
     first = rendered.one("Cluster", "-database")["spec"]["bootstrap"]["initdb"]
     secret = rendered.of("Secret")[first["secret"]["name"]]["stringData"]

@@ -1,4 +1,4 @@
-"""Wrong values are told in words."""
+"""Wrong values are refused with a message."""
 
 import importlib
 import json
@@ -45,7 +45,7 @@ WRONG = {
         {"nats": {"mode": "external", "external": {"url": "nats://a:4222,http://b:4222"}}},
         "nats.external.url is a list of nats://user:password@host:4222",
     ),
-    "a mail relay without a scheme": (
+    "a mail server without a scheme": (
         {"delivery": {"smtp": {"url": "mail.example:25"}}},
         "delivery.smtp.url must begin with smtps://",
     ),
@@ -83,7 +83,7 @@ WRONG = {
 @pytest.mark.feature("K7")
 @pytest.mark.parametrize("case", WRONG)
 def test_what_cannot_work_is_refused_with_a_sentence(chart, case):
-    """Values that fit the schema but cannot work end in the chart's own words, which name the value to set."""
+    """Values that fit the schema but cannot work are refused with a message that names the value to set."""
     values, words = WRONG[case]
     with pytest.raises(helm_python.HelmRenderError, match="taskbell: ") as refused:
         chart.render(values)
@@ -125,7 +125,7 @@ def test_what_cannot_work_is_refused_with_a_sentence(chart, case):
     ],
 )
 def test_what_does_not_fit_is_refused_by_place(chart, values, place):
-    """Misspelt names, wrong types and settings that no service has are refused, and the refusal names the place."""
+    """Misspelt names, wrong types and unknown settings are refused, and the message names the place."""
     with pytest.raises(helm_python.HelmError) as refused:
         chart.render(values)
     assert place.replace("/", ".").strip(".") in str(refused.value).replace("/", ".")
@@ -133,13 +133,13 @@ def test_what_does_not_fit_is_refused_by_place(chart, values, place):
 
 @pytest.fixture
 def source(monkeypatch):
-    """The one source of values and schema; it is no part of the installed package."""
+    """The one source of values and schema; it is not part of the installed package."""
     monkeypatch.syspath_prepend(str(ROOT))
     return importlib.import_module("docs._generate.chart"), importlib.import_module("docs._generate.chart_values")
 
 
 def test_values_and_schema_are_generated(source):
-    """`values.yaml`, `values.schema.json` and the page are what their one source says."""
+    """`values.yaml`, `values.schema.json` and the page match their source."""
     generated, _ = source
     assert (CHART / "values.yaml").read_text() == generated.values()
     assert (CHART / "values.schema.json").read_text() == generated.schema()
@@ -147,7 +147,7 @@ def test_values_and_schema_are_generated(source):
 
 
 def test_defaults_fit_their_own_schema(chart, source):
-    """The defaults as Helm reads them are the source's."""
+    """Helm reads the defaults of the source."""
     chart.loaded.validate_schema(chart.loaded.values)
     for value in source[1].everything():
         found = chart.loaded.values
@@ -158,5 +158,5 @@ def test_defaults_fit_their_own_schema(chart, source):
 
 
 def test_the_chart_knows_the_roles_of_the_database(source):
-    """The values have an address for each role, no more and no less."""
+    """The values have an address for each role and for no other."""
     assert {f"taskbell_{role}" for role in source[1].ROLES} == set(roles.ROLES)

@@ -1,4 +1,4 @@
-"""What the pages name is there: tests, settings, metrics, make's targets, the chart's values."""
+"""The tests, settings, metrics, make targets and chart values that the pages name exist."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _STREAMS = {"TASKBELL_EVENTS", "TASKBELL_DEAD_LETTERS"}
 
 
 def _named(pattern):
-    """Every place in the pages where something of this form stands between backticks, and what it is."""
+    """Every match of a pattern between backticks in the pages, with its place."""
     for page in _PAGES:
         for code in re.findall(r"`([^`\n]+)`", page.read_text()):
             for name in re.findall(pattern, code):
@@ -29,7 +29,7 @@ def _named(pattern):
 
 
 def test_every_page_can_be_found():
-    """Whoever starts at the README reaches every page by links."""
+    """Links from the README lead to every page."""
     found, ahead = set(), [_ROOT / "README.md"]
     while ahead:
         page = ahead.pop()
@@ -44,7 +44,7 @@ def test_every_page_can_be_found():
 
 @pytest.mark.feature("M60")
 def test_licence_and_support_are_stated():
-    """The README names the licence, which is the one in LICENSE and in the package, and where to ask."""
+    """The README, LICENSE and the package name the same licence, and the README tells where to ask."""
     assert "MIT licence. Questions and bugs: open an issue." in (_ROOT / "README.md").read_text()
     assert (_ROOT / "LICENSE").read_text().startswith("MIT License")
     assert tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["license"] == "MIT"
@@ -68,14 +68,14 @@ def test_links_to_headings_lead_to_one():
 
 
 def test_tests_that_pages_name_are_there():
-    """Whoever reads which test proves a line finds that test."""
+    """Every test that a page names exists."""
     named = dict(_named(r"^(tests/[\w/.-]+)"))
     assert len(named) > 30
     assert [place for place, name in named.items() if not (_ROOT / name).exists()] == []
 
 
 def test_settings_that_pages_name_are_settings():
-    """Every variable is one that the reference lists."""
+    """Every variable in the pages is in the reference."""
     known = (_ROOT / "docs" / "reference" / "settings.md").read_text() + (_ROOT / "CONTRIBUTING.md").read_text()
     named = dict(_named(r"\b(TASKBELL_[A-Z_]+[A-Z])\b(?!_|\*)"))
     assert len(named) > 15
@@ -83,7 +83,7 @@ def test_settings_that_pages_name_are_settings():
 
 
 def test_metrics_that_pages_name_are_measured():
-    """Every metric is one that the reference lists, by its whole name or as a histogram's part."""
+    """Every metric in the pages is in the reference, by its name or as part of a histogram."""
     known = (_ROOT / "docs" / "reference" / "metrics.md").read_text()
     named = dict(_named(_METRIC))
     assert len(named) > 5
@@ -91,7 +91,7 @@ def test_metrics_that_pages_name_are_measured():
 
 
 def test_make_has_the_targets_that_pages_name():
-    """`make <target>` is in the Makefile."""
+    """Every `make <target>` in the pages is in the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", (_ROOT / "Makefile").read_text(), re.MULTILINE))
     named = dict(_named(r"^make ([a-z]+)"))
     assert {"run", "test", "capacity"} <= {*named.values()}
@@ -99,7 +99,7 @@ def test_make_has_the_targets_that_pages_name():
 
 
 def test_panels_that_runbooks_name_are_on_the_dashboard():
-    """Whoever is sent to a row or a panel at night finds it by its title."""
+    """Every row and panel that a runbook names is on the dashboard."""
     dashboard = json.loads((_ROOT / "charts" / "taskbell" / "files" / "overview.json").read_text())
     titles = {panel["title"] for panel in dashboard["panels"]}
     named = {

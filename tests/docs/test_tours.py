@@ -1,4 +1,4 @@
-"""The README's tour and the tutorial, run as they stand against the real platform."""
+"""The README's tour and the tutorial, run unchanged on the real platform."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def running(tmp_path_factory):
 
 
 def _follow(document, folder):
-    """Run the document's blocks in one shell; returns what each printed. Commands of other terminals are left out."""
+    """Run the document's blocks in one shell, without those for other terminals; return the output of each."""
     blocks = [
         block
         for block in _BLOCK.findall((_ROOT / document).read_text())
@@ -60,7 +60,7 @@ def _follow(document, folder):
 
 
 def _documents(printed):
-    """The JSON documents in what a block printed, answers' heads left out."""
+    """The JSON documents in the output of a block, without response heads."""
     found, decoder, place = [], json.JSONDecoder(), 0
     while (start := printed.find("{", place)) >= 0:
         document, place = decoder.raw_decode(printed, start)
@@ -70,7 +70,7 @@ def _documents(printed):
 
 @pytest.fixture
 def listening(running):
-    """The third terminal of the tour: `taskbell listen`, connected; it ends by itself after two events."""
+    """The third terminal of the tour: `taskbell listen`, connected; it exits after two events."""
     command = [sys.executable, "-m", "taskbell.local", "listen", "--json", "--count", "2"]
     with subprocess.Popen(command, cwd=running, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listen:
         assert "listening" in listen.stderr.readline()
@@ -87,10 +87,10 @@ def test_the_number_of_api_processes_is_a_setting(running):
 
 @pytest.mark.feature("T18", "P1", "P2", "P11", "F3", "M63")
 def test_the_tour_of_the_readme(running, listening):
-    """A newcomer who copies the README's commands signs in, creates, lists, is told what is wrong, and hears of it all.
+    """The README's commands sign in, create, list, get an error explained, and receive all events.
 
-    The gateway is killed in between, as the tour says, and the listener misses nothing. An assignment lies in the
-    other one's inbox, and a webhook is made.
+    The tour kills the gateway, and `taskbell listen` misses nothing. An assignment is in the assignee's inbox, and a
+    webhook is created.
     """
     _, created, listed, refused, survived, assigned, hooked = _follow("README.md", running)
     (task,) = _documents(created)
@@ -137,7 +137,7 @@ def _until(client, text):
 
 
 def test_the_tutorials_client_misses_nothing(running, following):
-    """Bob's client is told of his assignment, survives the gateway's death, and hears what was written meanwhile."""
+    """Bob's client receives his assignment, survives the gateway's death, and receives what was written meanwhile."""
     run = json.loads((running / ".taskbell" / "run.json").read_text())
     with httpx.Client(base_url=run["api_url"]) as http:
 
@@ -168,7 +168,7 @@ def test_the_tutorials_client_misses_nothing(running, following):
 
 
 def test_the_tutorial(running):
-    """Its commands do what its words say: a workspace, a move, a stale version, a duty, a feed, a secret kept."""
+    """The tutorial's commands do what it says: a workspace, a move, a stale version, an assignment, a feed, a 404."""
     _, member, tasks, stale, assigned, feed, secret = _follow("docs/tutorial.md", running)
     assert _documents(member)[0]["email"] == "bob@example.com"
     moved, changed, listed = _documents(tasks)
