@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode
 
 from taskbell.kit.settings import Settings, load
 from taskbell.store import roles
+from taskbell.store.databases import give_database
 from taskbell.store.migrate import SchemaNotReached, SchemaTooOld, TableHeld, upgrade, wait_for_head
 
 
@@ -64,7 +65,7 @@ async def provide_roles(settings: RoleSettings, *, patience: float = 0.0) -> Non
     connection = await _connected(settings.admin_database_url.get_secret_value(), patience=patience)
     try:
         await roles.prepare_roles(connection, passwords=settings.passwords())
-        await roles.give_database(connection, settings.database())
+        await give_database(connection, settings.database())
     finally:
         await connection.close(timeout=10)
 

@@ -20,9 +20,6 @@ DELIVERY = "taskbell_delivery"
 ROLES = (OWNER, API, RELAY, GATEWAY, SWEEPER, DELIVERY)
 
 _POWERS = load(__package__, "role_powers")
-_DATABASE_OWNER = load(__package__, "database_owner")
-_IS_SUPERUSER = load(__package__, "is_superuser")
-_IDENTIFIER = load(__package__, "quote_identifier")
 _LITERAL = load(__package__, "quote_literal")
 
 _SETTINGS: Mapping[str, str] = {
@@ -57,14 +54,3 @@ async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[st
         if role != OWNER:
             for name, value in {**_SETTINGS, **_PLANS.get(role, {})}.items():
                 await connection.execute(f"ALTER ROLE {role} SET {name} = {value}")
-
-
-async def give_database(connection: asyncpg.Connection, name: str) -> None:
-    """Give a database to the schema's owner. Needs a superuser, or its owner with CREATEDB who made the roles."""
-    owner = await _DATABASE_OWNER.value(connection, name=name)
-    if owner == OWNER:
-        return
-    if not await _IS_SUPERUSER.value(connection):
-        # Only who could act as the new owner may give something to it.
-        await connection.execute(f"GRANT {OWNER} TO CURRENT_USER")
-    await connection.execute(f"ALTER DATABASE {await _IDENTIFIER.value(connection, text=name)} OWNER TO {OWNER}")

@@ -8,7 +8,8 @@ from typing import Final
 
 import asyncpg
 
-from taskbell.store.roles import OWNER, prepare_roles
+from taskbell.store import databases
+from taskbell.store.roles import prepare_roles
 
 DATABASE: Final = "taskbell"
 """The database that holds everything."""
@@ -53,11 +54,10 @@ async def ensure_roles(superuser_url: str, passwords: Mapping[str, str]) -> None
 async def ensure_database(superuser_url: str, name: str = DATABASE, *, template: str = "template0") -> None:
     """Create a database for the owner if it is absent: empty, or a copy of another."""
     async with connected(superuser_url) as connection:
-        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
-            await connection.execute(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template}"')
+        await databases.create_database(connection, name, template=template)
 
 
 async def drop_database(superuser_url: str, name: str) -> None:
     """Drop a database if it exists, ending the sessions in it."""
     async with connected(superuser_url) as connection:
-        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await databases.drop_database(connection, name)
