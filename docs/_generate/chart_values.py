@@ -15,7 +15,7 @@ from taskbell.gateway.settings import GatewaySettings
 from taskbell.kit.settings import ProgramSettings, Settings
 from taskbell.operator.settings import OperatorSettings
 from taskbell.relay.settings import RelaySettings
-from taskbell.sweeper.settings import SweepSettings, UpkeepSettings
+from taskbell.sweeper.settings import RetentionSettings, SweepSettings
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _workloads() -> Iterator[Value]:
     yield Value("reminders.maintenance", "17 3 * * *", SCHEDULE, "When maintenance runs, in UTC.")
     yield Value("reminders.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
                 OBJECT, "Resources of a sweep.")  # fmt: skip
-    yield Value("reminders.settings", {}, settings(SweepSettings, UpkeepSettings),
+    yield Value("reminders.settings", {}, settings(SweepSettings, RetentionSettings),
                 "Settings of sweeps and maintenance by variable, such as how long events, notifications and deliveries "
                 "are kept. The default of TASKBELL_EVENT_RETENTION is the relay's.")  # fmt: skip
     yield from placement("reminders", affinity=False)

@@ -23,7 +23,7 @@ GROUPS = {
     "DeliverySettings": "Delivery worker",
     "OperatorSettings": "Operator",
     "SweepSettings": "`taskbell remind --kind due`",
-    "UpkeepSettings": "`taskbell remind --kind maintenance`",
+    "RetentionSettings": "`taskbell remind --kind maintenance`",
     "MaintenanceSettings": "Partition maintenance",
     "MigrateSettings": "`taskbell migrate`",
     "SchemaSettings": "`python -m taskbell.store migrate` and `wait`",

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from taskbell.kit.postgres.statements import load
 from taskbell.local import db
-from taskbell.relay import repository
 from taskbell.relay.errors import DatabaseUnavailable
-from taskbell.relay.lateness import watch
-from taskbell.relay.lateness_metrics import BOUNDS
-from taskbell.store.queries import load
+from taskbell.relay.lateness import repository
+from taskbell.relay.lateness.metrics import BOUNDS
+from taskbell.relay.lateness.watch import watch
 from taskbell.testing.waiting import eventually
 
 HOUR = timedelta(hours=1)
@@ -74,7 +74,7 @@ async def test_a_slow_transaction_is_counted_when_it_commits(plan, punctuality, 
     async with db.connected(database.sweeper_url) as slow:
         transaction = slow.transaction()
         await transaction.start()
-        await slow.fetch(load("taskbell.sweeper", "fire_due"), 1, 0, 1)
+        await load("taskbell.sweeper", "fire_due").rows(slow, at_most=1, shard=0, shards=1)
         assert (await run_sweep()).fired == 1
         assert await _fired(punctuality) == {7200.0: 1}
         await transaction.commit()
@@ -110,7 +110,7 @@ def _nodes(plan):
 
 async def _scans(connection, name, arguments):
     """The nodes that read a table when a query of the watch runs, for any arguments."""
-    await connection.execute(f"PREPARE looked AS {load('taskbell.relay', name)}")
+    await connection.execute(f"PREPARE looked AS {load('taskbell.relay.lateness', name).text}")
     text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE looked({arguments})")
     return [node for node in _nodes(json.loads(text)[0]["Plan"]) if "Relation Name" in node]
 
@@ -126,7 +126,7 @@ async def test_a_look_reads_a_range_of_an_index(plan, owner, database, name, arg
     await owner.execute("ANALYZE reminders")
     await owner.execute("ANALYZE job_log")
     async with db.connected(database.relay_url) as relay:
-        for setting, value in repository._LATENESS_SESSION.items():
+        for setting, value in repository._SETTINGS.items():
             await relay.execute(f"SET {setting} = '{value}'")
         (scan,) = await _scans(relay, name, arguments)
     assert scan["Node Type"] in {"Index Scan", "Index Only Scan"}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from taskbell.kit.postgres.statements import load
 from taskbell.relay.errors import DatabaseUnavailable, LeaseLost
 from taskbell.relay.policy import NOTHING, Position, before
 from taskbell.relay.repository import Events, Leases, connected
-from taskbell.store.queries import load
 
 SESSIONS = 3
 TASKS = 2
@@ -141,11 +141,12 @@ async def test_windows_are_read_by_index(database, table, filled):
     """Neither an empty table nor one whose statistics are old makes a plan that reads or sorts it as a whole."""
     if filled:
         await table.write_many(20_000)
+    fresh, pages = (load("taskbell.relay", name).text for name in ("select_fresh_events", "select_window_page"))
     async with connected(database.relay_url) as session:
-        await session.execute(f"PREPARE look (text, int) AS {load('taskbell.relay', 'select_fresh_events')}")
-        await session.execute(f"PREPARE page (text, text, uuid, int) AS {load('taskbell.relay', 'select_window_page')}")
+        await session.execute(f"PREPARE look (text, int) AS {fresh}")
+        await session.execute(f"PREPARE page (uuid, text, text, int) AS {pages}")
         looked = await session.fetch(f"EXPLAIN EXECUTE look ('{NOTHING}', 500)")
-        paged = await session.fetch(f"EXPLAIN EXECUTE page ('{NOTHING}', '9:9:', '{uuid.UUID(int=0)}', 500)")
+        paged = await session.fetch(f"EXPLAIN EXECUTE page ('{uuid.UUID(int=0)}', '{NOTHING}', '9:9:', 500)")
     look, page = ("\n".join(row[0] for row in plan) for plan in (looked, paged))
     for plan in (look, page):
         assert "Seq Scan" not in plan

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from taskbell.kit.postgres.statements import load
 from taskbell.local import db
-from taskbell.store.queries import load
 from taskbell.sweeper.errors import BatchTooSlow, SweepInterrupted
 from taskbell.sweeper.policy import Shard
 from taskbell.sweeper.repository import Fired, sweeping
@@ -81,7 +81,7 @@ async def test_a_statement_that_is_cut_off_is_a_batch_too_slow(plan, owner, data
         blocking = owner.transaction()
         await blocking.start()
         await owner.execute("LOCK notifications")
-        await reminders._connection.execute("SET statement_timeout = '200ms'")
+        await reminders._session.execute("SET statement_timeout = '200ms'")
         with pytest.raises(BatchTooSlow):
             await reminders.fire(shard=Shard(), at_most=10)
         await blocking.rollback()
@@ -91,9 +91,10 @@ async def test_a_statement_that_is_cut_off_is_a_batch_too_slow(plan, owner, data
 
 async def test_no_step_grows_with_the_square_of_a_batch(database):
     """Parts of a batch are found by key or by hash, not each by looking through all of another part."""
-    statement = load("taskbell.sweeper", "fire_due").replace("$1", "500").replace("$2", "0").replace("$3", "1")
+    statement = load("taskbell.sweeper", "fire_due")
+    arguments = statement.arguments({"at_most": 500, "shard": 0, "shards": 1})
     async with db.connected(database.sweeper_url) as connection:
-        plan = await connection.fetchval("EXPLAIN (FORMAT JSON) " + statement)
+        plan = await connection.fetchval("EXPLAIN (FORMAT JSON) " + statement.text, *arguments)
     assert '"Join Filter"' not in plan
 
 

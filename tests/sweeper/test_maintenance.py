@@ -9,8 +9,8 @@ from taskbell.kit.ids import new_id
 from taskbell.kit.settings import load
 from taskbell.store import partitions
 from taskbell.sweeper.maintenance import maintain
-from taskbell.sweeper.repository import upkeeping
-from taskbell.sweeper.settings import UpkeepSettings
+from taskbell.sweeper.repository import maintaining
+from taskbell.sweeper.settings import RetentionSettings
 
 _OLD = datetime(2025, 1, 15, tzinfo=UTC)
 
@@ -20,8 +20,8 @@ def run(database):
     """Runs the maintenance."""
 
     async def work(**settings):
-        async with upkeeping(database.owner_url) as upkeep:
-            return await maintain(upkeep, UpkeepSettings(database_url=database.owner_url, **settings))
+        async with maintaining(database.owner_url) as maintenance:
+            return await maintain(maintenance, RetentionSettings(database_url=database.owner_url, **settings))
 
     return work
 
@@ -33,7 +33,7 @@ async def _count(owner, table):
 @pytest.fixture
 async def old(owner, database, team):
     """An event, a notification, a delivery and a task of long ago, in partitions of their own."""
-    settings = UpkeepSettings(database_url=database.owner_url, partitions_ahead=0)
+    settings = RetentionSettings(database_url=database.owner_url, partitions_ahead=0)
     await partitions.maintain(owner, settings=settings, now=_OLD)
     identity = partitions.lowest_id(_OLD)
     await owner.execute(
@@ -115,7 +115,7 @@ async def test_the_log_of_deliveries_is_kept_as_long_as_events(monkeypatch, caps
     monkeypatch.setenv("TASKBELL_DATABASE_URL", "postgresql://x@127.0.0.1/x")
     monkeypatch.setenv("TASKBELL_EVENT_RETENTION", "P100D")
     with pytest.raises(SystemExit):
-        load(UpkeepSettings)
+        load(RetentionSettings)
     assert "TASKBELL_DELIVERY_RETENTION: Value error, must not be shorter than TASKBELL_EVENT_RETENTION" in (
         capsys.readouterr().err
     )

@@ -1,4 +1,4 @@
-"""What interrupts the relay. Nothing is lost by any of these: it begins anew from the database and the stream.
+"""What interrupts the relay. None of these loses an event: the relay starts again from the database and the stream.
 
 RelayInterrupted
 ├── LeaseLost
@@ -9,9 +9,11 @@ RelayInterrupted
 
 from __future__ import annotations
 
+from taskbell.kit.postgres.errors import FAILED, describe, translating
+
 
 class RelayInterrupted(Exception):
-    """Carrying ended early and begins anew."""
+    """The relay stopped publishing and starts again."""
 
 
 class LeaseLost(RelayInterrupted):
@@ -19,12 +21,16 @@ class LeaseLost(RelayInterrupted):
 
 
 class DatabaseUnavailable(RelayInterrupted):
-    """The session with PostgreSQL failed or could not be made."""
+    """The session with PostgreSQL failed or could not be opened."""
 
 
 class StreamReconnected(RelayInterrupted):
-    """The connection to NATS was made anew: the stream may have changed in between."""
+    """NATS was connected again: the stream may have changed in between."""
 
 
 class StreamChanged(RelayInterrupted):
     """The stream was lost, cut or written to by somebody else."""
+
+
+AWAY = translating(lambda lost: DatabaseUnavailable(describe(lost)), errors=FAILED)
+"""Raises `DatabaseUnavailable` for whatever PostgreSQL or the connection to it raises."""

@@ -21,7 +21,7 @@ from taskbell.kit.probes.health import Check
 from taskbell.kit.trace import Tracing
 from taskbell.relay import metrics
 from taskbell.relay.errors import DatabaseUnavailable, RelayInterrupted
-from taskbell.relay.lateness import watch
+from taskbell.relay.lateness.watch import watch
 from taskbell.relay.policy import Pace
 from taskbell.relay.relay import Lag, Relay, Rhythm, Signals, Watermark
 from taskbell.relay.repository import Events, Leases, Term, connected

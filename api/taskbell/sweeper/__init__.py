@@ -1,4 +1,5 @@
-"""Sweeps that run by schedule: due reminders fired, old rows and partitions removed. One process each, run to its end.
+"""The sweeper: a job that fires due reminders, or runs maintenance, and ends.
 
-Everything a reminder causes is one statement, so that a sweep may be killed anywhere. Nothing here answers requests.
+`sweep` fires reminders, `maintenance` makes partitions and removes what has expired, `policy` decides and does no I/O,
+`repository` holds the SQL. All that a reminder causes is one statement, so a sweep may be killed at any moment.
 """

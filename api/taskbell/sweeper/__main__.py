@@ -20,8 +20,8 @@ from taskbell.kit.settings import load
 from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.maintenance import maintain
 from taskbell.sweeper.policy import Shard, parse_shard, parse_span
-from taskbell.sweeper.repository import sweeping, upkeeping
-from taskbell.sweeper.settings import SweepSettings, UpkeepSettings
+from taskbell.sweeper.repository import maintaining, sweeping
+from taskbell.sweeper.settings import RetentionSettings, SweepSettings
 from taskbell.sweeper.sweep import sweep
 
 
@@ -37,9 +37,9 @@ def main() -> None:
             configure_logs(service="sweeper", level=due.log_level)
             report = uvloop.run(_sweep(due, shard=arguments.shard, stay=arguments.until))
         else:
-            upkeep = load(UpkeepSettings)
+            retention = load(RetentionSettings)
             configure_logs(service="sweeper")
-            report = uvloop.run(_maintain(upkeep))
+            report = uvloop.run(_maintain(retention))
     except SweepInterrupted as refused:
         sys.stderr.write(f"taskbell: {refused}\n")
         raise SystemExit(1) from None
@@ -108,9 +108,9 @@ async def _sweep(settings: SweepSettings, *, shard: Shard, stay: timedelta) -> d
     return summary.document()
 
 
-async def _maintain(settings: UpkeepSettings) -> dict[str, Any]:
-    async with upkeeping(settings.database_url) as upkeep:
-        return await maintain(upkeep, settings)
+async def _maintain(settings: RetentionSettings) -> dict[str, Any]:
+    async with maintaining(settings.database_url) as maintenance:
+        return await maintain(maintenance, settings)
 
 
 def _tell(report: dict[str, Any], *, as_json: bool) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 class SweepInterrupted(Exception):
-    """PostgreSQL went away; what was committed stands, the rest is still due."""
+    """PostgreSQL went away. What was committed stays, the rest is still due."""
 
 
 class BatchTooSlow(SweepInterrupted):
-    """The batch was not fired in the time a statement has; nothing of it was."""
+    """PostgreSQL ended a batch that took too long. Nothing of it was fired."""

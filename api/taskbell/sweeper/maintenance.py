@@ -1,4 +1,4 @@
-"""Maintenance: partitions ahead, what has outlived its use removed. Each step stands alone."""
+"""Maintenance: makes partitions ahead and removes what has expired. A step that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import structlog
 
 from taskbell.sweeper.errors import SweepInterrupted
-from taskbell.sweeper.repository import OUTLIVED_TABLES, Upkeep
-from taskbell.sweeper.settings import UpkeepSettings
+from taskbell.sweeper.repository import OUTLIVED_TABLES, Maintenance
+from taskbell.sweeper.settings import RetentionSettings
 
 _log = structlog.get_logger(__name__)
 
 
-async def maintain(upkeep: Upkeep, settings: UpkeepSettings) -> dict[str, Any]:
-    """Run every step; a step that fails is told, under `failed`, and the others still run.
+async def maintain(maintenance: Maintenance, settings: RetentionSettings) -> dict[str, Any]:
+    """Run every step. The report names the steps that failed under `failed`.
 
     Raises:
-        SweepInterrupted: The database's time could not be read: there is no database.
+        SweepInterrupted: The database is away.
     """
     started = time.monotonic()
-    now = await upkeep.now()
+    now = await maintenance.now()
     retention = {
         "events": settings.event_retention,
         "notifications": settings.notification_retention,
@@ -31,13 +31,13 @@ async def maintain(upkeep: Upkeep, settings: UpkeepSettings) -> dict[str, Any]:
     }
 
     async def ahead() -> dict[str, Any]:
-        report = await upkeep.make_partitions(settings, now=now)
+        report = await maintenance.make_partitions(settings, now=now)
         return {"created": list(report.created), "in_default": report.in_default}
 
     steps: dict[str, Callable[[], Awaitable[Any]]] = {
         "partitions": ahead,
-        "dropped": partial(upkeep.drop_expired, retention, now=now),
-        **{table: partial(upkeep.delete_outlived, table) for table in OUTLIVED_TABLES},
+        "dropped": partial(maintenance.drop_expired, retention, now=now),
+        **{table: partial(maintenance.delete_outlived, table) for table in OUTLIVED_TABLES},
     }
     done: dict[str, Any] = {"kind": "maintenance"}
     failed: dict[str, str] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 LONGEST_PAUSE = 1.0
-"""Seconds between two looks: a reminder planned meanwhile, or left by a killed sweep, waits no longer."""
+"""Seconds between two looks at most: a reminder that is planned meanwhile waits no longer."""
 SHORTEST_PAUSE = 0.001
 _SPAN = re.compile(r"\A\+(\d{1,5})([smh])\Z", re.ASCII)
 _SHARD = re.compile(r"\A(\d{1,4})/(\d{1,4})\Z", re.ASCII)

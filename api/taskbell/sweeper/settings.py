@@ -24,7 +24,7 @@ class SweepSettings(ProgramSettings):
     """Reminders fired in one transaction; a killed sweep leaves at most so many to the next."""
 
 
-class UpkeepSettings(MaintenanceSettings):
+class RetentionSettings(MaintenanceSettings):
     """Settings of `taskbell remind --kind maintenance`."""
 
     event_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=7)

@@ -1,4 +1,4 @@
-"""The sweep of due reminders: fires what is due, and stays to fire the rest of its time's reminders on time."""
+"""The sweep of due reminders: fires what is due, and stays for a while to fire later reminders on time."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class SweepReport:
 
     Attributes:
         fired: Reminders whose notifications this sweep wrote.
-        told: Those notifications.
-        repeated: Reminders that the job log had already; nobody was told again.
-        void: Reminders of tasks that were done or gone.
+        told: The number of these notifications.
+        repeated: Reminders that the job log held already; nobody was notified again.
+        void: Reminders of tasks that were completed, cancelled or deleted.
         latest: The greatest lateness, in seconds.
         seconds: How long the sweep lasted.
     """
@@ -64,9 +64,9 @@ async def sweep(
     stopping: asyncio.Event,
     poke: Callable[[], Awaitable[None]],
 ) -> SweepReport:
-    """Fire what is due until the time is over, or `stopping` is set; with no time to stay, until nothing is due.
+    """Fire what is due until the time `stay` is over or `stopping` is set. If `stay` is zero, end when nothing is due.
 
-    A batch that takes too long is begun anew with fewer reminders: each may have a crowd to tell.
+    A batch that takes too long is tried again with fewer reminders: each may notify many people.
 
     Raises:
         SweepInterrupted: PostgreSQL went away.
@@ -92,7 +92,7 @@ async def sweep(
             _log.info("sweep_progress", fired=summary.fired, latest_s=round(summary.latest, 3))
         if now >= end and (stay or len(batch) < batch_size):
             break
-        if batch:  # meanwhile more may have fallen due
+        if batch:  # more may have become due meanwhile
             continue
         seconds = pause(next_in=await reminders.next_in(shard=shard), left=end - now)
         await _wait(stopping, seconds)

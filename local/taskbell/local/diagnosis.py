@@ -21,7 +21,7 @@ from taskbell.local.embedded import nats, postgres
 from taskbell.local.embedded.process import ServerNotStarted, ordinary_identity, port_is_free
 from taskbell.local.run_file import RunFile
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
-from taskbell.relay.repository import watching
+from taskbell.relay.lateness.repository import watching
 from taskbell.store import migrate
 
 _LATE_SECONDS = 60.0

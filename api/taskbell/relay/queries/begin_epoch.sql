@@ -1,6 +1,5 @@
--- Begin epoch $3 with an empty stream: one window that holds every event visible in snapshot $5 after id $4.
+-- Begin an epoch with an empty stream: one window that holds every event visible in its snapshot after an id.
 UPDATE relay_state
-SET epoch = $3, stream_sequence = 0, done_snapshot = NULL, window_snapshot = $5::text::pg_snapshot,
-  window_last_id = $4, replay_from = NULL
-WHERE lease_holder = $1 AND lease_epoch = $2
-RETURNING 1
+SET epoch = :epoch, stream_sequence = 0, done_snapshot = NULL, window_snapshot = :window::text::pg_snapshot,
+  window_last_id = :after_id, replay_from = NULL
+WHERE lease_holder = :holder AND lease_epoch = :term

@@ -1,12 +1,11 @@
 -- Claim, job log, notifications and their events in one statement: all of a reminder commits, or nothing.
--- What another sweep holds is passed over; when that sweep is killed, it is due again. The job's id says which reminder
--- of which due time it is: whoever finds it in the log already tells nobody.
--- $1 at most, $2 shard, $3 shards
+-- What another sweep holds is skipped; when that sweep is killed, it is due again. The job's id names the reminder and
+-- the due time: a job that the log holds already notifies nobody.
 WITH due AS MATERIALIZED (
   SELECT task_id, lead FROM reminders
-  WHERE fire_at <= now() AND ($3 = 1 OR (hashtext(task_id::text) & 2147483647) % $3 = $2)
+  WHERE fire_at <= now() AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
   ORDER BY fire_at
-  LIMIT $1
+  LIMIT :at_most
   FOR UPDATE SKIP LOCKED
 ), claimed AS (
   DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.lead = d.lead

@@ -1,5 +1,6 @@
 """PostgreSQL as every program uses it.
 
 `errors` says which errors mean that it is away and translates them; `pool` lends connections that work behind
-PgBouncer; `statements` loads fixed statements from `.sql` files with named parameters.
+PgBouncer; `session` opens one connection of its own; `statements` loads fixed statements from `.sql` files with named
+parameters.
 """

@@ -16,7 +16,7 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.TooManyConnectionsError,
 )
 """PostgreSQL does not answer for now. The statement may or may not have been carried out."""
-FAILED = (*AWAY, asyncpg.PostgresError)
+FAILED: tuple[type[BaseException], ...] = (*AWAY, asyncpg.PostgresError)
 """Any failure: a background role starts again after each, since a missing right or table is put right by people."""
 
 

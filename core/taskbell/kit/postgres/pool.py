@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 
@@ -12,62 +14,16 @@ from taskbell.kit.postgres.errors import AWAY, translating
 
 Connection = asyncpg.pool.PoolConnectionProxy
 """A connection borrowed from the pool."""
+_Lent = TypeVar("_Lent", bound="asyncpg.Connection | asyncpg.pool.PoolConnectionProxy")
 _CANCEL_SECONDS = 0.5
 
 
-class StatelessConnection(asyncpg.Connection):
-    """A connection that needs no reset: every setting is local to a transaction.
+class Connections(ABC, Generic[_Lent]):
+    """Where statements run: a pool, or a session. Every failure to reach PostgreSQL becomes the caller's own error."""
 
-    asyncpg's own reset costs a round trip at each release, and PgBouncer in transaction mode does not carry it.
-    """
-
-    def get_reset_query(self) -> str:
-        """Nothing to reset."""
-        return ""
-
-
-class Pool:
-    """Lends connections; every failure to reach PostgreSQL becomes the caller's own error."""
-
-    def __init__(self, pool: asyncpg.Pool, *, away: translating, patience: float | None = None) -> None:
-        """Take asyncpg's pool, which the caller closes.
-
-        Args:
-            pool: The pool that connects.
-            away: Translates the errors that mean PostgreSQL is away.
-            patience: Seconds to wait for a free connection; None waits without end.
-        """
-        self._pool = pool
-        self._away = away
-        self._patience = patience
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Open connections, and how many of them are idle."""
-        return self._pool.get_size(), self._pool.get_idle_size()
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Borrow a connection; every statement on it commits by itself. Raises the error that `away` makes."""
-        with self._away:
-            # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
-            patience = None if self._pool.get_idle_size() else self._patience
-            borrowed = await self._pool.acquire(timeout=patience)
-            try:
-                yield borrowed
-            except BaseException:
-                await self._give_back(borrowed)
-                raise
-            await self._pool.release(borrowed)
-
-    async def _give_back(self, borrowed: Connection) -> None:
-        """Return a connection after a failure.
-
-        While a statement is being cancelled, asyncpg waits for the server as long as for a statement: a frozen
-        server would hold up everybody's deadline. So the wait is short; then the connection is cut.
-        """
-        with suppress(*AWAY):
-            await self._pool.release(borrowed, timeout=_CANCEL_SECONDS)
+    @abstractmethod
+    def connection(self) -> AbstractAsyncContextManager[_Lent]:
+        """Lend a connection for the length of a block; what fails in the block is translated."""
 
     async def fetchval(self, query: str, *arguments: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return the first column of its first row, or None."""
@@ -88,6 +44,66 @@ class Pool:
         """Run one statement; return its command tag, such as `UPDATE 3`."""
         async with self.connection() as connection:
             return await connection.execute(query, *arguments, timeout=timeout)
+
+
+class StatelessConnection(asyncpg.Connection):
+    """A connection that needs no reset: every setting is local to a transaction.
+
+    asyncpg's own reset costs a round trip at each release, and PgBouncer in transaction mode does not carry it.
+    """
+
+    def get_reset_query(self) -> str:
+        """Nothing to reset."""
+        return ""
+
+
+class Pool(Connections[Connection]):
+    """Lends connections; every failure to reach PostgreSQL becomes the caller's own error."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, *, away: translating, patience: float | None = None, within: float | None = None
+    ) -> None:
+        """Take asyncpg's pool, which the caller closes.
+
+        Args:
+            pool: The pool that connects.
+            away: Translates the errors that mean PostgreSQL is away.
+            patience: Seconds to wait for a free connection; None waits without end.
+            within: Seconds for waiting, connecting and all statements together; None sets no limit.
+        """
+        self._pool = pool
+        self._away = away
+        self._patience = patience
+        self._within = within
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Open connections, and how many of them are idle."""
+        return self._pool.get_size(), self._pool.get_idle_size()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Borrow a connection; every statement on it commits by itself. Raises the error that `away` makes."""
+        with self._away:
+            async with asyncio.timeout(self._within):
+                # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
+                patience = None if self._pool.get_idle_size() else self._patience
+                borrowed = await self._pool.acquire(timeout=patience)
+                try:
+                    yield borrowed
+                except BaseException:
+                    await self._give_back(borrowed)
+                    raise
+                await self._pool.release(borrowed)
+
+    async def _give_back(self, borrowed: Connection) -> None:
+        """Return a connection after a failure.
+
+        While a statement is being cancelled, asyncpg waits for the server as long as for a statement: a frozen
+        server would hold up everybody's deadline. So the wait is short; then the connection is cut.
+        """
+        with suppress(*AWAY):
+            await self._pool.release(borrowed, timeout=_CANCEL_SECONDS)
 
 
 async def create_pool(

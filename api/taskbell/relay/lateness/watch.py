@@ -1,20 +1,20 @@
-"""Measures how late reminders are, in the active relay: sweeps are short-lived, and the worst is that none runs."""
+"""Measures how late reminders are, as long as a relay is the active one."""
 
 from __future__ import annotations
 
 import asyncio
 
-from taskbell.relay.lateness_metrics import BOUNDS, LATENESS
-from taskbell.relay.repository import watching
+from taskbell.relay.lateness.metrics import BOUNDS, LATENESS
+from taskbell.relay.lateness.repository import watching
 
 _COUNTED_AT_MOST = 10_000
 
 
 async def watch(url: str, *, every: float) -> None:
-    """Measure every so many seconds until cancelled; after that nothing is exported that may be outdated.
+    """Measure every `every` seconds until cancelled; then the overdue reminders are no longer exported.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL is away, or refuses to tell.
+        DatabaseUnavailable: PostgreSQL is away or refuses the statement.
     """
     try:
         async with watching(url) as punctuality:
