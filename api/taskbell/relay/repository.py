@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.contract.events import EventRecord
-from taskbell.kit.postgres.session import Session, open_session
+from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.statements import load
 from taskbell.relay.errors import AWAY, LeaseLost
 from taskbell.relay.policy import Position

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, describe, translating
-from taskbell.kit.postgres.session import Session, open_session
 from taskbell.kit.postgres.statements import load
 from taskbell.store import partitions
 from taskbell.sweeper.errors import BatchTooSlow, SweepInterrupted

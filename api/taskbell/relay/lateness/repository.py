@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from taskbell.kit.postgres.session import Session, open_session
+from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.statements import load
 from taskbell.relay.errors import AWAY
 

@@ -1,0 +1,8 @@
+-- A webhook receives no event from before it was switched on, so that a replay floods nobody.
+INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, traceparent, give_up_at)
+SELECT e.id, 'webhook', w.id, e.workspace_id, e.type, e.payload, e.traceparent, now() + :retry_for::interval
+FROM unnest(:ids::uuid[], :workspaces::uuid[], :types::text[], :times::timestamptz[], :payloads::text[],
+  :traceparents::text[]) AS e (id, workspace_id, type, time, payload, traceparent)
+JOIN webhooks w ON w.workspace_id = e.workspace_id AND w.enabled AND w.enabled_at <= e.time
+  AND (e.type = ANY (w.event_types) OR '*' = ANY (w.event_types))
+ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+SELECT * FROM deliveries WHERE state = 'dead' AND id = :id

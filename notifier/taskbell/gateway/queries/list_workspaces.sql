@@ -1,0 +1,1 @@
+SELECT workspace_id::text FROM memberships WHERE user_id = :user_id
