@@ -27,27 +27,27 @@ def _next(text, after, zone="Etc/UTC"):
     ],
 )
 def test_next_times(text, after, zone, expected):
-    """Fields, names, steps, either-day, shorthands, zones, and hours that a change of the clock skips or repeats."""
+    """Fields, names, steps, either day, shorthands, time zones, and hours that daylight saving skips or repeats."""
     assert _next(text, after, zone) == expected
 
 
 @pytest.mark.parametrize("text", ["0 0 30 2 *", "0 0 31 4 *"])
 def test_a_time_that_never_comes(text):
-    """A date that no calendar has gives no next time instead of a search without end."""
+    """A date that does not exist has no next time, and the search for it ends."""
     assert _next(text, "2026-11-20T10:00:00Z") is None
 
 
 @pytest.mark.parametrize(
     "text", ["61 * * * *", "* * * *", "*/0 * * * *", "5-1 * * * *", "a * * * *", "* * * foo *", "² * * * *"]
 )
-def test_what_is_no_schedule(text):
-    """Wrong fields are refused by name."""
+def test_malformed_schedules(text):
+    """Malformed fields are refused."""
     with pytest.raises(ScheduleNotUnderstood):
         parse(text, "Etc/UTC")
 
 
-def test_what_is_no_zone():
-    """A zone that nobody knows, and a path, are refused."""
+def test_unknown_time_zones():
+    """An unknown time zone and a path are refused."""
     for zone in ("Mars/Olympus", "../etc/passwd", ""):
         with pytest.raises(ScheduleNotUnderstood):
             parse("* * * * *", zone)
@@ -62,7 +62,7 @@ _minutes = st.integers(0, 59)
     st.integers(1_770_000_000, 1_900_000_000),
 )
 def test_a_next_time_is_after_and_fits(minutes, hour, moment):
-    """The next time is later than asked for, within a day, and nothing that fits lies between."""
+    """The next time is later than the given moment, within a day, and no earlier time matches."""
     moment = datetime.fromtimestamp(moment, UTC)
     found = parse(f"{','.join(map(str, minutes))} {hour} * * *", "Etc/UTC").after(moment)
     assert moment < found <= moment + timedelta(days=1)
@@ -75,6 +75,6 @@ def test_a_next_time_is_after_and_fits(minutes, hour, moment):
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_schedule_or_refused(text):
-    """No text makes the parser fail in another way."""
+    """Any text is a schedule or raises `ScheduleNotUnderstood`."""
     with contextlib.suppress(ScheduleNotUnderstood):
         parse(text, "Etc/UTC")

@@ -1,4 +1,4 @@
-"""How Kubernetes' own reader of schedules combines days, and what it takes for a number."""
+"""How the cron library of Kubernetes combines days, and what it accepts as a number."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from taskbell.operator.plan.cron import ScheduleNotUnderstood, parse
     ],
 )
 def test_a_star_with_a_step_is_a_list_of_days(text, days):
-    """A `*` leaves the choice to the other day field; `*/2` is a list, of which either day suffices."""
+    """With a `*` the other day field decides; `*/2` is a list, and a day of either list matches."""
     schedule, at = parse(text, "Etc/UTC"), datetime.fromisoformat("2026-10-31T23:59:00Z")
     found = []
     for _ in days:
@@ -31,6 +31,6 @@ def test_a_star_with_a_step_is_a_list_of_days(text, days):
 
 @pytest.mark.parametrize("step", ["+5", "1_0", " 5", "٣", ""])
 def test_steps_are_plain_numbers(step):
-    """What Python would read as a number and Kubernetes would not is refused."""
+    """Numbers that Python accepts and Kubernetes does not are refused."""
     with pytest.raises(ScheduleNotUnderstood):
         parse(f"*/{step} * * * *", "Etc/UTC")

@@ -1,4 +1,4 @@
-"""The CronJob's manifest, so written that the API server's copy of it reads the same."""
+"""The CronJob's manifest, written as the API server stores it."""
 
 import pytest
 
@@ -39,13 +39,13 @@ def container(**pod):
     ],
 )
 def test_quantities_are_canonical(given, expected):
-    """Quantities are spelt as Kubernetes spells them back."""
+    """Quantities get the form in which Kubernetes stores them."""
     assert canonical(given) == expected
     assert canonical(expected) == expected
 
 
-def test_what_is_declared_is_spelt_as_it_is_read_back():
-    """Quantities and an empty variable are declared in the form that the API server keeps, and never differ."""
+def test_values_are_declared_as_they_are_stored():
+    """Quantities and an empty variable are declared in the form that the API server stores."""
     found = container(
         resources={"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"cpu": "1000m"}},
         env=[{"name": "EMPTY", "value": ""}],
@@ -71,5 +71,5 @@ def test_what_is_declared_is_spelt_as_it_is_read_back():
     ],
 )
 def test_differences(declared, live, expected):
-    """What the API server drops because it is empty, or adds as a default, is no difference; all else is."""
+    """Empty values that the API server drops and defaults that it adds are not differences; all other changes are."""
     assert differs(declared, live) is expected

@@ -1,13 +1,11 @@
-"""Pods that may not be written to, and the pool that shrinks all the same."""
+"""Pods that the operator may not write to: the pool shrinks anyway."""
 
 import pytest
 import structlog
 
 from kubernetes_emulator.proxy import Fault
-from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.victims import Load
-from taskbell.operator.reconcile.worker_pool import PoolKeeper
 
 
 class IdleGateways:
@@ -20,11 +18,9 @@ class IdleGateways:
 
 
 @pytest.mark.parametrize("status", [403, 500])
-async def test_a_pod_that_cannot_be_marked_holds_no_size_up(cluster, proxy, kubectl, still_clock, pool_place, status):
-    """A policy on pods, or a fault, costs the order in which they go, which the log says, and nothing else."""
-    events = Events(cluster, clock=still_clock, reporter="test")
-    keeper = PoolKeeper(cluster, events, IdleGateways(), interval=15, clock=still_clock)
-    place = pool_place(kubectl, keeper, still_clock)
+async def test_a_pod_that_cannot_be_marked_does_not_stop_scaling(proxy, pools, status):
+    """A policy on pods, or a fault, costs the order in which pods go, which the log says, and nothing else."""
+    place = pools(IdleGateways())
     await place.deploy(replicas=5)
     await place.make()
     proxy.faults += [Fault(method="PATCH", path_ends=f"/pods/{pod}", status=status) for pod in ("one", "two")]

@@ -1,4 +1,4 @@
-"""What is told of an object, and how often."""
+"""Which events are recorded, and how often."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from taskbell.operator.events import Events
 
 @pytest.fixture
 def clock(still_clock):
-    """Time as the test sets it."""
+    """Time that a test sets."""
     return still_clock
 
 
 @pytest.fixture
 async def tell(cluster, clock, place):
-    """Tell of an object that it was scaled."""
+    """Record that an object was scaled."""
     owner, teller = await place.make(), Events(cluster, clock=clock, reporter="test")
     return lambda message: teller.record(owner, "ScaledUp", message)
 
@@ -25,7 +25,7 @@ def writes(proxy):
 
 
 async def test_the_same_event_is_counted(tell, proxy, clock, events):
-    """What is told again within half an hour raises the count of its event; later it is a new one."""
+    """An event that repeats within half an hour raises a count; later it is a new event."""
     for _ in range(3):
         await tell("from 1 to 2")
     await tell("from 2 to 3")
@@ -39,8 +39,8 @@ async def test_the_same_event_is_counted(tell, proxy, clock, events):
     ]
 
 
-async def test_an_event_that_was_lost_is_not_counted_on(tell, proxy, events):
-    """What the API server did not take is told anew the next time, and never fails the pass."""
+async def test_an_event_that_was_lost_is_created_again(tell, proxy, events):
+    """An event that the API server refuses does not fail the pass, and is created at its next repetition."""
     proxy.faults.append(Fault(method="POST", path_ends="/events", status=403))
     for _ in range(3):
         await tell("from 1 to 2")
@@ -49,7 +49,7 @@ async def test_an_event_that_was_lost_is_not_counted_on(tell, proxy, events):
 
 
 async def test_the_memory_of_events_is_bounded(tell, proxy, monkeypatch):
-    """Only the latest different ones, as many as the bound says, are counted; one from before them is told anew."""
+    """Only a limited number of latest events is remembered; one from before them is created again."""
     monkeypatch.setattr("taskbell.operator.events._MOST_REMEMBERED", 10)
     for number in range(11):
         await tell(f"from {number}")

@@ -1,12 +1,13 @@
-"""One kind of object never waits for another."""
+"""One kind of object never waits for another kind."""
 
 import asyncio
 
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
+from taskbell.testing.waiting import eventually
 
 
-async def test_pools_that_hang_hold_no_schedule_up(place, operate, until, monkeypatch):
-    """While every worker waits for signals of pools, as with a NATS that hangs, schedules are kept all the same."""
+async def test_pools_that_hang_do_not_delay_schedules(place, operate, monkeypatch):
+    """While all workers of WorkerPools wait for signals, as with a NATS that hangs, schedules are still kept."""
     hanging = []
 
     async def hang(_self, key):
@@ -19,6 +20,6 @@ async def test_pools_that_hang_hold_no_schedule_up(place, operate, until, monkey
         body = {"apiVersion": "taskbell.dev/v1alpha1", "kind": "WorkerPool", "metadata": {"name": f"p{number}"}}
         await place.kubectl.must("POST", place.kubectl.at("workerpools"), body | {"spec": spec})
     async with operate():
-        await until(lambda: len(hanging) >= 4, what="all workers hang")
+        await eventually(lambda: len(hanging) >= 4, "all workers hang")
         await place.make()
         await place.settled()

@@ -1,4 +1,4 @@
-"""The Lease: one works at a time, and stops before another could begin."""
+"""The Lease: one process works at a time, and stops before another can start."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ import pytest
 from kubernetes_emulator.proxy import Fault
 from taskbell.kit.clock import SystemClock
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
+from taskbell.testing.waiting import eventually
 
 DURATION = 0.5
 GROUP = "coordination.k8s.io/v1"
@@ -16,7 +17,7 @@ GROUP = "coordination.k8s.io/v1"
 
 @pytest.fixture
 def candidate(cluster, kubectl):
-    """Make a candidate by its name."""
+    """Make a candidate for the Lease."""
 
     def make(identity, duration=DURATION):
         return Leadership(
@@ -38,7 +39,7 @@ def lease(kubectl):
 
 @contextlib.asynccontextmanager
 async def holding(leadership):
-    """Hold for the length of the block; then as if killed, without giving it back."""
+    """Hold the Lease for a block; then stop as if killed, without a release."""
     await leadership.acquire()
     task = asyncio.create_task(leadership.hold())
     yield task
@@ -47,7 +48,7 @@ async def holding(leadership):
 
 
 async def test_only_one_holds(lease, candidate):
-    """While the first renews, the second waits, longer than the duration."""
+    """While the first process renews, the second waits, also for longer than the duration."""
     duration = 2 * DURATION  # a busy machine may keep a renewal waiting for most of a short one
     async with holding(candidate("b", duration)):
         waiting = asyncio.create_task(candidate("a", duration).acquire())
@@ -58,7 +59,7 @@ async def test_only_one_holds(lease, candidate):
 
 
 async def test_a_killed_holder_is_replaced(lease, candidate):
-    """Without renewals the Lease passes on, not before its duration is over."""
+    """Without renewals another process gets the Lease, but not before its duration is over."""
     async with holding(candidate("a")):
         pass
     started = time.monotonic()
@@ -69,8 +70,8 @@ async def test_a_killed_holder_is_replaced(lease, candidate):
     assert (found["holderIdentity"], found["leaseTransitions"]) == ("b", 1)
 
 
-async def test_a_holder_that_ends_well_gives_it_back(lease, proxy, candidate):
-    """After a release the next has it at its first try."""
+async def test_a_holder_that_stops_releases_it(lease, proxy, candidate):
+    """After a release the next process gets the Lease at its first try."""
     first = candidate("a")
     await first.acquire()
     await first.release()
@@ -81,7 +82,7 @@ async def test_a_holder_that_ends_well_gives_it_back(lease, proxy, candidate):
 
 
 async def test_a_holder_that_cannot_renew_stops_in_time(proxy, candidate):
-    """An API server that fails on every renewal ends the work before another could begin it."""
+    """If every renewal fails, the holder stops before another process can start."""
     leadership = candidate("a")
     await leadership.acquire()
     started = time.monotonic()
@@ -92,28 +93,28 @@ async def test_a_holder_that_cannot_renew_stops_in_time(proxy, candidate):
     assert time.monotonic() - started >= DURATION / 2
 
 
-async def test_one_failed_renewal_is_no_loss(lease, proxy, candidate, until):
-    """A single error or conflict is tried again."""
+async def test_one_failed_renewal_is_retried(lease, proxy, candidate):
+    """A renewal that fails once with an error or a conflict is retried."""
     async with holding(candidate("a")) as task:
         for status in (500, 409):
             fault = Fault(method="PUT", path_ends=LEASE, status=status)
             proxy.faults.append(fault)
-            await until(lambda fault=fault: not fault.times, what="it failed")
+            await eventually(lambda fault=fault: not fault.times, "it failed")
             renewed = (await lease())["renewTime"]
 
             async def again(renewed=renewed):
                 return (await lease())["renewTime"] != renewed
 
-            await until(again, what="it was renewed")
+            await eventually(again, "it was renewed")
         assert not task.done()
 
 
 async def test_a_lease_that_was_taken_away_is_noticed(kubectl, candidate):
-    """A holder that finds another's name in the Lease stops."""
+    """A holder that finds another name in the Lease stops."""
     leadership = candidate("a")
     await leadership.acquire()
     path = kubectl.at("leases", LEASE, group=GROUP)
-    assert (await kubectl.merge(path, {"spec": {"holderIdentity": "b"}}))[0] == 200
+    await kubectl.must_merge(path, {"spec": {"holderIdentity": "b"}})
     with pytest.raises(LeaseLost, match="another"):
         async with asyncio.timeout(10):
             await leadership.hold()

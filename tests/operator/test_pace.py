@@ -1,4 +1,4 @@
-"""How much work comes and how much a pod does: seen between two readings, and what follows in a closed loop."""
+"""The pace of a pod and of arriving messages, measured between two readings, and its effect in a closed loop."""
 
 import dataclasses
 import itertools
@@ -18,7 +18,7 @@ SIGNAL = JetStreamSignal(stream="S", consumer="c", backlog_per_replica=100)
 
 
 def proven(per_pod, arriving=0.0, at=0.0):
-    """A pace that a backlog has shown."""
+    """A pace that a backlog has proven."""
     return Pace(arriving=arriving, per_pod=per_pod, proven_at=at)
 
 
@@ -27,33 +27,33 @@ def seen(known, before, after):
     return dataclasses.replace(observe(dataclasses.replace(known, sample=before), after), sample=None)
 
 
-def test_a_backlog_that_must_drain_asks_by_pace():
-    """With 10 messages a second and pod, 50 arriving and 600 to be gone in 60 s, six pods are needed."""
+def test_a_backlog_needs_pods_by_their_pace():
+    """With 10 messages a second per pod, 50 arriving a second and 600 to drain in 60 s, six pods are needed."""
     sample = Sample(at=0, pending=600, unacked=0, delivered=0, pods=1)
     assert backlog_need(SIGNAL, sample, proven(10, arriving=50)) == 6.0
     assert backlog_need(SIGNAL, sample, proven(10, arriving=20)) == 6.0, "by size"
     assert math.ceil(backlog_need(SIGNAL, sample, proven(10, arriving=500))) == 51
 
 
-def test_what_keeps_up_is_needed_still():
-    """Without a backlog as many pods are needed as what arrives takes: they are why nothing waits."""
+def test_pods_that_keep_up_are_still_needed():
+    """Without a backlog, the pods that process what arrives are still needed."""
     sample = Sample(at=0, pending=0, unacked=5, delivered=0, pods=8)
     assert backlog_need(SIGNAL, sample, proven(10, arriving=80)) == 8.0
     assert backlog_need(SIGNAL, sample, proven(10)) == 0.05
 
 
-def test_pace_is_seen_between_samples():
-    """What arrived and what a pod completed come from the difference; newer ones weigh half."""
+def test_pace_is_measured_between_samples():
+    """Arrivals and completions come from the difference of two samples; a new measurement has half the weight."""
     assert seen(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
     assert seen(proven(20.5), BEFORE, AFTER) == proven(15, arriving=30, at=10)
     assert seen(Pace(per_pod=20.5), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
 
 
-def test_a_consumer_made_anew_starts_over():
-    """Fewer deliveries than before tell nothing of what arrived, however much waits now; nor does a first sample."""
-    anew = dataclasses.replace(AFTER, pending=90_000, delivered=3)
+def test_a_consumer_made_again_starts_over():
+    """A lower count of deliveries than before, or a first sample, says nothing about arrivals."""
+    again = dataclasses.replace(AFTER, pending=90_000, delivered=3)
     for before in (BEFORE, None):
-        assert seen(proven(20, arriving=9), before, anew) == proven(20)
+        assert seen(proven(20, arriving=9), before, again) == proven(20)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_consumer_made_anew_starts_over():
         ({"at": -60}, 0),
     ],
 )
-def test_pace_is_not_taken_from_what_does_not_show_it(change, arriving):
-    """While pods come, nothing ends, or no time has passed, what was known of the pace stays."""
+def test_samples_that_show_no_pace_change_none(change, arriving):
+    """While pods are added, nothing completes or no time has passed, the known pace stays."""
     after = dataclasses.replace(AFTER, **change)
     assert seen(proven(20), BEFORE, after) == proven(20, arriving=arriving)
     fewer = dataclasses.replace(AFTER, pods=3)
@@ -77,14 +77,14 @@ def test_pace_is_not_taken_from_what_does_not_show_it(change, arriving):
 
 
 def test_without_a_backlog_a_pace_is_only_raised():
-    """Pods that had nothing to wait for could have done more: a proven pace stays, or rises to what was seen."""
+    """Pods without a backlog could do more: a proven pace stays, or rises to the measured one."""
     quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
     assert seen(proven(20), *quiet) == proven(20, arriving=40)
     assert seen(proven(2), *quiet) == proven(9.5, arriving=40)
 
 
 def test_a_pace_that_nothing_has_proven_rises():
-    """After a restart a pool without a backlog is held first, and shrinks slowly until a backlog shows the pace."""
+    """After a restart a pool without a backlog shrinks slowly until a backlog shows the pace."""
     quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
     first = seen(Pace(), *quiet)
     assert first == Pace(arriving=40, per_pod=9.5)
@@ -98,7 +98,7 @@ def test_a_pace_that_nothing_has_proven_rises():
 
 
 def simulated(*, rate, capacity, size, hours=2):
-    """Sizes of a pool, and its backlogs, while messages arrive steadily and each pod completes so many."""
+    """The sizes and backlogs of a pool, with a steady rate of arrivals and a fixed capacity of each pod."""
     spec = {
         "targetRef": {"name": "x"},
         "replicas": {"min": 1, "max": 100},
@@ -121,7 +121,7 @@ def simulated(*, rate, capacity, size, hours=2):
 
 
 def turns(sizes):
-    """How often a course of sizes changed its direction."""
+    """How often a series of sizes changes direction."""
     steps = [later - earlier for earlier, later in itertools.pairwise(sizes) if later != earlier]
     return sum((one > 0) != (other > 0) for one, other in itertools.pairwise(steps))
 
@@ -130,7 +130,7 @@ def turns(sizes):
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 400), st.integers(5, 50), st.integers(1, 40))
 def test_a_steady_stream_of_work_never_flaps(rate, capacity, size):
-    """Pods that keep up are not taken away for it: a pool rests, but for a few that it tries at times to do without."""
+    """Pods that keep up are not removed for it: the size stays, except for a few pods that are tried now and then."""
     sizes, backlogs = simulated(rate=rate, capacity=capacity, size=size)
     assert turns(sizes[:120]) <= 4, "too many, too few, and back; once more where no backlog lasted to show the pace"
     rest = sizes[240:]
@@ -141,13 +141,13 @@ def test_a_steady_stream_of_work_never_flaps(rate, capacity, size):
 
 
 def test_a_pool_that_is_far_too_large_shrinks_in_a_while():
-    """Twenty pods with the work of one come down by themselves, without a backlog ever."""
+    """Twenty pods with the work of one shrink to one, without any backlog."""
     sizes, backlogs = simulated(rate=1, capacity=10, size=20)
     assert (sizes[20], sizes[-1], max(backlogs)) == (20, 1, 0)
 
 
 def test_work_that_became_lighter_needs_fewer_pods_in_the_end():
-    """A pace that was proven long ago is tried again: pods that could do ten times as much by now are let go."""
+    """A pace that was proven long ago is tested again: pods that became ten times faster are removed."""
     quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
     pace = proven(1.0)
     for number in range(500):
@@ -156,8 +156,8 @@ def test_work_that_became_lighter_needs_fewer_pods_in_the_end():
     assert pace.per_pod > 10
 
 
-def test_a_pool_through_which_messages_flow_does_not_rest():
-    """Work that is done before anybody counts it is work: the cooldown begins when nothing comes any more."""
+def test_a_pool_with_a_flow_of_messages_is_not_idle():
+    """Messages that are processed between two readings count as work: the cooldown starts when no more arrive."""
     given = {"targetRef": {"name": "x"}, "replicas": {"min": 0, "max": 3}, "idle": {"cooldown": "1m"}}
     signals = [{"name": "s", "jetStream": {"stream": "S", "consumer": "c"}}]
     pool = WorkerPoolSpec.model_validate(given | {"signals": signals})

@@ -1,19 +1,17 @@
-"""Single passes over a WorkerPool whose readings a test sets: clocks, memory, refusals and what is told of them."""
+"""Single passes over a WorkerPool whose readings a test sets: clocks, memory, refusals and their events."""
 
 import pytest
 
 from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import RequestRefused
-from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Pace, Reading
 from taskbell.operator.plan.victims import DELETION_COST, Load
-from taskbell.operator.reconcile.worker_pool import PoolKeeper
 
 APPS, SCALING = "apps/v1", "autoscaling/v2"
 
 
 class FixedSignals:
-    """Readings as a test wants them."""
+    """Readings that a test sets."""
 
     def __init__(self):
         self.needed, self.loads, self.paces = 2.0, (), []
@@ -28,21 +26,20 @@ class FixedSignals:
 
 @pytest.fixture
 def clock(still_clock):
-    """Time as the test sets it."""
+    """Time that a test sets."""
     return still_clock
 
 
 @pytest.fixture
 def signals():
-    """Readings as a test sets them."""
+    """Readings that a test sets."""
     return FixedSignals()
 
 
 @pytest.fixture
-def empty_place(kubectl, cluster, clock, signals, pool_place):
-    """A keeper, and nothing to keep."""
-    events = Events(cluster, clock=clock, reporter="test")
-    return pool_place(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
+def empty_place(signals, pools):
+    """A keeper without pools."""
+    return pools(signals)
 
 
 @pytest.fixture
@@ -66,7 +63,7 @@ async def place(empty_place):
 
 
 async def add_rival(place):
-    """Have an autoscaler set the size, too; returns its path."""
+    """Create an autoscaler of the same Deployment; returns its path."""
     path = place.kubectl.at("horizontalpodautoscalers", group=SCALING)
     target = {"apiVersion": APPS, "kind": "Deployment", "name": "delivery"}
     spec = {"scaleTargetRef": target, "maxReplicas": 20}
@@ -75,19 +72,19 @@ async def add_rival(place):
 
 
 async def look_away(place):
-    """A pass a while later, whatever the size is then."""
+    """Make one pass, 15 s later."""
     place.clock.pass_by(15)
     await place.keeper.keep(place.key())
 
 
 def marked(cost):
-    """A change of a pod's deletion cost; None takes it away."""
+    """A change of a pod's deletion cost; None removes it."""
     return {"metadata": {"annotations": {DELETION_COST: cost}}}
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
 async def test_a_wall_clock_that_jumps_changes_nothing(place, clock, signals, jump):
-    """A pool is looked at and kept waiting by steady time: a corrected clock neither freezes nor shrinks it."""
+    """Intervals and windows use the monotonic clock: a corrected wall clock neither stops nor shrinks a pool."""
     signals.needed = 8.0
     assert await place.look() == 6
     clock.time += jump
@@ -99,8 +96,8 @@ async def test_a_wall_clock_that_jumps_changes_nothing(place, clock, signals, ju
 
 
 @pytest.mark.parametrize("gap", ["rival", "target"])
-async def test_after_a_time_in_which_the_size_was_not_its_own_a_pool_holds(place, clock, signals, target_path, gap):
-    """A pool that gets its target back shrinks only after a whole window, as after a restart."""
+async def test_a_pool_that_gets_its_target_back_holds_the_size(place, clock, signals, target_path, gap):
+    """After a rival, or without its Deployment, a pool shrinks only after a whole window, as after a restart."""
     signals.needed = 1.0
     await place.look()
     rival = await add_rival(place) if gap == "rival" else None
@@ -112,33 +109,33 @@ async def test_after_a_time_in_which_the_size_was_not_its_own_a_pool_holds(place
     if rival is None:
         await place.deploy(replicas=12)
     else:
-        assert (await place.kubectl.merge(target_path, {"spec": {"replicas": 12}}))[0] == 200
+        await place.kubectl.must_merge(target_path, {"spec": {"replicas": 12}})
         await place.kubectl.must("DELETE", rival)
     assert await place.look() == 12
     assert await place.look(after=299) == 12
     assert await place.look() == 1
 
 
-async def test_speed_limits_count_what_was_done(place, signals):
-    """A pass that comes early does not add another step to the one just made; the next period does."""
+async def test_policies_count_earlier_changes(place, signals):
+    """A pass within the period of a policy makes no further step; one in the next period does."""
     signals.needed = 18.0
     assert [await place.look(after=seconds) for seconds in (15, 8, 8)] == [6, 6, 12]
 
 
 async def test_passes_that_come_at_once_read_nothing(place, signals, pool_path):
-    """What a watch reports right after a pass asks no signal again, unless the spec was changed, which starts over."""
+    """A watch event right after a pass reads no signal again, unless the spec changed; then paces start over."""
     for _ in range(3):
         await place.look(after=1)
     assert signals.paces == [{}]
     await place.look()
     assert signals.paces[1:] == [{"s": Pace(per_pod=1)}]
-    assert (await place.kubectl.merge(pool_path, {"spec": {"replicas": {"min": 3}}}))[0] == 200
+    await place.kubectl.must_merge(pool_path, {"spec": {"replicas": {"min": 3}}})
     assert await place.look(after=1) == 3
     assert signals.paces[2:] == [{}]
 
 
-async def test_a_pool_that_is_being_deleted_is_left_alone(place, proxy, signals, pool_path, being_deleted):
-    """A pool that waits for its finalizers sets no size and writes no status."""
+async def test_a_pool_that_is_being_deleted_is_not_kept(place, proxy, signals, pool_path, being_deleted):
+    """For a pool that waits for its finalizers no size is set and no status is written."""
     signals.needed = 9.0
     async with being_deleted(pool_path):
         assert await place.look() == 2
@@ -146,7 +143,7 @@ async def test_a_pool_that_is_being_deleted_is_left_alone(place, proxy, signals,
 
 
 async def test_a_pool_at_rest_writes_nothing(place, proxy):
-    """Readings that stay the same are read, and nothing at all is written."""
+    """While readings stay the same, nothing is written."""
     await place.look()
     proxy.calls.clear()
     for _ in range(5):
@@ -154,8 +151,8 @@ async def test_a_pool_at_rest_writes_nothing(place, proxy):
     assert proxy.writes() == []
 
 
-async def test_a_pool_made_anew_remembers_nothing(place, signals, pool_path):
-    """A pool of the same name is another one: it holds what it finds, and its first recommendation is its own."""
+async def test_a_new_pool_of_the_same_name_has_no_memory(place, signals, pool_path):
+    """It holds the size that it finds, and does not use the recommendations of the deleted pool."""
     signals.needed = 1.0
     assert [await place.look(after=seconds) for seconds in (15, 150, 149)] == [2, 2, 2]
     await place.kubectl.must("DELETE", pool_path)
@@ -163,8 +160,8 @@ async def test_a_pool_made_anew_remembers_nothing(place, signals, pool_path):
     assert [await place.look(after=seconds) for seconds in (15, 150, 149, 15)] == [2, 2, 2, 1]
 
 
-async def test_each_trouble_is_told_once(empty_place, proxy, events):
-    """One that follows another without a recovery between is told, too; one that lasts is not told again."""
+async def test_each_problem_is_recorded_once(empty_place, proxy, events):
+    """A problem that follows another is recorded, too; one that lasts is not recorded again."""
     await empty_place.make()
     for _ in range(2):
         await look_away(empty_place)
@@ -174,13 +171,13 @@ async def test_each_trouble_is_told_once(empty_place, proxy, events):
     await empty_place.kubectl.must("DELETE", rival)
     await empty_place.deploy(replicas=2)
     await empty_place.look()
-    told = [event["reason"] for event in await events()]
-    assert told == ["TargetMissing", "SizeIsAnothers", "Recovered"]
-    assert len(proxy.writes(path_part="/events")) == len(told), "none is counted again"
+    recorded = [event["reason"] for event in await events()]
+    assert recorded == ["TargetMissing", "SizeIsAnothers", "Recovered"]
+    assert len(proxy.writes(path_part="/events")) == len(recorded), "no event is repeated"
 
 
-async def test_a_refused_size_is_said(place, proxy, signals, events):
-    """A size that a policy forbids is a condition with the reason; what is told once is not told with every try."""
+async def test_a_refused_size_is_reported(place, proxy, signals, events):
+    """A size that the API server refuses is a condition with the reason, and one event for all tries."""
     signals.needed = 8.0
     proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=403, times=3))
     for _ in range(3):
@@ -195,12 +192,12 @@ async def test_a_refused_size_is_said(place, proxy, signals, events):
 
 @pytest.mark.feature("K6")
 async def test_the_pods_with_the_fewest_connections_go_first(place, proxy, signals):
-    """Before a pool shrinks its pods get their connections as deletion cost, where they bear another; never else."""
+    """Only before a pool shrinks, its pods get their connections as deletion cost, if they have another one."""
     pods = place.kubectl.at("pods", group="")
     signals.loads = (Load("busy", 900), Load("idle", 0), Load("same", 7, "7"), Load("gone", 1), Load("old", 3, "800"))
     for name, cost in (("busy", None), ("idle", None), ("same", "7"), ("old", "800")):
         await place.add(pods, "Pod", name, apiVersion="v1", spec={"containers": [{"name": "x", "image": "x:1"}]})
-        assert (await place.kubectl.merge(f"{pods}/{name}", marked(cost)))[0] == 200
+        await place.kubectl.must_merge(f"{pods}/{name}", marked(cost))
     signals.needed = 5.0
     assert await place.look() == 5
     signals.needed = 1.0
@@ -216,8 +213,8 @@ async def test_the_pods_with_the_fewest_connections_go_first(place, proxy, signa
     assert costs == {"busy": "900", "idle": None, "same": "7", "old": "3"}
 
 
-async def test_a_status_that_cannot_be_written_is_no_flood_of_events(place, proxy, target_path):
-    """While the status is refused, the pool's trouble is not told anew with every pass."""
+async def test_a_status_that_cannot_be_written_causes_no_events(place, proxy, target_path):
+    """While the status is refused, passes record no event."""
     await place.kubectl.must("DELETE", target_path)
     proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/status", status=403, times=5))
     for _ in range(5):

@@ -1,17 +1,18 @@
-"""What an operator must have, and what it can do without."""
+"""Which permissions the operator needs, and which are optional."""
 
 import pytest
 
 from taskbell.operator import preflight
 from taskbell.operator.permissions import OWN, WATCHED, in_words
 from taskbell.operator.preflight import NotReadyToWork
+from taskbell.testing.waiting import eventually
 
 RBAC, REVIEWS = "rbac.authorization.k8s.io/v1", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @pytest.fixture
-def take_away(kubectl, account, until):
-    """Take a permission from the operator's role, and wait until that is in force."""
+def take_away(kubectl, account):
+    """Remove a permission from the operator's role, and wait until that is in force."""
 
     async def take(permission):
         (role,) = await kubectl.all("roles", group=RBAC)
@@ -29,21 +30,21 @@ def take_away(kubectl, account, until):
         async def in_force():
             return not (await kubectl.must("POST", REVIEWS, review, token=account))["status"]["allowed"]
 
-        await until(in_force, what="the role is in force")
+        await eventually(in_force, "the role is in force")
 
     return take
 
 
 @pytest.mark.parametrize("permission", [p for p in (*WATCHED, *OWN) if not p.needed], ids=lambda p: p.resource)
-async def test_some_may_be_kept_from_it(take_away, cluster, kubectl, permission):
-    """An operator that may not read Secrets nor write to pods works; what needs them goes without, and says so."""
+async def test_optional_permissions(take_away, cluster, kubectl, permission):
+    """The operator starts without the permissions to read Secrets and to write to pods."""
     await take_away(permission)
     await preflight.check(cluster, own_namespace=kubectl.namespace, namespaces=(kubectl.namespace,))
 
 
 @pytest.mark.parametrize("permission", [p for p in (*WATCHED, *OWN) if p.needed], ids=lambda p: p.resource)
-async def test_everything_else_is_needed(take_away, cluster, kubectl, permission):
-    """Each other permission is asked for, and without it the operator ends with its name and purpose."""
+async def test_needed_permissions(take_away, cluster, kubectl, permission):
+    """Each other permission is checked; without it the operator exits and names it with its purpose."""
     await take_away(permission)
     with pytest.raises(NotReadyToWork) as refused:
         await preflight.check(cluster, own_namespace=kubectl.namespace, namespaces=(kubectl.namespace,))

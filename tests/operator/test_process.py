@@ -15,13 +15,14 @@ from kubernetes_emulator.client import ApiServer
 from kubernetes_emulator.control_plane import kubeconfig
 from kubernetes_emulator.proxy import Fault
 from taskbell.operator import permissions
+from taskbell.testing.waiting import eventually
 
 LEASES, ROLES = "coordination.k8s.io/v1", "rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture
 def start(proxy, kubectl):
-    """Start operators; each is killed at the end if it still runs."""
+    """Start operator processes; kill those that still run at the end."""
 
     @contextlib.asynccontextmanager
     async def started(**environment):
@@ -62,8 +63,8 @@ async def ready(probes):
             await asyncio.sleep(0.05)
 
 
-async def test_it_starts_works_and_ends(start, place):
-    """It becomes ready, keeps a schedule, tells its metrics, and at SIGTERM gives its Lease back and ends well."""
+async def test_it_starts_works_and_stops(start, place):
+    """It becomes ready, keeps a schedule, serves metrics, and at SIGTERM releases its Lease and exits with status 0."""
     await place.make()
     async with start() as (process, probes):
         await ready(probes)
@@ -90,8 +91,8 @@ async def test_it_signs_in_by_kubeconfig(start, place, proxy, account, tmp_path)
     assert {call.authorization for call in proxy.calls} == {f"Bearer {account}"}
 
 
-async def test_no_way_to_sign_in_is_said(start, tmp_path):
-    """Outside a cluster and without a kubeconfig the process ends with a sentence."""
+async def test_a_missing_way_to_sign_in_is_reported(start, tmp_path):
+    """Outside a cluster and without a kubeconfig the process exits with a message."""
     async with start(KUBECONFIG=str(tmp_path / "absent"), HOME=str(tmp_path)) as (process, _):
         async with asyncio.timeout(30):
             _, said = await process.communicate()
@@ -99,8 +100,8 @@ async def test_no_way_to_sign_in_is_said(start, tmp_path):
     assert b"no way to sign in" in said
 
 
-async def test_missing_permissions_are_named(start, kubectl, proxy, account, until):
-    """Without a permission the process ends with status 1 and says which one it needs, for what."""
+async def test_missing_permissions_are_named(start, kubectl, proxy, account):
+    """Without a permission the process exits with status 1 and names the permission and its purpose."""
     (role,) = await kubectl.all("roles", group=ROLES)
     missing = {("cronjobs", "patch"), ("leases", "create")}
     for rule in role["rules"]:
@@ -112,7 +113,7 @@ async def test_missing_permissions_are_named(start, kubectl, proxy, account, unt
         lease = {"apiVersion": LEASES, "kind": "Lease", "metadata": {"name": "x"}, "spec": {}}
         return (await kubectl.send("POST", leases, lease, token=account, dryRun="All"))[0] == 403
 
-    await until(in_force, what="the role is in force")
+    await eventually(in_force, "the role is in force")
     async with start() as (process, _):
         async with asyncio.timeout(30):
             _, said = await process.communicate()
@@ -124,7 +125,7 @@ async def test_missing_permissions_are_named(start, kubectl, proxy, account, unt
 
 
 async def test_missing_definitions_are_named(start, proxy):
-    """Without its definitions the operator does not pretend to work."""
+    """Without its definitions the process exits with status 1 and names them."""
     proxy.faults.append(Fault(method="GET", path_ends="/apis/taskbell.dev/v1alpha1", status=404, times=2))
     async with start() as (process, _):
         async with asyncio.timeout(30):
@@ -135,7 +136,7 @@ async def test_missing_definitions_are_named(start, proxy):
 
 
 async def test_a_second_one_stands_by_and_takes_over(start, place):
-    """Two processes: one works, both are ready; when the first is killed the second takes over, with one CronJob."""
+    """Of two processes one works and both are ready; when the first is killed, the second takes over."""
     await place.make()
     short = {"TASKBELL_OPERATOR_LEASE_DURATION": "PT5S"}
     async with start(**short) as (first, probes):
@@ -151,8 +152,8 @@ async def test_a_second_one_stands_by_and_takes_over(start, place):
     assert [job["spec"]["schedule"] for job in (await place.cron_jobs()).values()] == ["*/3 * * * *"]
 
 
-async def test_it_is_refused_nothing(start, place, proxy, until):
-    """The role that the chart gives the operator's account covers everything that a working operator asks for."""
+async def test_no_request_is_refused(start, place, proxy):
+    """The chart's role covers every request of a working operator."""
     await place.make()
     async with start() as (_, probes):
         await ready(probes)
@@ -160,12 +161,12 @@ async def test_it_is_refused_nothing(start, place, proxy, until):
         await place.respecify(suspend=True)
         await place.settled()
         watched = {"reminderschedules", "workerpools", "cronjobs"}
-        await until(lambda: watched <= {c.path.split("/")[-1] for c in proxy.calls if c.watches}, what="watches")
+        await eventually(lambda: watched <= {c.path.split("/")[-1] for c in proxy.calls if c.watches}, "watches")
     assert {call.path for call in proxy.calls if call.status in {401, 403}} == set()
 
 
 def test_rules_are_a_roles():
-    """The list of permissions as a ClusterRole's rules."""
+    """The permissions are valid rules of a ClusterRole."""
     rules = permissions.rules(permissions.WATCHED)
     assert {
         "apiGroups": ["batch"],

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from taskbell.operator.queue import Intervals, Key, Outcome, Queue
+from taskbell.testing.waiting import eventually
 
 KEY, OTHER = Key("K", "n", "a"), Key("K", "n", "b")
 
@@ -30,7 +31,7 @@ def working():
     return run
 
 
-async def test_many_additions_are_one_pass(working, until):
+async def test_many_additions_are_one_pass(working):
     """Additions before a pass are one pass, and additions during a pass are one more."""
     passes, gate = [], asyncio.Event()
 
@@ -42,15 +43,15 @@ async def test_many_additions_are_one_pass(working, until):
     async with working(work) as queue:
         for _ in range(10):
             queue.add(KEY)
-        await until(lambda: passes, what="the pass began")
+        await eventually(lambda: passes, "the pass began")
         for _ in range(10):
             queue.add(KEY)
         gate.set()
-        await until(lambda: queue.idle, what="nothing is due")
+        await eventually(lambda: queue.idle, "nothing is due")
     assert passes == [KEY, KEY]
 
 
-async def test_one_object_is_never_worked_on_twice_at_once(working, until):
+async def test_one_object_is_never_worked_on_twice_at_once(working):
     """Passes over one object follow each other; passes over different objects run side by side."""
     running, counts, together = set(), {KEY: 0, OTHER: 0}, []
 
@@ -68,12 +69,12 @@ async def test_one_object_is_never_worked_on_twice_at_once(working, until):
             queue.add(KEY)
             queue.add(OTHER)
             await asyncio.sleep(0.003)
-        await until(lambda: queue.idle, what="nothing is due")
+        await eventually(lambda: queue.idle, "nothing is due")
     assert min(counts.values()) > 2
     assert max(together) == 2
 
 
-async def test_failures_back_off_and_end(working, until):
+async def test_failures_back_off_and_end(working):
     """A failing pass is repeated with pauses until it succeeds, and does not delay other objects."""
     times, done = [], []
 
@@ -89,13 +90,13 @@ async def test_failures_back_off_and_end(working, until):
     async with working(work) as queue:
         queue.add(KEY)
         queue.add(OTHER)
-        await until(lambda: len(times) == 6 and queue.idle, what="it succeeded")
+        await eventually(lambda: len(times) == 6 and queue.idle, "it succeeded")
     assert done == [OTHER]
     assert all(later - earlier >= 0.004 for earlier, later in itertools.pairwise(times))
 
 
-async def test_a_success_forgets_the_failures(working, until):
-    """The back-off starts anew after a pass that succeeded."""
+async def test_a_success_forgets_the_failures(working):
+    """The back-off starts again from the beginning after a pass that succeeded."""
     results = [False, False, True, False, True]
 
     async def work(_):
@@ -106,11 +107,11 @@ async def test_a_success_forgets_the_failures(working, until):
     with structlog.testing.capture_logs() as logs:
         async with working(work) as queue:
             queue.add(KEY)
-            await until(lambda: not results, what="all passes were made")
+            await eventually(lambda: not results, "all passes were made")
     assert [entry["failures"] for entry in logs if entry["event"] == "reconcile_failed"] == [1, 2, 1]
 
 
-async def test_passes_may_ask_to_be_repeated(working, until):
+async def test_passes_may_ask_to_be_repeated(working):
     """A pass names the time of the next one; without a time, the resync comes."""
     passes = []
 
@@ -120,10 +121,10 @@ async def test_passes_may_ask_to_be_repeated(working, until):
 
     async with working(work, resync=0.05) as queue:
         queue.add(KEY)
-        await until(lambda: len(passes) >= 6, what="repeated")
+        await eventually(lambda: len(passes) >= 6, "repeated")
 
 
-async def test_a_later_time_replaces_the_former(working, until):
+async def test_a_later_time_replaces_the_former(working):
     """Of two times that passes named, only the last one counts."""
     times = [3600, 0.02]
     passes = []
@@ -134,14 +135,14 @@ async def test_a_later_time_replaces_the_former(working, until):
 
     async with working(work) as queue:
         queue.add(KEY)
-        await until(lambda: passes == [KEY] and queue.idle, what="the first pass")
+        await eventually(lambda: passes == [KEY] and queue.idle, "the first pass")
         queue.add(KEY)
         queue.add(OTHER)
-        await until(lambda: passes.count(OTHER) >= 3, what="the former time is over")
+        await eventually(lambda: passes.count(OTHER) >= 3, "the former time is over")
     assert passes.count(KEY) == 2
 
 
-async def test_the_resync_is_the_longest_wait(working, until):
+async def test_the_resync_is_the_longest_wait(working):
     """A pass cannot put off the next one for longer than the resync."""
     passes = []
 
@@ -151,10 +152,10 @@ async def test_the_resync_is_the_longest_wait(working, until):
 
     async with working(work, resync=0.02) as queue:
         queue.add(KEY)
-        await until(lambda: len(passes) >= 3, what="resynced")
+        await eventually(lambda: len(passes) >= 3, "resynced")
 
 
-async def test_an_object_that_is_gone_is_forgotten(working, until):
+async def test_an_object_that_is_gone_is_forgotten(working):
     """It gets no more passes, also if it failed before, until it is added again."""
     results = [RuntimeError("no"), Outcome(gone=True), Outcome(gone=True)]
     passes = []
@@ -168,15 +169,15 @@ async def test_an_object_that_is_gone_is_forgotten(working, until):
 
     async with working(work, resync=0.02) as queue:
         queue.add(KEY)
-        await until(lambda: passes.count(KEY) == 2, what="it is gone")
+        await eventually(lambda: passes.count(KEY) == 2, "it is gone")
         queue.add(OTHER)
-        await until(lambda: passes.count(OTHER) >= 5, what="several resyncs")
+        await eventually(lambda: passes.count(OTHER) >= 5, "several resyncs")
         assert passes.count(KEY) == 2
         queue.add(KEY)
-        await until(lambda: passes.count(KEY) == 3, what="it is looked at again")
+        await eventually(lambda: passes.count(KEY) == 3, "it is looked at again")
 
 
-async def test_an_addition_during_the_last_pass_counts(working, until):
+async def test_an_addition_during_the_last_pass_counts(working):
     """An object that was created again while a pass found it gone gets another pass."""
     passes, queues = [], []
 
@@ -189,4 +190,4 @@ async def test_an_addition_during_the_last_pass_counts(working, until):
     async with working(work) as queue:
         queues.append(queue)
         queue.add(KEY)
-        await until(lambda: len(passes) == 2 and queue.idle, what="two passes")
+        await eventually(lambda: len(passes) == 2 and queue.idle, "two passes")

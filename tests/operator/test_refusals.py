@@ -1,4 +1,4 @@
-"""Refusals whose words are others with every try, as of a webhook that quotes the request's id."""
+"""Refusals with a different message each time, as from a webhook that quotes the id of the request."""
 
 import itertools
 
@@ -6,12 +6,7 @@ import pytest
 
 from kubernetes_emulator.proxy import Fault
 from taskbell.operator.cluster import ObjectChanged, RequestRefused
-from taskbell.operator.events import Events
 from taskbell.operator.plan.need import Pace, Reading
-from taskbell.operator.queue import Key
-from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
-from taskbell.operator.reconcile.worker_pool import PoolKeeper
-from taskbell.operator.specs.cron_job import SweepDefaults
 
 
 class TwoWanted:
@@ -28,7 +23,7 @@ class TwoWanted:
 
 @pytest.fixture
 def refusing(monkeypatch, cluster):
-    """Have one kind of write refused, each time in other words."""
+    """Refuse one kind of write, each time with a different message."""
 
     def refuse(method, resource):
         numbers, really = itertools.count(1), getattr(cluster, method)
@@ -43,17 +38,16 @@ def refusing(monkeypatch, cluster):
     return refuse
 
 
-async def test_a_refused_cron_job_is_written_down_once(cluster, proxy, place, still_clock, refusing, kubectl):
-    """Other words for the same refusal are no new status, which would wake the watch, and no new event."""
+async def test_a_refused_cron_job_is_reported_once(proxy, place, due, refusing):
+    """A different message for the same refusal causes no new status, which would wake the watch, and no new event."""
     await place.make()
     refusing("apply", "cronjobs")
-    events = Events(cluster, clock=still_clock, reporter="test")
-    keeper = ScheduleKeeper(cluster, events, sweeps=SweepDefaults(image="api:1"), clock=still_clock)
+    keep = due()
 
     async def tried():
         for _ in range(5):
             with pytest.raises(RequestRefused):
-                await keeper.keep(Key("ReminderSchedule", kubectl.namespace, "due"))
+                await keep()
         (ready, *_) = (await place.status())["conditions"]
         return ready["reason"], ready["message"], len(proxy.writes())
 
@@ -62,12 +56,10 @@ async def test_a_refused_cron_job_is_written_down_once(cluster, proxy, place, st
     assert await tried() == ("CronJobRefused", "403 denied, request 6", 4)
 
 
-async def test_a_refused_size_is_written_down_once(cluster, proxy, kubectl, still_clock, refusing, pool_place):
-    """Other words for the same refusal are no new status, which would wake the watch, and no new event."""
-    events = Events(cluster, clock=still_clock, reporter="test")
+async def test_a_refused_size_is_reported_once(proxy, pools, refusing):
+    """A different message for the same refusal causes no new status, which would wake the watch, and no new event."""
     signals = TwoWanted()
-    keeper = PoolKeeper(cluster, events, signals, interval=15, clock=still_clock)
-    place = pool_place(kubectl, keeper, still_clock)
+    place = pools(signals)
     await place.deploy(replicas=1)
     await place.make()
     refusing("scale", "deployments")
@@ -80,15 +72,14 @@ async def test_a_refused_size_is_written_down_once(cluster, proxy, kubectl, stil
     assert [call.path.split("/")[-1] for call in proxy.writes()] == ["status", "events"]
 
 
-async def test_a_changed_pool_is_tried_again_at_once(cluster, kubectl, still_clock, pool_place, proxy):
+async def test_a_changed_pool_is_tried_again_at_once(kubectl, pools, proxy):
     """A conflict right after a change of the spec does not wait for the next interval."""
-    events = Events(cluster, clock=still_clock, reporter="test")
-    place = pool_place(kubectl, PoolKeeper(cluster, events, TwoWanted(), interval=15, clock=still_clock), still_clock)
+    place = pools(TwoWanted())
     await place.deploy(replicas=1)
     await place.make()
     assert await place.look() == 2
     path = kubectl.at("workerpools", "delivery")
-    assert (await kubectl.merge(path, {"spec": {"replicas": {"min": 4}}}))[0] == 200
+    await kubectl.must_merge(path, {"spec": {"replicas": {"min": 4}}})
     proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=409))
     with pytest.raises(ObjectChanged):
         await place.look(after=1)

@@ -6,13 +6,14 @@ import kubernetes_validate
 import pytest
 
 from kubernetes_emulator.proxy import Fault
+from taskbell.testing.waiting import eventually
 
 BATCH = "batch/v1"
 
 
 @pytest.mark.feature("K5")
 async def test_a_schedule_becomes_a_cron_job(place, operate, clock):
-    """Creation makes the CronJob with owner, schedule and command, a status that says so, and an event."""
+    """A new schedule gets a CronJob with owner, schedule and command, a status and an event."""
     await place.make(timeZone="Europe/Berlin")
     async with operate():
         await place.settled()
@@ -45,7 +46,7 @@ def _bare(body):
 
 
 async def test_a_change_reaches_the_cron_job(place, operate):
-    """A new schedule, more shards and fewer of the optional fields all arrive; the CronJob stays the same object."""
+    """A changed schedule, more shards and removed optional fields reach the CronJob, which stays the same object."""
     await place.make(pod={"nodeSelector": {"disk": "fast"}})
     async with operate():
         await place.settled()
@@ -63,7 +64,7 @@ async def test_a_change_reaches_the_cron_job(place, operate):
 
 
 async def test_suspension_stops_and_resumes(place, operate, clock):
-    """`suspend` is passed on, no next run is promised meanwhile, and it can be taken back."""
+    """`suspend` reaches the CronJob and removes the next run from the status; it can be reversed."""
     await place.make()
     async with operate():
         await place.settled()
@@ -78,15 +79,15 @@ async def test_suspension_stops_and_resumes(place, operate, clock):
     assert (await place.status())["nextRunTime"] == clock.minute(1)
 
 
-async def test_deletion_takes_the_cron_job_along(place, operate, proxy, until):
-    """A deleted schedule leaves nothing behind, and the operator makes nothing anew."""
+async def test_deletion_takes_the_cron_job_along(place, operate, proxy):
+    """The CronJob of a deleted schedule is deleted, and the operator creates nothing again."""
     await place.make()
     async with operate() as queue:
         await place.settled()
         await place.delete("reminderschedules", "due")
         read = place.kubectl.at("reminderschedules", "due")
-        await until(lambda: (read, 404) in [(call.path, call.status) for call in proxy.calls[-8:]], what="seen")
-        await until(lambda: queue.idle, what="nothing is left to do")
+        await eventually(lambda: (read, 404) in [(call.path, call.status) for call in proxy.calls[-8:]], "seen")
+        await eventually(lambda: queue.idle, "nothing is left to do")
         before = len(proxy.writes())
         await place.collected("due")
         await asyncio.sleep(0.3)
@@ -94,8 +95,8 @@ async def test_deletion_takes_the_cron_job_along(place, operate, proxy, until):
 
 
 @pytest.mark.feature("K5")
-async def test_drift_is_corrected(place, operate, until):
-    """What a hand changed in the CronJob is set right; what a hand added beside it stays; a deleted one comes back."""
+async def test_drift_is_corrected(place, operate):
+    """A changed field of the CronJob is corrected, an added annotation stays, a deleted CronJob is created again."""
     await place.make()
     async with operate():
         await place.settled()
@@ -112,20 +113,20 @@ async def test_drift_is_corrected(place, operate, until):
         async def told():
             return "DriftCorrected" in await place.events()
 
-        await until(corrected, what="the schedule is back")
+        await eventually(corrected, "the schedule is back")
         assert (await place.cron_job())["metadata"]["annotations"]["note"] == "mine"
-        await until(told, what="it is told")
+        await eventually(told, "it is told")
         uid = (await place.cron_job())["metadata"]["uid"]
         await place.delete("cronjobs", "due", group=BATCH)
 
         async def back():
             return (found := await place.cron_job()) and found["metadata"]["uid"] != uid
 
-        await until(back, what="it is back")
+        await eventually(back, "it is back")
 
 
-async def test_nothing_is_written_when_nothing_changed(place, operate, proxy, until):
-    """A restart of the operator and repeated passes over settled objects read, and write nothing at all."""
+async def test_nothing_is_written_when_nothing_changed(place, operate, proxy):
+    """A restart of the operator and repeated passes over settled objects write nothing."""
     for number in range(5):
         await place.make(f"due-{number}", shards=number + 1)
     async with operate():
@@ -133,29 +134,30 @@ async def test_nothing_is_written_when_nothing_changed(place, operate, proxy, un
             await place.settled(f"due-{number}")
     assert len(await place.cron_jobs()) == 5
     before = len(proxy.writes())
-    async with operate(resync=0.05) as queue:
-        await until(lambda: queue.idle, what="seen")
+    async with operate(resync=0.02) as queue:
+        await eventually(lambda: queue.idle, "seen")
         seen = len(proxy.calls)
-        await until(lambda: len(proxy.calls) > seen + 100, what="many passes")
+        await eventually(lambda: len(proxy.calls) > seen + 100, "many passes")
     assert proxy.writes()[before:] == []
 
 
-async def test_the_api_servers_spelling_is_no_drift(place, operate, proxy, until):
-    """A value that the API server writes in another way (1000m as 1) is applied once, not for ever."""
+async def test_another_form_of_a_value_is_not_drift(place, operate, proxy):
+    """A value that the API server stores in another form (1000m as 1) is applied only once."""
     await place.make(pod={"resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {}}})
     async with operate():
         await place.settled()
     pod = (await place.cron_job())["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["requests"] == {"cpu": "1", "memory": "1Gi"}
-    async with operate(resync=0.05):
-        await until(lambda: len(proxy.calls) > 40, what="it is seen")
+    calls = len(proxy.calls)
+    async with operate(resync=0.02):
+        await eventually(lambda: len(proxy.calls) > calls + 20, "it is seen")
         before, seen = len(proxy.writes(path_part="cronjobs")), len(proxy.calls)
-        await until(lambda: len(proxy.calls) > seen + 60, what="many passes")
+        await eventually(lambda: len(proxy.calls) > seen + 20, "many passes")
         assert len(proxy.writes(path_part="cronjobs")) == before
 
 
 async def test_changes_while_the_operator_was_away(place, operate):
-    """Made, changed and deleted between two lives of the operator: all is as declared after the second starts."""
+    """Objects created, changed and deleted while the operator is away are as declared after its next start."""
     for name in ("kept", "changed", "deleted"):
         await place.make(name)
     async with operate():
@@ -174,8 +176,8 @@ async def test_changes_while_the_operator_was_away(place, operate):
 
 
 @pytest.mark.parametrize("forget", [False, True])
-async def test_a_lost_watch_loses_nothing(place, operate, proxy, until, forget):
-    """Watches that break, also for so long that history is gone (410), are begun anew and see what happened."""
+async def test_a_lost_watch_loses_nothing(place, operate, proxy, forget):
+    """After a watch breaks, also for so long that its history is gone (410), the operator sees what happened."""
     await place.make()
     async with operate():
         await place.settled()
@@ -186,32 +188,33 @@ async def test_a_lost_watch_loses_nothing(place, operate, proxy, until, forget):
         async def arrived():
             return (await place.cron_job())["spec"]["schedule"] == "*/7 * * * *"
 
-        await until(arrived, what="the change arrived")
+        await eventually(arrived, "the change arrived")
         await place.settled()
     assert len(await place.cron_jobs()) == 1
 
 
-async def test_kopf_giving_up_is_not_the_end(place, operate, proxy, until):
-    """An API server that fails for longer than Kopf's patience ends Kopf, which is started again and sees all."""
+async def test_kopf_giving_up_is_not_the_end(place, operate, proxy, monkeypatch):
+    """If the API server fails for so long that Kopf gives up, Kopf is started again and sees all changes."""
+    monkeypatch.setattr("taskbell.operator.watches._ERROR_BACKOFFS", (0.01,) * 5)
     await place.make()
     async with operate():
         await place.settled()
         fault = Fault(method="GET", path_ends="/reminderschedules", status=500, times=6)
         proxy.faults.append(fault)
         await proxy.cut_watches(forget=True)
-        await until(lambda: not fault.times, what="Kopf gave up")
+        await eventually(lambda: not fault.times, "Kopf gave up")
         await place.respecify(schedule="*/7 * * * *")
 
         async def seen():
             return (await place.cron_job())["spec"]["schedule"] == "*/7 * * * *"
 
-        await until(seen, what="it is seen again")
+        await eventually(seen, "it is seen again")
 
 
 @pytest.mark.parametrize("path", ["/cronjobs/due", "/due/status"])
 @pytest.mark.parametrize("status", [409, 500])
 async def test_failing_writes_are_repeated(place, operate, proxy, status, path):
-    """Conflicts and server errors on the CronJob or the status delay, but end as declared with one CronJob."""
+    """Conflicts and server errors on the CronJob or the status only delay the result."""
     proxy.faults.append(Fault(method="PATCH", path_ends=path, status=status, times=4))
     await place.make()
     async with operate():
@@ -222,40 +225,32 @@ async def test_failing_writes_are_repeated(place, operate, proxy, status, path):
     assert proxy.faults[0].times == 0
 
 
-async def test_a_foreign_cron_job_is_left_alone(place, operate, until):
-    """A CronJob of that name that belongs to somebody else is a condition, not taken over."""
+async def test_a_foreign_cron_job_is_not_changed(place, operate):
+    """A CronJob of the same name that belongs to somebody else is reported and not changed."""
     pod = {"restartPolicy": "Never", "containers": [{"name": "mine", "image": "mine:1"}]}
     spec = {"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
     foreign = {"apiVersion": BATCH, "kind": "CronJob", "metadata": {"name": "due"}, "spec": spec}
     made = await place.kubectl.must("POST", place.kubectl.at("cronjobs", group=BATCH), foreign)
     await place.make()
     async with operate():
-
-        async def said():
-            return await place.condition("Ready") == ("False", "NameTaken")
-
-        await until(said, what="it is said")
+        await place.becomes("Ready", "False", "NameTaken")
         assert await place.condition("Degraded") == ("True", "NameTaken")
     assert (await place.cron_job())["spec"] == made["spec"]
 
 
-async def test_a_schedule_that_is_none_is_said(place, operate, until):
-    """What the API server's pattern lets through, but means nothing, is a condition; a correction is taken."""
+async def test_a_malformed_schedule_is_reported(place, operate):
+    """A malformed schedule that the API server accepts is reported; a correction is applied."""
     await place.make(schedule="61 * * * *")
     async with operate():
-
-        async def said():
-            return await place.condition("Ready") == ("False", "ScheduleNotUnderstood")
-
-        await until(said, what="it is said")
+        await place.becomes("Ready", "False", "ScheduleNotUnderstood")
         assert await place.cron_job() is None
         await place.respecify(schedule="* * * * *")
         await place.settled()
     assert await place.condition("Degraded") == ("False", "Healthy")
 
 
-async def test_runs_show_in_the_status(place, operate, until, clock):
-    """What the CronJob's controller reports is passed on, and a sweep that does not start is told by its lateness."""
+async def test_runs_show_in_the_status(place, operate, clock):
+    """Run times of the CronJob reach the status, and a sweep that does not start degrades the schedule."""
     await place.make()
     async with operate():
         await place.settled()
@@ -266,7 +261,7 @@ async def test_runs_show_in_the_status(place, operate, until, clock):
         async def passed_on():
             return (await place.status()).get("lastSuccessTime") == clock.minute(2)
 
-        await until(passed_on, what="passed on")
+        await eventually(passed_on, "passed on")
         status = await place.status()
         assert status["lastScheduleTime"] == clock.minute(1)
         assert status["nextRunTime"] in {clock.minute(3), clock.minute(4)}
@@ -274,8 +269,4 @@ async def test_runs_show_in_the_status(place, operate, until, clock):
         clock.time += 3600
         path = place.kubectl.at("reminderschedules", "due")
         await place.change(path, lambda body: body["metadata"].update(labels={"a": "b"}))
-
-        async def late():
-            return await place.condition("Degraded") == ("True", "SweepsDoNotStart")
-
-        await until(late, what="lateness is said")
+        await place.becomes("Degraded", "True", "SweepsDoNotStart")

@@ -15,7 +15,7 @@ def _imports(path):
 
 
 def test_only_watches_know_kopf_and_only_cluster_the_client():
-    """Kopf stays in `watches`, the Kubernetes client in `cluster`: everything else is tested without both."""
+    """Only `watches` imports Kopf, and only `cluster` imports the Kubernetes client."""
     users = {name: set() for name in ("kopf", "kubernetes")}
     for path in ROOM.rglob("*.py"):
         for name in users.keys() & {*_imports(path)}:

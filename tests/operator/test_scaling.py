@@ -38,12 +38,12 @@ def size(spec, reading, current, memory=None, now=0.0):
     [(0, 0, 1), (100, 0, 1), (111, 0, 2), (450, 50, 5), (0, 250, 3), (100_000, 0, 10)],
 )
 def test_a_backlog_asks_for_pods(pending, unacked, expected):
-    """Messages that wait and messages that are out, by what one pod may have before it, up to the bound."""
+    """Pending and unacknowledged messages divided by the backlog of one pod, up to the bound."""
     assert size(pool(behavior=QUICK, idle={"cooldown": "0s"}), backlog(pending, unacked), 1) == expected
 
 
 def test_sockets_keep_headroom():
-    """Connections by what one pod holds, less the share that stays free."""
+    """Connections divided by the connections of one pod, without its headroom."""
     signal = WorkerPoolSpec.model_validate(
         {
             "targetRef": {"name": "x"},
@@ -57,19 +57,19 @@ def test_sockets_keep_headroom():
 
 
 def test_the_larger_signal_wins():
-    """With several signals the pool has what the hungriest asks for."""
+    """With several signals the largest size wins."""
     readings = [Reading(name="a", value=1, needed=2.0, wakes=True), Reading(name="b", value=1, needed=5.0, wakes=True)]
     assert decide(pool(behavior=QUICK), Memory(), readings, current=1, now=0)[0].size == 5
 
 
 def test_tolerance_leaves_small_differences():
-    """Within a tenth of what is there nothing happens; beyond it does."""
+    """A difference of up to a tenth changes nothing; a larger one does."""
     spec = pool(behavior=QUICK, most=50)
     assert [size(spec, backlog(pending), 20) for pending in (1800, 2000, 2200, 2300, 1700)] == [20, 20, 20, 23, 17]
 
 
 def test_policies_limit_speed():
-    """The default lets a pool double or grow by four in 15 s, whichever is more; `Min` takes the lesser, none stops."""
+    """By default a pool doubles or grows by four in 15 s, whichever is more; `Min` takes the lesser policy."""
     spec, memory = pool(most=100), Memory()
     sizes, current, now = [], 1, 0.0
     for _ in range(5):
@@ -86,7 +86,7 @@ def test_policies_limit_speed():
 
 
 def test_coming_down_waits_for_the_window():
-    """A pool shrinks only to the greatest size that was recommended in the window; growing does not wait."""
+    """A pool shrinks only to the largest recommendation of the window; it grows at once."""
     spec, memory = pool(behavior={"scaleUp": {"policies": []}}), Memory()
     decision, memory = decide(spec, memory, [backlog(800)], current=2, now=0)
     assert decision.size == 8
@@ -98,12 +98,12 @@ def test_coming_down_waits_for_the_window():
 
 
 def test_a_new_operator_does_not_shrink_at_once():
-    """Without memory, after a restart, the present size counts as recommended."""
+    """Without a memory, as after a restart, the present size counts as a recommendation."""
     assert size(pool(), backlog(0), 8) == 8
 
 
-def test_zero_needs_rest():
-    """To zero only when nothing waits or is out for the whole cooldown; a waiting message starts the pool again."""
+def test_zero_needs_an_idle_cooldown():
+    """A pool scales to zero only without messages for the whole cooldown; a pending message starts it again."""
     spec, memory = pool(least=0, behavior=QUICK, idle={"cooldown": "2m"}), Memory()
     for now, reading, expected in (
         (0, backlog(0), 1),
@@ -119,7 +119,7 @@ def test_zero_needs_rest():
 
 
 def test_errors_hold():
-    """A signal that cannot be read changes nothing, whatever the size; after three failures the pool is degraded."""
+    """A signal that cannot be read does not change the size; after three failures the pool is degraded."""
     spec, memory = pool(behavior=QUICK), Memory()
     for count in range(1, 6):
         decision, memory = decide(spec, memory, [FAILED], current=7, now=count)
@@ -130,13 +130,13 @@ def test_errors_hold():
 
 @pytest.mark.parametrize("current", [0, 1, 7, 10])
 def test_a_missing_consumer_is_neither_zero_nor_max(current):
-    """What does not exist is degraded at once, and the size stays."""
+    """If the consumer does not exist, the pool is degraded at once and the size stays."""
     decision, _ = decide(pool(least=0), Memory(), [MISSING], current=current, now=0)
     assert (decision.size, decision.degraded) == (current, True)
 
 
 def test_fallback_only_raises():
-    """After enough failures a fallback lifts a small pool and leaves a large one."""
+    """After enough failures a fallback raises a small pool and does not change a large one."""
     spec = pool(behavior=QUICK, onSignalError={"afterFailures": 1, "mode": "Fallback", "replicas": 4})
     assert [size(spec, FAILED, current) for current in (1, 4, 9)] == [4, 4, 9]
 
@@ -149,14 +149,14 @@ def test_one_readable_signal_may_raise():
 
 
 def test_used_up_acks_are_said():
-    """When every allowed message is out, more pods do not help, and the decision says so."""
+    """When `max_ack_pending` is reached, the decision says that this limits the pool."""
     decision, _ = decide(pool(), Memory(), [backlog(500, 490, max_unacked=500)], current=10, now=0)
     assert decision.limited_by == "MaxAckPending"
     assert decide(pool(), Memory(), [backlog(500, 490, max_unacked=500)], current=1, now=0)[0].limited_by == "Policy"
 
 
 def test_manual_is_by_hand():
-    """Engine Manual takes its number, within the bounds."""
+    """Engine Manual uses its number, within the bounds."""
     spec = pool(engine="Manual", replicas={"min": 1, "max": 3, "manual": 7}, signals=[])
     assert decide(spec, Memory(), [], current=1, now=0)[0].size == 3
 
@@ -193,7 +193,7 @@ def _pools(draw):
 @settings(deadline=None)
 @given(_pools(), st.lists(_readings, min_size=1, max_size=12), st.integers(0, 50))
 def test_bounds_hold(spec, readings, current):
-    """Whatever comes, the size stays within the bounds, and never goes to zero while messages are out."""
+    """The size always stays within the bounds, and is never zero while messages are unacknowledged."""
     memory, now = Memory(), 0.0
     for reading in readings:
         decision, memory = decide(spec, memory, [reading], current=current, now=now)
@@ -209,7 +209,7 @@ def test_bounds_hold(spec, readings, current):
 @settings(deadline=None)
 @given(_pools(), st.integers(0, 10_000), st.integers(0, 10_000), st.lists(_readings, max_size=5), st.integers(0, 40))
 def test_more_backlog_never_means_fewer_pods(spec, one, other, earlier, current):
-    """With the same memory, the decision is monotone in the backlog."""
+    """With the same memory, a larger backlog never leads to a smaller size."""
     memory, now = Memory(), 0.0
     for reading in earlier:
         _, memory = decide(spec, memory, [reading], current=current, now=now)
@@ -221,7 +221,7 @@ def test_more_backlog_never_means_fewer_pods(spec, one, other, earlier, current)
 @settings(deadline=None)
 @given(_pools(), st.integers(0, 10_000), st.integers(0, 40))
 def test_a_steady_load_never_flaps(spec, pending, current):
-    """Under one load the size moves in one direction only, and comes to rest."""
+    """Under a constant load the size moves in one direction only, and settles."""
     memory, now, sizes = Memory(), 0.0, [min(max(current, spec.replicas.min), spec.replicas.max)]
     for _ in range(120):
         decision, memory = decide(spec, memory, [backlog(pending)], current=sizes[-1], now=now)
@@ -235,7 +235,7 @@ def test_a_steady_load_never_flaps(spec, pending, current):
 @settings(deadline=None)
 @given(st.lists(st.integers(950, 1049), min_size=20, max_size=40))
 def test_noise_within_the_tolerance_changes_nothing(loads):
-    """A load that trembles by a twentieth leaves the size alone."""
+    """A load that varies by a twentieth does not change the size."""
     memory, now = Memory(), 0.0
     for pending in loads:
         decision, memory = decide(pool(most=50, behavior=QUICK), memory, [backlog(pending)], current=10, now=now)

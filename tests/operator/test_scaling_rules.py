@@ -1,4 +1,4 @@
-"""The decision function against the rules of HorizontalPodAutoscaler v2, written down once more in its own words."""
+"""The decision function compared with a second implementation of the rules of HorizontalPodAutoscaler v2."""
 
 import math
 
@@ -13,25 +13,25 @@ from taskbell.operator.plan.victims import Load
 
 
 def pool(*, least=1, most=100, **behavior):
-    """A pool of one signal."""
+    """A pool with one signal."""
     signal = {"name": "s", "jetStream": {"stream": "S", "consumer": "c"}}
     given = {"targetRef": {"name": "x"}, "replicas": {"min": least, "max": most}, "signals": [signal]}
     return WorkerPoolSpec.model_validate(given | {"behavior": behavior})
 
 
 def asks(needed):
-    """A reading that asks for so many pods."""
+    """A reading that asks for a number of pods."""
     return Reading(name="s", value=1, needed=needed, wakes=True)
 
 
 class Run:
-    """Decisions one after the other, each carried out."""
+    """A series of decisions, each carried out."""
 
     def __init__(self, spec, current):
         self.spec, self.current, self.memory, self.now = spec, current, Memory(), 0.0
 
     def step(self, needed, *, after=15.0):
-        """Decide some seconds later; returns the size then."""
+        """Decide some seconds later; returns the new size."""
         self.now += after
         decision, self.memory = decide(self.spec, self.memory, [asks(needed)], current=self.current, now=self.now)
         if decision.size != self.current:
@@ -41,15 +41,15 @@ class Run:
 
 
 @pytest.mark.parametrize("direction", ["scale_up", "scale_down"])
-def test_a_rule_that_is_named_leaves_the_others_as_they_were(direction):
-    """Who sets only the tolerance of a direction keeps its window and its speed limits, as with an HPA."""
+def test_a_field_that_is_set_leaves_the_others_at_their_defaults(direction):
+    """A direction with only its tolerance set keeps the default window and policies, as with an HPA."""
     default = getattr(pool().behavior, direction)
     changed = getattr(pool(**{direction: {"tolerancePercent": 5}}).behavior, direction)
     assert changed == default.model_copy(update={"tolerance_percent": 5})
 
 
-def test_what_was_taken_back_does_not_use_the_speed_limit_up():
-    """A limit counts from where the period began: a pool that just shrank may grow back at once, and beyond by it."""
+def test_a_reversed_change_does_not_count_for_a_policy():
+    """A policy counts from the start of its period: a pool that has just shrunk may grow back at once."""
     quick = {"stabilizationWindowSeconds": 0, "policies": []}
     run = Run(pool(scaleDown=quick), 20)
     assert run.step(2) == 2
@@ -61,8 +61,8 @@ FAILED = Reading(name="t", error="away")
 QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
 
 
-def test_rest_begins_when_all_signals_can_be_read():
-    """Time in which a signal was unreadable is no rest: work may have come that nobody saw."""
+def test_idle_time_starts_when_all_signals_can_be_read():
+    """Time without a readable signal does not count as idle: messages may have arrived."""
     spec = pool(least=0, **QUICK).model_copy(update={"idle": Idle(cooldown="2m")})
     sizes, memory = [], Memory()
     for now, readings in ((0, [IDLE, FAILED]), (150, [IDLE, FAILED]), (160, [IDLE]), (279, [IDLE]), (280, [IDLE])):
@@ -72,7 +72,7 @@ def test_rest_begins_when_all_signals_can_be_read():
 
 
 def test_without_a_cooldown_an_idle_pool_goes_at_once():
-    """`cooldown: 0s` waits for nothing; with one, an idle pool keeps a single pod until it is over."""
+    """With `cooldown: 0s` an idle pool goes to zero at once; with a longer one it keeps one pod until then."""
     spec = pool(least=0, **QUICK)
     at_once = spec.model_copy(update={"idle": Idle(cooldown="0s")})
     assert decide(at_once, Memory(), [IDLE], current=5, now=7)[0].size == 0
@@ -81,20 +81,20 @@ def test_without_a_cooldown_an_idle_pool_goes_at_once():
 
 
 def test_a_pool_that_never_goes_to_zero_has_no_cooldown():
-    """Where `min` is 1 or more, it is the bound that keeps an idle pool's last pods."""
+    """With a `min` of 1 or more, the bound keeps the last pods of an idle pool."""
     decision, _ = decide(pool(least=2, **QUICK), Memory(), [IDLE], current=5, now=7)
     assert (decision.size, decision.limited_by) == (2, "Bounds")
 
 
 def test_a_share_of_nothing_is_one_pod():
-    """An empty pool that may only grow by a share of its size starts with one pod."""
+    """An empty pool whose policy is a percentage starts with one pod."""
     policies = [{"type": "Percent", "value": 50, "periodSeconds": 15}]
     spec = pool(least=0, scaleUp={"policies": policies})
     assert decide(spec, Memory(), [asks(9.0)], current=0, now=0)[0].size == 1
 
 
 def test_a_fallback_waits_for_its_failures():
-    """Before `afterFailures` readings failed in a row, the size is held; one that succeeds begins the count anew."""
+    """The size is held until `afterFailures` readings in a row fail; a successful reading resets the count."""
     fallback = {"afterFailures": 3, "mode": "Fallback", "replicas": 9}
     spec = pool(**QUICK).model_copy(update={"on_signal_error": OnSignalError.model_validate(fallback)})
     sizes, memory = [], Memory()
@@ -104,8 +104,8 @@ def test_a_fallback_waits_for_its_failures():
     assert sizes == [4, 4, 4, 4, 4, 9]
 
 
-def test_what_limits_is_named():
-    """Bounds on either side, and an unreadable signal, which leaves the recommendation at what there is."""
+def test_the_limit_is_named():
+    """`limited_by` names the bounds and an unreadable signal, whose recommendation is the present size."""
     told = [decide(pool(least=3, most=5, **QUICK), Memory(), [asks(n)], current=4, now=0)[0] for n in (1.0, 9.0)]
     assert [(d.size, d.recommended, d.limited_by) for d in told] == [(3, 1, "Bounds"), (5, 9, "Bounds")]
     held, _ = decide(pool(**QUICK), Memory(), [FAILED], current=7, now=0)
@@ -113,7 +113,7 @@ def test_what_limits_is_named():
 
 
 def test_connections_wake_and_keep_awake():
-    """A pool with an open connection never rests, whatever a backlog beside it says."""
+    """A pool with an open connection is never idle, whatever another signal says."""
     spec = pool(least=0, **QUICK).model_copy(update={"idle": Idle(cooldown="0s")})
     sockets = read_sockets("w", WebSocketSignal(), [Load("a", 1)])
     assert decide(spec, Memory(), [IDLE, sockets], current=1, now=0)[0].size == 1
@@ -121,7 +121,7 @@ def test_connections_wake_and_keep_awake():
 
 
 def test_activation_is_for_starting():
-    """An empty pool starts when more than `activation` messages wait, or one is out."""
+    """An empty pool starts when more than `activation` messages are pending, or one is unacknowledged."""
     signal = JetStreamSignal(stream="S", consumer="c", activation=5)
     woken = {
         (pending, unacked): read_backlog(
@@ -137,21 +137,21 @@ def test_activation_is_for_starting():
     [(1, 95, 100, True), (1, 94, 100, False), (0, 100, 100, False), (1, 100, 0, False), (1, 100, -1, False)],
 )
 def test_a_consumer_that_is_full(pending, unacked, limit, expected):
-    """Used up is a limit of which 19 of 20 are out while more waits; without a limit nothing is used up."""
+    """The limit counts as reached from 95 % on while messages wait; without a limit it is never reached."""
     sample = Sample(at=0, pending=pending, unacked=unacked, delivered=0, pods=1)
     signal = JetStreamSignal(stream="S", consumer="c")
     assert read_backlog("s", signal, sample, Pace(), max_unacked=limit).saturated is expected
 
 
 class Reference:
-    """HorizontalPodAutoscaler's order: tolerance, stabilization, the limit of the policies, bounds."""
+    """HorizontalPodAutoscaler's order: tolerance, stabilization, policies, bounds."""
 
     def __init__(self, spec, current):
         self.spec, self.current, self.now = spec, current, 0.0
         self.recommendations, self.ups, self.downs = [(15.0, current)], [], []
 
     def step(self, needed, *, after):
-        """Decide some seconds later; returns the size then."""
+        """Decide some seconds later; returns the new size."""
         self.now += after
         up, down = self.spec.behavior.scale_up, self.spec.behavior.scale_down
         ratio = needed / self.current
@@ -229,7 +229,7 @@ _steps = st.lists(
 @settings(max_examples=500, deadline=None)
 @given(_rules, _rules, st.integers(1, 10), st.integers(10, 90), st.integers(1, 60), _steps)
 def test_sizes_are_those_of_a_horizontal_pod_autoscaler(up, down, least, most, current, steps):
-    """Over any course of needs and any behavior, each size is what the autoscaler's own rules give."""
+    """For any series of needs and any behavior, each size is the one that the autoscaler's rules give."""
     spec = pool(least=least, most=most, scaleUp=up, scaleDown=down)
     ours, reference = Run(spec, current), Reference(spec, current)
     reference.recommendations[:] = [(float(steps[0][0]), current)]

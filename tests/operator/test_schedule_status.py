@@ -12,7 +12,7 @@ SPEC = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * *
 
 
 def degraded(*, last, success, now, spec=SPEC, applied=False, active=()):
-    """The condition Degraded of a schedule whose CronJob was made at 10:00."""
+    """The condition Degraded of a schedule whose CronJob was created at 10:00."""
     times = {"lastScheduleTime": last, "lastSuccessfulTime": success}
     status = {name: f"2026-11-20T{text}:00Z" for name, text in times.items() if text}
     status["active"] = [*active]
@@ -37,26 +37,26 @@ def degraded(*, last, success, now, spec=SPEC, applied=False, active=()):
         ("11:00", None, "11:01", (True, "SweepsFail")),
     ],
 )
-def test_lateness_and_failure_are_told(last, success, now, expected):
-    """A sweep that is overdue by its deadline and a grace, or three without a success, degrade a schedule."""
+def test_late_and_failing_sweeps_degrade(last, success, now, expected):
+    """A sweep that is later than its deadline and a grace, or three sweeps without a success, degrade a schedule."""
     assert degraded(last=last, success=success, now=now) == expected
 
 
-def test_a_change_begins_anew():
-    """A schedule that was just written, as after a suspension, owes no sweeps of before."""
+def test_earlier_sweeps_do_not_count_after_a_change():
+    """After a change, as after a suspension, sweeps from before it do not count as missing."""
     assert degraded(last="10:10", success="10:11", now="15:00", applied=True) == (False, "Healthy")
     suspended = SPEC.model_copy(update={"suspend": True})
     assert degraded(last="10:10", success="10:11", now="15:00", spec=suspended) == (False, "Healthy")
 
 
-def test_a_schedule_that_never_comes_is_told():
-    """February 30 is a schedule that Kubernetes takes and never runs."""
+def test_a_schedule_that_is_never_due_degrades():
+    """February 30 is a schedule that Kubernetes accepts and never runs."""
     spec = SPEC.model_copy(update={"schedule": "0 0 30 2 *"})
     assert degraded(last=None, success=None, now="10:01", spec=spec) == (True, "NeverDue")
 
 
-def test_a_sweep_that_waits_for_the_one_before_it_is_not_late():
-    """Under `Forbid` a sweep does not start while another runs; that is as declared, unlike with nothing running."""
+def test_a_sweep_that_waits_for_a_running_one_is_not_late():
+    """Under `Forbid` a sweep that waits for a running one is not late; without a running one it is."""
     forbids = SPEC.model_copy(update={"concurrency_policy": "Forbid"})
     late = {"last": "10:10", "success": "10:01", "now": "11:00"}
     assert degraded(**late, spec=forbids, active=[{"name": "due-1"}]) == (False, "Healthy")
@@ -64,8 +64,8 @@ def test_a_sweep_that_waits_for_the_one_before_it_is_not_late():
     assert degraded(**late, active=[{"name": "due-1"}]) == (True, "SweepsDoNotStart")
 
 
-def test_lateness_is_told_in_the_same_words_while_it_lasts():
-    """A message that counted the seconds would be a new status with every pass, and each of those wakes the watch."""
+def test_the_message_stays_the_same_while_a_sweep_is_late():
+    """The message has no count of seconds, which would change the status with every pass and wake the watch."""
     messages = set()
     for now in (NOON, NOON + timedelta(seconds=1)):
         cron_job = {"metadata": {"name": "due", "creationTimestamp": "2026-11-20T10:00:00Z"}}

@@ -1,4 +1,4 @@
-"""What is read, and what is said when it cannot be."""
+"""Readings of signals, and their errors."""
 
 import asyncio
 import base64
@@ -24,20 +24,20 @@ def scale(kubectl):
 
 
 class NobodyThere:
-    """Consumers of a server that does not answer; remembers who was asked."""
+    """Consumers of a server that does not answer; notes the addresses."""
 
     def __init__(self):
         self.asked = []
 
     async def look(self, url, **_):
-        """Nothing."""
+        """Fail, as without a connection."""
         self.asked.append(url)
         raise BusUnavailable("not connected to NATS")
 
 
 @pytest.fixture
 def read(cluster, kubectl, scale):
-    """Read by an address in a Secret; gives the reading, and the addresses that were asked."""
+    """Read a signal whose address is in a Secret; returns the reading and the addresses that were used."""
 
     async def reading(secret):
         data = {"url": base64.b64encode(secret).decode()}
@@ -57,8 +57,8 @@ def read(cluster, kubectl, scale):
 @pytest.mark.parametrize(
     "secret", [b"", b"pa55word", b"\xffpa55word", b"https://h", b"nats://u:pa55word@[::", b"nats://h:99999", b"nats://"]
 )
-async def test_a_secret_that_holds_no_address_is_said_but_not_quoted(read, secret):
-    """A wrong entry is a missing signal that names the Secret, never what is in it; a bare host name is an address."""
+async def test_a_malformed_secret_is_reported_and_not_quoted(read, secret):
+    """A malformed entry is an error that names the Secret and never quotes it; a bare host name is an address."""
     reading, asked = await read(secret)
     if secret == b"pa55word":
         assert asked == ["pa55word"]
@@ -68,14 +68,14 @@ async def test_a_secret_that_holds_no_address_is_said_but_not_quoted(read, secre
         assert reading.error == "entry url of Secret nats is not a NATS address"
 
 
-async def test_the_line_end_of_a_secret_is_no_part_of_the_address(read):
-    """An address as an editor saved it is followed."""
+async def test_the_line_end_of_a_secret_is_not_part_of_the_address(read):
+    """An address with a line end, as editors save it, works."""
     _, asked = await read(b"nats://u:p@nats:4222\n")
     assert asked == ["nats://u:p@nats:4222"]
 
 
 class Working:
-    """A consumer whose pods complete ten messages a second, all told, while more wait."""
+    """A consumer whose pods complete ten messages a second together while more wait."""
 
     def __init__(self, clock):
         self.clock, self.burst = clock, 0
@@ -86,8 +86,8 @@ class Working:
         return ConsumerFacts(pending=9000 - delivered, unacked=0, delivered=delivered, max_unacked=0)
 
 
-async def test_a_pass_that_is_repeated_at_once_shows_no_pace(cluster, scale, still_clock):
-    """What happened in less than five seconds changes no pace; the next reading counts from the one before it."""
+async def test_a_second_reading_at_once_changes_no_pace(cluster, scale, still_clock):
+    """A reading within five seconds of another changes no pace; the next one counts from the earlier one."""
     clock, known = still_clock, {}
     consumers = Working(clock)
     signals = SignalReader(cluster, consumers, None, nats_url="nats://h", clock=clock)
@@ -103,7 +103,7 @@ async def test_a_pass_that_is_repeated_at_once_shows_no_pace(cluster, scale, sti
 
 @pytest.fixture
 def pod(kubectl):
-    """Make a pod at this machine's own address; returns its path."""
+    """Create a pod at 127.0.0.1; returns its path."""
 
     async def make(name, *, app="gateway", ready=True, cost=None, **status):
         annotations = {} if cost is None else {DELETION_COST: cost}
@@ -113,7 +113,7 @@ def pod(kubectl):
         path = kubectl.at("pods", name, group="")
         await kubectl.must("POST", kubectl.at("pods", group=""), body)
         told = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": str(ready)}]} | status
-        assert (await kubectl.merge(f"{path}/status", {"status": told}))[0] == 200
+        await kubectl.must_merge(f"{path}/status", {"status": told})
         return path
 
     return make
@@ -121,7 +121,7 @@ def pod(kubectl):
 
 @pytest.fixture
 def loads(cluster, kubectl):
-    """Read the connections of the gateways' pods."""
+    """Read the connections of the gateway pods."""
 
     async def read(http, **signal):
         place = {"namespace": kubectl.namespace, "selector": "app=gateway"}
@@ -135,16 +135,16 @@ def loads(cluster, kubectl):
 @pytest.mark.parametrize(
     "pods", [{}, {"ended": {"phase": "Failed"}, "evicted": {"ready": False, "phase": "Succeeded"}}]
 )
-async def test_gateways_that_are_no_more_have_no_connections(loads, pod, pods):
-    """Where there is no pod, or all have ended, there is nobody to ask, and that is no error."""
+async def test_pods_that_ended_have_no_connections(loads, pod, pods):
+    """Without running pods there are no connections, and that is not an error."""
     for name, how in pods.items():
         await pod(name, **how)
     assert await loads(None) == []
 
 
 @pytest.mark.parametrize("pods", [{"a": {"ready": False}, "b": {"ready": False}}, {"a": {"podIP": None}}])
-async def test_gateways_none_of_which_is_ready_tell_nothing(loads, pod, pods):
-    """Pods that are all unready, as in an outage they share, hold the size: their connections may well be open."""
+async def test_pods_that_are_all_unready_cannot_be_read(loads, pod, pods):
+    """If no pod is ready, as in a common outage, the signal cannot be read: connections may still be open."""
     for name, how in pods.items():
         await pod(name, **how)
     with pytest.raises(SocketsUnreadable, match=f"none of {len(pods)} pods is ready"):
@@ -152,8 +152,8 @@ async def test_gateways_none_of_which_is_ready_tell_nothing(loads, pod, pods):
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf"])
-async def test_a_gauge_that_is_no_number_is_unreadable(loads, pod, value, free_port):
-    """What a broken exporter says is an error of the signal, not of the pass."""
+async def test_a_gauge_that_is_not_a_number_cannot_be_read(loads, pod, value, free_port):
+    """A gauge that is not a number is an error of the signal and does not fail the pass."""
 
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -168,8 +168,8 @@ async def test_a_gauge_that_is_no_number_is_unreadable(loads, pod, value, free_p
             await loads(http, port=free_port)
 
 
-async def test_each_pod_tells_its_own_connections(loads, pod, being_deleted, free_port):
-    """A ready pod's connections come with its name and deletion cost; ending ones and others' pods are not asked."""
+async def test_each_ready_pod_gives_its_connections(loads, pod, being_deleted, free_port):
+    """Each ready pod gives its connections and deletion cost; pods that end and pods of others are not asked."""
 
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -190,14 +190,14 @@ async def test_each_pod_tells_its_own_connections(loads, pod, being_deleted, fre
         assert await loads(http, port=free_port) == [Load("a", 4), Load("marked", 4, "9")]
 
 
-def test_series_are_added_up_and_never_less_than_none():
-    """All series of the gauge count; a gauge that went below zero counts as none."""
+def test_series_are_added_and_never_negative():
+    """All series of the gauge are added; a negative gauge counts as zero."""
     assert parse_connections('g{a="1"} 2\ng{a="2"} 3\nother 9\n', "g") == 5
     assert parse_connections("g -1\n", "g") == 0
 
 
-async def test_connections_that_nobody_asks_are_closed(nats_url):
-    """An address that is no longer looked at, as after a rotation, loses its connection; one in use keeps it."""
+async def test_unused_connections_are_closed(nats_url):
+    """The connection to an address that is no longer used, as after a rotation, is closed; others stay open."""
     async with Consumers(name="test", unused_after=0.2) as consumers:
 
         async def look(url):

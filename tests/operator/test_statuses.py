@@ -1,4 +1,4 @@
-"""What statuses say, and who counts as a rival."""
+"""The statuses, and which objects count as rivals."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ POOL = {"metadata": {"name": "b", "generation": 2, "creationTimestamp": "2026-11
 
 
 def test_a_transition_is_a_change_of_the_status():
-    """The time stays while only reason or message change, and moves when True becomes False; long messages are cut."""
+    """The time changes only when True becomes False, not with reason or message; long messages are cut."""
     status, found = {}, []
     for reason, message, holds, now in (
         ("A", "a", True, NOW),
@@ -44,7 +44,7 @@ def test_a_transition_is_a_change_of_the_status():
     ],
 )
 def test_an_autoscaler_of_the_same_deployment_is_a_rival(reference, expected):
-    """Kind and name count; a ScaledObject that names no kind means a Deployment, an autoscaler must name one."""
+    """Kind and name must match; a ScaledObject without a kind means a Deployment, an autoscaler must name one."""
     other = [{"metadata": {"name": "o"}, "spec": {"scaleTargetRef": reference}}]
     asked = {"autoscalers": (), "scaled_objects": (), "pools": ()}
     by_autoscaler = rival("x", POOL, **asked | {"autoscalers": other})
@@ -64,7 +64,7 @@ def test_an_autoscaler_of_the_same_deployment_is_a_rival(reference, expected):
     ],
 )
 def test_of_two_pools_the_older_keeps_the_size(name, made, expected):
-    """Age decides, and between two of one second the name, so that exactly one of both works."""
+    """The older pool keeps the size; of two from the same second, the first by name."""
     other = {"metadata": {"name": name, "creationTimestamp": made}, "spec": {"targetRef": {"name": "x"}}}
     assert rival("x", POOL, autoscalers=(), scaled_objects=(), pools=[other]) == expected
 
@@ -79,8 +79,8 @@ def pool_status(readings, *, current=3, size=3, degraded=False, scaled=False, be
     return found, {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
 
 
-def test_a_pool_tells_what_it_wants_and_what_there_is():
-    """Pods that come are progress; a change of the size has its time, which stays while nothing is changed."""
+def test_a_status_has_the_wanted_and_the_present_size():
+    """Starting pods are progress; the status has the time of the last change of the size."""
     found, told = pool_status([Reading(name="s", value=7, needed=2.2)], size=5, scaled=True)
     assert told["Progressing"] == ("True", "PodsChange")
     assert (found["lastScaleTime"], found["replicas"], found["desiredReplicas"]) == ("2026-11-20T10:05:00Z", 3, 5)
@@ -98,15 +98,15 @@ def test_a_pool_tells_what_it_wants_and_what_there_is():
         (True, True, {"Ready": ("False", "SizeHeld"), "Degraded": ("True", "SignalMissing")}),
     ],
 )
-def test_a_signal_that_cannot_be_read_is_told(missing, degraded, expected):
-    """A pool is Ready until reading failed too often, or what it looks at does not exist; long errors are cut."""
+def test_a_signal_that_cannot_be_read_is_reported(missing, degraded, expected):
+    """A pool is Ready until readings fail too often or the source does not exist; long errors are cut."""
     found, told = pool_status([Reading(name="s", error="e" * 2000, missing=missing)], degraded=degraded)
     assert {kind: told[kind] for kind in expected} == expected
     assert found["signals"] == [{"name": "s", "error": "e" * 512}]
 
 
 def schedule_status(*, conditions_before=(), last=None, success=None, now="10:00", **spec):
-    """The status of a schedule of every ten minutes whose CronJob was made at 08:00."""
+    """The status of a schedule of every ten minutes whose CronJob was created at 08:00."""
     declared = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * * * *"} | spec)
     owner = {"metadata": {"generation": 1}, "status": {"conditions": [*conditions_before]}}
     times = {"lastScheduleTime": last, "lastSuccessfulTime": success}
@@ -118,8 +118,8 @@ def schedule_status(*, conditions_before=(), last=None, success=None, now="10:00
     return found, {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
 
 
-def test_a_suspended_schedule_promises_nothing():
-    """It is Ready as suspended, and has no next run; a refused one loses its next run, and keeps what it knew."""
+def test_a_suspended_schedule_has_no_next_run():
+    """A suspended schedule is Ready and has no next run; a refused one has none, and keeps its earlier times."""
     found, told = schedule_status(suspend=True)
     assert told["Ready"] == ("True", "Suspended")
     assert "nextRunTime" not in found
@@ -133,8 +133,8 @@ def test_a_suspended_schedule_promises_nothing():
 
 
 @pytest.mark.parametrize("kind", ["Ready", "Progressing"])
-def test_sweeps_are_owed_from_the_last_change_on(kind):
-    """After a resumption, or any other change, what was not run before is not late."""
+def test_sweeps_are_due_from_the_last_change_on(kind):
+    """After a resumption, or any other change, earlier sweeps are not late."""
     changed = {"type": kind, "status": "True", "lastTransitionTime": "2026-11-20T09:55:00Z"}
     late = {"last": "08:30", "success": "08:30", "now": "10:01"}
     assert schedule_status(**late)[1]["Degraded"] == ("True", "SweepsDoNotStart")
@@ -142,7 +142,7 @@ def test_sweeps_are_owed_from_the_last_change_on(kind):
 
 
 @pytest.mark.parametrize(("timeout", "failing"), [(600, True), (3600, False)])
-def test_a_long_sweep_may_still_end_well(timeout, failing):
-    """Three periods without a success count only from when a sweep would have been ended."""
+def test_a_long_sweep_may_still_succeed(timeout, failing):
+    """Periods without a success count only after the timeout of a sweep."""
     _, told = schedule_status(last="10:00", success="09:10", now="10:00", timeoutSeconds=timeout)
     assert told["Degraded"] == (("True", "SweepsFail") if failing else ("False", "Healthy"))

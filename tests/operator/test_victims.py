@@ -11,7 +11,7 @@ _costs = st.one_of(st.none(), _counts.map(str), st.just("by hand"))
 
 @given(st.lists(st.tuples(_counts, _costs), max_size=20), st.integers(0, 20))
 def test_no_choice_of_pods_has_fewer_connections(pods, going):
-    """Taken in the order of their costs, the pods that go have as few connections as so many pods can have."""
+    """The pods with the lowest costs are the pods with the fewest connections."""
     loads = [Load(f"pod-{number}", count, cost) for number, (count, cost) in enumerate(pods)]
     changed = deletion_costs(loads)
     borne = {load.pod: changed.get(load.pod, load.cost or "0") for load in loads}
@@ -21,5 +21,5 @@ def test_no_choice_of_pods_has_fewer_connections(pods, going):
 
 
 def test_connections_of_several_signals_are_added_up():
-    """A pod that serves two kinds of connections costs both together."""
+    """The cost of a pod is the sum of its connections of all signals."""
     assert deletion_costs([Load("a", 3, "3"), Load("a", 4, "3"), Load("b", 7, "7")]) == {"a": "7"}

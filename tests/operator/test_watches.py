@@ -1,8 +1,10 @@
-"""What the watches notice."""
+"""Changes that the watches see."""
+
+from taskbell.testing.waiting import eventually
 
 
-async def test_a_label_that_a_hand_took_away_comes_back(place, operate, until):
-    """A CronJob without the operator's labels is still known by its owner, and gets them again at once."""
+async def test_a_label_that_somebody_removed_comes_back(place, operate):
+    """A CronJob without the operator's labels is still found by its owner, and gets them back at once."""
     await place.make()
     async with operate():
         await place.settled()
@@ -13,4 +15,4 @@ async def test_a_label_that_a_hand_took_away_comes_back(place, operate, until):
         async def back():
             return (await place.cron_job())["metadata"].get("labels") == labels
 
-        await until(back, what="the labels are back")
+        await eventually(back, "the labels are back")

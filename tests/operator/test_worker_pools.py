@@ -1,4 +1,4 @@
-"""WorkerPools on an API server and a real NATS; passes are made one by one, so that time is the test's."""
+"""WorkerPools on an API server and a real NATS; the tests make each pass and set the time."""
 
 import asyncio
 import base64
@@ -16,13 +16,12 @@ from kubernetes_emulator.proxy import Fault
 from taskbell.contract.worker_pools import WorkerPoolStatus
 from taskbell.kit.nats_consumers import Consumers
 from taskbell.operator.cluster import ClusterRefused
-from taskbell.operator.events import Events
-from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.signals import SignalReader
+from taskbell.testing.waiting import eventually
 
 APPS = "apps/v1"
 BACKLOG = int(os.environ.get("TASKBELL_TEST_BACKLOG", "2000"))
-"""Messages of the large backlog. The promise speaks of 100,000; that many take a minute and scale the same."""
+"""Messages of the large backlog. The feature list says 100,000; that many take a minute and scale alike."""
 
 
 QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds": 0, "policies": []}}
@@ -31,7 +30,7 @@ QUICK = {"scaleUp": {"policies": []}, "scaleDown": {"stabilizationWindowSeconds"
 
 @pytest.fixture
 def clock(clock):
-    """Time whose monotonic clock goes along when a test sets it: windows and intervals are counted by that one."""
+    """Time whose monotonic clock follows when a test sets it, since windows and intervals use that one."""
     began = clock.time
     clock.monotonic = lambda: time.monotonic() + clock.time - began
     return clock
@@ -65,15 +64,14 @@ async def drain(work, count):
 
 
 @pytest.fixture
-def keeping(kubectl, cluster, clock, pool_place):
+def keeping(cluster, clock, pools):
     """Make a keeper of pools without Kopf."""
 
     @contextlib.asynccontextmanager
     async def made(nats_url):
         async with Consumers(name="test") as consumers, httpx.AsyncClient() as http:
             signals = SignalReader(cluster, consumers, http, nats_url=nats_url, clock=clock)
-            events = Events(cluster, clock=clock, reporter="test")
-            yield pool_place(kubectl, PoolKeeper(cluster, events, signals, interval=15, clock=clock), clock)
+            yield pools(signals, clock)
 
     return made
 
@@ -88,7 +86,7 @@ async def place(keeping, nats_url):
 
 @pytest.fixture
 def told(events):
-    """Reads reasons and messages of all events, in order."""
+    """Read reasons and messages of all events, in order."""
 
     async def read():
         return [(event["reason"], event["message"]) for event in await events()]
@@ -98,7 +96,7 @@ def told(events):
 
 @pytest.mark.feature("K6")
 async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work, told):
-    """By the defaults a backlog grows the pool 1, 5, 10, 20; drained, it stays for 300 s and then is the least size."""
+    """By default a backlog grows the pool to 5, 10 and 20; once drained, the size stays for 300 s and then is 1."""
     await fill(work, BACKLOG)
     await place.make(backlog_per_replica=BACKLOG // 20)
     assert [await place.look() for _ in range(4)] == [5, 10, 20, 20]
@@ -115,7 +113,7 @@ async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work, to
 
 
 async def test_nothing_is_written_while_nothing_changes(place, work, proxy):
-    """Passes over a pool at rest read, and write nothing."""
+    """Passes over a settled pool write nothing."""
     await fill(work, 200)
     await place.make()
     for _ in range(3):
@@ -126,8 +124,8 @@ async def test_nothing_is_written_while_nothing_changes(place, work, proxy):
     assert proxy.writes()[before:] == []
 
 
-async def test_a_deleted_consumer_holds_and_is_said(place, work, told):
-    """Neither zero nor the greatest size: the pool keeps its size, is Degraded at once, and recovers by itself."""
+async def test_a_deleted_consumer_holds_the_size(place, work, told):
+    """Without its consumer a pool keeps its size, is Degraded at once, and recovers by itself."""
     await fill(work, 600)
     await place.make()
     for _ in range(2):
@@ -145,8 +143,9 @@ async def test_a_deleted_consumer_holds_and_is_said(place, work, told):
     assert reasons.count("Recovered") == 1
 
 
-async def test_without_nats_the_size_is_held(keeping, free_port):
-    """When nobody answers, the pool keeps its size, and after three failures says so."""
+async def test_without_nats_the_size_is_held(keeping, free_port, monkeypatch):
+    """While NATS does not answer, the pool keeps its size, and is Degraded after three failures."""
+    monkeypatch.setattr("taskbell.kit.nats_consumers._FIRST_PATIENCE", 0.05)
     async with keeping(f"nats://127.0.0.1:{free_port}") as place:
         await place.deploy(replicas=7)
         await place.make()
@@ -158,8 +157,8 @@ async def test_without_nats_the_size_is_held(keeping, free_port):
     assert (await place.status())["signals"][0]["error"] == "not connected to NATS"
 
 
-async def test_messages_that_are_out_keep_the_last_pod(place, work):
-    """A pool that may go to zero does not while a message is unacknowledged."""
+async def test_unacknowledged_messages_keep_the_last_pod(place, work):
+    """A pool with `min: 0` does not scale to zero while a message is unacknowledged."""
     await fill(work, 100)
     await place.make(replicas={"min": 0, "max": 5}, idle={"cooldown": "0s"}, behavior=QUICK)
     await place.look()
@@ -174,8 +173,8 @@ async def test_messages_that_are_out_keep_the_last_pod(place, work):
 
 
 @pytest.mark.parametrize("kind", ["horizontalpodautoscalers", "workerpools"])
-async def test_two_writers_of_one_size_are_refused(place, work, kind):
-    """With another owner of the target's size nothing is scaled, and the condition names it."""
+async def test_a_second_writer_of_the_size_is_reported(place, work, kind):
+    """If another object sets the size of the target, nothing is scaled, and the condition names that object."""
     if kind == "workerpools":
         api = "taskbell.dev/v1alpha1"
         spec = {"targetRef": {"name": "delivery"}, "engine": "Manual", "replicas": {"max": 3}}
@@ -197,8 +196,8 @@ async def test_two_writers_of_one_size_are_refused(place, work, kind):
     assert await place.look() == 5
 
 
-async def test_a_missing_target_is_said(place, work):
-    """A pool without its Deployment waits for it."""
+async def test_a_missing_target_is_reported(place, work):
+    """A pool without its Deployment reports that and waits."""
     await place.kubectl.must("DELETE", place.kubectl.at("deployments", "delivery", group=APPS))
     await place.make()
     await place.keeper.keep(place.key())
@@ -209,7 +208,7 @@ async def test_a_missing_target_is_said(place, work):
 
 
 async def test_manual_follows_kubectl_scale(place):
-    """Under engine Manual the pool's own scale subresource sets the size, within the bounds."""
+    """Under engine Manual the scale subresource of the pool sets the size, within the bounds."""
     await place.make(engine="Manual", replicas={"min": 1, "max": 6}, signals=[])
     assert await place.look() == 1
     path = place.kubectl.at("workerpools", "delivery", "scale")
@@ -223,7 +222,7 @@ async def test_manual_follows_kubectl_scale(place):
 
 
 async def test_a_conflict_on_scale_decides_anew(place, work, proxy):
-    """A size that somebody changed meanwhile is not overwritten blindly: the pass fails, the next one sees it."""
+    """A size that somebody changes during a pass is not overwritten: the pass fails, and the next one sees it."""
     await fill(work, 400)
     await place.make()
     proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=409))
@@ -234,7 +233,7 @@ async def test_a_conflict_on_scale_decides_anew(place, work, proxy):
 
 
 async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
-    """`connectionSecretRef` is followed; a Secret that is not there is a missing signal."""
+    """`connectionSecretRef` gives the address; without the Secret the signal is missing."""
     await fill(work, 300)
     signal = {"stream": "WORK", "consumer": "delivery", "backlogPerReplica": 100}
     reference = {"connectionSecretRef": {"name": "nats", "key": "url"}}
@@ -250,7 +249,7 @@ async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
 
 @pytest.mark.feature("K3", "K6")
 async def test_open_sockets_scale_gateways(place, free_port):
-    """Ready pods' connections are added up, one that does not answer holds the size; shrinking marks each with its."""
+    """Connections of ready pods are added; a pod that does not answer holds the size; shrinking marks each pod."""
     open_now = {"connections": 0}
 
     async def answer(reader, writer):
@@ -266,7 +265,7 @@ async def test_open_sockets_scale_gateways(place, free_port):
         spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
         await place.add(pods, "Pod", name, labels={"app": "gateway"}, apiVersion="v1", spec=spec)
         ready = {"conditions": [{"type": "Ready", "status": "True"}]} | ({"podIP": address} if address else {})
-        assert (await place.kubectl.merge(f"{pods}/{name}/status", {"status": ready}))[0] == 200
+        await place.kubectl.must_merge(f"{pods}/{name}/status", {"status": ready})
     await place.deploy("gateway", replicas=2)
     sockets = {"port": free_port, "perReplica": 1000, "headroomPercent": 50}
     await place.make("gateway", signals=[{"name": "sockets", "webSocket": sockets}])
@@ -283,8 +282,8 @@ async def test_open_sockets_scale_gateways(place, free_port):
     assert [mark.get("controller.kubernetes.io/pod-deletion-cost") for mark in marks] == ["100", "100", None]
 
 
-async def test_the_running_operator_keeps_pools(place, operate, until, work):
-    """Watched by Kopf, a new pool is sized at once, and its status is of the promised shape."""
+async def test_the_running_operator_keeps_pools(place, operate, work):
+    """With Kopf's watches a new pool is sized at once, and its status matches the definition."""
     await fill(work, 400)
     async with operate():
         await place.make()
@@ -292,12 +291,12 @@ async def test_the_running_operator_keeps_pools(place, operate, until, work):
         async def sized():
             return await place.status() and await place.size() == 4
 
-        await until(sized, what="it is sized")
+        await eventually(sized, "it is sized")
     assert WorkerPoolStatus.model_validate(await place.status()).desired_replicas == 4
 
 
 async def test_a_deleted_pool_leaves_no_metrics(place, work):
-    """What was measured of a pool goes with it, and its Deployment stays as it was."""
+    """The metrics of a deleted pool are removed, and its Deployment keeps its size."""
     await fill(work, 300)
     await place.make()
     assert await place.look() == 3

@@ -10,7 +10,6 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client as kubernetes
 from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client.exceptions import ApiException
 
 from taskbell.contract.crds import GROUP, VERSION
 from taskbell.operator.metrics import WRITES
@@ -184,26 +183,22 @@ class Cluster:
             )
             response = await self._api.call_api(*request, _request_timeout=_TIMEOUT)
             text = await response.read()  # type: ignore[no-untyped-call]  # generated code
-        except ApiException as refused:
-            if refused.status == _NOT_FOUND and absent_is_none:
-                return None
-            raise _refusal(refused.status, refused.body, method=method, path=path) from refused
         except (aiohttp.ClientError, OSError, TimeoutError) as lost:
             raise ClusterRefused(f"{method} {path}: {lost!r}") from lost
         if response.status == _NOT_FOUND and absent_is_none:
             return None
         if response.status >= 400:
-            raise _refusal(response.status, text, method=method, path=path)
+            refusal = _REFUSALS.get(response.status, ClusterRefused)
+            raise refusal(f"{method} {path}: {response.status} {_message(text)}")
         found: Json = json.loads(text)
         return found
 
 
-def _refusal(status: int | None, body: Any, *, method: str, path: str) -> ClusterRefused:
+def _message(body: bytes) -> str:
     try:
-        message = str(json.loads(body)["message"])
+        return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
-        message = "no reason given"
-    return _REFUSALS.get(status or 0, ClusterRefused)(f"{method} {path}: {status} {message}")
+        return "no reason given"
 
 
 async def open_api(*, url: str = "") -> kubernetes.ApiClient:

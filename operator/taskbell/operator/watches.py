@@ -17,6 +17,8 @@ from taskbell.contract.crds import DEFINITIONS, GROUP, VERSION
 from taskbell.operator.queue import Key
 
 Enqueue = Callable[[Key], None]
+_ERROR_BACKOFFS = (0.1, 0.2, 0.5, 1, 2)
+"""Seconds before each retry of a request; after the last one Kopf gives up, and is started again."""
 _SERVER_TIMEOUT = 290
 """Seconds after which the API server ends a watch and Kopf begins it again. The API server takes only an int."""
 
@@ -103,5 +105,5 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = _SERVER_TIMEOUT + 10
     settings.watching.reconnect_backoff = 0.2
     settings.queueing.exit_timeout = 0.5  # handlers only enqueue: there is nothing to wait for
-    settings.networking.error_backoffs = (0.1, 0.2, 0.5, 1, 2)
+    settings.networking.error_backoffs = _ERROR_BACKOFFS
     return settings

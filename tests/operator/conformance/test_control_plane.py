@@ -1,4 +1,4 @@
-"""How a real control plane is found and started."""
+"""Finding and starting a real control plane."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from taskbell.local.embedded.process import free_port
     [({}, False), ({"KUBECONFIG": "/any"}, True), ({"KUBEBUILDER_ASSETS": "/nonexistent"}, False)],
 )
 def test_what_is_given_decides(given, found):
-    """A kubeconfig is taken as it is, a folder only with both programs in it."""
+    """A kubeconfig always counts, a folder only with both programs in it."""
     assert control_plane.is_there(given) is found
 
 
 def test_one_that_does_not_start_says_why(tmp_path):
-    """What the server said last is in the error, at once and not after a wait."""
+    """The error has the end of the server's log, and comes at once."""
     for name, text in (("etcd", "exec sleep 60"), ("kube-apiserver", "echo no such flag; exit 1")):
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{text}\n")
@@ -35,7 +35,7 @@ def test_one_that_does_not_start_says_why(tmp_path):
 
 
 async def test_a_kubeconfig_is_read_whole(tmp_path, monkeypatch):
-    """The address, the token and the will not to check the certificate come from the file."""
+    """The address, the token and the switch that skips the check of the certificate come from the file."""
     config = json.loads(control_plane.kubeconfig(ApiServer("https://127.0.0.1:6443", "the-token")))
     config["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = True
     (tmp_path / "config").write_text(json.dumps(config))

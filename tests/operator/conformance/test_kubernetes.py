@@ -1,4 +1,4 @@
-"""What the operator relies on in an API server; the emulated one and a real one must both do it."""
+"""The behaviour of an API server that the operator relies on, for the emulated server and a real one."""
 
 import json
 
@@ -34,7 +34,7 @@ def version(body):
 
 
 async def test_versions_and_generations(kubectl):
-    """Every change makes a version, only one of the spec makes a generation, none makes neither."""
+    """Every change makes a new version, only a change of the spec a new generation, and no change neither."""
     made = await make(kubectl)
     path = kubectl.at("reminderschedules", "due")
     assert made["metadata"]["uid"]
@@ -50,7 +50,7 @@ async def test_versions_and_generations(kubectl):
 
 
 async def test_schemas_complete_prune_and_refuse(kubectl):
-    """Defaults are filled in, unknown fields go, wrong values are refused with 422."""
+    """Defaults are filled in, unknown fields are removed, invalid values are refused with 422."""
     made = await make(kubectl, unknown=1)
     assert "unknown" not in made["spec"]
     assert (made["spec"]["batchSize"], made["spec"]["timeZone"]) == (500, "Etc/UTC")
@@ -60,7 +60,7 @@ async def test_schemas_complete_prune_and_refuse(kubectl):
 
 
 async def test_refusals(kubectl):
-    """What is there cannot be made, what is not cannot be read, and an old version cannot replace a new one."""
+    """Creating an object again, reading an absent one and replacing by an old version are refused."""
     made = await make(kubectl)
     path = kubectl.at("reminderschedules", "due")
     status, refused = await kubectl.send("POST", kubectl.at("reminderschedules"), schedule())
@@ -73,7 +73,7 @@ async def test_refusals(kubectl):
 
 
 async def test_apply_is_idempotent_and_removes_what_it_drops(kubectl):
-    """The same again is no new version; a field that its only owner applies no longer goes, others' fields stay."""
+    """A repeated apply makes no new version; a field that its only owner drops is removed, others' fields stay."""
     body = schedule(batchSize=100, suspend=True)
     status, made = await kubectl.apply("reminderschedules", "due", body, manager="one")
     assert status == 201
@@ -87,7 +87,7 @@ async def test_apply_is_idempotent_and_removes_what_it_drops(kubectl):
 
 
 async def test_apply_conflicts(kubectl):
-    """Another's field with another value is a conflict, unless forced; then the field changes its owner."""
+    """A different value for another manager's field is a conflict, unless forced; then the field changes its owner."""
     await kubectl.apply("reminderschedules", "due", schedule(batchSize=100), manager="one")
     status, refused = await kubectl.apply("reminderschedules", "due", schedule(batchSize=200), manager="two")
     assert (status, refused["reason"]) == (409, "Conflict")
@@ -100,7 +100,7 @@ async def test_apply_conflicts(kubectl):
 
 
 async def test_apply_merges_lists_by_key(kubectl):
-    """Containers of a CronJob are merged by name; a forced apply changes what it names and keeps the rest."""
+    """Containers of a CronJob are merged by name: apply changes those it names and removes those it no longer names."""
     container = {"name": "remind", "image": "a:1", "args": ["x"]}
     pod = {"restartPolicy": "Never", "containers": [container]}
     body = {
@@ -120,10 +120,13 @@ async def test_apply_merges_lists_by_key(kubectl):
     found = merged["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert {c["name"]: c["image"] for c in found} == {"remind": "a:2", "side": "b:1"}
     assert merged["metadata"]["generation"] == 3
+    _, dropped = await kubectl.apply("cronjobs", "due", body, group="batch/v1", manager="two")
+    found = dropped["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert {c["name"]: c["image"] for c in found} == {"remind": "a:2"}
 
 
 async def test_status_is_apart(kubectl):
-    """The status is written through its subresource alone, and that alone is written by it."""
+    """Only the status subresource writes the status, and it writes nothing else."""
     await make(kubectl)
     path = kubectl.at("reminderschedules", "due")
     _, unchanged = await kubectl.merge(path, {"status": {"cronJob": "x"}})
@@ -149,7 +152,7 @@ async def test_status_is_apart(kubectl):
 
 
 async def test_scale(kubectl):
-    """A Deployment and a WorkerPool have a scale; a write of an old version is a conflict."""
+    """A Deployment and a WorkerPool have a scale; writing an old version is a conflict."""
     labels = {"app": "delivery"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}}
     deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
@@ -176,7 +179,7 @@ async def test_scale(kubectl):
 
 
 async def test_selectors(kubectl):
-    """Lists are narrowed by labels and by name."""
+    """Lists are filtered by labels and by name."""
     for name, labels in (("a", {"x": "1"}), ("b", {"x": "2"}), ("c", {})):
         body = {"metadata": {"name": name, "labels": labels}}
         await kubectl.send("POST", kubectl.at("configmaps", group=""), body)
@@ -192,7 +195,7 @@ async def test_selectors(kubectl):
 
 
 async def test_watches(kubectl):
-    """From a version on, every change comes once and in order; a deletion bears the last state and a version."""
+    """A watch from a version sends each later change once, in order; a deletion has the last state and a version."""
     made = await make(kubectl)
     path = kubectl.at("reminderschedules", "due")
     await kubectl.merge(path, {"spec": {"shards": 2}})
@@ -213,7 +216,7 @@ async def test_watches(kubectl):
 
 
 async def test_finalizers(kubectl):
-    """An object with a finalizer is marked for deletion, and goes when the finalizer does."""
+    """An object with a finalizer is marked for deletion, and deleted with its last finalizer."""
     body = schedule()
     body["metadata"]["finalizers"] = ["example.com/wait"]
     await kubectl.send("POST", kubectl.at("reminderschedules"), body)
@@ -226,19 +229,19 @@ async def test_finalizers(kubectl):
 
 
 async def test_a_name_is_no_identity(kubectl):
-    """What is gone cannot be changed, and what is made anew under its name is another object."""
+    """A deleted object cannot be changed, and a new one of its name is another object."""
     former = await make(kubectl)
     path = kubectl.at("reminderschedules", "due")
     await kubectl.must("DELETE", path)
     status, refused = await kubectl.merge(path, {"metadata": {"annotations": {"a": "b"}}})
     assert (status, refused["reason"]) == (404, "NotFound")
-    anew = await make(kubectl)
-    assert anew["metadata"]["uid"] != former["metadata"]["uid"]
-    assert anew["metadata"]["generation"] == former["metadata"]["generation"]
+    again = await make(kubectl)
+    assert again["metadata"]["uid"] != former["metadata"]["uid"]
+    assert again["metadata"]["generation"] == former["metadata"]["generation"]
 
 
 async def test_access_reviews(kubectl, account):
-    """One may ask what one may do."""
+    """An account can ask for its own permissions."""
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -262,7 +265,7 @@ async def test_access_reviews(kubectl, account):
     ],
 )
 async def test_rules(kubectl, plural, spec, message):
-    """The rules in CEL refuse what no single field shows."""
+    """Rules in CEL refuse invalid combinations of fields."""
     kind = {"reminderschedules": "ReminderSchedule", "workerpools": "WorkerPool"}[plural]
     body = {"apiVersion": "taskbell.dev/v1alpha1", "kind": kind, "metadata": {"name": "wrong"}, "spec": spec}
     status, refused = await kubectl.send("POST", kubectl.at(plural), body)
@@ -271,7 +274,7 @@ async def test_rules(kubectl, plural, spec, message):
 
 
 async def test_transition_rules(kubectl):
-    """A pool's target stays what it is; anything else about the pool may change."""
+    """The target of a pool is immutable; its other fields may change."""
     pool = {"apiVersion": "taskbell.dev/v1alpha1", "kind": "WorkerPool", "metadata": {"name": "p"}, "spec": POOL}
     await kubectl.must("POST", kubectl.at("workerpools"), pool)
     path = kubectl.at("workerpools", "p")
@@ -282,7 +285,7 @@ async def test_transition_rules(kubectl):
 
 
 async def test_defaults_are_tried_on_the_rules(kubectl):
-    """A definition whose default breaks a rule of its own is refused."""
+    """A definition whose default breaks one of its own rules is refused."""
     rule = {"rule": "self.mode != 'x' || has(self.size)", "message": "x needs a size"}
     settings = {
         "type": "object",
@@ -310,7 +313,7 @@ async def test_defaults_are_tried_on_the_rules(kubectl):
 
 
 async def test_quantities_are_spelt_anew(kubectl):
-    """Amounts in a pod are kept in their shortest form, and what a pod leaves out is filled in."""
+    """Quantities in a pod are stored in their shortest form, and absent fields get defaults."""
     amounts = {"cpu": "1000m", "memory": "1024Mi"}
     container = {"name": "remind", "image": "a:1", "resources": {"requests": amounts}}
     pod = {"restartPolicy": "Never", "containers": [container]}
@@ -324,7 +327,7 @@ async def test_quantities_are_spelt_anew(kubectl):
 
 
 async def test_access_is_what_a_role_grants(kubectl, account):
-    """A service account may do what the chart's role says, there, and nothing else; no account is no access."""
+    """A service account may do exactly what the chart's role grants in its namespace; an unknown one is refused."""
     schedules, secrets = kubectl.at("reminderschedules"), kubectl.at("secrets", group="")
     assert (await kubectl.send("GET", schedules, token=account))[0] == 200
     status, refused = await kubectl.send("POST", schedules, schedule(), token=account)
@@ -338,5 +341,5 @@ async def test_access_is_what_a_role_grants(kubectl, account):
 
 @pytest.mark.skipif(control_plane.is_there(), reason="a real API server is there, and every test here runs against it")
 def test_a_real_api_server_is_there():
-    """Says plainly when the operator and its emulated server were not held against a real one in this run."""
+    """Shows as skipped when this run had no real API server to compare with."""
     pytest.skip(control_plane.ABSENT)

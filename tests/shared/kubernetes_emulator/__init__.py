@@ -1,1 +1,1 @@
-"""Kubernetes API servers for tests: an emulated one, real ones, a client, and a proxy that makes faults."""
+"""Kubernetes API servers for tests: an emulated one, real ones, a client, and a proxy that injects faults."""

@@ -16,7 +16,7 @@ PREFIX = "system:serviceaccount:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What somebody wants to do. `resource` may name a subresource after a slash."""
+    """A request to authorize. `resource` may name a subresource after a slash."""
 
     verb: str
     group: str
@@ -25,20 +25,20 @@ class Attempt:
     name: str = ""
 
     def __str__(self) -> str:
-        """As the API server words it in a refusal."""
+        """The words of the API server in a refusal."""
         place = f' in the namespace "{self.namespace}"' if self.namespace else " at the cluster scope"
         return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}"{place}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The objects of `rbac.authorization.k8s.io` that there are."""
+    """The present objects of `rbac.authorization.k8s.io`."""
 
     roles: Iterable[Json]
     bindings: Iterable[Json]
 
     def allows(self, user: str, attempt: Attempt) -> bool:
-        """Whether a service account may; there are no denials, only what nobody granted."""
+        """Whether a role grants the request to a service account."""
         return any(_covers(rule, attempt) for rule in self._rules(user, attempt.namespace))
 
     def _rules(self, user: str, namespace: str) -> Iterator[Json]:

@@ -1,4 +1,4 @@
-"""Requests to an API server as they are: what a person does with `kubectl`, in one namespace."""
+"""Requests to an API server in one namespace, as a person makes them with `kubectl`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class RequestRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where an API server is, and how one signs in to it.
+    """The address of an API server, and how to sign in.
 
     Attributes:
         token: Bearer token; empty sends none.
-        trust: For HTTPS: whom to trust, and a client's certificate if that is the way to sign in.
-        collects_garbage: Whether what belongs to a deleted object goes with it: a part of the controller manager.
+        trust: For HTTPS: the trusted authority, and a client certificate if that is the way to sign in.
+        collects_garbage: Whether objects are deleted with their owner, which the controller manager does.
     """
 
     url: str
@@ -41,7 +41,7 @@ class ApiServer:
     collects_garbage: bool = True
 
     def headers(self, token: str = "") -> dict[str, str]:
-        """The header that signs in, with another's token if one is given."""
+        """The header that signs in, with another token if one is given."""
         bearer = token or self.token
         return {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
@@ -70,7 +70,7 @@ class Kubectl:
     async def stream(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", token: str = "", **query: str
     ) -> aiohttp.ClientResponse:
-        """An answer that is still to be read, as a watch is. `token` signs in as somebody else."""
+        """An answer that the caller reads, such as a watch. `token` signs in as somebody else."""
         headers = {"Accept": "application/json", "Content-Type": kind, **self.server.headers(token)}
         data = None if body is None else json.dumps(body)
         return await self._http.request(method, path, data=data, params=query, headers=headers)
@@ -78,7 +78,7 @@ class Kubectl:
     async def send(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", token: str = "", **query: str
     ) -> tuple[int, Json]:
-        """Status and body of an answer, whatever they are."""
+        """Status and body of an answer."""
         async with await self.stream(method, path, body, kind=kind, token=token, **query) as response:
             return response.status, await response.json(content_type=None)
 
@@ -126,8 +126,16 @@ class Kubectl:
         """Merge patch (RFC 7396)."""
         return await self.send("PATCH", path, body, kind="application/merge-patch+json", fieldManager="person")
 
+    async def must_merge(self, path: str, body: Json) -> Json:
+        """Merge patch; returns the object.
+
+        Raises:
+            RequestRefused: The status is not a 2xx.
+        """
+        return await self.must("PATCH", path, body, kind="application/merge-patch+json", fieldManager="person")
+
     async def install(self, manifest: Json) -> None:
-        """`kubectl apply` of a whole manifest; one of a namespaced kind goes to the namespace."""
+        """`kubectl apply` of a manifest; an object of a namespaced kind goes to the namespace."""
         group, _, version = manifest["apiVersion"].rpartition("/")
         plural = _plural(manifest["kind"])
         name = manifest["metadata"]["name"]

@@ -1,7 +1,7 @@
 """A real control plane for tests: that of `KUBECONFIG`, or one started from `KUBEBUILDER_ASSETS`.
 
 `KUBEBUILDER_ASSETS` is the convention of envtest: a folder with `etcd` and `kube-apiserver`, and perhaps with
-`kube-controller-manager`, of which the garbage collector and the end of namespaces are used.
+`kube-controller-manager`, for its garbage collector and its deletion of namespaces.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _LOG_SHOWN = 4000
 
 
 class ControlPlaneFailed(Exception):
-    """A part of the control plane did not start; the text ends with what it said."""
+    """A part of the control plane did not start; the text ends with its log."""
 
 
 def is_there(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this machine was given a real API server."""
+    """Whether a real API server is configured."""
     if "KUBECONFIG" in environment:
         return True
     assets = Path(environment.get("KUBEBUILDER_ASSETS", "/nonexistent"))
@@ -43,7 +43,7 @@ def is_there(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 async def of_kubeconfig() -> ApiServer:
-    """The server of `KUBECONFIG`'s current context, with its way to sign in."""
+    """The API server of the current context of `KUBECONFIG`, with its way to sign in."""
     async with await open_api() as api:
         found = api.configuration
         token = await found.get_api_key_with_prefix("BearerToken") or ""
@@ -59,7 +59,7 @@ async def of_kubeconfig() -> ApiServer:
 
 @contextmanager
 def started(assets: Path, folder: Path, *, free_port: Callable[[], int]) -> Iterator[ApiServer]:
-    """A control plane of its own for the length of the block; `folder` takes its data and its logs.
+    """Run a control plane for the length of the block; `folder` holds its data and logs.
 
     Raises:
         ControlPlaneFailed: It ends, or does not become ready within two minutes.

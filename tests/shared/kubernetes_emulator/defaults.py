@@ -1,4 +1,4 @@
-"""What an API server makes of a pod that it stores: fields left out are filled in, amounts are spelt in one way."""
+"""Pods as an API server stores them: with defaults, and quantities in their canonical form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DECIMAL = {"E": 18, "P": 15, "T": 12, "G": 9, "M": 6, "k": 3, "": 0, "m": -3}
 
 
 def filled_in(kind: str, body: Json) -> Json:
-    """The body with its pod template, if its kind has one, as the server stores it. Changes the body given."""
+    """The body with its pod template, if it has one, as the server stores it. Changes the given body."""
     pod: Any = body
     for step in _POD.get(kind, ("nothing",)):
         pod = pod.get(step) or {}
@@ -45,7 +45,7 @@ def filled_in(kind: str, body: Json) -> Json:
 
 
 def canonical(quantity: str) -> str:
-    """An amount with the greatest suffix of its family that leaves a whole number (Kubernetes' resource.Quantity)."""
+    """A quantity with the largest suffix that leaves a whole number (Kubernetes' resource.Quantity)."""
     found = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", quantity)
     if found is None:
         return quantity

@@ -78,7 +78,7 @@ def _element(items: Any, key: Key) -> Any:
 
 
 def merged(live: Any, applied: Any, field: str = "") -> Any:
-    """The live value with an applied one laid over it: objects and keyed lists merge, everything else is replaced."""
+    """The live value with an applied one over it: objects and keyed lists merge, all else is replaced."""
     if isinstance(live, dict) and isinstance(applied, dict):
         result = dict(live)
         for name, inner in applied.items():
@@ -92,17 +92,15 @@ def merged(live: Any, applied: Any, field: str = "") -> Any:
 
 
 def without(value: Any, path: Path) -> Any:
-    """The value without what is at a path; objects and elements that become empty by it go, too."""
+    """The value without what is at a path. Objects that become empty are removed, and elements without their key."""
     step, rest = path[0], path[1:]
     if isinstance(step, Key):
-        if not isinstance(value, list):
-            return value
         element = _element(value, step)
-        inner = without(element, rest) if rest and element is not None else None
-        keyless = not isinstance(inner, dict) or set(inner) <= {name for name, _ in step.values}
-        gone = keyless and (not rest or rest[-1] in {name for name, _ in step.values})
-        changed = [inner if item is element else item for item in value]
-        return [item for item in changed if not (item is inner and gone)] if element is not None else value
+        if element is None:
+            return value
+        gone = rest[0] in {name for name, _ in step.values}
+        inner = [] if gone else [without(element, rest)]
+        return [other for item in value for other in (inner if item is element else [item])]
     if not isinstance(value, dict) or step not in value:
         return value
     if not rest:

@@ -11,7 +11,6 @@ CRD = Kind(
     plural="customresourcedefinitions",
     kind="CustomResourceDefinition",
     namespaced=False,
-    short_names=("crd",),
 )
 
 SERVICE_ACCOUNT = Kind(group="", version="v1", plural="serviceaccounts", kind="ServiceAccount", status=False)
@@ -39,9 +38,7 @@ BUILT_IN = (
     Kind(group="", version="v1", plural="secrets", kind="Secret", status=False),
     Kind(group="", version="v1", plural="configmaps", kind="ConfigMap", status=False),
     Kind(group="", version="v1", plural="events", kind="Event", status=False),
-    Kind(group="events.k8s.io", version="v1", plural="events", kind="Event", status=False),
-    Kind(group="batch", version="v1", plural="cronjobs", kind="CronJob", short_names=("cj",)),
-    Kind(group="batch", version="v1", plural="jobs", kind="Job"),
+    Kind(group="batch", version="v1", plural="cronjobs", kind="CronJob"),
     Kind(group="apps", version="v1", plural="deployments", kind="Deployment", replicas_path=("spec", "replicas")),
     Kind(group="autoscaling", version="v2", plural="horizontalpodautoscalers", kind="HorizontalPodAutoscaler"),
     Kind(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease", status=False),
@@ -59,10 +56,8 @@ def kind_of_crd(crd: Json) -> Kind:
         version=version["name"],
         plural=names["plural"],
         kind=names["kind"],
-        singular=names.get("singular", ""),
         namespaced=spec["scope"] == "Namespaced",
         status="status" in subresources,
-        short_names=tuple(names.get("shortNames", ())),
         schema=version["schema"]["openAPIV3Schema"],
         replicas_path=_path(scale["specReplicasPath"]) if scale else None,
         status_replicas_path=_path(scale["statusReplicasPath"]) if scale else ("status", "replicas"),

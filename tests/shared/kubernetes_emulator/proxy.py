@@ -1,6 +1,6 @@
-"""A proxy before an API server, real or emulated: it notes every request and makes the faults that a test asks for.
+"""A proxy in front of an API server, real or emulated: it records every request and injects faults.
 
-The operator under test talks to the proxy, which signs in for it; a person in the test talks to the server itself.
+The operator under test talks to the proxy, which signs in for it; the test itself talks to the server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REASONS = {HTTPStatus.CONFLICT: "Conflict", HTTPStatus.NOT_FOUND: "NotFound", H
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """Requests that fail: the next `times` of a method whose path ends so, with a status of the API server."""
+    """Makes the next `times` requests of a method whose path ends with a text fail with a status."""
 
     method: str
     path_ends: str
@@ -41,7 +41,7 @@ class Call:
     body: Any
     status: int
     authorization: str
-    """The header that the operator sent by itself; empty when the proxy signed in for it."""
+    """The header that the operator sent; empty if the proxy signed in for it."""
 
     @property
     def writes(self) -> bool:
@@ -56,11 +56,10 @@ class Call:
 
 @dataclass(slots=True)
 class Proxy:
-    """`url` is where it listens once it runs; with `token` the proxy signs in for an operator that does not.
+    """The proxy. `url` is its address once it runs; `token` signs in for an operator that does not.
 
     Attributes:
-        admit: What an admission webhook would do: it gives the body that the server gets instead of the one sent with a
-            writing request, which `calls` show as the operator sent it.
+        admit: Changes the body of a writing request, as an admission webhook does; `calls` keep the original body.
     """
 
     upstream: ApiServer
@@ -74,11 +73,11 @@ class Proxy:
     """Paths whose next watch is told that its version is too old."""
 
     def writes(self, *, path_part: str = "") -> list[Call]:
-        """The writing requests so far whose path holds a text, failed ones included."""
+        """The writing requests so far whose path contains a text, also those that failed."""
         return [call for call in self.calls if call.writes and path_part in call.path]
 
     async def cut_watches(self, *, forget: bool = False) -> None:
-        """End every watch in the middle; with `forget`, its version is too old (410) when it is asked for again."""
+        """Break every watch; with `forget`, its version is too old (410) when the operator asks for it again."""
         if forget:
             self._expired |= {call.path for call in self.calls if call.watches}
         for task in [*self._watches]:

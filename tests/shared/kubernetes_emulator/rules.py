@@ -1,7 +1,7 @@
 """The validation rules of custom resources (`x-kubernetes-validations`), evaluated as an API server does.
 
 A rule that reads `oldSelf` is a transition rule: it applies where there was a value before. A rule that cannot be
-evaluated, as for a field that is not there, counts as broken.
+evaluated, as for an absent field, counts as broken.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def broken(schema: Json, value: Any, old: Any = None, path: str = "") -> Iterator[str]:
-    """The messages of the rules that a value breaks; `old` is what it replaces, None if there was nothing."""
+    """The messages of the rules that a value breaks; `old` is the value that it replaces, if any."""
     for rule in schema.get("x-kubernetes-validations", ()):
         if "oldSelf" in rule["rule"] and old is None:
             continue
@@ -35,7 +35,7 @@ def broken(schema: Json, value: Any, old: Any = None, path: str = "") -> Iterato
 
 
 def broken_defaults(schema: Json, path: str = "") -> Iterator[str]:
-    """The rules that defaults in a schema break: an API server tries them on each default as it stands."""
+    """The rules that defaults in a schema break: an API server checks each default as written."""
     for name, inner in schema.get("properties", {}).items():
         if "default" in inner:
             yield from broken(inner, inner["default"], path=f"{path}.{name}.default")

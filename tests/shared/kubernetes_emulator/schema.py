@@ -19,7 +19,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def completed(schema: Json, value: Any) -> Any:
-    """The value with defaults filled in and unknown fields gone."""
+    """The value with defaults and without unknown fields."""
     if isinstance(value, dict) and "properties" in schema:
         properties: Json = schema["properties"]
         known = {name: inner for name, inner in value.items() if name in properties}
@@ -33,12 +33,8 @@ def completed(schema: Json, value: Any) -> Any:
 
 
 def faults(schema: Json, value: Any, path: str = "") -> Iterator[str]:
-    """What is wrong with a value, one line each."""
+    """The errors of a value, one line each."""
     expected = schema.get("type")
-    if schema.get("x-kubernetes-int-or-string"):
-        if not isinstance(value, (int, str)):
-            yield f"{path}: must be an integer or a string"
-        return
     if expected is not None and (
         not isinstance(value, _TYPES[expected]) or (isinstance(value, bool) and expected != "boolean")
     ):

@@ -1,8 +1,8 @@
-"""An emulated Kubernetes API server, as much of one as Kopf and the operator need, on a port of 127.0.0.1.
+"""An emulated Kubernetes API server on a port of 127.0.0.1, with what Kopf and the operator need.
 
 It keeps `resourceVersion`, `uid`, `generation` and field owners, serves server-side apply, merge patches, the
 subresources `status` and `scale`, label and field selectors, watches, role-based access of service accounts, the
-rules of custom resources, and collects garbage at once. `tests/operator/conformance` holds it to a real server.
+rules of custom resources, and collects garbage at once. `tests/operator/conformance` compares it with a real server.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class KubernetesServer:
     _tick: asyncio.Event = field(default_factory=asyncio.Event)
 
     def install(self, crd: Json) -> None:
-        """Serve a custom resource definition, as a cluster does after `kubectl apply`; 422 if it is not sound."""
+        """Serve a custom resource definition, as a cluster does after `kubectl apply`; 422 if it is invalid."""
         kind = kind_of_crd(crd)
         if found := [*broken_defaults(kind.schema or {})]:
             raise Refused(422, "Invalid", f"{crd['metadata']['name']} is invalid: {'; '.join(found)}")
@@ -65,7 +65,7 @@ class KubernetesServer:
         return next(k for k in self.kinds.values() if k.plural == plural and group in {None, k.group})
 
     async def wake(self) -> None:
-        """Let watches see what a test changed in the store directly."""
+        """Let watches see changes that a test makes in the store directly."""
         self._tick.set()
         self._tick = asyncio.Event()
         await asyncio.sleep(0)
@@ -105,7 +105,7 @@ class KubernetesServer:
         return web.json_response(answer, status=status)
 
     def _user(self, request: web.Request) -> str:
-        """Who asks: a service account that there is, or empty for an administrator."""
+        """The service account of a request; empty for an administrator."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         namespace, _, name = token.removeprefix(PREFIX).partition(":")
         if token and not (token.startswith(PREFIX) and self.store.exists(SERVICE_ACCOUNT, namespace, name)):
@@ -283,8 +283,8 @@ def _resources(kinds: list[Kind]) -> list[Json]:
     verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
     found: list[Json] = []
     for kind in kinds:
-        common = {"kind": kind.kind, "namespaced": kind.namespaced, "singularName": kind.singular or kind.kind.lower()}
-        found.append({"name": kind.plural, "verbs": verbs, "shortNames": [*kind.short_names], **common})
+        common = {"kind": kind.kind, "namespaced": kind.namespaced, "singularName": kind.kind.lower()}
+        found.append({"name": kind.plural, "verbs": verbs, **common})
         if kind.status:
             found.append({"name": f"{kind.plural}/status", "verbs": ["get", "patch", "update"], **common})
     return found

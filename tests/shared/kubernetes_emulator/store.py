@@ -39,10 +39,8 @@ class Kind:
     version: str
     plural: str
     kind: str
-    singular: str = ""
     namespaced: bool = True
     status: bool = True
-    short_names: tuple[str, ...] = ()
     schema: Json | None = None
     replicas_path: Path | None = None
     status_replicas_path: Path = ("status", "replicas")
@@ -76,7 +74,7 @@ _SERVER_FIELDS = ("uid", "resourceVersion", "generation", "creationTimestamp", "
 
 
 class Store:
-    """All objects and the log of their changes. Not thread-safe; nothing in it waits."""
+    """All objects and the log of their changes. Not thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """Take the Unix time that objects are stamped with."""
@@ -107,13 +105,9 @@ class Store:
                 yield self._shown(stored)
 
     def create(self, kind: Kind, namespace: str, body: Json, *, manager: str, operation: str = "Update") -> Json:
-        """Add an object; 409 AlreadyExists if there is one of its name."""
+        """Add an object; 409 AlreadyExists if its name is taken."""
         metadata = dict(body.get("metadata") or {})
-        if "name" not in metadata and "generateName" in metadata:
-            metadata["name"] = metadata["generateName"] + uuid.uuid4().hex[:5]
-        name = metadata.get("name")
-        if not name:
-            raise Refused(422, "Invalid", "name or generateName is required")
+        name = metadata["name"]
         if self.exists(kind, namespace, name):
             raise Refused(409, "AlreadyExists", f'{kind.plural} "{name}" already exists')
         sent = {name: value for name, value in body.items() if not (kind.status and name == "status")}
@@ -136,7 +130,7 @@ class Store:
         return shown
 
     def update(self, kind: Kind, namespace: str, name: str, body: Json, *, manager: str, subresource: str = "") -> Json:
-        """Replace an object, or its status; 409 Conflict if it names a version that is no longer the newest."""
+        """Replace an object, or its status; 409 Conflict if it names an old version."""
         stored = self._stored(kind, namespace, name)
         wanted = body.get("metadata", {}).get("resourceVersion")
         if wanted and wanted != stored.body["metadata"]["resourceVersion"]:
@@ -179,7 +173,7 @@ class Store:
         return self._shown(stored)
 
     def delete(self, kind: Kind, namespace: str, name: str) -> Json:
-        """Remove an object and what it alone owns; one with finalizers is only marked."""
+        """Remove an object and the objects that it alone owns; an object with finalizers is only marked."""
         stored = self._stored(kind, namespace, name)
         if stored.body["metadata"].get("finalizers"):
             stored.body = copy.deepcopy(stored.body)
@@ -203,7 +197,7 @@ class Store:
             raise Refused(404, "NotFound", f'{kind.plural} "{name}" not found') from None
 
     def _put(self, stored: _Stored, body: Json, subresource: str) -> None:
-        """Take over the part of a new body that this way of writing may change; no change, no new version."""
+        """Store the part of a body that this kind of write may change; without a change there is no new version."""
         old, kind = stored.body, stored.kind
         if subresource == "status":
             new = {**old, "status": body.get("status", {})}
@@ -269,7 +263,7 @@ class Store:
 
 
 def _ownable(body: Json) -> set[Path]:
-    """The leaves that a manager can own: not the identity, not what the server itself writes."""
+    """The leaves that a manager can own: neither the identity nor the fields that the server writes."""
     skipped = {("metadata", name) for name in ("name", "namespace", *_SERVER_FIELDS)}
     return {path for path in leaves(body) if path and path[0] not in {"apiVersion", "kind"} and path[:2] not in skipped}
 
