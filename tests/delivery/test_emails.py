@@ -95,7 +95,7 @@ async def _states(platform, *wanted):
     return sorted(await platform.states()) == sorted(wanted)
 
 
-async def test_a_notification_arrives_until_the_relay_takes_it(platform, mailroom, run_worker):
+async def test_a_notification_arrives_until_the_mail_server_takes_it(platform, mailroom, run_worker):
     """A temporary no (4xx) is tried again with the same Message-ID; text and headers are as they should be."""
     mailroom.script = ["451 later", "250 OK"]
     user, workspace = await wants(platform, address="ann@example.com")
@@ -126,8 +126,8 @@ async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker):
     assert row["response_status"] == 554
 
 
-async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_worker):
-    """A relay that hangs after its yes has the message all the same."""
+async def test_what_the_mail_server_took_is_not_sent_again(platform, mailroom, run_worker):
+    """A mail server that hangs after its yes has the message all the same."""
     mailroom.leaves = False
     user, workspace = await wants(platform)
     async with run_worker(smtp_url=mailroom.url):
@@ -136,7 +136,7 @@ async def test_what_the_relay_took_is_not_sent_again(platform, mailroom, run_wor
     assert len(mailroom.attempts) == 1
 
 
-async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroom, run_worker):
+async def test_a_mail_server_that_refuses_the_sender_is_ours_to_mend(platform, mailroom, run_worker):
     """A 5xx to anything but the recipient and the message says that our settings are wrong: the e-mail is kept."""
     mailroom.senders = "530 authentication required"
     user, workspace = await wants(platform)
@@ -156,7 +156,7 @@ async def test_a_relay_that_refuses_the_sender_is_ours_to_mend(platform, mailroo
     ],
 )
 async def test_addresses_in_all_scripts(platform, run_worker, address, utf8, to):
-    """A domain goes out in Punycode, which every relay takes; only a name in front of it needs SMTPUTF8 (RFC 6531)."""
+    """A domain goes out in Punycode, which every server takes; only a name in front of it needs SMTPUTF8 (RFC 6531)."""
     room = Mailroom()
     async with listening(room, enable_SMTPUTF8=utf8) as port:
         user, workspace = await wants(platform, address=address)
@@ -179,20 +179,20 @@ async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, ru
     assert [recipients for recipients, _ in mailroom.messages] == [["ann@example.com"]]
 
 
-async def test_without_a_relay_e_mail_is_retried_and_webhooks_go_on(platform, mailroom, receiver, run_worker):
-    """A worker that has no mail relay says so of each e-mail; one that has a relay sends it."""
+async def test_without_a_mail_server_e_mail_is_retried_and_webhooks_go_on(platform, mailroom, receiver, run_worker):
+    """A worker that has no mail server says so of each e-mail; one that has a mail server sends it."""
     user, workspace = await wants(platform)
     await platform.webhook(workspace, receiver.url)
     async with run_worker():
         await notify(platform, user, workspace)
         await platform.event(workspace)
         await eventually(lambda: _states(platform, "delivered", "retrying"))
-    assert {row["error"] for row in await platform.deliveries()} == {None, "no mail relay is set up"}
+    assert {row["error"] for row in await platform.deliveries()} == {None, "no mail server is set up"}
     async with run_worker(smtp_url=mailroom.url):
         await eventually(lambda: _states(platform, "delivered", "delivered"))
 
 
-async def test_without_a_relay_e_mail_is_given_up_in_time(platform, mailroom, run_worker):
+async def test_without_a_mail_server_e_mail_is_given_up_in_time(platform, mailroom, run_worker):
     """It neither waits for ever, where it would look like a backlog, nor goes out when it is no news any more."""
     user, workspace = await wants(platform)
     async with run_worker(delivery_retry_for="PT0.2S"):
@@ -279,7 +279,7 @@ async def test_starttls_with_a_password(platform, certificate, run_worker, passw
     assert len(room.messages) == (state == "delivered")
 
 
-async def test_a_relay_without_encryption_gets_nothing_where_it_is_required(platform, mailroom, run_worker):
+async def test_a_mail_server_without_encryption_gets_nothing_where_it_is_required(platform, mailroom, run_worker):
     """`smtp+starttls` never falls back to plain text."""
     user, workspace = await wants(platform)
     url = mailroom.url.replace("smtp:", "smtp+starttls:")

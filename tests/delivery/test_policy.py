@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskbell.delivery.mail_server import Encryption, MailServer, MailServerMalformed
 from taskbell.delivery.policy import Backoff, Outcome, State, decide
-from taskbell.delivery.relay_host import Encryption, RelayHost, RelayHostMalformed
 
 _BACKOFF = Backoff(first=5.0, longest=7200.0)
 
@@ -50,34 +50,34 @@ def test_a_day_holds_some_twenty_attempts():
     assert 20 <= attempts <= 60
 
 
-def test_relay_hosts():
+def test_mail_servers():
     """Scheme, default ports, percent-encoded user and password."""
-    host = RelayHost.parse("smtps://me%40x:p%2Fw@mail.example")
+    host = MailServer.parse("smtps://me%40x:p%2Fw@mail.example")
     assert (host.encryption, host.host, host.port) == (Encryption.TLS, "mail.example", 465)
     assert (host.username, host.password) == ("me@x", "p/w")
-    assert RelayHost.parse("smtp://127.0.0.1:2525").port == 2525
-    assert RelayHost.parse("smtp+starttls://mail.example").port == 587
+    assert MailServer.parse("smtp://127.0.0.1:2525").port == 2525
+    assert MailServer.parse("smtp+starttls://mail.example").port == 587
 
 
 @given(st.text(max_size=40) | st.builds("smtp://{}".format, st.text(max_size=20)))
-def test_whatever_is_no_relay_host_is_refused(text):
+def test_a_malformed_mail_server_is_refused(text):
     """Nothing else raises, and what passes names a host."""
     try:
-        found = RelayHost.parse(text)
-    except RelayHostMalformed:
+        found = MailServer.parse(text)
+    except MailServerMalformed:
         return
     assert found.host
 
 
 def test_a_password_is_not_shown():
     """The refusal of a malformed URL does not repeat what may hold a password."""
-    with pytest.raises(RelayHostMalformed) as refused:
-        RelayHost.parse("smtp://me:hunter2@host:port")
+    with pytest.raises(MailServerMalformed) as refused:
+        MailServer.parse("smtp://me:hunter2@host:port")
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["http://mail.example", "smtp://", "smtp://host/path", "smtp://host:port", "mail"])
-def test_malformed_relay_hosts(url):
+def test_malformed_mail_servers(url):
     """Each is refused."""
-    with pytest.raises(RelayHostMalformed):
-        RelayHost.parse(url)
+    with pytest.raises(MailServerMalformed):
+        MailServer.parse(url)

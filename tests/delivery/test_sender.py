@@ -152,8 +152,8 @@ async def test_one_slow_endpoint_leaves_room_for_others():
     assert channel.most["all"] <= 10
 
 
-async def test_all_e_mail_goes_to_one_relay():
-    """A relay that hangs for everybody's e-mails takes the places of one endpoint, not those of all their readers."""
+async def test_all_e_mail_goes_to_one_mail_server():
+    """A mail server that hangs takes the places of one endpoint, not those of all readers of its e-mails."""
     ledger = Ledger([_claim(channel="email") for _ in range(30)] + [_claim() for _ in range(10)])
     channel = Channel(hold=0.05)
     await _run(_sender(ledger, channel), ledger, 40)

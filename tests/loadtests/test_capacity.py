@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import dataclasses
 import json
 import os
@@ -439,20 +438,6 @@ def test_a_report_of_an_earlier_run_is_not_taken_for_this_one(monkeypatch, tmp_p
     with pytest.raises(service.PlatformNotStarted):
         run(parse(["--output", str(tmp_path)]), Interrupts())
     assert list(tmp_path.iterdir()) == []
-
-
-def test_it_is_a_black_box(loadtests):
-    """From the project, the check imports the contract alone; it judges what clients see, not what modules say."""
-    imported = set()
-    for path in (loadtests / "capacity").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module)
-    ours = {name for name in imported if name.split(".")[0] == "taskbell"}
-    assert ours
-    assert all(name.startswith("taskbell.contract.") for name in ours), ours
 
 
 def test_a_run_that_cannot_be_made_ends_with_2(monkeypatch, capsys, tmp_path):

@@ -6,8 +6,8 @@ from taskbell.local.settings import known_names, unknown_variables
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("TASKBELL_API_PROT", "TASKBELL_API_PROT is no setting of Taskbell; did you mean TASKBELL_API_PORT?"),
-        ("TASKBELL_COLOUR_OF_THE_SKY", "TASKBELL_COLOUR_OF_THE_SKY is no setting of Taskbell"),
+        ("TASKBELL_API_PROT", "TASKBELL_API_PROT is not a setting of Taskbell; did you mean TASKBELL_API_PORT?"),
+        ("TASKBELL_COLOUR_OF_THE_SKY", "TASKBELL_COLOUR_OF_THE_SKY is not a setting of Taskbell"),
     ],
 )
 def test_an_unknown_variable_is_named_with_the_nearest_known_one(name, line):

@@ -1,5 +1,5 @@
-"""The `taskbell` command line: the whole platform on one machine, and the small commands around it.
+"""The `taskbell` command line: the whole platform on one machine, and the commands around it.
 
-It may import every other room; no other room may import it. What runs here are the services' own processes,
-started as anybody would start them: no service code runs inside the supervisor.
+`taskbell up` runs each program of the platform in a process of its own and supervises it. No other room imports this
+one.
 """

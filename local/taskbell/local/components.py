@@ -1,4 +1,4 @@
-"""The parts of the platform on one machine: their commands, environments and order."""
+"""The processes of the platform on one machine: their commands, environments and order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from taskbell.local.db import DATABASE
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import launched
-from taskbell.local.listeners import port_of
 from taskbell.local.probes import answers_ready
+from taskbell.local.server_sockets import port_of
 from taskbell.local.supervisor.component import Component
 from taskbell.store import roles
 
@@ -37,19 +37,19 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platform:
-    """Everything that the parts need to know of each other."""
+class Wiring:
+    """What connects the parts of a platform: addresses, credentials, server sockets."""
 
     data: DataDir
     credentials: Credentials
     environment: Mapping[str, str]
-    """What the parts inherit from the user's environment."""
-    api_listeners: Sequence[socket.socket]
+    """What they inherit from the environment of `taskbell up`."""
+    api_sockets: Sequence[socket.socket]
     """One for each API process, all on one port."""
-    gateway_listener: socket.socket
-    relay_listeners: Sequence[socket.socket]
+    gateway_socket: socket.socket
+    relay_sockets: Sequence[socket.socket]
     """One for the probes of each relay: the active one and its standbys."""
-    delivery_listener: socket.socket
+    delivery_socket: socket.socket
     """For the probes of the delivery worker."""
     postgres: PostgresServer
     replica: PostgresReplica
@@ -58,12 +58,12 @@ class Platform:
     @property
     def api_url(self) -> str:
         """Base of the API."""
-        return f"http://127.0.0.1:{port_of(self.api_listeners[0])}"
+        return f"http://127.0.0.1:{port_of(self.api_sockets[0])}"
 
     @property
     def gateway_url(self) -> str:
         """Base of the gateway; its WebSocket is at `/ws`, and at the base itself."""
-        return f"ws://127.0.0.1:{port_of(self.gateway_listener)}"
+        return f"ws://127.0.0.1:{port_of(self.gateway_socket)}"
 
     @property
     def nats_url(self) -> str:
@@ -71,11 +71,11 @@ class Platform:
         return self.nats.url(NATS_ACCOUNT)
 
     def database_url(self, role: str, *, server: PostgresServer | None = None) -> str:
-        """PostgreSQL under a role; the primary unless told otherwise."""
+        """URL of PostgreSQL under a role; the primary by default."""
         return (server or self.postgres).url(role, self.credentials.role_passwords[role], DATABASE)
 
     def owner_environment(self) -> dict[str, str]:
-        """Environment of what changes the schema."""
+        """Environment of programs that change the schema."""
         return self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.OWNER))
 
     def sweeper_environment(self) -> dict[str, str]:
@@ -87,7 +87,7 @@ class Platform:
         return {**self.environment, **shared, **more}
 
     def stores(self) -> list[Component]:
-        """PostgreSQL's primary and NATS, which depend on nothing."""
+        """PostgreSQL's primary and NATS, which need nothing else."""
         return [
             Component(
                 name="postgres",
@@ -136,52 +136,52 @@ class Platform:
         ]
 
     def services(self) -> list[Component]:
-        """Our own processes, which need migrated stores."""
-        relays = [self._relay(_numbered("relay", n), listener) for n, listener in enumerate(self.relay_listeners, 1)]
-        workers = [self._api(_numbered("api", n), listener) for n, listener in enumerate(self.api_listeners, 1)]
+        """Taskbell's own programs, which need a migrated database."""
+        relays = [self._relay(_numbered("relay", n), server) for n, server in enumerate(self.relay_sockets, 1)]
+        workers = [self._api(_numbered("api", n), server) for n, server in enumerate(self.api_sockets, 1)]
         return [*relays, self._delivery(), *workers, self._gateway()]
 
-    def _api(self, name: str, listener: socket.socket) -> Component:
+    def _api(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(
             TASKBELL_DATABASE_URL=self.database_url(roles.API),
             TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")
-        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_listeners))))
-        return self._service(name, "taskbell.api", stage=Stage.API, env=environment, listener=listener)
+        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_sockets))))
+        return self._service(name, "taskbell.api", stage=Stage.API, env=environment, server=server)
 
-    def _relay(self, name: str, listener: socket.socket) -> Component:
+    def _relay(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
-        return self._service(name, "taskbell.relay", stage=Stage.RELAY, env=environment, listener=listener)
+        return self._service(name, "taskbell.relay", stage=Stage.RELAY, env=environment, server=server)
 
     def _delivery(self) -> Component:
         environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.DELIVERY))
-        # Receivers that are being developed run on this machine, and without a certificate.
+        # A developer's receivers run on this machine, without a certificate.
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_PRIVATE", "true")
         environment.setdefault("TASKBELL_DELIVERY_DRAIN_TIMEOUT", "PT5S")
-        module, listener = "taskbell.delivery", self.delivery_listener
-        return self._service("delivery", module, stage=Stage.DELIVERY, env=environment, listener=listener)
+        module, server = "taskbell.delivery", self.delivery_socket
+        return self._service("delivery", module, stage=Stage.DELIVERY, env=environment, server=server)
 
     def _gateway(self) -> Component:
         environment = self._environment(
             TASKBELL_DATABASE_URL=self.database_url(roles.GATEWAY),
             TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
         )
-        listener = self.gateway_listener
-        return self._service("gateway", "taskbell.gateway", stage=Stage.GATEWAY, env=environment, listener=listener)
+        server = self.gateway_socket
+        return self._service("gateway", "taskbell.gateway", stage=Stage.GATEWAY, env=environment, server=server)
 
     def _service(
-        self, name: str, module: str, *, stage: Stage, env: dict[str, str], listener: socket.socket
+        self, name: str, module: str, *, stage: Stage, env: dict[str, str], server: socket.socket
     ) -> Component:
-        port = port_of(listener)
+        port = port_of(server)
         return Component(
             name=name,
-            command=tuple(launched([sys.executable, "-m", module, "--fd", str(listener.fileno())])),
+            command=tuple(launched([sys.executable, "-m", module, "--fd", str(server.fileno())])),
             log=self.data.logs / f"{name}.log",
             stage=stage,
             env=env,
-            fds=(listener.fileno(),),
+            fds=(server.fileno(),),
             port=port,
             is_ready=lambda: answers_ready(port),
         )

@@ -1,4 +1,4 @@
-"""Passwords and signing keys, made at the first start and kept in the data directory."""
+"""Passwords and signing keys, made at the first start and stored in the data directory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load(data: DataDir) -> Credentials:
     Raises:
         StartRefused: They are missing or damaged.
     """
-    advice = "restore the file, or begin anew with another TASKBELL_DATA_DIR; nothing was changed"
+    advice = "restore the file, or start with another TASKBELL_DATA_DIR; nothing was changed"
     try:
         found = Credentials.model_validate_json(data.secrets.read_bytes())
         parse_keys(found.signing_keys)
@@ -60,14 +60,14 @@ def load(data: DataDir) -> Credentials:
 
 
 def load_or_generate(data: DataDir) -> Credentials:
-    """Read the credentials, or make and keep new ones where there is no data yet; roles that are new get passwords.
+    """Read the credentials, or make and store new ones if there is no data yet. New roles get passwords.
 
     Raises:
         StartRefused: They are damaged, or missing though there is a database that needs them.
     """
     if data.secrets.exists() or data.postgres.exists():
         found = load(data)
-        if missing := set(ROLES) - set(found.role_passwords):  # the data is of an earlier version
+        if missing := set(ROLES) - set(found.role_passwords):  # an earlier version made the data
             added = {role: secrets.token_urlsafe(24) for role in sorted(missing)}
             found = found.model_copy(update={"role_passwords": found.role_passwords | added})
             save(data, found)
@@ -78,5 +78,5 @@ def load_or_generate(data: DataDir) -> Credentials:
 
 
 def save(data: DataDir, credentials: Credentials) -> None:
-    """Keep credentials, replacing the file as a whole."""
+    """Store credentials."""
     write_private(data.secrets, credentials.model_dump_json(indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The folder of one platform: where everything is, and the lock that lets one `up` at a time use it."""
+"""The folder of one platform: its paths, and the lock that lets one `taskbell up` at a time use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class StartRefused(Exception):
-    """The platform cannot start as things are. The message is one line; `status` is the exit status."""
+    """The platform cannot start. The message is one line; `status` is the exit status."""
 
     def __init__(self, message: str, *, status: int = 1) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class StartRefused(Exception):
 
 
 class DataDir:
-    """Paths below the data directory. Everything in it is readable by its owner alone."""
+    """Paths in the data directory. Only its owner can read them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -33,7 +33,7 @@ class DataDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder if needed and hold it for the length of the block.
+        """Make the folder if needed and lock it for the length of the block.
 
         Raises:
             StartRefused: The folder cannot be written, or another `up` holds it.
@@ -57,7 +57,7 @@ class DataDir:
             os.close(lock)
 
     def holder(self) -> int | None:
-        """Return the process id of the `up` that holds the folder now, or None."""
+        """Return the process id of the `taskbell up` that holds the lock, or None."""
         try:
             with self._lock.open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -70,7 +70,7 @@ class DataDir:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, readable by its owner alone: a reader sees the old text or the new one."""
+    """Replace a file atomically; only its owner can read it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as file:

@@ -1,4 +1,4 @@
-"""The account that a new platform comes with, so that trying it needs no sign-up."""
+"""The account that a new platform comes with, to try it without a sign-up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class DemoAccountRefused(Exception):
 
 
 async def ensure_account(api_url: str, *, email: str, password: str) -> bool:
-    """Make the account unless it exists; return whether it was made now.
+    """Make the account unless it exists; return whether it was made.
 
     Raises:
         DemoAccountRefused: The API answered something unexpected, or nothing.

@@ -1,4 +1,4 @@
-"""What can be wrong with an installation, looked at one by one. Looks only: nothing is changed."""
+"""Checks an installation for faults, and changes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LATE_SECONDS = 60.0
 _COUNTED_AT_MOST = 10_000
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How bad a finding is."""
 
     OK = "ok"
@@ -38,28 +38,28 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at, and what to do about it."""
+    """The result of one check, and what to do about it."""
 
     name: str
-    verdict: Verdict
+    severity: Severity
     detail: str
     remedy: str = ""
 
 
 def _ok(name: str, detail: str) -> Finding:
-    return Finding(name=name, verdict=Verdict.OK, detail=detail)
+    return Finding(name=name, severity=Severity.OK, detail=detail)
 
 
 def _warn(name: str, detail: str, remedy: str) -> Finding:
-    return Finding(name=name, verdict=Verdict.WARN, detail=detail, remedy=remedy)
+    return Finding(name=name, severity=Severity.WARN, detail=detail, remedy=remedy)
 
 
 def _fail(name: str, detail: str, remedy: str) -> Finding:
-    return Finding(name=name, verdict=Verdict.FAIL, detail=detail, remedy=remedy)
+    return Finding(name=name, severity=Severity.FAIL, detail=detail, remedy=remedy)
 
 
 async def diagnose(settings: LocalSettings, environment: Mapping[str, str]) -> list[Finding]:
-    """Look at everything; takes at most some seconds."""
+    """Run all checks; takes a few seconds at most."""
     data = DataDir(settings.data_dir)
     holder = data.holder()
     findings = [
@@ -108,7 +108,7 @@ def _user(data: DataDir) -> Finding:
         identity = ordinary_identity(data.postgres)
     except ServerNotStarted as nobody:
         return _fail("user", str(nobody), "run as an ordinary user, or add a user named postgres")
-    except PermissionError:  # a finding about the data directory says so
+    except PermissionError:  # the data directory has a finding of its own
         identity = None
     if identity is None:
         return _ok("user", f"user id {os.getuid()}")
@@ -125,7 +125,7 @@ def _entered(data: DataDir) -> list[Finding]:
     try:
         return _data(data)
     except PermissionError as denied:
-        line = f"{denied.filename} cannot be entered: it is somebody else's"
+        line = f"{denied.filename} cannot be entered: it belongs to another user"
         return [_fail("data directory", line, "set TASKBELL_DATA_DIR to another folder, or run as its owner")]
 
 
@@ -139,7 +139,7 @@ def _data(data: DataDir) -> list[Finding]:
         findings.append(_warn("disk", f"{free // 2**20} MiB free", "make room: PostgreSQL stops when the disk is full"))
     if not data.root.exists():
         return [*findings, _ok("data directory", f"{data.root} will be made at the first start")]
-    remedy = "restore the folder, or begin anew with another TASKBELL_DATA_DIR"
+    remedy = "restore the folder, or start with another TASKBELL_DATA_DIR"
     if data.postgres.exists():
         try:
             postgres.check_folder(data.postgres)
@@ -182,7 +182,7 @@ async def _part(name: str, running: RunFile) -> Finding:
     part = running.components[name]
     if part.pid is None or not psutil.pid_exists(part.pid):
         return _fail(name, "is not running at this moment", f"see {part.log}")
-    if part.port is None or name.startswith(("postgres", "nats")):  # looked at by their own protocol
+    if part.port is None or name.startswith(("postgres", "nats")):  # checked by their own protocol
         return _ok(name, f"process {part.pid}")
     status = await probes.http_status(part.port)
     if status != 200:
@@ -213,7 +213,7 @@ async def _reminders(url: str) -> Finding:
     if overdue.oldest > _LATE_SECONDS:
         line = f"{overdue.reminders} are overdue, the oldest for {overdue.oldest:.0f} s"
         return _warn("reminders", line, "see logs/sweeper.log: no sweep runs, or none can")
-    return _ok("reminders", "none is late")
+    return _ok("reminders", "no reminder is late")
 
 
 async def _stream(url: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Programs that run and end: the migrations at the start, sweeps of reminders all the time, maintenance every hour."""
+"""Programs that run and end: migrations at the start, sweeps all the time, maintenance every hour."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from taskbell.local.embedded.process import last_words, launched
 
 
 class JobFailed(Exception):
-    """A program ended with a non-zero status. The message is one line with its last words and its log."""
+    """A program ended with a status other than 0. The message is one line with its last output and its log."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A Python module that is run to its end."""
+    """A Python module to run to its end."""
 
     name: str
     """Also the name of its log."""
@@ -34,7 +34,7 @@ class Job:
         """Run to the end; when cancelled, the process is killed.
 
         Raises:
-            JobFailed: It ended with another status than 0.
+            JobFailed: It ended with a status other than 0.
         """
         log = self.logs / f"{self.name}.log"
         with log.open("ab") as output:
@@ -58,7 +58,7 @@ class Job:
 
 
 async def always(job: Job, *, pause: float, tell: Callable[[str], None]) -> None:
-    """Run a job that stays for its time again as soon as it ends; a failure is told, and `pause` seconds awaited."""
+    """Run a job again as soon as it ends; after a failure, report it and wait `pause` seconds."""
     while True:
         try:
             await job.run()
@@ -68,7 +68,7 @@ async def always(job: Job, *, pause: float, tell: Callable[[str], None]) -> None
 
 
 async def every(seconds: float, job: Job, *, tell: Callable[[str], None]) -> None:
-    """Run a job again and again, each time `seconds` after the last; a failure is told and the next run awaited."""
+    """Run a job every `seconds`, counted from the end of the last run; report failures."""
     while True:
         await asyncio.sleep(seconds)
         try:

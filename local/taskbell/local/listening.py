@@ -58,7 +58,7 @@ class SignIn:
         return self._token
 
     def forget(self) -> None:
-        """Sign in anew next time.
+        """Sign in again next time.
 
         Raises:
             SignInRefused: The token was given, so there is nothing else to try.
@@ -114,7 +114,7 @@ def remark(found: Frame | Ended) -> str | None:
     fields = found.fields
     match found.kind:
         case ServerFrame.WELCOME:
-            gap = " -- GAP: events were missed, fetch the state anew" if fields["resume"] == Resume.GAP else ""
+            gap = " -- GAP: events were missed, fetch the state again" if fields["resume"] == Resume.GAP else ""
             return f"listening from {fields['cursor']} to {', '.join(fields['channels'])}{gap}"
         case ServerFrame.GOAWAY:
             return "the gateway asks us to reconnect"

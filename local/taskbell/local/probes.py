@@ -1,4 +1,4 @@
-"""Asking a part whether it is ready."""
+"""Asks a program whether it is ready."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 async def http_status(port: int, path: str = "/readyz", *, deadline: float = 3.0) -> int | None:
-    """Return the status that a server on 127.0.0.1 answers to a GET, or None if there is no answer within seconds."""
+    """Return the status of a GET to 127.0.0.1, or None without an answer within `deadline` seconds."""
     try:
         async with asyncio.timeout(deadline):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -1,4 +1,4 @@
-"""`run.json`: where a running platform is and what it is made of, so that scripts can find, drive and hurt it."""
+"""`run.json`: the addresses and processes of a running platform, for scripts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Demo(BaseModel):
 
     email: str
     password: str
-    """As it was made; whoever changed it knows the new one."""
+    """The first password; it may have been changed since."""
 
 
 class Running(BaseModel):
     """One process of the platform."""
 
     pid: int | None
-    """None while it is being started again."""
+    """None while it restarts."""
     port: int | None
     """The port it serves on 127.0.0.1."""
     log: str
@@ -29,7 +29,7 @@ class Running(BaseModel):
 
 
 class RunFile(BaseModel):
-    """The whole file. URLs hold passwords, therefore only the owner can read it."""
+    """The whole file. Its URLs hold passwords, so only the owner can read it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -48,17 +48,17 @@ class RunFile(BaseModel):
     owner_database_url: str
     """The primary under the role that owns the schema."""
     demo: Demo
-    """The account made for trying."""
+    """An account to try the platform with."""
     components: dict[str, Running]
-    """Every part by name."""
+    """Every process by name."""
 
     def write(self, path: Path) -> None:
-        """Replace the file as a whole."""
+        """Replace the file atomically."""
         write_private(path, self.model_dump_json(indent=2) + "\n")
 
 
 def read(path: Path) -> RunFile | None:
-    """Return what a running platform wrote, or None where there is no such file or it is not whole."""
+    """Return what a running platform wrote, or None if the file is missing or malformed."""
     try:
         return RunFile.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

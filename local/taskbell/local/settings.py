@@ -56,7 +56,7 @@ def unknown_variables(environment: Mapping[str, str], *, known: Iterable[str]) -
         if name.startswith(PREFIX) and own not in names:
             nearest = difflib.get_close_matches(own, sorted(names), n=1, cutoff=0.7)
             hint = f"; did you mean {PREFIX}{nearest[0]}?" if nearest else ""
-            lines.append(f"{name} is no setting of Taskbell{hint}")
+            lines.append(f"{name} is not a setting of Taskbell{hint}")
     return lines
 
 

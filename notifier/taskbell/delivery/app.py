@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskbell.contract import subjects
-from taskbell.delivery.emails import EmailChannel, NoRelay
+from taskbell.delivery.emails import EmailChannel, NoMailServer
 from taskbell.delivery.intake import Intake
+from taskbell.delivery.mail_server import MailServer
 from taskbell.delivery.policy import Backoff
-from taskbell.delivery.relay_host import RelayHost
 from taskbell.delivery.repository import open_ledger
 from taskbell.delivery.sender import Bounds, Channel, Sender
 from taskbell.delivery.settings import DeliverySettings
@@ -56,10 +56,10 @@ async def delivery(
                 concurrency=settings.delivery_concurrency,
             )
         )
-        channels: dict[str, Channel] = {"webhook": webhooks, "email": NoRelay()}
+        channels: dict[str, Channel] = {"webhook": webhooks, "email": NoMailServer()}
         if settings.smtp_url is not None:
             channels["email"] = EmailChannel(
-                RelayHost.parse(settings.smtp_url.get_secret_value()),
+                MailServer.parse(settings.smtp_url.get_secret_value()),
                 sender=settings.email_from,
                 timeout=settings.smtp_timeout.total_seconds(),
             )

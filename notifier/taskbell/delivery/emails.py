@@ -1,4 +1,4 @@
-"""The e-mail channel: one message handed to a mail relay by SMTP (RFC 5321)."""
+"""The e-mail channel: one message handed to a mail server by SMTP (RFC 5321)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from email.message import EmailMessage
 import aiosmtplib
 import structlog
 
+from taskbell.delivery.mail_server import Encryption, MailServer
 from taskbell.delivery.messages import MailboxMalformed, compose, mailbox
 from taskbell.delivery.policy import Outcome
-from taskbell.delivery.relay_host import Encryption, RelayHost
 from taskbell.delivery.repository import Claim
 
 _log = structlog.get_logger(__name__)
@@ -20,14 +20,14 @@ _log = structlog.get_logger(__name__)
 class EmailChannel:
     """Sends notifications by e-mail."""
 
-    def __init__(self, host: RelayHost, *, sender: str, timeout: float) -> None:
-        """Take the relay, who the messages are from, and the seconds that one may take."""
+    def __init__(self, host: MailServer, *, sender: str, timeout: float) -> None:
+        """Take the mail server, the sender's address, and the longest time for one message in seconds."""
         self._host = host
         self._sender = mailbox(sender)
         self._timeout = timeout
 
     async def send(self, claim: Claim) -> Outcome:
-        """Attempt one delivery. Never raises for what the relay or the network does."""
+        """Attempt one delivery. A fault of the server or the network is an outcome, never an exception."""
         if claim.email is None:
             return Outcome(delivered=False, error="e-mail is not wanted any more", permanent=True)
         try:
@@ -49,9 +49,9 @@ class EmailChannel:
         return Outcome(delivered=True, status=250)
 
     async def _hand_over(self, message: EmailMessage) -> None:
-        """Return once the relay has taken it: no goodbye is waited for, or one that fails may send it twice."""
+        """Return once the server has accepted it. Waiting for QUIT could fail, and the message would be sent twice."""
         host = self._host
-        relay = aiosmtplib.SMTP(
+        smtp = aiosmtplib.SMTP(
             hostname=host.host,
             port=host.port,
             use_tls=host.encryption is Encryption.TLS,
@@ -62,20 +62,20 @@ class EmailChannel:
         )
         try:
             async with asyncio.timeout(self._timeout):
-                await relay.connect()
-                await relay.send_message(message)
-            if isinstance(relay.transport, asyncio.WriteTransport):
-                relay.transport.write(b"QUIT\r\n")
+                await smtp.connect()
+                await smtp.send_message(message)
+            if isinstance(smtp.transport, asyncio.WriteTransport):
+                smtp.transport.write(b"QUIT\r\n")
         finally:
-            relay.close()
+            smtp.close()
 
 
-class NoRelay:
-    """Stands for the mail relay where none is set up: its e-mails have the time of all others to find one."""
+class NoMailServer:
+    """Stands in where no mail server is set up: e-mails wait and are retried as long as any other delivery."""
 
     async def send(self, _claim: Claim) -> Outcome:
         """Say so."""
-        return Outcome(delivered=False, error="no mail relay is set up")
+        return Outcome(delivered=False, error="no mail server is set up")
 
 
 def judge(failed: aiosmtplib.SMTPException) -> Outcome:
@@ -89,6 +89,6 @@ def judge(failed: aiosmtplib.SMTPException) -> Outcome:
     if isinstance(failed, aiosmtplib.SMTPResponseException):
         if failed.code >= 500:
             # Ours to mend, not the message's fault: none may be lost by a wrong password or sender.
-            _log.error("mail_relay_refuses_us", error=name, code=failed.code)
+            _log.error("mail_server_refuses_us", error=name, code=failed.code)
         return Outcome(delivered=False, status=failed.code, error=name)
     return Outcome(delivered=False, error=name)

@@ -37,7 +37,7 @@ def mailbox(text: str) -> Address:
 
 
 def recipient_mailbox(text: str) -> Address:
-    """Read the address of an account; its domain becomes Punycode, which every mail relay takes.
+    """Read the address of an account; its domain becomes Punycode, which every mail server takes.
 
     Raises:
         MailboxMalformed: It is none.

@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 _RECORD_AGAIN = 0.25
 _MEASURE_EVERY = 5.0
 Receiver = UUID | str
-"""What attempts share: a webhook's id or, since one relay takes the e-mails to everybody, the channel's name."""
+"""What attempts share: a webhook's id or, since one mail server takes all e-mails, the channel's name."""
 
 
 class Channel(Protocol):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from taskbell.delivery.messages import MailboxMalformed, mailbox
-from taskbell.delivery.relay_host import RelayHost, RelayHostMalformed
+from taskbell.delivery.mail_server import MailServer, MailServerMalformed
 from taskbell.kit.settings import ProgramSettings
 
 
@@ -65,11 +65,11 @@ class DeliverySettings(ProgramSettings):
 
     @field_validator("smtp_url")
     @classmethod
-    def _check_relay(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             try:
-                RelayHost.parse(value.get_secret_value())
-            except RelayHostMalformed as malformed:
+                MailServer.parse(value.get_secret_value())
+            except MailServerMalformed as malformed:
                 raise ValueError(str(malformed)) from None
         return value
 

@@ -39,7 +39,7 @@ def assert_refused(done, *, status, pattern):
 @pytest.mark.parametrize(
     ("variable", "value", "pattern"),
     [
-        ("TASKBELL_API_PROT", "1", "TASKBELL_API_PROT is no setting.*TASKBELL_API_PORT"),
+        ("TASKBELL_API_PROT", "1", "TASKBELL_API_PROT is not a setting.*TASKBELL_API_PORT"),
         ("TASKBELL_API_PORT", "http", "TASKBELL_API_PORT: .*integer"),
         ("TASKBELL_API_PORT", "65536", "TASKBELL_API_PORT: .*65535"),
         ("TASKBELL_API_WORKERS", "0", "TASKBELL_API_WORKERS: .*1"),
@@ -102,7 +102,7 @@ def test_a_damaged_data_directory_is_one_line(taskbell, tmp_path, file, text, pa
     assert_refused(taskbell("up", **ports), status=1, pattern=pattern)
     assert (data.root / file).read_text() == text
     told = taskbell("doctor", "--json", **ports)
-    failed = [finding for finding in json.loads(told.stdout) if finding["verdict"] == "fail"]
+    failed = [finding for finding in json.loads(told.stdout) if finding["severity"] == "fail"]
     assert told.returncode == 1
     assert [finding["name"] for finding in failed] == ["data directory"]
     assert re.search(pattern, failed[0]["detail"])
@@ -124,7 +124,7 @@ def test_doctor_names_a_taken_port_and_an_unknown_variable(taskbell):
         told = taskbell("doctor", TASKBELL_API_PORT=port, TASKBELL_GATEWAY_PORT="0", TASKBELL_UNHEARD="1")
     assert told.returncode == 1
     assert f"port {port} is in use" in told.stdout
-    assert "TASKBELL_UNHEARD is no setting" in told.stdout
+    assert "TASKBELL_UNHEARD is not a setting" in told.stdout
 
 
 def test_keys_rotate_keeps_the_old_ones(taskbell, tmp_path):

@@ -75,7 +75,7 @@ class Platform:
         """The names of what `doctor` fails."""
         command = [sys.executable, "-m", "taskbell.local", "doctor", "--json"]
         told = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        return [finding["name"] for finding in json.loads(told.stdout) if finding["verdict"] == "fail"]
+        return [finding["name"] for finding in json.loads(told.stdout) if finding["severity"] == "fail"]
 
 
 def tree(process):

@@ -125,6 +125,6 @@ def test_a_damaged_replica_is_set_aside_and_made_anew(tmp_path):
             pass
         told = replica.set_damaged_aside()
         (aside,) = tmp_path.glob("replica.damaged-*")
-        assert told == f"the damaged copy was set aside as {aside}; the primary is copied anew"
+        assert told == f"the damaged copy was set aside as {aside}; the primary is copied again"
         with replica.running(log):
             pass

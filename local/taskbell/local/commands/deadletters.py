@@ -1,4 +1,4 @@
-"""`taskbell deadletters`: what could not be processed or delivered, to be looked at and begun anew."""
+"""`taskbell deadletters`: lists, shows and redrives what could not be processed or delivered."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class DeadLetterSettings(LocalSettings):
 
 
 class IdUnknown(ValueError):
-    """There is no dead letter with this id."""
+    """No dead letter has this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where they lie: events that could not be processed in the stream, deliveries that were given up in the ledger."""
+    """Where they are: unprocessed events in a stream, deliveries that were given up in the ledger."""
 
     events: DeadLetters
     deliveries: DeadDeliveries
@@ -57,7 +57,7 @@ def group() -> typer.Typer:
     """The commands."""
     app = typer.Typer(
         name="deadletters",
-        help="What could not be processed or delivered: look at it, begin it anew.",
+        help="List, show and redrive what could not be processed or delivered.",
         no_args_is_help=True,
     )
     app.command("list")(list_letters)
@@ -84,11 +84,11 @@ def list_letters(
     table = Table("id", "what", "attempts", "reason", "since")
     for line in lines:
         table.add_row(line["id"], line["what"], str(line["attempts"]), line["reason"], str(line["since"]))
-    Console().print(table if lines else "nothing is dead")
+    Console().print(table if lines else "no dead letters")
 
 
 def show(identity: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
-    """Print all that is known of one, with the event itself, as JSON."""
+    """Print one with its event as JSON."""
 
     async def work(places: Places) -> dict[str, Any]:
         if identity.startswith(_EVENT):
@@ -106,12 +106,12 @@ def show(identity: Annotated[str, typer.Argument(metavar="ID", help="As `list` s
 def redrive(
     identities: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` shows them.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Redrive all.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Begin anew: events are processed once more, deliveries tried at once and for as long as they first had.
+    """Process events again, and try deliveries again at once, for as long as the first time.
 
-    Doing it twice does no harm: an event reaches an endpoint under the same id.
+    Running it twice is harmless: an event reaches an endpoint under the same id.
     """
     if bool(identities) == everything:
         raise typer.BadParameter("name ids, or --all")
@@ -134,11 +134,11 @@ def redrive(
     if as_json:
         print(json.dumps(report))
     else:
-        print(f"begun anew: {report['events']} events, {report['deliveries']} deliveries")
+        print(f"redriven: {report['events']} events, {report['deliveries']} deliveries")
         if report["expired"]:
             print(f"{report['expired']} events have expired in the stream: see `taskbell replay`")
         if report["unknown"]:
-            print(f"{report['unknown']} of the named are no dead letters")
+            print(f"{report['unknown']} ids are not dead letters")
     if report["unknown"]:
         raise typer.Exit(1)
 

@@ -31,9 +31,9 @@ def doctor(
     else:
         console = Console(highlight=False, soft_wrap=True)
         for finding in findings:
-            console.print(f"{finding.verdict:<5}", style=_COLOURS[finding.verdict], end="")
+            console.print(f"{finding.severity:<5}", style=_COLOURS[finding.severity], end="")
             console.print(f"{finding.name}: {finding.detail}", markup=False)
             if finding.remedy:
                 console.print(f"     -> {finding.remedy}", markup=False, style="dim")
-    if any(finding.verdict == "fail" for finding in findings):
+    if any(finding.severity == "fail" for finding in findings):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`taskbell replay`: the event stream anew from PostgreSQL."""
+"""`taskbell replay`: rebuilds the event stream from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def replay(
     wait: Annotated[bool, typer.Option(help="Wait until everything is published.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Make the event stream anew and publish all events since an instant once more, in order, under a new epoch.
+    """Rebuild the event stream: publish all events since an instant again, in order, under a new epoch.
 
-    Clients are told that there is a gap and fetch the state anew. What was not yet published is never left out.
+    Clients learn of a gap and fetch the state again. Events that were never published are always included.
     Interrupting this command does not interrupt the replay.
     """
     try:
@@ -68,7 +68,7 @@ def parse_instant(text: str, *, now: datetime) -> datetime:
     """Read an instant, or a duration before `now`.
 
     Raises:
-        ValueError: It is neither, lies in the future or before 1970, or does not say its offset from UTC.
+        ValueError: It is malformed, lies in the future or before 1970, or has no offset from UTC.
     """
     try:
         if _DURATION.match(text):
@@ -79,9 +79,9 @@ def parse_instant(text: str, *, now: datetime) -> datetime:
     except (ValueError, ValidationError):
         raise ValueError(f"--from: neither an instant like 2026-11-20T08:00:00Z nor a duration: {text}") from None
     if found.tzinfo is None:
-        raise ValueError(f"--from: say the offset from UTC, e.g. {found.isoformat()}Z")
+        raise ValueError(f"--from: add the offset from UTC, such as {found.isoformat()}Z")
     if found < _FIRST:
-        raise ValueError("--from: that is before 1970, when no event can be; for all events: 1970-01-01T00:00:00Z")
+        raise ValueError("--from: that is before 1970; for all events: 1970-01-01T00:00:00Z")
     if found > now:
         raise ValueError("--from: that is in the future")
     return found
@@ -114,7 +114,7 @@ async def _replay(url: str, since: datetime, *, wait: bool, quiet: bool) -> dict
 
 
 async def _watch(replays: Replays, *, after: int) -> AsyncIterator[ReplayProgress]:
-    """Yield the progress again and again until a later epoch than `after` is published as a whole."""
+    """Yield the progress until a later epoch than `after` is published as a whole."""
     while True:
         progress = await replays.progress()
         yield progress
@@ -124,7 +124,7 @@ async def _watch(replays: Replays, *, after: int) -> AsyncIterator[ReplayProgres
 
 
 def describe(progress: ReplayProgress, *, since: datetime, until: datetime) -> str:
-    """One line on how far a replay of the events between two instants has come."""
+    """Describe in one line how far a replay of the events between two instants has come."""
     if progress.waiting:
         return "waiting for the relay to begin" if progress.relay_active else "waiting: no relay is active"
     if progress.last_id is None:

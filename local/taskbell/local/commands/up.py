@@ -13,15 +13,15 @@ from rich.console import Console
 
 from taskbell.kit.settings import load
 from taskbell.local import credentials, db
-from taskbell.local.components import NATS_ACCOUNT, Platform
+from taskbell.local.components import NATS_ACCOUNT, Wiring
 from taskbell.local.data_dir import DataDir, StartRefused
 from taskbell.local.demo import DemoAccountRefused, ensure_account
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import ServerNotStarted
 from taskbell.local.jobs import Job, JobFailed, always, every
-from taskbell.local.listeners import listen, listen_for_each
 from taskbell.local.run_file import Demo, RunFile, Running
+from taskbell.local.server_sockets import listen, listen_for_each
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
 from taskbell.local.supervisor.component import ComponentGaveUp, Phase, State
 from taskbell.local.supervisor.status import Display, display
@@ -54,27 +54,27 @@ def up() -> None:
         with contextlib.ExitStack() as held:
             held.enter_context(data.locked())
             apis = listen_for_each(settings.api_workers, settings.api_port, setting="TASKBELL_API_PORT")
-            for listener in apis:
-                held.enter_context(listener)
+            for socket in apis:
+                held.enter_context(socket)
             gateway = held.enter_context(listen(settings.gateway_port, setting="TASKBELL_GATEWAY_PORT"))
             relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
             delivery = held.enter_context(listen(0, setting=""))
             secret = credentials.load_or_generate(data)
             postgres = PostgresServer(data.postgres, password=secret.superuser_password)
             postgres.prepare()
-            platform = Platform(
+            wiring = Wiring(
                 data=data,
                 credentials=secret,
                 environment=os.environ,
-                api_listeners=apis,
-                gateway_listener=gateway,
-                relay_listeners=relays,
-                delivery_listener=delivery,
+                api_sockets=apis,
+                gateway_socket=gateway,
+                relay_sockets=relays,
+                delivery_socket=delivery,
                 postgres=postgres,
                 replica=PostgresReplica(data.replica, primary=postgres),
                 nats=NatsServer(data.nats, accounts={NATS_ACCOUNT: secret.nats_password}),
             )
-            asyncio.run(_Session(platform).run())
+            asyncio.run(_Session(wiring).run())
     except StartRefused as refused:
         _refuse(str(refused), status=refused.status)
     except (ComponentGaveUp, JobFailed, ServerNotStarted) as failed:
@@ -99,8 +99,8 @@ def _refuse(line: str, *, status: int) -> None:
 class _Session:
     """One run of the platform, from start to stop."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
         self._is_up = False
         self._tree = Supervisor(on_change=self._changed)
         self._shown: Display
@@ -115,7 +115,7 @@ class _Session:
         asked = asyncio.Event()
         with display(Console()) as self._shown:
             self._listen_for_signals(asked)
-            self._platform.data.run.unlink(missing_ok=True)  # of a platform that was killed
+            self._wiring.data.run.unlink(missing_ok=True)  # of a platform that was killed
             working = asyncio.create_task(self._work())
             waiting = asyncio.create_task(asked.wait())
             try:
@@ -126,7 +126,7 @@ class _Session:
                 working.cancel()
                 outcome = (await asyncio.gather(working, return_exceptions=True))[0]
                 await self._tree.stop()
-                self._platform.data.run.unlink(missing_ok=True)
+                self._wiring.data.run.unlink(missing_ok=True)
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -142,18 +142,18 @@ class _Session:
             asyncio.get_running_loop().add_signal_handler(number, stop)
 
     async def _work(self) -> None:
-        platform = self._platform
-        await self._tree.start(platform.stores())
-        superuser_url = platform.postgres.url()
-        await db.ensure_roles(superuser_url, platform.credentials.role_passwords)
+        wiring = self._wiring
+        await self._tree.start(wiring.stores())
+        superuser_url = wiring.postgres.url()
+        await db.ensure_roles(superuser_url, wiring.credentials.role_passwords)
         await db.ensure_database(superuser_url)
-        owner = platform.owner_environment()
+        owner = wiring.owner_environment()
         await self._job("migrations", "taskbell.local", "migrate", env=owner).run()
-        await self._tree.start(platform.replicas())
-        await self._tree.start(platform.services())
+        await self._tree.start(wiring.replicas())
+        await self._tree.start(wiring.services())
         await self._welcome()
         say, sweeper = self._shown.say, "taskbell.sweeper"
-        due = self._job("sweeper", sweeper, "--kind", "due", "--until", "+60s", env=platform.sweeper_environment())
+        due = self._job("sweeper", sweeper, "--kind", "due", "--until", "+60s", env=wiring.sweeper_environment())
         maintenance = self._job("maintenance", sweeper, "--kind", "maintenance", env=owner)
         schedule = [
             asyncio.create_task(always(due, pause=_SWEEP_PAUSE, tell=say), name="sweeper"),
@@ -167,21 +167,21 @@ class _Session:
             await asyncio.gather(*schedule, return_exceptions=True)
 
     def _job(self, name: str, *module: str, env: Mapping[str, str]) -> Job:
-        return Job(name=name, module=module, env=env, logs=self._platform.data.logs)
+        return Job(name=name, module=module, env=env, logs=self._wiring.data.logs)
 
     async def _welcome(self) -> None:
-        platform, secret = self._platform, self._platform.credentials
-        hint = f"password in {platform.data.run}"
+        wiring, secret = self._wiring, self._wiring.credentials
+        hint = f"password in {wiring.data.run}"
         try:
             email, password = secret.demo_email, secret.demo_password
-            if await ensure_account(platform.api_url, email=email, password=password):
-                hint = f"password {password} (shown once; also in {platform.data.run})"
+            if await ensure_account(wiring.api_url, email=email, password=password):
+                hint = f"password {password} (shown once; also in {wiring.data.run})"
         except DemoAccountRefused as refused:
             self._shown.say(str(refused))
         self._is_up = True
         self._write_run_file()
-        self._shown.say(f"API      {platform.api_url}  (documentation at /docs)")
-        self._shown.say(f"gateway  {platform.gateway_url}/ws")
+        self._shown.say(f"API      {wiring.api_url}  (documentation at /docs)")
+        self._shown.say(f"gateway  {wiring.gateway_url}/ws")
         self._shown.say(f"demo     {secret.demo_email}, {hint}")
         self._shown.say("ready; Ctrl-C stops everything")
 
@@ -191,18 +191,18 @@ class _Session:
             self._write_run_file()
 
     def _write_run_file(self) -> None:
-        platform, secret = self._platform, self._platform.credentials
+        wiring, secret = self._wiring, self._wiring.credentials
         RunFile(
             pid=os.getpid(),
-            api_url=platform.api_url,
-            gateway_url=platform.gateway_url,
-            nats_url=platform.nats_url,
-            database_url=platform.database_url(roles.API),
-            replica_urls=[platform.database_url(roles.API, server=platform.replica)],
-            owner_database_url=platform.database_url(roles.OWNER),
+            api_url=wiring.api_url,
+            gateway_url=wiring.gateway_url,
+            nats_url=wiring.nats_url,
+            database_url=wiring.database_url(roles.API),
+            replica_urls=[wiring.database_url(roles.API, server=wiring.replica)],
+            owner_database_url=wiring.database_url(roles.OWNER),
             demo=Demo(email=secret.demo_email, password=secret.demo_password),
             components={
                 name: Running(pid=state.pid, port=state.component.port, log=str(state.component.log))
                 for name, state in self._tree.states.items()
             },
-        ).write(platform.data.run)
+        ).write(wiring.data.run)

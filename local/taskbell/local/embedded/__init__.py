@@ -1,4 +1,4 @@
-"""Real servers from wheels: PostgreSQL and NATS, started and stopped as child processes.
+"""PostgreSQL and NATS from wheels, run as child processes by `taskbell up` and by the tests.
 
-Used alike by `taskbell up` and by the tests. Nothing here knows a table, a stream or a role of Taskbell.
+They know no table, no stream and no role of Taskbell.
 """

@@ -3,8 +3,8 @@
 Run by path (`python -I -S launch.py <parent> <signal> <uid> <gid> <program> ...`), so with the standard library alone.
 The process id stays: this interpreter is replaced by the program.
 
-PostgreSQL refuses to run as root. Its folders, however, may lie under ones that only root can enter, so the ordinary
-user keeps the capability to pass them (capabilities(7): permitted, inheritable and ambient, to survive `execve`).
+PostgreSQL refuses to run as root, but its folder may lie in one that only root can enter. So the ordinary user keeps
+the capability to enter it (capabilities(7): permitted, inheritable and ambient, to survive `execve`).
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class _Sets(ctypes.Structure):
 
 
 def die_with_parent(parent: int, signal: int) -> None:
-    """Let the kernel send `signal` when the parent ends (Linux only; elsewhere the parent's own cleaning must do)."""
+    """Make the kernel send `signal` when the parent ends (Linux only; elsewhere the parent must clean up)."""
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:  # it ended before the line above
+    if os.getppid() != parent:  # the parent ended before prctl took effect
         raise SystemExit(1)
 
 
 def become(uid: int, gid: int) -> None:
-    """Turn from root into an ordinary user that may still pass closed folders, as far as root itself may.
+    """Change from root to an ordinary user that may still enter folders closed to it.
 
     Raises `OSError` where the kernel or a sandbox forbids the change.
     """
@@ -74,7 +74,7 @@ def _keep_passage(libc: ctypes.CDLL) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Do as the arguments say, then become the program. A refusal is one line and exit status 77."""
+    """Prepare as the arguments say, then become the program. A failure is one line and exit status 77."""
     parent, signal, uid, gid = (int(number) for number in arguments[:4])
     program = arguments[4:]
     try:

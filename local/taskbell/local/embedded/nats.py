@@ -1,4 +1,4 @@
-"""NATS with JetStream from a wheel: one server, one folder, accounts that see nothing of each other."""
+"""NATS with JetStream from a wheel: one server with isolated accounts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from taskbell.local.embedded.process import ServerNotStarted, free_port, last_words, launched, set_aside
-from taskbell.local.embedded.process import running as process_running
+from taskbell.local.embedded.process import ServerNotStarted, free_port, launched, serving, set_aside
 
 _UNRECOVERABLE = re.compile(r"'(\S+) > (\S+)( > \S+)?' could not be recovered")
 
@@ -38,8 +36,8 @@ def program() -> Path:
 class NatsServer:
     """A NATS server with JetStream that keeps its streams in one folder and listens on 127.0.0.1 alone.
 
-    `accounts` maps the name of each account, which is also its only user, to its password; both of letters,
-    digits, `-` and `_` alone, because clients differ in decoding URLs. Ports of 0 take free ones.
+    `accounts` maps the name of each account, which is also its only user, to its password. Both may hold letters,
+    digits, `-` and `_` alone: clients decode URLs differently. Port 0 takes a free one.
     """
 
     stop_signal: Final = signal.SIGTERM
@@ -63,7 +61,7 @@ class NatsServer:
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.config.touch(mode=0o600)
-            self.config.write_bytes(os.fsencode(self._text()))  # a path may have any letters
+            self.config.write_bytes(os.fsencode(self._text()))  # a path may hold any bytes
         except OSError as refused:
             raise ServerNotStarted(f"{self.data_dir} cannot be used for NATS: {refused.strerror}") from refused
 
@@ -79,10 +77,10 @@ class NatsServer:
         """Tell whether the server and its JetStream answer as healthy.
 
         Raises:
-            ServerNotStarted: It runs, but a stream in its folder is damaged: it never will be healthy.
+            ServerNotStarted: A stream in its folder is damaged, so that it will never be healthy.
         """
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()  # it listens once it has recovered
+            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()  # it listens after recovery
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/healthz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as unhealthy:
@@ -93,9 +91,9 @@ class NatsServer:
             return False
 
     def set_damaged_aside(self) -> str | None:
-        """Rename the folder of the stream found damaged last; returns a line that says so, None if there is none.
+        """Rename the folder of a damaged stream, so that the next start is without it.
 
-        The next start is without that stream. Raises `OSError` if it cannot be renamed.
+        Returns a line about it, or None if no stream is damaged. Raises `OSError` if it cannot be renamed.
         """
         if self._damaged is None:
             return None
@@ -111,15 +109,8 @@ class NatsServer:
 
     @contextlib.contextmanager
     def running(self, log: Path, *, deadline: float = 20.0) -> Iterator[NatsServer]:
-        """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
-        self.prepare()
-        earlier = log.stat().st_size if log.exists() else 0
-        with process_running(self.command(), log=log, stop_signal=self.stop_signal) as child:
-            until = time.monotonic() + deadline
-            while not self.accepts_connections():
-                if child.poll() is not None or time.monotonic() > until:
-                    raise ServerNotStarted(f"NATS did not start: {last_words(log, since=earlier)} (log: {log})")
-                time.sleep(0.05)
+        """Run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
+        with serving(self, name="NATS", log=log, deadline=deadline):
             yield self
 
     def _text(self) -> str:

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from a wheel: a primary in a folder, and streaming replicas of it."""
+"""PostgreSQL 18 from a wheel: a primary, and its streaming replicas."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ from taskbell.local.embedded.process import (
     Identity,
     ServerNotStarted,
     free_port,
-    last_words,
     launched,
     ordinary_identity,
+    serving,
     set_aside,
 )
-from taskbell.local.embedded.process import running as process_running
 
 MAJOR: Final = "18"
-"""The version of PostgreSQL whose data folders are accepted."""
+"""The version of data folders that it accepts."""
 
 ORPHAN_PATIENCE = 10.0
-"""Seconds that a start waits for the servers that a killed parent left to end by themselves."""
+"""Seconds that a start waits until the servers of a killed parent have ended."""
 
 _DEATH_SIGNAL = signal.SIGQUIT  # immediate shutdown: the next start recovers from the log
 
@@ -85,10 +84,10 @@ def program(name: str) -> Path:
 
 
 def check_folder(data_dir: Path) -> None:
-    """Look whether a folder is a data folder of our PostgreSQL.
+    """Check that a folder is a data folder of this PostgreSQL.
 
     Raises:
-        ServerNotStarted: It is something else, or of another version.
+        ServerNotStarted: It is not, or is of another version.
     """
     try:
         version = (data_dir / "PG_VERSION").read_text().strip()
@@ -121,10 +120,10 @@ class PostgresServer:
         self.durable = durable
 
     def prepare(self) -> None:
-        """Create the data folder if it is not there and write the configuration; blocks for about a second at first.
+        """Create the data folder if it is missing and write the configuration; blocks for about a second at first.
 
-        Raises `ServerNotStarted` if the folder holds something else than our kind of data, or a server runs on it.
-        Never deletes what it did not make in this call.
+        Raises `ServerNotStarted` if the folder holds other data, or a server runs on it.
+        Deletes nothing that existed before.
         """
         if not self.data_dir.exists() or not any(self.data_dir.iterdir()):
             self._create()
@@ -149,15 +148,8 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def running(self, log: Path, *, deadline: float = 30.0) -> Iterator[PostgresServer]:
-        """Prepare and run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
-        self.prepare()
-        earlier = log.stat().st_size if log.exists() else 0
-        with process_running(self.command(), log=log, stop_signal=self.stop_signal) as child:
-            until = time.monotonic() + deadline
-            while not self.accepts_connections():
-                if child.poll() is not None or time.monotonic() > until:
-                    raise ServerNotStarted(f"PostgreSQL did not start: {last_words(log, since=earlier)} (log: {log})")
-                time.sleep(0.05)
+        """Run the server for the length of the block. Raises `ServerNotStarted` past the deadline (s)."""
+        with serving(self, name="PostgreSQL", log=log, deadline=deadline):
             yield self
 
     def _create(self) -> None:
@@ -169,7 +161,7 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def _new_folder(self) -> Iterator[Path]:
-        """Yield an empty folder that becomes the data folder if the block succeeds, and is gone if it fails."""
+        """Yield an empty folder that becomes the data folder if the block succeeds, and is removed if it fails."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         folder = self.data_dir.with_name(f"{self.data_dir.name}.new-{secrets.token_hex(4)}")
         folder.mkdir(mode=0o700)
@@ -201,9 +193,9 @@ class PostgresServer:
             raise ServerNotStarted(f"{Path(command[0]).name} failed for {self.data_dir}: {first}")
 
     def _clear_stale_lock(self) -> None:
-        """Remove the lock file of a server that is gone: its process id may belong to another process by now.
+        """Remove the lock file of a server that has ended: its process id may belong to another process by now.
 
-        Servers that were orphaned by a kill end by themselves within moments; they are awaited.
+        Wait for servers whose parent was killed: they end within moments.
         """
         lock = self.data_dir / "postmaster.pid"
         if not lock.exists():
@@ -226,7 +218,7 @@ class PostgresServer:
 
     def _write(self, name: str, text: str) -> None:
         path = self.data_dir / name
-        path.write_bytes(os.fsencode(text))  # a path may have any letters
+        path.write_bytes(os.fsencode(text))  # a path may hold any bytes
         path.chmod(0o600)
         if identity := self._identity():
             os.chown(path, identity.uid, identity.gid)
@@ -245,14 +237,14 @@ class PostgresReplica(PostgresServer):
         self.name = name
 
     def set_damaged_aside(self) -> str | None:
-        """Rename the data folder, for the next start to copy the primary anew; returns a line that says so.
+        """Rename the data folder, so that the next start copies the primary again; returns a line about it.
 
         None if there is no folder. Raises `OSError` if it cannot be renamed.
         """
         if not self.data_dir.exists():
             return None
         aside = set_aside(self.data_dir, beside=self.data_dir)
-        return f"the damaged copy was set aside as {aside}; the primary is copied anew"
+        return f"the damaged copy was set aside as {aside}; the primary is copied again"
 
     def _create(self) -> None:
         connection = {"PGPASSWORD": self.password}
@@ -289,7 +281,7 @@ class PostgresReplica(PostgresServer):
 
 
 def _processes_in(folder: Path) -> list[int]:
-    """Return the ids of PostgreSQL's processes whose working folder is `folder`, as that of every one of its is."""
+    """Return the ids of PostgreSQL's processes that work in a folder."""
     where = str(folder.resolve())
     every = psutil.process_iter(["pid", "name", "cwd"])
     return [process.pid for process in every if process.info["name"] == "postgres" and process.info["cwd"] == where]

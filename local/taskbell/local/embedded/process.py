@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _PORTS = range(20_000, 32_000)  # below the ranges from which systems take the ports of outgoing connections
@@ -32,9 +33,9 @@ class Identity:
 
 
 def ordinary_identity(owned: Path) -> Identity | None:
-    """Return whom a server that refuses root runs as, or None when this process is not root.
+    """Return the user for a server that refuses root; None if this process is not root.
 
-    The owner of `owned`, if that is not root; else the first existing user of `postgres` and `nobody`.
+    It is the owner of `owned` unless that is root, else `postgres` or `nobody`, whichever exists.
     Raises `ServerNotStarted` if there is none.
     """
     if os.geteuid() != 0:
@@ -53,14 +54,14 @@ def ordinary_identity(owned: Path) -> Identity | None:
 def launched(
     command: Sequence[str], *, identity: Identity | None = None, death_signal: signal.Signals = signal.SIGKILL
 ) -> list[str]:
-    """Wrap a command so that it ends with this process (by `death_signal`) and runs as `identity`."""
+    """Wrap a command so that it runs as `identity` and gets `death_signal` when this process ends."""
     uid, gid = (identity.uid, identity.gid) if identity else (-1, -1)
     wrapper = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
     return [*wrapper, *command]
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free now and that no outgoing connection will be given."""
+    """Return a free TCP port of 127.0.0.1, outside the range of outgoing connections."""
     for port in random.sample(_PORTS, 200):
         if port_is_free(port):
             return port
@@ -68,7 +69,7 @@ def free_port() -> int:
 
 
 def port_is_free(port: int) -> bool:
-    """Tell whether something could listen on the port of 127.0.0.1 now."""
+    """Tell whether a port of 127.0.0.1 is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -84,7 +85,7 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in its own process group for the length of the block, its output appended to `log`.
 
-    At the end it is asked to stop by `stop_signal` and killed after `patience` seconds.
+    At the end it gets `stop_signal`, and SIGKILL after `patience` seconds.
     """
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 -- our own command line
@@ -101,6 +102,41 @@ def running(
             child.wait()
 
 
+class Server(Protocol):
+    """A server from a wheel."""
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """The signal that asks it to end."""
+
+    def prepare(self) -> None:
+        """Make its folder and its configuration."""
+
+    def command(self) -> list[str]:
+        """Return the command line that runs it in the foreground."""
+
+    def accepts_connections(self) -> bool:
+        """Tell whether it serves."""
+
+
+@contextlib.contextmanager
+def serving(server: Server, *, name: str, log: Path, deadline: float) -> Iterator[None]:
+    """Prepare and run a server for the length of the block, which begins when it accepts connections.
+
+    Raises:
+        ServerNotStarted: It ended, or does not accept connections within `deadline` seconds.
+    """
+    server.prepare()
+    earlier = log.stat().st_size if log.exists() else 0
+    with running(server.command(), log=log, stop_signal=server.stop_signal) as child:
+        until = time.monotonic() + deadline
+        while not server.accepts_connections():
+            if child.poll() is not None or time.monotonic() > until:
+                raise ServerNotStarted(f"{name} did not start: {last_words(log, since=earlier)} (log: {log})")
+            time.sleep(0.05)
+        yield
+
+
 def set_aside(folder: Path, *, beside: Path) -> Path:
     """Move a damaged folder to `<beside>.damaged-<UTC time>`; returns its new path. Raises `OSError`."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -108,9 +144,9 @@ def set_aside(folder: Path, *, beside: Path) -> Path:
 
 
 def last_words(log: Path, *, since: int = 0, default: str = "nothing in the log") -> str:
-    """Return the line at the end of a log that most likely tells the reason of an end: a fatal one, else the last.
+    """Return the line of a log that most likely tells why a process ended: a fatal one, else the last.
 
-    `since` is the length (bytes) of the log when the process began: what stands before was said by earlier ones.
+    `since` is the length (bytes) of the log when the process started.
     """
     try:
         with log.open("rb") as lines:

@@ -1,4 +1,4 @@
-"""Keeps a set of child processes running: start when ready, restart after a crash, stop in order.
+"""Keeps child processes running: starts them, restarts them after a crash, stops them in order.
 
-Knows nothing of Taskbell: what runs is told by `Component`s. Decisions are in `policy`, which does no I/O.
+A `component` describes a process, `policy` decides about restarts without I/O, `supervisor` acts, `status` shows.
 """

@@ -1,4 +1,4 @@
-"""What a supervisor keeps running, and what it knows of it."""
+"""What a supervisor runs, and what it knows about it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """One process: how it is started, when it is ready, how it is stopped."""
+    """How one process is started, when it is ready, how it is stopped."""
 
     name: str
     """Unique; also the name of its log."""
     command: tuple[str, ...]
-    """Program and arguments; it must end with its parent by itself (`embedded.process.launched`)."""
+    """Program and arguments; the process must end when its parent ends (`embedded.process.launched`)."""
     log: Path
     """Where its output is appended."""
     stage: int = 0
-    """Stopping goes from the highest stage to the lowest."""
+    """The highest stage stops first."""
     env: Mapping[str, str] = field(default_factory=dict)
     """The whole environment of the process."""
     fds: tuple[int, ...] = ()
@@ -30,11 +30,11 @@ class Component:
     prepare: Callable[[], None] | None = None
     """Blocking work before every start. May raise `ServerNotStarted`."""
     is_ready: Callable[[], Awaitable[bool]] | None = None
-    """Tells whether it serves. Absent: a running process is ready. `ServerNotStarted`: it never will."""
+    """Tells whether it serves; without it, a running process is ready. Raises `ServerNotStarted` if it never will."""
     repair: Callable[[], str | None] | None = None
-    """Blocking work, once, before the part is given up: what it remedied, in a line, or None. May raise `OSError`."""
+    """Blocking work, done once before giving up; returns what it repaired, or None. May raise `OSError`."""
     ready_within: float = 60.0
-    """Seconds after which a process that is not ready is killed and counted as failed."""
+    """Seconds after which a process that is not ready is killed and counts as failed."""
     stop_signal: signal.Signals = signal.SIGTERM
     """Asks it to end."""
     stop_within: float = 20.0
@@ -54,7 +54,7 @@ class Phase(StrEnum):
 
 @dataclass(kw_only=True)
 class State:
-    """What is known of a component now."""
+    """The present state of a component."""
 
     component: Component
     phase: Phase = Phase.STARTING
@@ -63,8 +63,8 @@ class State:
     log_start: int = 0
     """Length (bytes) of its log when it was started."""
     reason: str = ""
-    """Why it ended last, in a few words."""
+    """Why it last ended."""
 
 
 class ComponentGaveUp(Exception):
-    """A part could not be kept running. The message is one line that names it, the reason and its log."""
+    """A component keeps failing. The message is one line with its name, the reason and its log."""

@@ -1,4 +1,4 @@
-"""When a part that ended is started again, and when its supervisor gives up. Plain values, no I/O."""
+"""When to restart a component, and when to give up. Plain values, no I/O."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ class Life:
 
     @property
     def failed(self) -> bool:
-        """Whether the part is to blame: it never became ready, or ended at once though nobody killed it."""
+        """Whether it never became ready, or ended within 3 s of that without a SIGKILL."""
         if self.ready_for is None:
             return True
         return self.ready_for < 3.0 and self.status != -signal.SIGKILL
 
     @property
     def short(self) -> bool:
-        """Whether it lived so briefly that the next start should wait longer."""
+        """Whether the next start should wait longer."""
         return self.ready_for is None or self.ready_for < 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestartPolicy:
-    """The first restart is at once; each further one after a short life waits twice as long."""
+    """The first restart is immediate; after each short life the next one waits twice as long."""
 
     first_pause: float = 0.05
     """Seconds before the first restart."""
     longest_pause: float = 5.0
-    """Seconds that no pause exceeds."""
+    """The longest pause, in seconds."""
     longest_pause_when_able: float = 1.0
-    """The same for a part that does become ready."""
+    """The same for a component that becomes ready."""
     failures_allowed: int = 8
-    """Failed lives in a row after which the part is given up."""
+    """Failed lives in a row before the supervisor gives up."""
 
     def pause(self, lives: list[Life]) -> float | None:
-        """Return the seconds to wait before the next start, or None when the part cannot stay up.
+        """Return the seconds to wait before the next start, or None to give up.
 
-        `lives` are all of the part's lives, the latest last. Status 2 before readiness is a refusal of the settings,
-        which no repetition changes.
+        `lives` begins with the oldest. Status 2 before readiness means that the settings are refused: a restart would
+        not help.
         """
         if lives[-1].ready_for is None and lives[-1].status == 2:
             return None
@@ -64,7 +64,7 @@ class RestartPolicy:
 
 
 def _closing(flags: Iterable[bool]) -> int:
-    """Count how many flags at the end are true without a break."""
+    """Count the true flags at the end."""
     count = 0
     for flag in flags:
         count = count + 1 if flag else 0

@@ -1,4 +1,4 @@
-"""What a person sees while the tree runs: a live table on a terminal, plain lines elsewhere."""
+"""Shows a person the components: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOURS = {Phase.READY: "green", Phase.STARTING: "yellow", Phase.RESTARTING: "r
 
 
 class Display(Protocol):
-    """Shows states and says lines. Never raises for what it shows."""
+    """Shows states and prints lines."""
 
     def show(self, states: Mapping[str, State], changed: State) -> None:
         """Show a change."""
@@ -53,7 +53,7 @@ class PlainLines:
         self._shown: dict[str, Phase] = {}
 
     def show(self, states: Mapping[str, State], changed: State) -> None:
-        """Print the change unless the last line of the part said the same."""
+        """Print the change unless the last line of the component was the same."""
         _ = states
         name = changed.component.name
         if self._shown.get(name) != changed.phase:
@@ -83,14 +83,14 @@ def table(states: Mapping[str, State]) -> Table:
     for name, state in states.items():
         colour = _COLOURS.get(state.phase, "dim")
         port, pid = (str(number or "") for number in (state.component.port, state.pid))
-        shown = Text(state.phase, style=colour)  # no markup: a line that is said above prints the table without it
+        shown = Text(state.phase, style=colour)  # no markup: a line printed above the table would drop it
         drawn.add_row(name, shown, port, pid, str(state.restarts or ""), f"logs/{state.component.log.name}")
     return drawn
 
 
 @contextlib.contextmanager
 def display(console: Console) -> Iterator[Display]:
-    """Yield what fits the console: a live table on a terminal, plain lines elsewhere."""
+    """Yield the display for a console."""
     if not console.is_terminal:
         yield PlainLines(console)
         return

@@ -1,4 +1,4 @@
-"""The thin shell around the policy: spawns, watches, probes and stops processes."""
+"""Starts, probes and stops processes, as the policy decides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskbell.local.supervisor.component import Component, ComponentGaveUp, Phas
 from taskbell.local.supervisor.policy import Life, RestartPolicy, stop_order
 
 _PROBE_PAUSE = 0.05
-_LONGEST_LOG = 50 * 2**20  # bytes; a longer one is set aside at the next start of its component
+_LONGEST_LOG = 50 * 2**20  # bytes; a longer one is renamed at the next start of its component
 
 
 class Supervisor:
@@ -62,7 +62,7 @@ class Supervisor:
         self._raise_failures()
 
     async def stop(self) -> None:
-        """Stop everything, stage after stage. Returns when no process is left; raises nothing for their failures."""
+        """Stop everything, stage after stage. Returns when no process is left; never raises."""
         for stage in stop_order(state.component for state in self.states.values()):
             names = [component.name for component in stage]
             keepers = [self._keepers[name] for name in names]
@@ -72,7 +72,7 @@ class Supervisor:
             await asyncio.gather(*keepers, return_exceptions=True)
 
     def kill(self) -> None:
-        """Let `stop` wait for nothing any more: whatever still runs is killed."""
+        """Make `stop` kill everything that still runs instead of waiting."""
         self._killing.set()
 
     async def _all_ready(self, names: list[str]) -> None:
@@ -119,7 +119,7 @@ class Supervisor:
         self._change(state, Phase.STOPPED)
 
     async def _repair(self, state: State) -> bool:
-        """Let a part that cannot be kept running be repaired; tells whether it was."""
+        """Try to repair a component that keeps failing; tell whether that worked."""
         if state.component.repair is None:
             return False
         try:
@@ -132,7 +132,7 @@ class Supervisor:
         return bool(done)
 
     async def _live(self, state: State) -> Life:
-        """Run the process once, from its preparation to its end."""
+        """Run the process once, from preparation to end."""
         component = state.component
         self._change(state, Phase.STARTING)
         try:
@@ -155,7 +155,7 @@ class Supervisor:
                 await probing
         status = process.returncode or 0
         ready_at = probing.result() if probed else None
-        if not probed or ready_at is not None:  # else probing told the reason
+        if not probed or ready_at is not None:  # else the probe has set the reason
             state.reason = _reason(state, status)
         ready_for = None if ready_at is None else asyncio.get_running_loop().time() - ready_at
         return Life(ready_for=ready_for, status=status)
@@ -175,7 +175,7 @@ class Supervisor:
             )
 
     async def _await_end(self, component: Component, process: asyncio.subprocess.Process) -> None:
-        """Wait for the end of the process; once asked to stop it has its time, then it is killed."""
+        """Wait for the end of the process; kill it if it does not end in time after the stop signal."""
         ended = asyncio.create_task(process.wait())
         asked = asyncio.create_task(self._asked[component.name].wait())
         hurried = asyncio.create_task(self._killing.wait())
@@ -188,13 +188,13 @@ class Supervisor:
         await ended
 
     async def _await_ready(self, state: State, process: asyncio.subprocess.Process) -> float | None:
-        """Probe until the process is ready and return when that was; kill it, and say why, if it never is."""
+        """Probe until the process is ready; return that time. Kill it and set the reason if it never is."""
         component, loop = state.component, asyncio.get_running_loop()
         deadline = loop.time() + component.ready_within
         try:
             while component.is_ready is not None and not await component.is_ready():
                 if loop.time() > deadline:
-                    raise ServerNotStarted(  # noqa: TRY301 -- ends as a refusal of the probe does
+                    raise ServerNotStarted(  # noqa: TRY301 -- handled like a failed probe
                         f"not ready within {component.ready_within:g} s"
                     )
                 await asyncio.sleep(_PROBE_PAUSE)

@@ -1,4 +1,4 @@
-"""Listening sockets that outlive the processes that serve them, so that a crash drops no waiting connection."""
+"""Server sockets that outlive the processes that serve them: a crash drops no waiting connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def listen(port: int, *, setting: str) -> socket.socket:
     """Listen on a port of 127.0.0.1; 0 takes any free one.
 
     Raises:
-        StartRefused: The port is taken or not allowed; the line names the variable that sets it.
+        StartRefused: The port is taken or not allowed; the message names the variable that sets it.
     """
     try:
         return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
@@ -27,13 +27,13 @@ def listen(port: int, *, setting: str) -> socket.socket:
 
 
 def listen_for_each(count: int, port: int, *, setting: str) -> list[socket.socket]:
-    """Listen on one port with a socket for each of several processes.
+    """Listen on one port with one socket for each of several processes.
 
-    Linux then spreads connections over them (SO_REUSEPORT); processes that accept from one socket leave nearly all to
-    whichever wakes first. What waits for a process that died is served when it is back. Elsewhere they share a socket.
+    Linux then spreads connections over them (SO_REUSEPORT). From a single socket, the process that wakes first takes
+    nearly all of them. Connections to a process that died wait until it runs again. Other systems share one socket.
 
     Raises:
-        StartRefused: As `listen` does. A port that is shared already counts as taken.
+        StartRefused: The port is taken or not allowed.
     """
     first = listen(port, setting=setting)
     if count == 1 or sys.platform != "linux":
@@ -43,7 +43,7 @@ def listen_for_each(count: int, port: int, *, setting: str) -> list[socket.socke
     return [socket.create_server(("127.0.0.1", port), backlog=_BACKLOG, reuse_port=True) for _ in range(count)]
 
 
-def port_of(listener: socket.socket) -> int:
+def port_of(server: socket.socket) -> int:
     """Return the port a socket listens on."""
-    port: int = listener.getsockname()[1]
+    port: int = server.getsockname()[1]
     return port

@@ -1,4 +1,4 @@
-"""The mail relay, as its URL names it."""
+"""The mail server that takes e-mail, as its URL names it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
 
-class RelayHostMalformed(ValueError):
-    """The URL names no mail relay. The message never holds the URL: it may carry a password."""
+class MailServerMalformed(ValueError):
+    """The URL names no mail server. The message never holds the URL: it may carry a password."""
 
 
 class Encryption(StrEnum):
-    """How a connection to a mail relay is protected; the values are the URL schemes."""
+    """How a connection to a mail server is protected; the values are the URL schemes."""
 
     NONE = "smtp"
     STARTTLS = "smtp+starttls"
-    """RFC 3207, required: a relay that does not offer it gets no message."""
+    """RFC 3207, required: a server that does not offer it gets no message."""
     TLS = "smtps"
     """RFC 8314."""
 
@@ -25,7 +25,7 @@ _PORTS = {Encryption.NONE: 25, Encryption.STARTTLS: 587, Encryption.TLS: 465}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RelayHost:
+class MailServer:
     """Where to hand in messages, and as whom."""
 
     encryption: Encryption
@@ -35,20 +35,20 @@ class RelayHost:
     password: str | None
 
     @classmethod
-    def parse(cls, url: str) -> RelayHost:
+    def parse(cls, url: str) -> MailServer:
         """Read `smtp|smtp+starttls|smtps://[user:password@]host[:port]`; user and password percent-encoded.
 
         Raises:
-            RelayHostMalformed: It has another form.
+            MailServerMalformed: It has another form.
         """
         try:
             parts = urlsplit(url)
             port = parts.port
             encryption = Encryption(parts.scheme)
         except ValueError:
-            raise RelayHostMalformed("expected smtp://, smtp+starttls:// or smtps:// with a host and a port") from None
+            raise MailServerMalformed("expected smtp://, smtp+starttls:// or smtps:// with a host and a port") from None
         if not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.fragment:
-            raise RelayHostMalformed("expected a host, and nothing after the port")
+            raise MailServerMalformed("expected a host, and nothing after the port")
         return cls(
             encryption=encryption,
             host=parts.hostname,
