@@ -1,8 +1,8 @@
-"""`make bench`: the API beside its floor, and the way of events: latency, the relay's pace, the gateway's cost.
+"""`make bench`: compares the API with its floor, and measures the path of events through relay and gateway.
 
-Starts the real platform in a folder of its own, fills a workspace with tasks, and measures create, get and list in
-turns with the floor (ours, floor, ours, floor ...), so that a machine whose speed drifts does not favour one of them.
-Both are single processes on the same database. Ratios are what counts; absolute figures belong to the machine.
+It starts the real platform in a temporary folder, fills a workspace with tasks, and measures create, get and list in
+turns with the floor, so that a change in the machine's speed affects both. Both are single processes on the same
+database. The ratios count; absolute figures belong to the machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import socket
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import uvloop
+from capacity.service import running
 from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, request, saturate
@@ -36,33 +36,8 @@ BIN = Path(sys.executable).parent
 
 
 @contextmanager
-def platform(data_dir: Path) -> Iterator[dict[str, Any]]:
-    """Run `taskbell up` with one API process; yields what it wrote into run.json."""
-    environment = {
-        **os.environ,
-        "TASKBELL_DATA_DIR": str(data_dir),
-        "TASKBELL_API_PORT": "0",
-        "TASKBELL_GATEWAY_PORT": "0",
-        "TASKBELL_API_WORKERS": "1",
-    }
-    with (data_dir.parent / "up.log").open("wb") as log:
-        process = subprocess.Popen([BIN / "taskbell", "up"], env=environment, stdout=log, stderr=log)
-        try:
-            run = data_dir / "run.json"
-            deadline = time.monotonic() + 180
-            while not run.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"bench: the platform did not start; see {log.name}")
-                time.sleep(0.2)
-            yield json.loads(run.read_text())
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-@contextmanager
 def floor(*, database_url: str, actor: str, workspace: str) -> Iterator[int]:
-    """Run the floor in one process; yields its port."""
+    """Run the floor in one process; yield its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -91,7 +66,7 @@ def floor(*, database_url: str, actor: str, workspace: str) -> Iterator[int]:
 
 
 async def sign_in(host: str, port: int, *, email: str, password: str) -> dict[str, Any]:
-    """Sign in; returns the answer with the account under `me`."""
+    """Sign in; return the answer, with the account under `me`."""
     connection = await connect(host, port)
     body = orjson.dumps({"email": email, "password": password})
     answer = await connection.exchange(request("POST", "/v1/auth/login", body=body))
@@ -103,7 +78,7 @@ async def sign_in(host: str, port: int, *, email: str, password: str) -> dict[st
 
 
 async def fill(database_url: str, *, workspace: str, user: str, count: int) -> list[str]:
-    """Put `count` tasks into a workspace, straight into the database; returns some of their ids."""
+    """Insert `count` tasks into a workspace; return some of their ids."""
     connection = await asyncpg.connect(database_url)
     done, step = 0, 50_000
     while done < count:
@@ -135,7 +110,7 @@ async def compare(
     seconds: float,
     rounds: int,
 ) -> Figure:
-    """Measure ours and the floor in turns; the ratio is the median of the rounds' ratios."""
+    """Measure the API and the floor in turns; the ratio is the median of the rounds' ratios."""
     pairs: list[tuple[Load, Load]] = []
     for turn in range(rounds + 1):
         pair = [
@@ -201,12 +176,15 @@ def main() -> None:
     """Measure, print a table, write build/bench.json."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tasks", type=int, default=1_000_000, help="tasks in the workspace (default: 1,000,000)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one turn (default: 5)")
-    parser.add_argument("--rounds", type=int, default=5, help="counted turns of each side (default: 5)")
-    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="where the JSON goes")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds of one turn (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="measured turns of each side (default: 5)")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="the JSON file")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="taskbell-bench-") as folder, platform(Path(folder) / "data") as run:
-        figures = uvloop.run(measure(run, arguments))
+    with (
+        tempfile.TemporaryDirectory(prefix="taskbell-bench-") as folder,
+        running(Path(folder), TASKBELL_API_WORKERS="1") as platform,
+    ):
+        figures = uvloop.run(measure(platform.run, arguments))
     print(table(figures))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The way of an event from commit to frame: its latency, and what relay and gateway take and cost."""
+"""Measures the path of an event from commit to frame: latency, the relay's pace, the gateway's cost."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from taskbell.contract.subjects import STREAM
 
 _LISTENERS = 20
 _STEADY = 250
-"""Events a second while costs are measured: so few that nothing waits."""
+"""Events a second while costs are measured; few enough that none waits."""
 _REST = 120.0
 _RESTING = 0.02
-"""Seconds of processor time within half a second below which a process rests."""
+"""A process that uses less than this much processor time (s) in half a second is idle."""
 _BEHIND = """
 SELECT EXISTS (SELECT 1 FROM events e, relay_state r
   WHERE r.window_snapshot IS NOT NULL OR e.xid >= pg_snapshot_xmax(r.done_snapshot))
@@ -39,14 +39,14 @@ FROM tasks LIMIT $1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPath:
-    """A running platform, as `run.json` tells it; `ours` is its API, `token` a user's."""
+    """A running platform: `run` is its `run.json`, `ours` the address of its API, `token` a user's access token."""
 
     run: dict[str, Any]
     ours: tuple[str, int]
     token: str
 
     async def settle(self) -> None:
-        """Wait until the relay has carried everything that is committed."""
+        """Wait until the relay has published every committed event."""
         connection = await asyncpg.connect(self.run["owner_database_url"])
         async with asyncio.timeout(_REST):
             while await connection.fetchval(_BEHIND):  # noqa: ASYNC110 -- it asks
@@ -54,7 +54,7 @@ class EventPath:
         await connection.close()
 
     async def latency(self, *, rate: int, seconds: float) -> Figure:
-        """The time from the row to the frame at a steady rate of creations."""
+        """Measure the time from the row to the frame at a steady rate of creations."""
         total, late = int(rate * seconds), list[float]()
 
         def note(frame: dict[str, Any]) -> None:
@@ -66,9 +66,9 @@ class EventPath:
         return Figure(name=f"event at {rate}/s", ours=p99, unit="ms p99", p50_ms=p50, p99_ms=p99)
 
     async def backlog(self, *, seconds: float) -> list[Figure]:
-        """Events a second that the relay carries when one transaction commits many, and what each costs the gateway.
+        """Measure the relay's pace when one transaction commits many events, and the cost of each for the gateway.
 
-        None of the gateway's clients wants them.
+        No client of the gateway wants these events.
         """
         count = int(10_000 * seconds)
         connection = await asyncpg.connect(self.run["owner_database_url"])
@@ -90,7 +90,7 @@ class EventPath:
         ]
 
     async def frame_cost(self, *, seconds: float) -> Figure:
-        """Processor time of the gateway for a frame: what the same events cost more when many clients want them."""
+        """Measure the gateway's processor time for a frame: the extra cost when many clients want the same events."""
         total, spent = int(_STEADY * seconds), list[float]()
         for listeners in (0, _LISTENERS):
             before = await self._gateway_time()
@@ -102,7 +102,7 @@ class EventPath:
         return Figure(name="gateway: frame", ours=round((spent[1] - spent[0]) / frames * 1e6, 1), unit="µs CPU")
 
     async def _gateway_time(self) -> float:
-        """Seconds of processor time that the gateway has taken, once it rests."""
+        """Return the gateway's processor time in seconds, once it is idle."""
         gateway, known = psutil.Process(self.run["components"]["gateway"]["pid"]), -1.0
         while True:
             times = gateway.cpu_times()
@@ -116,7 +116,7 @@ class EventPath:
     async def _listening(
         self, listeners: int, *, until: int, note: Callable[[dict[str, Any]], None] = lambda _: None
     ) -> AsyncIterator[None]:
-        """Listen for the block and then on, until each listener has got so many events; `note` sees each frame."""
+        """Listen until each listener has received `until` events; `note` sees each event frame."""
         connections = [await self._welcomed() for _ in range(listeners)]
 
         async def follow(connection: Connection) -> None:

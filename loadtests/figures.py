@@ -1,4 +1,4 @@
-"""What a benchmark tells: figures, and their table for people."""
+"""Figures of a benchmark, and their table."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table; what does not apply is None.
+    """One line of the table; None where a column does not apply.
 
     Attributes:
-        floor: The same figure of the least that could do the work, measured in turns with `ours`.
+        floor: The same figure of the floor, measured in turns with `ours`.
         ratio: `ours` divided by `floor`, as the median of the turns.
     """
 
@@ -25,7 +25,7 @@ class Figure:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures for people."""
+    """Return the figures as a table of text."""
     lines = [f"{'':16}{'ours':>10}{'floor':>10}{'ratio':>8}  {'unit':8}{'p50 ms':>9}{'p99 ms':>9}"]
     for one in figures:
         exact = 0 if one.ours >= 100 else 1

@@ -1,7 +1,8 @@
-"""The floor that the API is compared with: a bare FastAPI + asyncpg handler doing the same SQL, and nothing else.
+"""The floor that the API is compared with: a bare FastAPI + asyncpg handler that runs the same SQL, and nothing else.
 
-No sign-in, no validation, no metrics, no problem documents, no tracing. The statements are the API's own, held equal
-by `tests/loadtests/test_floor.py`.
+It has no sign-in, no validation, no metrics, no problem documents and no tracing. Its statements are copies on purpose:
+the floor imports nothing of the API, and `tests/loadtests/test_floor.py` holds them equal, so that the ratio measures
+the code around the SQL and never a change of the SQL itself.
 """
 
 from __future__ import annotations

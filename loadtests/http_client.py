@@ -1,6 +1,6 @@
 """A lean HTTP/1.1 load client: keep-alive connections, one request in flight on each, requests built beforehand.
 
-It costs a tenth of a full client, so that on a small machine the server is what is measured.
+It costs a tenth of a full client, so that a run on a small machine measures the server.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import cast
 
 
 class UnexpectedAnswer(Exception):
-    """A status other than the expected one: a benchmark of errors is worth nothing."""
+    """The server answered with another status than expected."""
 
 
 @dataclass(slots=True)
 class Load:
-    """What a run measured: durations of the answers in seconds, and how long the run took."""
+    """The durations of all answers and of the run, in seconds."""
 
     durations: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -29,7 +29,7 @@ class Load:
         return len(self.durations) / self.seconds
 
     def percentile_ms(self, share: float) -> float:
-        """The duration that `share` (0 to 1) of the answers did not exceed, in milliseconds."""
+        """Return the percentile `share` (0 to 1) of the durations, in milliseconds."""
         ordered = sorted(self.durations)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
@@ -98,10 +98,10 @@ async def connect(host: str, port: int) -> HttpConnection:
 async def saturate(
     *, host: str, port: int, make: Callable[[int], bytes], seconds: float, connections: int, status: int
 ) -> Load:
-    """Keep `connections` busy for `seconds`; `make(n)` builds the n-th request.
+    """Keep `connections` busy for `seconds`; `make(n)` builds request number n.
 
     Raises:
-        UnexpectedAnswer: An answer had another status.
+        UnexpectedAnswer: An answer had another status than `status`.
     """
     load = Load()
     started = time.perf_counter()

@@ -12,7 +12,7 @@ from capacity.service import PlatformNotPrepared, PlatformNotStarted
 
 
 def main() -> int:
-    """Run the check; 0 passed, 1 not, 2 could not run or did not come to its end."""
+    """Run the check; return 0 if it passed, 1 if not, 2 if it could not run or did not finish."""
     command = parse()
     interrupts = Interrupts()
     interrupts.install()

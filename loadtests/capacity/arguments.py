@@ -12,12 +12,12 @@ from pathlib import Path
 from capacity.plan import Plan, limits
 
 RESERVED_SECONDS = 100.0
-"""Of the whole time, what starting, settling, checking and reporting may take."""
+"""Seconds of the whole time for the start, the count and the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What was asked for."""
+    """The options of a run."""
 
     plan: Plan
     seconds: float
@@ -42,27 +42,27 @@ def parser() -> argparse.ArgumentParser:
     """The options, with their defaults and bounds."""
     made = argparse.ArgumentParser(
         prog="make capacity CAPACITY_ARGS=...",
-        description="Find out how many users the platform carries on this machine, and whether it loses or doubles"
-        " anything. Starts a platform of its own, grows the load until a limit breaks, counts, writes a report.",
-        epilog="Exit status: 0 conserved and the minimum held; 1 something was lost, came double, or the minimum did"
-        " not hold; 2 the check could not run, or did not come to its end. Ctrl-C counts what has arrived until then.",
+        description="Find out how many users the platform serves on this machine, and whether it loses or doubles"
+        " anything. Starts its own platform, grows the load until a limit breaks, counts, and writes a report.",
+        epilog="Exit status: 0 nothing was lost or doubled and the minimum held; 1 otherwise; 2 the check could not run"
+        " or did not finish. Ctrl-C ends the load and counts.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
     add = made.add_argument
     add("--first-users", type=_within(int, 1, 100_000), default=50, help="users of the first step")
     add("--growth", type=_within(float, 1.05, 10), default=1.5, help="factor from one step to the next")
-    add("--most-users", type=_within(int, 1, 100_000), default=20_000, help="no step has more")
+    add("--most-users", type=_within(int, 1, 100_000), default=20_000, help="the most users of a step")
     add(
         "--minimum-users",
         type=_within(int, 0, 100_000),
-        help="a step with at least so many has to hold, or the run fails (default: the first step's)",
+        help="a step with at least this many users must hold, or the run fails (default: the first step's)",
     )
     add("--settle", type=_within(float, 0.5, 60), default=4, help="seconds after growing that are not measured")
     add("--hold", type=_within(float, 1, 300), default=10, help="seconds of each step that are measured")
-    add("--minutes", type=_within(float, 2, 60), default=7.5, help="the whole run ends within this time")
-    add("--teams", type=_within(int, 1, 500), default=40, help="workspaces of two people with a listener each")
-    add("--listeners", type=_within(float, 0, 0.9), default=0.15, help="share of the users that listen by WebSocket")
+    add("--minutes", type=_within(float, 2, 60), default=7.5, help="the longest time of the whole run")
+    add("--teams", type=_within(int, 1, 500), default=40, help="workspaces with two users, each with a listener")
+    add("--listeners", type=_within(float, 0, 0.9), default=0.15, help="share of users that listen by WebSocket")
     add("--reads-ms", type=_within(float, 1, 60_000), default=300, help="limit: p99 of get and list")
     add("--polls-ms", type=_within(float, 1, 60_000), default=500, help="limit: p99 of integrations' polls")
     add("--writes-ms", type=_within(float, 1, 60_000), default=500, help="limit: p99 of create, patch, move, delete")
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(given: Sequence[str] | None = None) -> Command:
-    """Read the command line; a wrong one ends the process with status 2 and a line that says what is wrong."""
+    """Read the command line; end the process with status 2 and a line if it is wrong."""
     options = parser()
     found = options.parse_args(given)
     minimum = found.first_users if found.minimum_users is None else found.minimum_users
@@ -102,11 +102,11 @@ def parse(given: Sequence[str] | None = None) -> Command:
     if plan.step_seconds > plan.load_seconds:
         options.error(
             f"a step of {plan.step_seconds:g} s does not fit: of --minutes {found.minutes:g},"
-            f" {RESERVED_SECONDS:g} s are for starting and counting"
+            f" {RESERVED_SECONDS:g} s are for the start and the count"
         )
     if found.output.exists() and not found.output.is_dir():
         options.error(f"--output {found.output} is not a folder")
     there = next(path for path in (found.output.absolute(), *found.output.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        options.error(f"--output {found.output} cannot be made: {there} is no folder that can be written")
+        options.error(f"--output {found.output} cannot be made: {there} is not a writable folder")
     return Command(plan=plan, seconds=found.minutes * 60, output=found.output)

@@ -1,4 +1,4 @@
-"""What the processes of a run tell each other, as files in the run's folder."""
+"""The files in a run's folder by which its processes communicate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capacity.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who is signed in, with the team's workspace and the other member of the team."""
+    """A signed-in user, with the team's workspace and the other member of the team."""
 
     user_id: str
     token: str
@@ -25,14 +25,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Briefing:
-    """Everything that the generator and the listeners have to know.
+    """What the generator and the listeners need to know.
 
     Attributes:
-        folder: Where they write.
-        run: Begins the title of every task that this run creates.
+        folder: The folder that they write to.
+        run: The prefix of the titles of all tasks of this run.
         api_url: Base of the API, without `/v1`.
         gateway_url: The WebSocket's address.
-        load_until: Unix seconds at which the load has to be over.
+        load_until: Unix seconds at which the load must have ended.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Briefing:
 
     @property
     def journal(self) -> Path:
-        """What the API said yes to, by the generator as it happens."""
+        """What the API accepted, by the generator as it happens."""
         return self.folder / "journal.jsonl"
 
     @property
@@ -65,22 +65,22 @@ class Briefing:
 
     @property
     def heard(self) -> Path:
-        """Everything that was heard, by the listeners at their end."""
+        """Everything received, by the listeners at their end."""
         return self.folder / "heard.json"
 
     @property
     def wanted_listeners(self) -> Path:
-        """How many listeners there shall be beside one for each account, by the generator."""
+        """How many listeners to have besides one for each account, by the generator."""
         return self.folder / "listeners"
 
     def want_listeners(self, number: int) -> None:
-        """Ask for so many listeners beside one for each account."""
+        """Ask for this many listeners besides one for each account."""
         whole = self.wanted_listeners.with_suffix(".new")
         whole.write_text(str(number))
         whole.replace(self.wanted_listeners)
 
     def write(self) -> None:
-        """Write the briefing for the owner's eyes alone: it holds tokens."""
+        """Write the briefing, readable by its owner alone: it holds tokens."""
         values = asdict(self) | {"folder": str(self.folder), "plan": self.plan.as_json()}
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -96,7 +96,7 @@ class Briefing:
 
 
 def read_latencies(path: Path, *, since: float, until: float) -> list[float]:
-    """The milliseconds that events took, of the lines about a time between two instants (Unix seconds)."""
+    """Return the latencies (ms) of events between two instants (Unix seconds)."""
     found: list[float] = []
     for line in whole_lines(path):
         about = orjson.loads(line)
@@ -111,7 +111,7 @@ def read_steps(path: Path) -> list[Step]:
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a growing file, without one that is only half written; none where there is no file yet."""
+    """Return the complete lines of a growing file; none if there is no file yet."""
     if not path.exists():
         return []
     return path.read_bytes().rpartition(b"\n")[0].splitlines()

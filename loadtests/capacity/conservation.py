@@ -1,6 +1,6 @@
-"""The conservation check: what was promised is found once at each place that it has to reach.
+"""The conservation check: everything accepted is found exactly once at each place that it must reach.
 
-Each place is measured against the one before, so that nothing is counted twice.
+Each place is compared with the one before, so that nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _EXAMPLES = 5
 
 @dataclass(slots=True)
 class Place:
-    """The count at one place: what had to be there, what was, how much of it is missing or there too often."""
+    """The count at one place: how much was expected, found, lost and double."""
 
     name: str
     expected: int
@@ -34,13 +34,13 @@ class Conservation:
 
     Attributes:
         created: Tasks that this run's clients created, also those that they deleted later.
-        uncertain: Tasks whose creation was tried without an answer of 201; they may exist or not.
+        uncertain: Tasks whose creation got no answer of 201; they may exist or not.
         events: Created tasks with a `task.created` in the change feed of everybody entitled.
-        frames: Of these, the ones whose `task.created` every listener entitled to it got; None if that is not known.
+        frames: Of these, the ones whose `task.created` reached every listener entitled to it; None if unknown.
         notifications: Created tasks with an `assigned` notification that reached the assignee's feed and listeners.
-        lost: Missing ones at all places together.
-        double: Surplus ones at all places together.
-        places: The same place by place.
+        lost: The sum of all places.
+        double: The sum of all places.
+        places: The counts by place.
     """
 
     created: int
@@ -59,7 +59,7 @@ class Conservation:
 
 
 def conserve(evidence: Evidence) -> Conservation:
-    """Follow everything from the answer to the row, its events and notifications, the feeds and the frames."""
+    """Compare answers, rows, events, notifications, feeds and frames."""
     counted = _Counted(evidence)
     unheard_of = counted.missing_in_feeds | counted.missing_at_listeners
     tasks = {task for task, title in counted.titles.items() if title in evidence.promised.attempted}
@@ -88,9 +88,9 @@ def conserve(evidence: Evidence) -> Conservation:
 def _compare(
     name: str, *, expected: Iterable[str], found: Mapping[str, int], strange: str | None = None
 ) -> tuple[Place, set[str]]:
-    """Each expected one has to be found once; `strange` ones are surplus if they are named, else no matter.
+    """Check that each expected key is found once; also return the missing keys.
 
-    Also returns what is missing.
+    Other keys are surplus and called `strange`; without that name they are ignored.
     """
     wanted = set(expected)
     missing = wanted - found.keys()
@@ -123,13 +123,13 @@ class _Counted:
         """Every task that there is or was."""
         self._missing: dict[str, set[str]] = {}
         self.missing_at_listeners = set[str]()
-        """Events that a listener lacks though they are in its user's feed."""
+        """Events of a user's feed that a listener of the user did not receive."""
         self._feeds = self._count_feeds()
         self._frames = None if evidence.heard is None else self._count_frames()
 
     @cached_property
     def missing_in_feeds(self) -> set[str]:
-        """Events that somebody's feed lacks."""
+        """Events that are missing from a feed."""
         return set[str]().union(*self._missing.values())
 
     def places(self) -> list[Place]:
@@ -143,10 +143,10 @@ class _Counted:
         return 0 if row is None else row.version
 
     def _tasks(self) -> Place:
-        """Answers of 201 against tasks: there under the answered id, or deleted; no request made two."""
+        """Compare answers of 201 with tasks: each exists under the answered id or was deleted, and none twice."""
         promised = self._promised
         times = Counter(title for title in self.titles.values() if title in promised.attempted)
-        expected = {*promised.created} | {*times}  # a task without an answer is no loss, and goes on being followed
+        expected = {*promised.created} | {*times}  # a task without an answer is not lost, and is followed too
         place, _ = _compare("tasks", expected=expected, found=times)
         elsewhere = sorted(
             title for title, task in promised.created.items() if title in times and self.titles.get(task) != title
@@ -156,9 +156,9 @@ class _Counted:
         return place
 
     def _changes(self) -> Place:
-        """Answers to changes against rows: a task has at least the answered version, what was deleted is gone.
+        """Compare answers to changes with rows: a task has at least the answered version, a deleted one is gone.
 
-        Of rows that are missing: that is counted where they are.
+        Missing rows count as lost tasks instead.
         """
         is_read = {notice.id: notice.is_read for notice in self._evidence.notices}
         is_kept = {
@@ -176,11 +176,11 @@ class _Counted:
         return {(row.subject, row.version, row.type): row for row in self._evidence.event_rows if row.version}
 
     def _task_events(self) -> Place:
-        """Versions of tasks against rows of events: each version was made by a change that tells of itself."""
+        """Compare versions of tasks with rows of events: each version has its event."""
         lost_rows = {task for task in self._promised.created.values() if task not in self.titles}  # counted as tasks
         of_tasks = [row for row in self._evidence.event_rows if row.version and row.subject not in lost_rows]
         expected = [f"{task} version {n}" for task in self.titles for n in range(1, self._version(task) + 1)]
-        # An assignment that comes along with the creation, or the deletion of a version, made none.
+        # An assignment at the creation, and a deletion, make no version.
         found = {
             f"{task} version {version}": 1
             for task, version, kind in self._distinct
@@ -196,11 +196,11 @@ class _Counted:
         return place
 
     def _notifications(self) -> Place:
-        """Events that concern others against notifications."""
+        """Compare events that concern other users with notifications."""
         expected = Counter(f"{row.subject} {user} {kind}" for row in self._distinct.values() for user, kind in row.owes)
         notices = self._evidence.notices
         found = Counter(f"{notice.task} {notice.user} {notice.kind}" for notice in notices)
-        # A reminder is owed by the clock, and at most once in the time of a run.
+        # The clock causes reminders, at most one per task and user in a run.
         expected |= Counter(
             {f"{notice.task} {notice.user} {notice.kind}": 1 for notice in notices if notice.kind == DUE_SOON}
         )
@@ -218,7 +218,7 @@ class _Counted:
         )
 
     def _notification_events(self) -> Place:
-        """Notifications against rows of events: one for each, one more for each that was read."""
+        """Compare notifications with rows of events: one for each, and one more if it was read."""
         notices = self._evidence.notices
         expected = [f"{EventType.NOTIFICATION_CREATED} {notice.id}" for notice in notices]
         expected += [f"{EventType.NOTIFICATION_READ} {notice.id}" for notice in notices if notice.is_read]
@@ -226,7 +226,7 @@ class _Counted:
         return _compare("events of notifications", expected=expected, found=found, strange="no such notification")[0]
 
     def _count_feeds(self) -> Place:
-        """All rows of events against each person's change feed."""
+        """Compare all rows of events with each user's change feed."""
         total = Place("events in the change feeds", expected=0, found=0)
         for user, workspace in self._evidence.members.items():
             entitled = [
@@ -241,13 +241,13 @@ class _Counted:
         return total
 
     def _count_frames(self) -> Place:
-        """Each person's feed against the frames of each of their listeners."""
+        """Compare each user's feed with the frames of the user's listeners."""
         total = Place("frames at the listeners", expected=0, found=0)
         for number, listener in enumerate(self._evidence.heard or (), 1):
             due = {item.event for item in self._evidence.feeds.get(listener.user, ()) if item.cursor > listener.joined}
             found = Counter(listener.events)
             for event in self._missing[listener.user]:
-                del found[event]  # the feed lost it: here it is no surplus
+                del found[event]  # counted as lost in the feed
             place, missing = _compare("", expected=due, found=found, strange="not entitled")
             self.missing_at_listeners |= missing
             _add(total, place, whose=f"listener {number}")

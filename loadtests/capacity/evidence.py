@@ -1,4 +1,4 @@
-"""What is found after the load, as plain values: rows, events, feeds, frames, and what clients were promised."""
+"""What a run leaves behind, as plain values: rows, events, feeds, frames, and what the API accepted."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class EventRow:
     """An event in the database, about a task or a notification.
 
     Attributes:
-        workspace: Whose members may read it, unless it is personal.
-        personal_to: The only one who may read it, or None.
+        workspace: Its members may read the event, unless it is personal.
+        personal_to: The only user who may read it, or None.
         title: The task's title then; empty for notifications.
         version: The task's version then; 0 for notifications.
-        owes: Whom the change has to notify, and of what.
+        owes: The users whom the change must notify, with the kind.
     """
 
     id: str
@@ -57,7 +57,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class FeedItem:
-    """One event of somebody's change feed."""
+    """One event of a change feed."""
 
     cursor: EventCursor
     event: str
@@ -65,7 +65,7 @@ class FeedItem:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one listener got: the events' ids as they came, after the cursor of its first welcome."""
+    """What one listener received: event ids in order, after the cursor of its first welcome."""
 
     user: str
     joined: EventCursor
@@ -74,11 +74,11 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promised:
-    """What the API said yes to.
+    """What the API accepted.
 
     Attributes:
-        attempted: Titles of all tasks that clients tried to create; each title was used for one request.
-        created: Of these, the ones that were answered with 201: title and id.
+        attempted: Titles of all tasks that clients tried to create, one request each.
+        created: Title and id of those that were answered with 201.
         versions: Task and version of every PATCH and move that was answered with 200.
         deleted: Tasks whose deletion was answered with 204.
         read: Notifications whose marking as read was answered with 200.
@@ -96,9 +96,9 @@ class Evidence:
     """Everything that was found.
 
     Attributes:
-        members: Everybody who took part, with their workspace.
-        feeds: The change feed of each of them.
-        heard: What the listeners got, or None where that is not known.
+        members: All users with their workspaces.
+        feeds: Their change feeds.
+        heard: What the listeners received; None if unknown.
     """
 
     promised: Promised
@@ -111,12 +111,12 @@ class Evidence:
 
 
 def is_followed(event_type: str) -> bool:
-    """Whether events of a type are counted: those about tasks and notifications."""
+    """Tell whether events of a type are counted."""
     return event_type.startswith(("task.", "notification."))
 
 
 def owed(event_type: str, data: Mapping[str, Any], actor: str | None) -> list[tuple[str, str]]:
-    """Whom a task's event has to notify, and of what: never the one who did it."""
+    """Return the users whom a task's event must notify, with the kind; never its actor."""
     match event_type:
         case EventType.TASK_ASSIGNED:
             former = data["previous"]["assignee_ids"]

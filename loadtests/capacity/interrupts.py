@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: while the load runs they end it early, else they end the check."""
+"""Ctrl-C and similar signals: while the load runs they end it early, else they end the check."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """What was asked for by signals, from `install` on."""
+    """Receives signals, from `install` on."""
 
     def __init__(self) -> None:
-        """Nothing was asked for yet."""
+        """Begin without a signal."""
         self.is_asked = False
-        """Whether the load was to end early."""
+        """Whether a signal ended the load early."""
         self._ends_load = False
 
     def install(self) -> None:
@@ -38,7 +38,5 @@ class Interrupts:
             self._ends_load, self.is_asked = False, True
             return
         for number in _SIGNALS:
-            signal.signal(
-                number, signal.SIG_IGN
-            )  # what we started is being stopped: another Ctrl-C must not prevent it
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not disturb the end
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What the clients of a run were promised, written down as it happens: it outlives a generator that is killed."""
+"""What the API accepted, written as it happens: it survives a generator that is killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capacity.evidence import Promised
 
 
 class Note(StrEnum):
-    """What a line tells."""
+    """The kind of a line."""
 
     ATTEMPTED = "attempted"
     CREATED = "created"
@@ -27,11 +27,11 @@ class Note(StrEnum):
 
 
 class Journal:
-    """The writing side, in the generator."""
+    """Writes a journal."""
 
     def __init__(self, path: Path) -> None:
         """Begin a file."""
-        self._file = path.open("ab", buffering=0)  # a line that was written stays, though this process may be killed
+        self._file = path.open("ab", buffering=0)  # a written line survives a kill of this process
 
     def note(self, what: Note, *values: Any) -> None:
         """Add a line."""
@@ -44,7 +44,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The reading side: promises, and failed requests by reason."""
+    """A journal that was read: what was promised, and failed requests by reason."""
 
     promised: Promised
     failures: Counter[str]
@@ -53,7 +53,7 @@ class Told:
 def read(path: Path, *, run: str, titles: AbstractSet[str]) -> Told:
     """Read a journal whose end may be missing.
 
-    `titles` are those found in the database: whatever there bears the run's name was attempted.
+    `titles` are those in the database: the ones with the run's prefix were attempted.
     """
     found: dict[str, list[list[Any]]] = {kind: [] for kind in Note}
     for line in whole_lines(path):

@@ -1,4 +1,4 @@
-"""Gathers the evidence of a run: rows through the owner's address, change feeds, what was promised, what was heard."""
+"""Gathers the evidence of a run: database rows, change feeds, the journal, what listeners received."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from capacity.evidence import EventRow, Evidence, FeedItem, Heard, Notice, TaskR
 from taskbell.contract.cursors import EventCursor
 
 QUIET_SECONDS = 5.0
-"""The listeners have got everything when nothing came for so long."""
+"""Seconds without a change after which everything counts as arrived."""
 _COUNT_EVENTS = """
 SELECT count(*) FROM events
 WHERE workspace_id = ANY ($1::uuid[]) AND (type LIKE 'task.%' OR type LIKE 'notification.%')
@@ -45,12 +45,12 @@ class Database:
 
     @property
     def titles(self) -> set[str]:
-        """Titles of the tasks that there are or were."""
+        """Titles of all present and deleted tasks."""
         return {row.title for row in self.rows} | {row.title for row in self.event_rows if row.title}
 
 
 async def count_events(database_url: str, workspaces: list[str]) -> int:
-    """How many rows of events there are."""
+    """Count the rows of events."""
     connection = await asyncpg.connect(database_url, timeout=5)
     try:
         return int(await connection.fetchval(_COUNT_EVENTS, workspaces))
@@ -100,10 +100,10 @@ def _event_row(row: asyncpg.Record) -> EventRow:
 
 
 class Feeds:
-    """The change feed of every account, read on from where the last reading ended."""
+    """The change feeds of all accounts, read incrementally."""
 
     def __init__(self, client: httpx.Client, accounts: Iterable[Account]) -> None:
-        """Stand at the present end of each feed."""
+        """Begin at the present end of each feed."""
         self._client = client
         self._readers = {account.user_id: account for account in accounts}
         self._cursors = {user: self._page(user, "latest")["meta"]["next_cursor"] for user in self._readers}
@@ -129,7 +129,7 @@ class Feeds:
         """Read to the end of each feed.
 
         Raises:
-            NotCounted: The stream of events was made anew during the run, so that feeds have no end to go on from.
+            NotCounted: The event stream was rebuilt during the run, so that the cursors have expired.
             httpx.HTTPError: The API refused, or is away.
         """
         for user, items in self.items.items():
@@ -152,23 +152,23 @@ class Feeds:
             headers={"Authorization": f"Bearer {reader.token}"},
         )
         if answer.status_code == httpx.codes.GONE:
-            raise NotCounted("the stream of events was made anew during the run: its cursors have expired")
+            raise NotCounted("the event stream was rebuilt during the run: its cursors have expired")
         page: dict[str, Any] = orjson.loads(answer.raise_for_status().content)
         return page
 
 
 def listening(briefing: Briefing) -> dict[str, Any]:
-    """What the listeners last reported; `open` is 0 before."""
+    """Return the listeners' last report."""
     lines = whole_lines(briefing.heard_by_second)
     report: dict[str, Any] = orjson.loads(lines[-1]) if lines else {"open": 0, "wanted": 0, "frames": 0}
     return report
 
 
 async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: str, within: float) -> None:
-    """Wait until the rows, the feeds and the listeners have come to rest, at most so many seconds.
+    """Wait until rows, feeds and listeners change no more, at most `within` seconds.
 
     Raises:
-        NotCounted: Until then the database or the API did not answer.
+        NotCounted: The database or the API does not answer.
     """
     deadline = time.monotonic() + within
     seen: tuple[int, int, int] | None = None
@@ -180,7 +180,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
             feeds.read_on()
             away = None
         except (OSError, asyncpg.PostgresError, httpx.HTTPError) as failed:
-            away = failed  # a part may be starting again
+            away = failed  # a part may be restarting
             await asyncio.sleep(0.5)
             continue
         report = listening(briefing)
@@ -188,7 +188,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
         if (rows, feeds.length, report["frames"]) != seen:
             seen, changed_at = (rows, feeds.length, report["frames"]), now
         waited = now - changed_at
-        # What is not there yet gets three times as long before it counts as lost.
+        # Missing events get three times as long before they count as lost.
         complete = feeds.events >= rows and report["open"] == report["wanted"]
         if waited >= (QUIET_SECONDS if complete else 3 * QUIET_SECONDS):
             return
@@ -199,7 +199,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The evidence; with how the listeners' connections fared, and failed requests by reason."""
+    """The evidence, the counts of the listeners' connections, and failed requests by reason."""
 
     evidence: Evidence
     connections: dict[str, int]
@@ -207,7 +207,7 @@ class Gathered:
 
 
 async def gather(briefing: Briefing, feeds: Feeds, *, database_url: str) -> Gathered:
-    """Put the evidence together.
+    """Read and combine the evidence.
 
     Raises:
         NotCounted: The database is away.

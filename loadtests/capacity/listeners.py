@@ -28,7 +28,7 @@ _OPENING_AT_ONCE = 20
 
 
 class Heard:
-    """What all listeners got. Ids are kept once, since many listeners get the same."""
+    """What all listeners received. Each id is kept once: many listeners receive the same event."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -37,7 +37,7 @@ class Heard:
         self.frames = 0
 
     def take(self, event: dict[str, Any]) -> int:
-        """Note an event and how long it took; return the number of its id."""
+        """Record an event and its latency; return the number of its id."""
         committed = datetime.fromisoformat(event["time"]).timestamp()
         self.latencies_ms.append(round((time.time() - committed) * 1000, 1))
         self.frames += 1
@@ -48,7 +48,7 @@ class Listener:
     """One client over as many connections as it takes."""
 
     def __init__(self, account: Account, *, url: str, heard: Heard) -> None:
-        """Describe it; `listen` connects."""
+        """Take an account; `listen` connects."""
         self._account = account
         self._url = url
         self._heard = heard
@@ -87,7 +87,7 @@ class Listener:
                 self.gaps += frame.fields["resume"] == Resume.GAP
 
     def as_json(self) -> dict[str, Any]:
-        """What it got, as plain values."""
+        """Return what it received as plain values."""
         return {
             "user": self._account.user_id,
             "joined": self.joined,
@@ -98,10 +98,10 @@ class Listener:
 
 
 class Crowd:
-    """All listeners: the first ones are one for each account, further ones go round."""
+    """All listeners: one for each account, then further ones in rotation."""
 
     def __init__(self, briefing: Briefing) -> None:
-        """Begin with nobody."""
+        """Begin without listeners."""
         self._briefing = briefing
         self._heard = Heard()
         self._listeners: list[Listener] = []
@@ -109,7 +109,7 @@ class Crowd:
         self._opening = asyncio.Semaphore(_OPENING_AT_ONCE)
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Grow as asked and report twice a second, until stopped; then write everything down."""
+        """Grow as asked and report twice a second until stopped; then write everything."""
         with self._briefing.heard_by_second.open("ab") as lines:
             while not stopped.is_set():
                 self._grow()
@@ -129,7 +129,7 @@ class Crowd:
     def _grow(self) -> None:
         for listening in self._tasks:
             if listening.done():
-                listening.result()  # a listener ends by no fault that was foreseen: fail with it
+                listening.result()  # a listener ends only by an unexpected error: fail with it
         wanted = self._briefing.wanted_listeners
         number = self._briefing.plan.people + (int(wanted.read_text()) if wanted.exists() else 0)
         accounts = self._briefing.accounts

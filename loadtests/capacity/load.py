@@ -1,4 +1,4 @@
-"""The two processes that make the load: the listeners, and the generator that grows it step by step."""
+"""The two processes that make the load: the listeners, and the generator."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of the load: the finished steps; and why it ended early, or an empty text."""
+    """The finished steps, and why the load ended early; an empty text if it did not."""
 
     steps: list[Step]
     ended_by: str = ""
@@ -39,7 +39,7 @@ class Load:
     """Starts, watches and ends both processes."""
 
     def __init__(
-        self, briefing: Briefing, platform: service.Platform, *, held: ExitStack, tell: Callable[[str], None]
+        self, briefing: Briefing, platform: service.PlatformUnderLoad, *, held: ExitStack, tell: Callable[[str], None]
     ) -> None:
         """Start the listeners."""
         self._briefing = briefing
@@ -63,10 +63,10 @@ class Load:
         return process
 
     def await_listeners(self) -> None:
-        """Wait until everybody listens.
+        """Wait until every account has a listener.
 
         Raises:
-            LoadFailed: They do not come up.
+            LoadFailed: They do not start.
         """
         deadline = time.monotonic() + 60
         while (report := ledger.listening(self._briefing))["open"] < self._briefing.plan.people:
@@ -75,14 +75,14 @@ class Load:
             time.sleep(0.1)
 
     def carry_out(self, interrupts: Interrupts) -> Outcome:
-        """Grow the load until the scenario ends it, or something goes wrong."""
+        """Grow the load until the scenario ends it or something fails."""
         scenario = str(Path(__file__).with_name("scenario.py"))
         options = ["--headless", "--only-summary", "--loglevel", "WARNING", "--stop-timeout", "12"]
         generator = self._start(GENERATOR, ["-m", "locust", "-f", scenario, *options, "--exit-code-on-error", "0"])
         sampler = Sampler(
             lambda: {**self._platform.processes(), GENERATOR: generator.pid, LISTENERS: self._listeners.pid}
         )
-        # One step may still be under way at the end, requests may wait for their time-outs.
+        # At the end one step may still run, and requests may wait for their time-outs.
         deadline = self._briefing.load_until + self._briefing.plan.step_seconds + _STOP_SECONDS
         told = 0
         ended_by = ""
@@ -115,7 +115,7 @@ class Load:
         return "the load generator did not end in time" if is_late else ""
 
     def end(self) -> None:
-        """Let the listeners write down what they heard."""
+        """Make the listeners write what they received."""
         service.stop(self._listeners, within=_STOP_SECONDS)
 
     def _last_words(self, name: str) -> str:

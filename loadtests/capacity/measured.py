@@ -16,13 +16,13 @@ class Measured:
     """Durations and errors since the last `begin`."""
 
     def __init__(self, journal: Journal) -> None:
-        """Begin; failures go into the journal."""
+        """Record failures in a journal."""
         self._journal = journal
         self.lags = array("d")
         self.begin()
 
     def begin(self) -> None:
-        """Forget everything; what is measured starts now."""
+        """Reset everything; the measurement starts now."""
         self.started = time.time()
         self.durations: dict[str, array[float]] = {kind: array("d") for kind in KINDS}
         self.errors = dict.fromkeys(KINDS, 0)
@@ -43,7 +43,7 @@ class Measured:
         }
 
     def watch_clock(self) -> None:
-        """Without end, note by how many milliseconds a short sleep is too long."""
+        """Forever, record by how many milliseconds a short sleep is late."""
         while True:
             before = time.perf_counter()
             gevent.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What a run shall do, and what it shall hold: pure values."""
+"""What a run does and which limits must hold: pure values."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ KINDS: Final[dict[str, str]] = {
 """Every kind of request, with its meaning."""
 
 MIX: Final[dict[str, int]] = {"integrations": 65, "readers": 15, "writers": 20}
-"""Of a hundred users that speak HTTP. Integrations ask about once a second, people every two seconds."""
+"""Percentages of HTTP users. Integrations send about one request a second, people one every two seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The service level objectives. A step that exceeds one is broken.
+    """The service level objectives. A step that exceeds one of them is broken.
 
     Attributes:
-        p99_ms: For each kind of request, milliseconds that 99 of 100 answers may take.
-        event_p99_ms: Milliseconds from the row of an event to its frame at a listener.
-        error_share: Failed requests among all, 0 to 1.
+        p99_ms: The longest p99 of each kind of request, in milliseconds.
+        event_p99_ms: The longest p99 from the row of an event to its frame, in milliseconds.
+        error_share: The largest share of failed requests, 0 to 1.
     """
 
     p99_ms: Mapping[str, float]
@@ -43,15 +43,15 @@ class Plan:
 
     Attributes:
         first_users: Users of the first step, listeners included.
-        growth: Each step has so many times the users of the one before.
-        most_users: No step has more.
-        minimum_users: A step with at least so many has to hold, or the run fails.
-        settle_seconds: After growing, before measuring.
-        hold_seconds: Measured.
-        load_seconds: All steps together end within this time.
-        teams: Workspaces, each with two accounts that have a listener each from the beginning.
-        listener_share: Of the users, how many are WebSocket listeners.
-        limits: What has to hold.
+        growth: Factor from the users of one step to the next.
+        most_users: The most users of a step.
+        minimum_users: A step with at least this many users must hold, or the run fails.
+        settle_seconds: Time after growing that is not measured.
+        hold_seconds: Time that is measured.
+        load_seconds: The longest time of all steps together.
+        teams: Workspaces of two accounts; each account has a listener from the start.
+        listener_share: Share of users that listen by WebSocket.
+        limits: The limits that must hold.
     """
 
     first_users: int
@@ -67,16 +67,16 @@ class Plan:
 
     @property
     def step_seconds(self) -> float:
-        """How long a step takes, with the seconds that growing and the generator's tick cost."""
+        """How long a step takes, with the time to grow and the generator's tick."""
         return self.settle_seconds + self.hold_seconds + 5.0
 
     @property
     def people(self) -> int:
-        """Accounts, each with a listener from the beginning."""
+        """Accounts; each has a listener from the start."""
         return 2 * self.teams
 
     def listeners(self, users: int) -> int:
-        """WebSocket listeners at so many users, beside those of the beginning."""
+        """Further WebSocket listeners at this many users."""
         return round(users * self.listener_share)
 
     def as_json(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ SERIES: Final = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116
 _VARIABLES: Final = {INK: "--ink", MUTED: "--muted", LINE: "--line", BREAK: "--bad"} | {
     colour: f"--series-{number}" for number, colour in enumerate(SERIES, 1)
 }
-"""Stand-ins that matplotlib writes; each becomes a variable of the page's style sheet."""
+"""Placeholder colours; each becomes a variable of the page's style sheet."""
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "capacity",  # the same figures give the same drawing

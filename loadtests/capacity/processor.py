@@ -1,4 +1,4 @@
-"""Samples the processor time of the platform, the generator and the listeners, once a second or so."""
+"""Samples the processor time of the platform, the generator and the listeners."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r"-[0-9]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Processor seconds used until an instant (Unix seconds): by each part, and by the whole machine."""
+    """Processor seconds until an instant (Unix seconds), by part and by the whole machine."""
 
     at: float
     parts: Mapping[str, float]
@@ -27,19 +27,19 @@ class Sample:
 
 
 class Sampler:
-    """Follows some processes, with all processes that these started."""
+    """Follows processes and all that they started."""
 
     def __init__(self, roots: Callable[[], Mapping[str, int]]) -> None:
-        """Take what tells the process id of each part at present.
+        """Take what returns the present process id of each part.
 
-        Parts whose names differ by a number (`api-2`) are counted as one.
+        Parts whose names differ by a number (`api-2`) count as one.
         """
         self._roots = roots
         self._used: dict[tuple[int, float], tuple[str, float]] = {}
         self.samples: list[Sample] = []
 
     def sample(self) -> None:
-        """Take one sample. What a process used that has ended since stays counted as it was."""
+        """Take one sample. Processes that have ended keep counting."""
         roots = {pid: _NUMBERED.sub("", name) for name, pid in self._roots().items()}
         for pid, part in roots.items():
             with suppress(psutil.NoSuchProcess):
@@ -62,12 +62,12 @@ class Sampler:
             self._used[process.pid, process.create_time()] = part, times.user + times.system
 
     def between(self, started: float, ended: float) -> Processor | None:
-        """Sum up the samples about a time between two instants; None if there are not two."""
+        """Return the use between two instants; None without two samples."""
         return used_between(self.samples, started, ended)
 
 
 def used_between(samples: list[Sample], started: float, ended: float) -> Processor | None:
-    """Sum up, from the last sample before `started` to the first after `ended`; None if these are not two."""
+    """Return the use from the last sample before `started` to the first after `ended`; None without two samples."""
     instants = [sample.at for sample in samples]
     first = max(0, bisect_right(instants, started) - 1)
     last = min(len(samples) - 1, bisect_left(instants, ended))

@@ -12,13 +12,13 @@ from capacity.steps import Step, breaking_step, held_users, is_disturbed, is_sat
 
 PASSED, NOT_CONSERVED, BELOW_MINIMUM = "passed", "not_conserved", "below_minimum"
 INTERRUPTED, FAILED = "interrupted", "failed"
-"""Verdicts of a run that did not come to its end."""
+"""Verdicts of an unfinished run."""
 _TOLD = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the figures belong to."""
+    """Where and when the figures were measured."""
 
     at: str
     machine: str
@@ -30,7 +30,7 @@ class Surroundings:
 
 
 def verdict(plan: Plan, steps: Sequence[Step], conservation: Conservation | None, *, ended_by: str = "") -> str:
-    """Judge a run. A loss that was found weighs more than anything else, also in a run that did not come to its end."""
+    """Judge a run. A loss weighs more than anything else, also in an unfinished run."""
     if conservation is not None and not conservation.holds:
         return NOT_CONSERVED
     if ended_by or conservation is None:
@@ -39,7 +39,7 @@ def verdict(plan: Plan, steps: Sequence[Step], conservation: Conservation | None
 
 
 def exit_status(judged: str) -> int:
-    """0 for a passed run, 1 for one that did not pass, 2 for one that did not come to its end."""
+    """Return 0 for a passed run, 1 for a failed one, 2 for an unfinished one."""
     return {PASSED: 0, INTERRUPTED: 2, FAILED: 2}.get(judged, 1)
 
 
@@ -54,8 +54,8 @@ def document(
 ) -> dict[str, Any]:
     """Everything about a run, as plain values for `report.json`.
 
-    `conservation` is None where nothing could be counted; `ended_by` says why the run did not come to its end;
-    `failures` counts failed requests by reason.
+    `conservation` is None if nothing could be counted; `ended_by` tells why the run is unfinished; `failures` counts
+    failed requests by reason.
     """
     broke = breaking_step(steps)
     return {
@@ -113,7 +113,7 @@ def summary(plan: Plan, steps: Sequence[Step], conservation: Conservation | None
 
 
 def _end(plan: Plan, steps: Sequence[Step], *, ended_by: str) -> list[str]:
-    """What ended the load."""
+    """Tell what ended the load."""
     broke = breaking_step(steps)
     if ended_by:
         return ["Interrupted before its end." if ended_by == INTERRUPTED else f"Did not come to its end: {ended_by}."]
@@ -131,7 +131,7 @@ def _end(plan: Plan, steps: Sequence[Step], *, ended_by: str) -> list[str]:
 
 
 def _first(broken: Sequence[str]) -> str:
-    """The first limits that broke; the page's table has all."""
+    """The first broken limits; the page has all of them."""
     more = [f"and {len(broken) - _TOLD} more"] if len(broken) > _TOLD else []
     return "; ".join([*broken[:_TOLD], *more])
 

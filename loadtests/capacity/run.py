@@ -32,7 +32,7 @@ _REPORTS = ("report.json", "report.html")
 
 
 def say(line: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Report the progress."""
     sys.stderr.write(f"capacity: {line}\n")
     sys.stderr.flush()
 
@@ -41,12 +41,12 @@ def run(command: Command, interrupts: Interrupts) -> int:
     """Run the whole check, write both reports, return the exit status.
 
     Raises:
-        PlatformNotStarted: The platform did not come up.
-        PlatformNotPrepared: Accounts could not be made.
-        LoadFailed: The listeners did not come up.
+        PlatformNotStarted: The platform did not start.
+        PlatformNotPrepared: The API refused an account.
+        LoadFailed: The listeners did not start.
     """
     began = time.time()
-    for name in _REPORTS:  # of an earlier run: if this one comes to none, there is none
+    for name in _REPORTS:  # of an earlier run: this one may end without a report
         (command.output / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="taskbell-capacity-") as name, ExitStack() as held:
         folder = Path(name)
@@ -54,19 +54,19 @@ def run(command: Command, interrupts: Interrupts) -> int:
         platform = held.enter_context(service.running(folder))
         run_name = secrets.token_hex(4)
         say(f"the platform is up after {time.time() - began:.0f} s; making {command.plan.teams} teams of two")
-        accounts = service.make_teams(platform.api_url, run=run_name, teams=command.plan.teams)
+        accounts = service.make_teams(platform.run["api_url"], run=run_name, teams=command.plan.teams)
         reserved = command.seconds - command.plan.load_seconds
         briefing = Briefing(
             folder=folder,
             run=run_name,
-            api_url=platform.api_url,
-            gateway_url=platform.gateway_url,
+            api_url=platform.run["api_url"],
+            gateway_url=f"{platform.run['gateway_url']}/ws",
             load_until=min(time.time() + command.plan.load_seconds, began + command.seconds - reserved * 0.7),
             plan=command.plan,
             accounts=accounts,
         )
         briefing.write()
-        client = held.enter_context(httpx.Client(base_url=platform.api_url, timeout=30, trust_env=False))
+        client = held.enter_context(httpx.Client(base_url=platform.run["api_url"], timeout=30, trust_env=False))
         feeds = ledger.Feeds(client, accounts)
         load = Load(briefing, platform, held=held, tell=say)
         load.await_listeners()
@@ -100,14 +100,14 @@ def run(command: Command, interrupts: Interrupts) -> int:
 def _because(outcome: Outcome) -> str:
     if not outcome.ended_by:
         return ""
-    return " by your wish" if outcome.ended_by == INTERRUPTED else f": {outcome.ended_by}"
+    return " as you asked" if outcome.ended_by == INTERRUPTED else f": {outcome.ended_by}"
 
 
 def _count(
-    briefing: Briefing, feeds: ledger.Feeds, load: Load, platform: service.Platform
+    briefing: Briefing, feeds: ledger.Feeds, load: Load, platform: service.PlatformUnderLoad
 ) -> tuple[Gathered | None, str]:
-    """What was found, or None and why nothing could be."""
-    database_url = platform.owner_database_url
+    """Count; return None and a reason if that is not possible."""
+    database_url = platform.run["owner_database_url"]
     if platform.has_ended():
         return None, "the platform ended"
     try:

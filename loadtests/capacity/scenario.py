@@ -36,7 +36,7 @@ measured = Measured(journal)
 recent: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=200))
 """The newest tasks of each workspace."""
 given_up = set[str]()
-"""Tasks whose deletion has begun: whoever still asks for one may be told that there is none."""
+"""Tasks whose deletion has begun: a 404 for one of them is correct."""
 _people = itertools.count()
 _titles = itertools.count()
 
@@ -49,7 +49,7 @@ def _begin(environment: Environment, **_: object) -> None:
 
 
 class Person(FastHttpUser):
-    """Somebody with an account, on a connection of their own."""
+    """A user with an account and a connection."""
 
     abstract = True
     host = BRIEFING.api_url
@@ -67,9 +67,9 @@ class Person(FastHttpUser):
     def ask(
         self, method: str, path: str, *, kind: str, body: dict[str, Any] | None = None, about: Sequence[str] = ()
     ) -> Any:
-        """Send a request; return the answer's document, or None if it failed (locust has noted that).
+        """Send a request; return the answer's document, or None if it failed, which locust records.
 
-        `about` are tasks that somebody else may be deleting meanwhile: then 404 is the right answer.
+        `about` are tasks that another user may delete at the same time: then 404 is correct.
         """
         with self.client.request(
             method, path, name=kind, headers=self.headers, json=body, catch_response=True
@@ -91,13 +91,13 @@ class Person(FastHttpUser):
 
 
 class Integration(Person):
-    """A program that keeps in step with a workspace: by the change feed, or by asking for what has changed."""
+    """A program that follows a workspace by the change feed or by `updated_since`."""
 
     weight = MIX["integrations"]
     wait_time = between(0.7, 1.3)
 
     def on_start(self) -> None:
-        """Stand at the end of the feed."""
+        """Begin at the end of the feed."""
         self.cursor = "latest"
         self.since = datetime.now(UTC)
 
@@ -110,7 +110,7 @@ class Integration(Person):
 
     @task(1)
     def ask_for_changes(self) -> None:
-        """Ask for the tasks that changed since the last time."""
+        """Ask for the tasks that changed since the last request."""
         asked = datetime.now(UTC)
         since = self.since.strftime("%Y-%m-%dT%H:%M:%SZ")
         path = f"/v1/tasks?workspace_id={self.workspace}&updated_since={since}&sort=updated_at&limit=50"
@@ -119,14 +119,14 @@ class Integration(Person):
 
 
 class Reader(Person):
-    """A person who looks at lists and tasks."""
+    """A person who reads lists and tasks."""
 
     weight = MIX["readers"]
     wait_time = between(1, 3)
 
     @task(2)
     def list_tasks(self) -> None:
-        """Look at the first page, and at times at the second."""
+        """Read the first page, and sometimes the second."""
         sort = random.choice(("position", "due_at", "priority"))
         path = f"/v1/tasks?workspace_id={self.workspace}&limit=20&sort={sort}"
         page = self.read(path, kind="list")
@@ -159,14 +159,14 @@ class Reader(Person):
 
 
 class Writer(Person):
-    """A person who makes tasks and works on them."""
+    """A person who creates and changes tasks."""
 
     weight = MIX["writers"]
     wait_time = between(1, 3)
 
     @task(6)
     def create(self) -> None:
-        """Make a task for the other one of the team, under a title that is used once."""
+        """Create a task for the other member of the team, with a unique title."""
         title = f"{BRIEFING.run}-{next(_titles)}"
         due_at = datetime.now(UTC) + timedelta(hours=random.randint(1, 500))
         body = {
@@ -185,23 +185,23 @@ class Writer(Person):
 
     @task(3)
     def work(self) -> None:
-        """Change a task's status; its creator and its assignees are told."""
+        """Change a task's status, which notifies its creator and assignees."""
         self._change({"status": random.choice(STATUSES)})
 
     @task(2)
     def edit(self) -> None:
-        """Describe a task better, or think anew about its weight."""
+        """Change a task's description and priority."""
         self._change({"description": f"Thought over at {time.time():.3f}.", "priority": random.randint(1, 10)})
 
     @task(1)
     def hand_over(self) -> None:
-        """Assign a task to oneself, to the other one, or to both."""
+        """Assign a task to oneself, to the other member, or to both."""
         both = [self.account.user_id, self.account.teammate_id]
         self._change({"assignee_ids": random.choice((both, both[:1], both[1:]))})
 
     @task(2)
     def move(self) -> None:
-        """Put a task right before or after another."""
+        """Move a task before or after another."""
         if len(self.known_tasks) < 2:
             self.create()
             return

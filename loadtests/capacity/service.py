@@ -26,7 +26,7 @@ _PASSWORD = "capacity " * 2
 
 
 class PlatformNotStarted(Exception):
-    """`taskbell up` ended, or was not ready in time. The message holds the end of what it printed."""
+    """`taskbell up` ended, or was not ready in time. The message holds the end of its output."""
 
 
 class PlatformNotPrepared(Exception):
@@ -34,35 +34,37 @@ class PlatformNotPrepared(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Platform:
-    """A running platform, as its `run.json` describes it."""
+class PlatformUnderLoad:
+    """A running platform.
+
+    Attributes:
+        run: What `run.json` said when the platform was ready.
+    """
 
     process: subprocess.Popen[bytes]
     log: Path
     run_file: Path
-    api_url: str
-    gateway_url: str
-    owner_database_url: str
+    run: dict[str, Any]
 
     def processes(self) -> dict[str, int]:
-        """Process id of each part now: parts that end are started again."""
+        """Return the present process id of each part; parts that end are started again."""
         if not self.run_file.exists():
             return {}
         parts = json.loads(self.run_file.read_text())["components"]
         return {UP: self.process.pid} | {name: part["pid"] for name, part in parts.items() if part["pid"]}
 
     def has_ended(self) -> bool:
-        """Whether `taskbell up` itself is no more."""
+        """Tell whether `taskbell up` itself has ended."""
         return self.process.poll() is not None
 
     def last_words(self) -> str:
-        """The end of what it printed."""
+        """Return the end of its output."""
         return " | ".join(self.log.read_text(errors="replace").strip().splitlines()[-5:]) or "it printed nothing"
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Platform]:
-    """Start the platform in a folder, on free ports; stop it at the end.
+def running(folder: Path, **settings: str) -> Iterator[PlatformUnderLoad]:
+    """Start the platform in a folder, on free ports; stop it at the end. No `TASKBELL_` variable of the caller counts.
 
     Raises:
         PlatformNotStarted: It did not come up.
@@ -73,11 +75,11 @@ def running(folder: Path) -> Iterator[Platform]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             leashed([sys.executable, "-m", "taskbell.local", "up"]),
-            env=kept | own,
+            env=kept | own | settings,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C is for us: we stop it when we have ended
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then stops it
         )
     try:
         run_file = folder / "data" / "run.json"
@@ -87,21 +89,13 @@ def running(folder: Path) -> Iterator[Platform]:
                 end = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
                 raise PlatformNotStarted(f"the platform did not start: {end or 'it printed nothing'}")
             time.sleep(0.1)
-        found = json.loads(run_file.read_text())
-        yield Platform(
-            process=process,
-            log=log,
-            run_file=run_file,
-            api_url=found["api_url"],
-            gateway_url=f"{found['gateway_url']}/ws",
-            owner_database_url=found["owner_database_url"],
-        )
+        yield PlatformUnderLoad(process=process, log=log, run_file=run_file, run=json.loads(run_file.read_text()))
     finally:
         stop(process, within=_STOP_SECONDS)
 
 
 def stop(process: subprocess.Popen[Any], *, within: float) -> int:
-    """End a process in order, or by force after so many seconds; return its status."""
+    """End a process, by SIGKILL after `within` seconds; return its status."""
     if process.poll() is None:
         process.terminate()
     try:
@@ -112,7 +106,7 @@ def stop(process: subprocess.Popen[Any], *, within: float) -> int:
 
 
 def make_teams(api_url: str, *, run: str, teams: int) -> list[Account]:
-    """Make teams of two; return all owners, then in the same order all other members.
+    """Make teams of two; return all owners, then all other members in the same order.
 
     Raises:
         PlatformNotPrepared: The API refused something.

@@ -1,4 +1,4 @@
-"""Judges steps: what was measured, which limits broke, how many users come next."""
+"""Judges steps: which limits broke, how many users the next step has."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from capacity.plan import Limits, Plan
 
 BUSY = 0.85
-"""A single-threaded generator that is busy for this share of its time adds delays of its own."""
+"""A single-threaded generator that is busy for this share of the time adds delays."""
 DISTURBANCE = 0.15
-"""Programs that do not belong to the run and use this share of all cores take part in its result."""
+"""Other programs that use this share of all cores affect the result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Durations of one kind in one step; None where nothing was measured."""
+    """Durations of one kind of request in one step; None without a measurement."""
 
     count: int
     rps: float
@@ -41,10 +41,9 @@ class Processor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step as it was measured. `started` and `ended` are Unix seconds and enclose what was measured.
+    """One measured step, between `started` and `ended` (Unix seconds).
 
-    `generator_lag_ms` is by how much the generator's own clock was late, 99 of 100 times: it is part of what it
-    measured.
+    `generator_lag_ms` is the p99 delay of the generator itself, which its measurements include.
     """
 
     number: int
@@ -88,14 +87,14 @@ class Step:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The least value that `share` (0 to 1) of the ordered values do not exceed (nearest rank); None of nothing."""
+    """Return the nearest-rank percentile `share` (0 to 1) of ordered values; None without values."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def summarize(milliseconds: Sequence[float], *, seconds: float, errors: int = 0) -> Figures:
-    """Sum up the durations of `seconds` of load. A failed request counts, and its duration is among the others."""
+    """Sum up the durations of `seconds` of load, failed requests included."""
     ordered = sorted(milliseconds)
     p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
     return Figures(
@@ -104,7 +103,7 @@ def summarize(milliseconds: Sequence[float], *, seconds: float, errors: int = 0)
 
 
 def broken_limits(step: Step, limits: Limits) -> list[str]:
-    """Say which limits a step exceeded, one sentence each; none if it held."""
+    """Return one sentence for each limit that a step exceeded."""
     if not step.requests:
         return ["no request was answered"]
     found = [
@@ -129,7 +128,7 @@ def broken_limits(step: Step, limits: Limits) -> list[str]:
 def next_users(plan: Plan, steps: Sequence[Step], *, seconds_left: float) -> int | None:
     """Decide how many users the next step has; None ends the load.
 
-    A broken step is held once more with the same users, so that one bad moment of the machine breaks nothing.
+    A broken step is repeated once with the same users: one bad moment of the machine does not count.
     """
     if seconds_left < plan.step_seconds:
         return None
@@ -148,17 +147,17 @@ def _is_second_attempt(steps: Sequence[Step]) -> bool:
 
 
 def breaking_step(steps: Sequence[Step]) -> Step | None:
-    """The step that ended the load by breaking a limit, or None if the load ended for another reason."""
+    """Return the step that ended the load by breaking a limit; None if the load ended otherwise."""
     return steps[-1] if steps and steps[-1].broken else None
 
 
 def held_users(steps: Sequence[Step]) -> int:
-    """The most users of a step that held; 0 if none did."""
+    """Return the most users of a step that held; 0 if none did."""
     return max((step.users for step in steps if not step.broken), default=0)
 
 
 def is_saturated(step: Step, limits: Limits) -> bool:
-    """Whether the load generator was the limit: busy all the time, or late by half of what it judges by."""
+    """Tell whether the load generator was the limit: always busy, or late by half of the strictest limit."""
     strictest = min(*limits.p99_ms.values(), limits.event_p99_ms)
     if step.generator_lag_ms > strictest / 2:
         return True
@@ -167,6 +166,6 @@ def is_saturated(step: Step, limits: Limits) -> bool:
 
 
 def is_disturbed(step: Step) -> bool:
-    """Whether other programs used so much of the machine that the step says less about the platform."""
+    """Tell whether other programs used enough of the machine to affect the step."""
     processor = step.processor
     return processor is not None and processor.others >= DISTURBANCE * processor.cores

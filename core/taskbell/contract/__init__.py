@@ -1,4 +1,4 @@
-"""What the services promise each other: events, subjects, cursors, tokens, frames, problem codes.
+"""What the programs promise each other: events, subjects, cursors, tokens, frames, webhooks, problems, CRDs.
 
-Plain values only. No module here performs or imports I/O, so that every promise can be tested with plain values.
+Plain values only: no module here imports I/O.
 """

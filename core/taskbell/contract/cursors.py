@@ -1,4 +1,4 @@
-"""The event cursor: where a reader stands in the stream of events."""
+"""The event cursor: a reader's place in the stream of events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FORM = re.compile(r"\A([1-9][0-9]{0,9})-(0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
 class CursorMalformed(ValueError):
-    """The text is not a cursor that this platform ever gave out."""
+    """The text does not have the form of a cursor."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,8 +17,8 @@ class EventCursor:
     """A place in the event stream, opaque to clients.
 
     Attributes:
-        epoch: The identity of the stream. A stream that was lost and built anew has a higher one, and cursors of
-            an earlier epoch can only be answered with `gap`.
+        epoch: The identity of the stream. A rebuilt stream has a higher one, and cursors of an earlier epoch
+            are answered with `gap`.
         sequence: The JetStream sequence of the last event its holder has seen; 0 means none.
     """
 
@@ -30,7 +30,7 @@ class EventCursor:
 
     @classmethod
     def parse(cls, text: str) -> EventCursor:
-        """Read a cursor as it was given out.
+        """Read a cursor.
 
         Raises:
             CursorMalformed: The text has another form.

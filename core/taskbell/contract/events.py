@@ -18,7 +18,7 @@ SCHEMA_BASE = "https://taskbell.dev/schemas/events"
 
 
 class EventType(StrEnum):
-    """Every type of event the platform emits. A type is a past fact and is never renamed."""
+    """Every type of event. A type is a past fact and is never renamed."""
 
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"
@@ -34,9 +34,9 @@ class EventType(StrEnum):
 
 
 def is_personal(event_type: str) -> bool:
-    """Whether an event is for its audience alone, not for everybody who may read its workspace.
+    """Tell whether an event is for its audience alone, not for all members of its workspace.
 
-    Goes by the prefix, so that a reader also keeps newer types of its kind to those they are for.
+    The prefix decides, so that it also holds for newer types.
     """
     return event_type.startswith("notification.")
 
@@ -46,15 +46,15 @@ class EventRecord:
     """One event as PostgreSQL holds it.
 
     Attributes:
-        id: UUIDv7, given after the changed row's lock was taken; it orders the events of one task.
+        id: UUIDv7, made under the lock of the changed row; it orders the events of one task.
         workspace_id: The tenant it belongs to.
-        type: One of `EventType`; kept as text so that a reader meets newer types without failing.
-        subject_id: The task, the member's user or the notification it speaks of.
-        actor_id: Who caused it, None for the platform itself.
+        type: One of `EventType`, or a newer one.
+        subject_id: The task, user or notification that it is about.
+        actor_id: The user who caused it; None for the platform.
         audience: The users whose `me` channel carries it.
         traceparent: W3C Trace Context of the request that caused it, or None.
         created_at: When the row was written.
-        data: The object it speaks of, as JSON text.
+        data: The object that it is about, as JSON text.
     """
 
     id: UUID

@@ -8,7 +8,7 @@ SUBPROTOCOL = "taskbell.v1.json"
 MAX_CLIENT_FRAME_BYTES = 16 * 1024
 """A client frame larger than this closes the connection with `BAD_FRAME`."""
 SIGN_IN_SECONDS = 5.0
-"""A connection that has not signed in by then is closed with `SIGN_IN`."""
+"""Seconds to sign in; later the connection is closed with `SIGN_IN`."""
 
 
 class ServerFrame(StrEnum):
@@ -33,14 +33,14 @@ class ClientFrame(StrEnum):
 
 
 class Resume(StrEnum):
-    """How a `welcome` answers the cursor that the client brought."""
+    """The answer of a `welcome` to the client's cursor."""
 
     OK = "ok"
     """Everything after the cursor follows, exactly and in order."""
     GAP = "gap"
-    """The cursor is too old, of another epoch or too far behind: fetch the state anew."""
+    """The cursor is too old, of another epoch or too far behind: fetch the state again."""
     NEW = "new"
-    """No cursor was brought."""
+    """The client brought no cursor."""
 
 
 class CloseCode(IntEnum):

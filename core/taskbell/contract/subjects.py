@@ -1,4 +1,4 @@
-"""Names and configuration of everything on NATS. A start with another configuration reconciles it."""
+"""Names and configuration of everything on NATS. Programs reconcile it at their start."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from uuid import UUID
 STREAM = "TASKBELL_EVENTS"
 EVENTS_ROOT = "taskbell.events"
 RELAY_POKE = "taskbell.relay.poke"
-"""Core NATS, empty body: "there are new event rows". Fire and forget; a lost one costs one poll."""
+"""Core NATS, empty body: "there are new event rows". It may be lost: the relay also polls."""
 
 TICKET_BUCKET = "TASKBELL_TICKETS"
 """Key-value bucket of used realtime tickets: creating a ticket's id in it succeeds once."""
 TICKET_BUCKET_TTL = timedelta(minutes=2)
 
 HEADER_AUDIENCE = "Taskbell-Audience"
-"""Comma-separated ids of the users whose `me` channel carries the event, so that no gateway parses a body."""
+"""Comma-separated ids of the users whose `me` channel carries the event; so no gateway parses a body."""
 HEADER_TRACEPARENT = "traceparent"
 
 DELIVERY_CONSUMER = "delivery"
 """Durable pull consumer that all delivery workers share; scale them on its backlog."""
 REDRIVE_CONSUMER = "delivery-redrive"
-"""Durable pull consumer of what `taskbell deadletters redrive` sends anew."""
+"""Durable pull consumer of what `taskbell deadletters redrive` sends again."""
 DEAD_LETTER_STREAM = "TASKBELL_DEAD_LETTERS"
 DEAD_LETTER_SUBJECT = "taskbell.deadletters.delivery"
 REDRIVE_SUBJECT = "taskbell.redrive.delivery"
-"""Not a subject of the event stream: nobody but the relay may write there."""
+"""Not a subject of the event stream: only the relay writes there."""
 DEAD_LETTER_AGE = timedelta(days=30)
 
 METADATA_EPOCH = "taskbell.epoch"
@@ -35,7 +35,7 @@ METADATA_EPOCH = "taskbell.epoch"
 
 @dataclass(frozen=True, slots=True)
 class StreamConfiguration:
-    """The event stream as it shall be.
+    """The desired event stream.
 
     Attributes:
         max_age: How long events stay resumable; PostgreSQL keeps them at least as long.
@@ -62,7 +62,7 @@ def parse_event_subject(subject: str) -> tuple[str, str]:
     """Split an event subject into workspace id and event type.
 
     Raises:
-        ValueError: It is no event subject.
+        ValueError: It is not an event subject.
     """
     parts = subject.split(".", 3)
     if len(parts) != 4 or not subject.startswith(f"{EVENTS_ROOT}."):

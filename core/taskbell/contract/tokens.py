@@ -1,4 +1,4 @@
-"""Tokens: their types, claims and lifetimes, as the API issues and the gateway verifies them."""
+"""Tokens, as the API issues and the gateway verifies them: types, claims, lifetimes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFRESH_PREFIX = "tbr_"
 
 
 class TokenType(StrEnum):
-    """The `typ` header of a JWT. One type is never accepted in place of the other (RFC 8725, section 3.11)."""
+    """The `typ` header of a JWT. A verifier accepts one type alone (RFC 8725, section 3.11)."""
 
     ACCESS = "at+jwt"
     """RFC 9068."""
@@ -27,12 +27,12 @@ class TokenType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says.
+    """The claims of a verified token.
 
     Attributes:
-        user_id: Whom it stands for (`sub`).
+        user_id: The user (`sub`).
         workspace_id: The user's personal workspace (`ws`).
-        session_id: The refresh family it came from (`sid`).
+        session_id: The refresh family that it belongs to (`sid`).
         token_id: Its own id (`jti`).
         expires_at: Unix seconds (`exp`).
     """
@@ -48,7 +48,7 @@ class Claims:
         """Read the claims of a token of this platform.
 
         Raises:
-            ValueError: One is missing or malformed.
+            ValueError: A claim is missing or malformed.
         """
         try:
             return cls(

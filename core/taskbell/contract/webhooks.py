@@ -1,4 +1,4 @@
-"""Webhooks as both sides of a delivery know them (Standard Webhooks, https://www.standardwebhooks.com)."""
+"""Webhooks, as the API and delivery know them (Standard Webhooks, https://www.standardwebhooks.com)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ HEADER_SIGNATURE = "webhook-signature"
 SECRET_PREFIX = "whsec_"  # noqa: S105 -- how secrets begin
 """A secret is this and the base64 of 32 random bytes."""
 EVERYTHING = "*"
-"""Stands for all types of events, or all kinds of notifications."""
+"""All types of events, or all kinds of notifications."""
 TEST_TYPE = "webhook.test"
-"""Type of the event that a test delivery carries; it concerns no object and never enters the stream."""
+"""Type of the event in a test delivery; it is about no object and never enters the stream."""
 
 _SHARED_ROOTS = frozenset({"task", "member"})
 
 
 def is_shared(event_type: str) -> bool:
-    """Whether an event is every member's to know: only such ones go to webhooks, never a person's own."""
+    """Tell whether all members may know an event; only such events go to webhooks."""
     return event_type.partition(".")[0] in _SHARED_ROOTS

@@ -1,1 +1,1 @@
-"""What tests of Taskbell and of its clients share: clients for tests, factories. Never imported by a service."""
+"""For tests of Taskbell and of its clients: `listener` and `follower` (WebSocket), `platform`, `waiting`."""

@@ -45,7 +45,7 @@ class Follower(Collector):
         """Wait for the `welcome` of this many connections; return how the newest answered the cursor.
 
         Raises:
-            NotInTime: They do not come within so many seconds.
+            NotInTime: They do not come within this many seconds.
         """
         await self.until(lambda: len(self.resumes) >= connections, f"{connections} welcomes", within=within)
         return self.resumes[-1]

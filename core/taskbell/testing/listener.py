@@ -52,7 +52,7 @@ class Collector:
         """Wait until a condition on what was collected holds.
 
         Raises:
-            NotInTime: It does not hold within so many seconds.
+            NotInTime: It does not hold within this many seconds.
             ListenerClosed: The connection of a `Listener` ended first.
         """
         try:
@@ -65,7 +65,7 @@ class Collector:
             raise NotInTime(f"{what} within {within:g} s; {len(self.events)} events, {self.frames[-3:]}") from None
 
     async def until_events(self, number: int, *, within: float = DEADLINE) -> list[Received]:
-        """Wait for so many events in all; return all."""
+        """Wait until this many events have come in all; return all."""
         await self.until(lambda: len(self.events) >= number, f"{number} events", within=within)
         return self.events
 

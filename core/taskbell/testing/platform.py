@@ -56,7 +56,7 @@ class Platform:
         """Start it, wait until it is ready, stop it in order.
 
         Raises:
-            PlatformNotReady: It ended early, or is not ready within so many seconds; with what it printed.
+            PlatformNotReady: It ended early, or is not ready within this many seconds; with what it printed.
         """
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(

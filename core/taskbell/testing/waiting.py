@@ -30,7 +30,7 @@ async def eventually(
     """Ask until the answer is wanted; return it. `condition` is a function or a coroutine function.
 
     Raises:
-        NotInTime: No answer is wanted within so many seconds.
+        NotInTime: No answer is wanted within this many seconds.
     """
     deadline = time.monotonic() + within
     while True:
@@ -52,7 +52,7 @@ def until(
     """Do the same as `eventually`, without an event loop.
 
     Raises:
-        NotInTime: No answer is wanted within so many seconds.
+        NotInTime: No answer is wanted within this many seconds.
     """
     deadline = time.monotonic() + within
     while not wanted(found := condition()):

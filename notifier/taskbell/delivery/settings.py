@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from taskbell.delivery.messages import MailboxMalformed, mailbox
 from taskbell.delivery.mail_server import MailServer, MailServerMalformed
+from taskbell.delivery.messages import MailboxMalformed, mailbox
 from taskbell.kit.settings import ProgramSettings
 
 

@@ -1,4 +1,4 @@
-"""What a session asks its shell to do, and what the shell answers."""
+"""What a session asks of its socket, and the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskbell.gateway.inputs import Credential
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a verified credential stands for, and until when (on the session's clock, seconds)."""
+    """The user of a verified credential, and until when it is valid (on the session's clock, seconds)."""
 
     user_id: str
     expires_at: float
@@ -18,7 +18,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why something was not granted. `retryable`: it was not judged at all, because a part is away."""
+    """Why a request was refused. `retryable`: only because PostgreSQL, NATS or the API is away."""
 
     code: str
     message: str
@@ -32,10 +32,10 @@ class Joined:
 
     Attributes:
         epoch: The stream's identity.
-        cursor: Where the client stands: the resumed cursor, or the reader's position.
-        resume: How its cursor was answered.
-        channels: The channels it has, `me` included.
-        refused: Channels it asked for and did not get, with the reason.
+        cursor: The resumed cursor, or the reader's position.
+        resume: The answer to its cursor.
+        channels: Its channels, `me` included.
+        refused: Channels that it asked for and did not get, with the reasons.
     """
 
     epoch: int
@@ -49,7 +49,7 @@ class Joined:
 class Subscribed:
     """A channel was added; its missed events follow if `resume` is ok.
 
-    `cursor` is None when the client has not been sent everything before the reader's position.
+    `cursor` is None while events before the reader's position wait to be sent.
     """
 
     channel: str
@@ -66,7 +66,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection; nothing follows."""
+    """Close the connection."""
 
     code: int
     reason: str
@@ -74,14 +74,14 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class VerifySignIn:
-    """Find out whom the credential stands for; answer `signed_in` or `sign_in_refused`."""
+    """Find out the user of the credential; answer `signed_in` or `sign_in_refused`."""
 
     credential: Credential
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyRefresh:
-    """Find out whom the newer token stands for; answer `refreshed` or `refresh_refused`."""
+    """Find out the user of the newer token; answer `refreshed` or `refresh_refused`."""
 
     credential: Credential
     id: str | int | None
@@ -118,5 +118,5 @@ class Replay:
 
 
 Now = Send | Close
-"""Actions that need no waiting."""
+"""Actions that take no time."""
 Action = Now | VerifySignIn | VerifyRefresh | Join | AddChannel | DropChannel | Replay

@@ -44,7 +44,7 @@ class Gateway:
 
 
 _SETTLE_SECONDS = 3.0
-"""A gateway that could serve within this time accepts nobody earlier; one that cannot listens, unready."""
+"""Seconds to wait for readiness before listening; after that the gateway listens, unready."""
 
 
 @asynccontextmanager
@@ -54,11 +54,11 @@ async def gateway(
     listening: sockets.socket,
     tracing: Tracing | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Run a gateway for the length of the block; at its end its connections are drained.
+    """Run a gateway for the length of the block, then drain its connections.
 
     Raises:
         BusUnavailable: NATS cannot be reached at the start.
-        OSError: The address cannot be had.
+        OSError: The address is taken or not allowed.
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The channels of one connection: who may have them, and what of them was missed."""
+"""The channels of one connection: whether it may have them, and which of their events it missed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from taskbell.gateway.repository import Memberships, MembershipsUnavailable
 from taskbell.gateway.session import TRY_AGAIN_LATER, UNKNOWN_CHANNEL
 from taskbell.kit.nats_replay import ReplayInterrupted
 
-_FORBIDDEN = Refusal("forbidden", "not a member of this workspace, or there is none")
+_FORBIDDEN = Refusal("forbidden", "not a member of this workspace, or it does not exist")
 _UNAVAILABLE = Refusal("unavailable", "try again", retryable=True, close_code=TRY_AGAIN_LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What decides about channels, shared by all connections."""
+    """What all connections share to decide about channels."""
 
     hub: Hub
     memberships: Memberships
@@ -31,28 +31,28 @@ class Admission:
 
 
 class Backlog(Protocol):
-    """What waits to be written to the connection, as its channels see it."""
+    """The events that wait to be written to the connection."""
 
     @property
     def flowing(self) -> bool:
-        """Whether nothing waits: everything up to the hub's position has been written."""
+        """Whether nothing waits: every event up to the hub's position was written."""
 
     async def settled(self) -> bool:
-        """Wait until it is flowing; False says that the connection has ended."""
+        """Wait until nothing waits; return False if the connection ends first."""
 
     def hold(self) -> None:
-        """Keep live events back from now on: older ones go first."""
+        """Hold live events back until older ones are written."""
 
 
 class Channels:
     """`me` and the workspaces of one connection, registered with the hub.
 
     Attributes:
-        prepared: A replay that was found to be possible and waits to be written, or None.
+        prepared: A replay that is to be written next, or None.
     """
 
     def __init__(self, receiver: Receiver, admission: Admission, *, is_open: Callable[[], bool]) -> None:
-        """Take the connection as the hub shall see it; `is_open` tells whether it is still wanted."""
+        """Take the connection as a receiver of the hub; `is_open` tells whether it is still open."""
         self.prepared: Prepared | None = None
         self._receiver = receiver
         self._is_open = is_open
@@ -64,7 +64,7 @@ class Channels:
         self._me_after = 0
 
     async def join(self, wish: Join) -> Joined | Refusal:
-        """Register the connection with the channels it may have; find out whether its cursor can be served."""
+        """Register the connection with the channels that it may have, and prepare the replay of its cursor."""
         wanted = {channel: workspace_of(channel) for channel in wish.channels if channel != ME}
         stands_at: int | None = None
         try:
@@ -97,9 +97,9 @@ class Channels:
     async def add(  # noqa: PLR0911 -- one return per case
         self, wish: AddChannel, backlog: Backlog
     ) -> Subscribed | Refusal:
-        """Subscribe to a workspace; find out what of it was missed.
+        """Subscribe to a workspace, and prepare the replay of what it missed.
 
-        Nothing older may wait when a replay begins: its cursors would be ahead of events that were not written yet.
+        A replay begins when nothing else waits: its cursors would be ahead of events that are not written yet.
         """
         workspace, channel = wish.workspace_id, workspace_channel(wish.workspace_id)
         if workspace in self._workspaces:
@@ -129,7 +129,7 @@ class Channels:
         return Subscribed(channel, str(EventCursor(self._hub.epoch, after)), Resume.OK)
 
     def drop(self, workspace: str) -> None:
-        """Unsubscribe; remember where, so that a resumed connection can take the channel up again."""
+        """Unsubscribe, and remember the position: a resumed connection can subscribe again from there."""
         if workspace in self._workspaces:
             self._workspaces.discard(workspace)
             self._hub.unsubscribe(self._receiver, workspace)
@@ -140,7 +140,7 @@ class Channels:
         self._workspaces.discard(workspace)
 
     async def leave(self) -> None:
-        """Forget everything: the connection is gone."""
+        """Unregister the connection: it has ended."""
         self._hub.leave(self._receiver, self._workspaces)
         if self.prepared is not None:
             await self.prepared.abandon()
@@ -150,7 +150,7 @@ class Channels:
         return self._hub.cursor if backlog.flowing else None
 
     async def _workspaces_of(self, user_id: str) -> frozenset[str]:
-        """The user's workspaces, less those from which an event removed them while PostgreSQL was being asked."""
+        """The user's workspaces, except those that the user left while PostgreSQL was asked."""
         asked_at = self._hub.position
         found = await self._admission.memberships.workspaces_of(user_id)
         return frozenset(one for one in found if not self._hub.removed_since(asked_at, one, user_id))
@@ -196,7 +196,7 @@ class Channels:
         return self.prepared is not None
 
     async def _missed_since(self, wish: AddChannel) -> int | None:
-        """From where a new channel is replayed: None for not at all, -1 for a cursor that cannot be served."""
+        """The sequence after which to replay a new channel; None for no replay, -1 for a cursor out of reach."""
         if wish.resume is not None:
             position = await self._admission.resumption.locate(wish.resume)
             return -1 if position is None else position

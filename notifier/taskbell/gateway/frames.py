@@ -1,4 +1,4 @@
-"""Server frames, as the bytes that go onto the wire: built once, sent to any number of connections.
+"""Server frames as bytes: built once, sent to any number of connections.
 
 A frame from the server is not masked (RFC 6455, section 5.1), so that all receivers share it.
 """
@@ -40,7 +40,7 @@ def welcome(
     resume: Resume,
     channels: Sequence[str],
 ) -> bytes:
-    """The first frame of a connection that is signed in. `cursor` is safe to keep: nothing before it is missing."""
+    """The first frame after the sign-in. A client may keep `cursor`: no event before it is missing."""
     return _frame(
         ServerFrame.WELCOME,
         conn_id=connection_id,
@@ -54,24 +54,24 @@ def welcome(
 
 
 def reply(request_id: str | int | None, **outcome: Any) -> bytes:
-    """Answer a client's frame; `ok` says how, `id` is the client's own when it gave one."""
+    """Answer a client's frame; `ok` tells the outcome, `id` is the one that the client gave."""
     if request_id is not None:
         outcome["id"] = request_id
     return _frame(ServerFrame.REPLY, **outcome)
 
 
 def error(code: str, message: str, *, retryable: bool = False, **more: Any) -> bytes:
-    """Say what went wrong outside of any reply. `retryable`: the same may succeed a moment later."""
+    """Report an error outside of a reply. `retryable`: the same request may succeed later."""
     return _frame(ServerFrame.ERROR, code=code, retryable=retryable, message=message, **more)
 
 
 def goaway(retry_after_ms: int) -> bytes:
-    """Announce the connection's end: come back after so many milliseconds, with the last cursor."""
+    """Announce the end of the connection: the client reconnects after this time with its last cursor."""
     return _frame(ServerFrame.GOAWAY, retry_after_ms=retry_after_ms)
 
 
 def ping(cursor: str | None) -> bytes:
-    """Ask for a `pong`. `cursor`, when there, moves an idle client's place on: it has missed nothing before it."""
+    """Ask for a `pong`. A `cursor` moves the cursor of an idle client on: no event before it is missing."""
     if cursor is None:
         return text_frame(b'{"t":"ping"}')
     return text_frame(b'{"t":"ping","cursor":"%b"}' % cursor.encode())

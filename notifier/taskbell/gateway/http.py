@@ -1,4 +1,4 @@
-"""What the gateway's port answers over plain HTTP, and which upgrades it lets through."""
+"""Answers to plain HTTP requests, and checks of WebSocket upgrades."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UpgradeRefused(Exception):
     """The WebSocket handshake was refused over HTTP."""
 
     def __init__(self, status: http.HTTPStatus, reason: str, text: str) -> None:
-        """`reason` is the metric's label, `text` is for the person who reads the answer."""
+        """`reason` is the label of the metric, `text` the body of the answer."""
         super().__init__(text)
         self.status = status
         self.reason = reason
@@ -53,7 +53,7 @@ class HttpSide:
         """Answer a plain request; None lets the upgrade go on."""
         try:
             path = urlsplit(request.path).path
-        except ValueError:  # no address at all, such as `//[`
+        except ValueError:  # malformed, such as `//[`
             path = ""
         match path:
             case "/ws" | "/":
@@ -104,7 +104,7 @@ def check_address(path: str) -> None:
     """Refuse a token in the address: addresses end in logs and histories.
 
     Raises:
-        UpgradeRefused: There is one.
+        UpgradeRefused: The address holds one.
     """
     names = {name.lower() for name in parse_qs(urlsplit(path).query, keep_blank_values=True)}
     if names & _TOKEN_NAMES:
@@ -113,10 +113,10 @@ def check_address(path: str) -> None:
 
 
 def check_single(headers: Headers) -> None:
-    """Refuse headers that decide something and come more than once (RFC 9110, section 5.3).
+    """Refuse repeated headers where only one may decide (RFC 9110, section 5.3).
 
     Raises:
-        UpgradeRefused: One does.
+        UpgradeRefused: A header is repeated.
     """
     for name in _SINGLE_HEADERS:
         if len(headers.get_all(name)) > 1:
@@ -124,7 +124,7 @@ def check_single(headers: Headers) -> None:
 
 
 def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) -> None:
-    """Refuse pages of strangers (RFC 6455, section 10.2). Without an Origin it is no browser.
+    """Refuse pages of other origins (RFC 6455, section 10.2). Only browsers send `Origin`.
 
     Raises:
         UpgradeRefused: The origin is neither the gateway's own host nor among the allowed ones.
@@ -133,7 +133,7 @@ def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) 
         return
     try:
         own = host is not None and urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:  # no address at all, such as `http://[`
+    except ValueError:  # malformed, such as `http://[`
         own = False
     if own:
         return
@@ -141,7 +141,7 @@ def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) 
 
 
 def credential_of(request: Request) -> Credential | None:
-    """What a handshake brought to sign in with: a ticket in the address, or a bearer token in the header."""
+    """Return the credential of a handshake: a ticket in the address, or a bearer token in the header."""
     tickets = parse_qs(urlsplit(request.path).query).get("ticket")
     if tickets:
         return Credential(tickets[0], is_ticket=True)

@@ -18,7 +18,7 @@ ME = "me"
 
 
 class FrameMalformed(ValueError):
-    """The client sent what the protocol does not know."""
+    """The client sent a frame that the protocol does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first frame: who it is (unless the address or a header said so), where it stands, what it wants."""
+    """The first frame: a credential (unless the address or a header brought one), a cursor, channels."""
 
     credential: Credential | None = None
     resume: str | None = None
@@ -40,7 +40,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Wish for one more channel, from a cursor on if it is given."""
+    """Subscribe to a channel, from a cursor on if one is given."""
 
     channel: str
     id: str | int | None = None
@@ -49,7 +49,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Wish for one channel less."""
+    """Unsubscribe from a channel."""
 
     channel: str
     id: str | int | None = None
@@ -57,7 +57,7 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """A sign of life."""
+    """The answer to a ping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ ClientInput = Hello | Subscribe | Unsubscribe | Pong | Refresh
 
 
 def read(message: str | bytes) -> ClientInput:
-    """Read one message. Fields nobody knows are ignored, so that newer clients can talk to older gateways.
+    """Read one message. Unknown fields are ignored, so that newer clients can talk to older gateways.
 
     Raises:
         FrameMalformed: It is binary, too large, not a JSON object, of an unknown type, or a field has a wrong form.
@@ -82,7 +82,7 @@ def read(message: str | bytes) -> ClientInput:
     if len(message) > MAX_CLIENT_FRAME_BYTES or len(message.encode()) > MAX_CLIENT_FRAME_BYTES:
         raise FrameMalformed(f"a frame has at most {MAX_CLIENT_FRAME_BYTES} bytes")
     try:
-        fields = orjson.loads(message)  # refuses nesting beyond 1,024 levels by itself
+        fields = orjson.loads(message)  # it refuses more than 1,024 levels of nesting
     except orjson.JSONDecodeError:
         raise FrameMalformed("not JSON") from None
     if not isinstance(fields, dict):
@@ -104,7 +104,7 @@ def read(message: str | bytes) -> ClientInput:
 
 
 def workspace_of(channel: str) -> str | None:
-    """The workspace id of a channel `workspace:<id>` in its one canonical form; None for any other channel."""
+    """Return the workspace id of a channel `workspace:<id>`, in canonical form; None for any other channel."""
     if not channel.startswith(_WORKSPACE):
         return None
     text = channel.removeprefix(_WORKSPACE)

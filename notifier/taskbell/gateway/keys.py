@@ -16,18 +16,18 @@ from taskbell.kit.jwt import SigningKeysMalformed, VerifiedTokens, key_id, parse
 _log = structlog.get_logger(__name__)
 
 _REFRESH_SECONDS = 600.0
-"""Keys that the API no longer publishes stop verifying after this long."""
+"""Seconds after which a key that the API withdrew no longer verifies."""
 
 
 class KeysUnavailable(Exception):
-    """No key is known yet: the API was never reached."""
+    """No key is known yet: the API did not answer so far."""
 
 
 class Keys:
-    """Verifies tokens by the API's JWK Set, which it fetches at the start, now and then, and for an unknown `kid`."""
+    """Verifies tokens by the API's JWK Set, which it fetches every 10 minutes and for an unknown `kid`."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, *, cool_down: float) -> None:
-        """Take a client; the caller closes it. For unknown keys at most one fetch is made per `cool_down` (s)."""
+        """Take a client, which the caller closes. Unknown keys cause at most one fetch in `cool_down` seconds."""
         self._client = client
         self._url = url
         self._cool_down = cool_down
@@ -52,7 +52,7 @@ class Keys:
             raise KeysUnavailable("no keys yet")
 
     async def verify(self, token: str, *, token_type: TokenType) -> Claims:
-        """Return what a token says.
+        """Verify a token; return its claims.
 
         Raises:
             TokenRefused: It is not valid, or of another type.
@@ -74,7 +74,7 @@ class Keys:
         return self._keys is not None and (wanted is None or any(key.kid == wanted for key in self._keys.keys))
 
     async def _fetch(self) -> None:
-        """Replace the keys; when that fails, those at hand go on serving."""
+        """Replace the keys; if that fails, keep those that are known."""
         self._fetched_at = time.monotonic()
         try:
             answer = await self._client.get(self._url)

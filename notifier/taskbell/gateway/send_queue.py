@@ -1,4 +1,4 @@
-"""What waits to be written to one connection: bounded, in order, never more than once."""
+"""The events that wait to be written to one connection: limited, in order, each once."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class QueueOverflow(Exception):
-    """The client reads more slowly than its events come."""
+    """The client reads more slowly than events come."""
 
 
 class SendQueue:
     """The events of one connection between the hub and the wire.
 
-    `flowing` is the hot path's one question: while true, an event may be written at once. It is false until
-    `release`, while the transport is full (`pause`), while older frames wait, and after `close`.
+    While `flowing` is true, an event may be written at once. It is false until `release`, while the transport is full
+    (`pause`), while older frames wait, and after `close`.
     """
 
     __slots__ = ("_bytes", "_closed", "_frames", "_held", "_max_bytes", "_max_messages", "_paused", "flowing")
 
     def __init__(self, *, max_messages: int, max_bytes: int) -> None:
-        """Begin held: nothing may overtake the `welcome`."""
+        """Begin held: the `welcome` goes first."""
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._max_messages = max_messages
@@ -35,10 +35,10 @@ class SendQueue:
         return len(self._frames)
 
     def keep(self, frame: bytes) -> None:
-        """Keep an event that cannot be written now. After `close` it is dropped: the client resumes by cursor.
+        """Keep an event that cannot be written now. After `close`, drop it: the client resumes by cursor.
 
         Raises:
-            QueueOverflow: There is no room; the connection must be closed.
+            QueueOverflow: The queue is full; the connection must be closed.
         """
         if self._closed:
             return
@@ -48,7 +48,7 @@ class SendQueue:
         self._bytes += len(frame)
 
     def take(self) -> bytes:
-        """Return what may be written now, some 64 KiB at most; empty when there is nothing."""
+        """Return what may be written now, about 64 KiB at most; empty if there is nothing."""
         if self._held or self._paused or self._closed:
             return b""
         chunk: list[bytes] = []
@@ -62,7 +62,7 @@ class SendQueue:
         return b"".join(chunk)
 
     def hold(self) -> None:
-        """Keep all events back: a replay of older ones goes first."""
+        """Hold all events: a replay of older ones goes first."""
         self._held = True
         self._settle()
 
@@ -82,7 +82,7 @@ class SendQueue:
         self._settle()
 
     def close(self) -> None:
-        """Drop everything, for good."""
+        """Drop everything, and all that comes later."""
         self._closed = True
         self._frames.clear()
         self._bytes = 0

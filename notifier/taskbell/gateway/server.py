@@ -1,4 +1,4 @@
-"""The listening side: accepts connections, turns the wheel, drains."""
+"""Accepts connections, turns the timer wheel, drains."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class GatewayServer:
         return len(self._open) >= self._max_connections
 
     def is_draining(self) -> bool:
-        """Whether the end has begun."""
+        """Whether the gateway is draining."""
         return self._draining
 
     async def start(self, listening: sockets.socket) -> None:
-        """Accept connections on a listening socket, which is the server's from now on."""
+        """Accept connections on a server socket, and own it from now on."""
         self._server = await serve(
             self._serve,
             process_request=self._http,
@@ -65,7 +65,7 @@ class GatewayServer:
         )
 
     async def turn_wheel(self) -> None:
-        """Role: call the sessions whose time has come."""
+        """Role: tick the sessions that are due."""
         loop = asyncio.get_running_loop()
         while True:
             for socket in self._around.wheel.due(loop.time()):
@@ -73,9 +73,9 @@ class GatewayServer:
             await asyncio.sleep(WHEEL_SECONDS)
 
     async def drain(self, *, within: float) -> None:
-        """Stop accepting, say goodbye, close in jittered waves over `within` seconds; return when all are gone.
+        """Stop accepting, send `goaway`, and close connections in random order, evenly over `within` seconds.
 
-        What is still open two seconds later is cut.
+        Connections that are still open two seconds later are cut.
         """
         self._draining = True
         if self._server is None:

@@ -1,7 +1,8 @@
 """The protocol of one connection as a state machine without I/O.
 
-The shell reports what happened and does what is asked, in order. It hands over one client message at a time and
-answers every question before the next message; ticks, lost memberships and the drain may come at any moment.
+`socket` reports what happened and carries out the returned actions in order. It passes one client message at a time,
+and answers every action that asks for an answer before the next message. Ticks, lost memberships and the drain may come
+at any time.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ from taskbell.gateway.send_queue import SendQueue
 
 HELLO_GRACE_SECONDS = 2.0
 """A connection that signed in by its address or header may send `hello {resume, channels}` within this time; then
-`welcome` is sent without. Any other first frame ends the wait. It must exceed a slow network's round trip: the client
-can only speak when the handshake's answer has reached it."""
+`welcome` is sent without it. Any other first frame ends the wait. It must exceed the round trip of a slow network: the
+client speaks after it got the answer to the handshake."""
 FRAMES_PER_SECOND = 20.0
-"""Client frames that may come in the long run."""
+"""Client frames allowed per second on average."""
 FRAMES_AT_ONCE = 100.0
-"""Client frames that may come in a burst."""
+"""Client frames allowed in a burst."""
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
@@ -67,7 +68,7 @@ class SessionLimits:
 
 
 class Phase(Enum):
-    """Where a session stands."""
+    """The state of a session."""
 
     ARRIVED = auto()
     """Not signed in; a `hello` with a credential must come."""
@@ -83,17 +84,17 @@ class Session:
     """One connection's protocol.
 
     Attributes:
-        phase: Where it stands.
+        phase: Its state.
         queue: Its events; released when the replay is over.
         deadline: When `tick` wants to be called next.
         user_id: Who signed in, or empty.
     """
 
     def __init__(self, *, connection_id: str, limits: SessionLimits, now: float, first_ping: float = 1.0) -> None:
-        """Begin at `now`, any clock that never goes back.
+        """Begin at `now`, on any clock that never goes back.
 
-        `first_ping` is the share of the ping interval until the first ping, so that not all connections of a wave
-        are pinged at once.
+        `first_ping` is the share of the ping interval until the first ping; it spreads the pings of connections that
+        came at once.
         """
         self.connection_id = connection_id
         self.phase = Phase.ARRIVED
@@ -121,7 +122,7 @@ class Session:
     # What happens
 
     def arrive(self, credential: Credential | None) -> Sequence[Action]:
-        """The connection is there, with what its address or header brought."""
+        """The connection is open, with the credential of its address or header."""
         if credential is None:
             return ()
         self.phase = Phase.VERIFYING
@@ -141,22 +142,22 @@ class Session:
             return self._fail("bad_frame", str(malformed), CloseCode.BAD_FRAME)
 
     def wire_frame(self, now: float) -> Sequence[Now]:
-        """A frame that ends no message came: a WebSocket ping or pong, or a fragment. It counts like a message."""
+        """A WebSocket ping, a pong or a fragment came. It counts like a message."""
         if self.phase is Phase.CLOSED:
             return ()
         self._seen = now
         return () if self._admit(now) else self._too_many()
 
     def seen(self, now: float) -> None:
-        """There was another sign of life: what we write makes progress."""
+        """The client shows life otherwise: it reads what the gateway writes."""
         self._seen = now
 
     def greeting_over(self) -> Sequence[Action]:
-        """No `hello` came within its grace."""
+        """No `hello` came in time."""
         return self._join(Hello()) if self.phase is Phase.GREETING else ()
 
     def signed_in(self, identity: Identity) -> Sequence[Action]:
-        """The credential is good."""
+        """The credential is valid."""
         if self.phase is not Phase.VERIFYING:
             return ()
         self.user_id = identity.user_id
@@ -168,7 +169,7 @@ class Session:
         return ()
 
     def sign_in_refused(self, refusal: Refusal) -> Sequence[Action]:
-        """The credential is not good, or the connection may not be had."""
+        """The credential is refused, or the user may not connect."""
         if self.phase is Phase.CLOSED:
             return ()
         return self._fail(refusal.code, refusal.message, refusal.close_code, retryable=refusal.retryable)
@@ -193,7 +194,7 @@ class Session:
         ]
         actions += [Send(_channel_refused(channel, refusal)) for channel, refusal in outcome.refused]
         if self._resumed is not None and _malformed(self._resumed):
-            actions.append(Send(frames.error("invalid_cursor", "resume is no cursor of this platform")))
+            actions.append(Send(frames.error("invalid_cursor", "resume is not a cursor of this platform")))
         actions += self._replay_or_release(outcome.resume)
         if self._stashed is not None:
             stashed, self._stashed = self._stashed, None
@@ -209,20 +210,20 @@ class Session:
         return (Send(answer), *self._replay_or_release(outcome.resume))
 
     def subscribe_refused(self, request_id: str | int | None, channel: str, refusal: Refusal) -> Sequence[Action]:
-        """A channel was not added; the connection goes on, with what was held back for the channel's replay."""
+        """A channel was not added. The connection goes on, with the events that were held back."""
         if self.phase is not Phase.OPEN:
             return ()
         self.queue.release()
         return (Send(_not_ok(request_id, refusal, channel)),)
 
     def replayed(self, now: float) -> None:
-        """The replay is over: what waited in the queue follows."""
+        """The replay is over: the events in the queue follow."""
         self._seen = now
         if self.phase is Phase.OPEN:
             self.queue.release()
 
     def replay_failed(self, retry_after_ms: int) -> Sequence[Now]:
-        """The replay broke off. Never a part and then something else: the client resumes from its last cursor."""
+        """The replay broke off. The client must resume from its last cursor, or it would miss the rest."""
         if self.phase is Phase.CLOSED:
             return ()
         return (
@@ -231,7 +232,7 @@ class Session:
         )
 
     def refreshed(self, request_id: str | int | None, identity: Identity) -> Sequence[Action]:
-        """The newer token is good; it must be the same user's."""
+        """The newer token is valid; it must belong to the same user."""
         if self.phase is not Phase.OPEN:
             return ()
         if identity.user_id != self.user_id:
@@ -241,11 +242,11 @@ class Session:
         return (Send(frames.reply(request_id, ok=True)),)
 
     def refresh_refused(self, request_id: str | int | None, refusal: Refusal) -> Sequence[Action]:
-        """The newer token is not good; the older one goes on until it expires."""
+        """The newer token is refused; the older one counts until it expires."""
         return (Send(_not_ok(request_id, refusal)),) if self.phase is Phase.OPEN else ()
 
     def membership_ended(self, workspace_id: str) -> Sequence[Now]:
-        """The user is no member any more; the subscription has ended."""
+        """The user left the workspace; the subscription has ended."""
         if self.phase is not Phase.OPEN:
             return ()
         refusal = Refusal("forbidden", "no longer a member of this workspace; the subscription has ended")
@@ -260,7 +261,7 @@ class Session:
         return () if self.phase is Phase.CLOSED else (Send(frames.goaway(retry_after_ms)),)
 
     def drained(self, reason: str = "the gateway is going away") -> Sequence[Now]:
-        """The connection's turn to be closed has come."""
+        """Close the connection."""
         return self._close(CloseCode.DRAIN, reason)
 
     def lost(self) -> None:
@@ -309,7 +310,7 @@ class Session:
                 workspace_id = workspace_of(channel)
                 if workspace_id is not None:
                     if resume is not None and _malformed(resume):
-                        refusal = Refusal("invalid_cursor", "resume is no cursor of this platform")
+                        refusal = Refusal("invalid_cursor", "resume is not a cursor of this platform")
                         return (Send(_not_ok(request_id, refusal, channel)),)
                     return (AddChannel(workspace_id, id=request_id, resume=resume),)
                 if channel == ME:

@@ -1,4 +1,4 @@
-"""Signing in: whom a credential stands for, and for how long."""
+"""Signing in: the user of a credential, and for how long it is valid."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class SignIns:
     def __init__(
         self, keys: Keys, used: OneTimeNames, *, ticket_session: float, monotonic: Callable[[], float]
     ) -> None:
-        """`ticket_session`: how many seconds a ticket signs in for. `monotonic` is the sessions' clock."""
+        """`ticket_session` is how many seconds a connection by ticket lasts. `monotonic` is the sessions' clock."""
         self._keys = keys
         self._used = used
         self._ticket_session = ticket_session
         self._monotonic = monotonic
 
     async def verify(self, credential: Credential) -> Identity | Refusal:
-        """Find out whom a credential stands for. A ticket is used up by it."""
+        """Return the user of a credential, or why it is refused. A ticket works once."""
         kind = "ticket" if credential.is_ticket else "token"
         try:
             identity = await (self._redeem if credential.is_ticket else self._read)(credential.text)

@@ -1,4 +1,4 @@
-"""One connection: does what its session asks, over `websockets`."""
+"""One connection: carries out what its session asks, over `websockets`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from taskbell.gateway.wire import GatewayConnection
 
 RETRY_AFTER_MS = 1_000
-"""Clients come back within this time, each at a random point of it."""
+"""Clients reconnect within this time, each at a random moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Surroundings:
 
 
 class Socket:
-    """The shell of one session; a `Receiver` of the hub."""
+    """Connects a session with the hub, of which it is a `Receiver`, and with the transport."""
 
     def __init__(self, connection: GatewayConnection, around: Surroundings, *, connection_id: str) -> None:
         """Take an accepted connection."""
@@ -85,7 +85,7 @@ class Socket:
             await self._perform(self._session.arrive(credential))
             if self._session.phase is Phase.GREETING:
                 await self._greet()
-            while True:  # after our close, too: the peer's answer stands behind what it sent before
+            while True:  # also after our close: frames that the client sent before come ahead of its answer
                 message = await self._connection.recv()
                 await self._perform(self._session.receive(message, self._loop.time()))
         except ConnectionClosed:
@@ -99,11 +99,11 @@ class Socket:
 
     @property
     def flowing(self) -> bool:
-        """Whether events are written at once, and none waits."""
+        """Whether events are written at once."""
         return self._queue.flowing
 
     async def settled(self) -> bool:
-        """Wait until it is flowing; False says that the connection has ended."""
+        """Wait until no event waits; return False if the connection ends first."""
         while not self._queue.flowing:
             if not await self._connection.writable() or self._session.phase is Phase.CLOSED:
                 return False
@@ -111,13 +111,13 @@ class Socket:
         return True
 
     def hold(self) -> None:
-        """Keep live events back: a replay of older ones goes first."""
+        """Hold live events back: a replay of older ones goes first."""
         self._queue.hold()
 
     # The hub's side
 
     def deliver(self, frame: bytes) -> None:
-        """Write one event's frame, or keep it while the client is behind."""
+        """Write an event, or queue it while the client is behind."""
         if self._queue.flowing:
             self._connection.write_frames(frame)
             return
@@ -132,9 +132,9 @@ class Socket:
         self._perform_now(self._session.membership_ended(workspace_id))
 
     def stream_renewed(self) -> None:
-        """Send the client away for a fresh start."""
+        """Make the client reconnect: the stream was rebuilt."""
         self.go_away()
-        self.drained("the event stream was built anew")
+        self.drained("the event stream was rebuilt")
 
     # The transport's side
 
@@ -143,7 +143,7 @@ class Socket:
         self._queue.pause()
 
     def transport_ready(self) -> None:
-        """There is room again: write what waited."""
+        """There is room again: write what waits."""
         self._queue.resume()
         self._session.seen(self._loop.time())
         self._flush()
@@ -155,7 +155,7 @@ class Socket:
     # The gateway's side
 
     def tick(self) -> None:
-        """The wheel calls: the session's deadline has come."""
+        """The session's deadline has come."""
         self._perform_now(self._session.tick(self._loop.time(), cursor=self._hub.cursor))
         self._schedule()
 

@@ -10,7 +10,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 class TimerWheel(Generic[T]):
-    """Remembers when each item wants to be called, to a resolution, at a cost that does not grow with their number."""
+    """Keeps when each item is due, to a resolution, at a cost per item that does not grow with their number."""
 
     def __init__(self, *, resolution: float, now: float) -> None:
         """Begin at `now`; `resolution` is in seconds."""
@@ -23,7 +23,7 @@ class TimerWheel(Generic[T]):
         return len(self._places)
 
     def schedule(self, item: T, at: float) -> None:
-        """Call the item at this time, instead of whenever it was to be called; never, when that is infinite."""
+        """Make an item due at a time, which replaces its former one; an infinite time removes it."""
         if at == math.inf:
             self.remove(item)
             return
@@ -35,7 +35,7 @@ class TimerWheel(Generic[T]):
         self._slots.setdefault(slot, set()).add(item)
 
     def remove(self, item: T) -> None:
-        """Do not call the item any more."""
+        """Remove an item."""
         slot = self._places.pop(item, None)
         if slot is not None:
             waiting = self._slots[slot]
@@ -44,7 +44,7 @@ class TimerWheel(Generic[T]):
                 del self._slots[slot]
 
     def due(self, now: float) -> list[T]:
-        """Take out and return the items whose time has come."""
+        """Remove and return the items that are due."""
         found: list[T] = []
         last = self._slot(now)
         while self._next <= last:

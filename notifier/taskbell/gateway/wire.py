@@ -1,4 +1,4 @@
-"""`websockets` as the gateway needs it: ready-made frames, back-pressure without waiting, our close codes."""
+"""`websockets` as the gateway needs it: finished frames, back-pressure without waiting, our close codes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ CLOSE_SECONDS = 5.0
 """How long a peer has to answer a close frame before its connection is cut."""
 _WRITE_BUFFER_BYTES = 64 * 1024
 _MAX_UNREAD_BYTES = 256 * 1024
-"""What may be written to a client that does not read, beyond the write buffer. Events and replays wait for it, so these
-are answers to its own frames: replies and pongs."""
+"""Bytes beyond the write buffer for a client that does not read. Events and replays wait, so these are replies and
+pongs."""
 
 
 def negotiate(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Choose our subprotocol when it is offered; a client that offers none is welcome too."""
+    """Choose our subprotocol if the client offers it; a client may offer none."""
     ours = Subprotocol(SUBPROTOCOL)
     return ours if ours in offered else None
 
 
 class GatewayProtocol(ServerProtocol):
-    """Answers what the library would close with a code of its own by an `error` frame and `BAD_FRAME`."""
+    """Closes with an `error` frame and `BAD_FRAME` where the library would use its own code."""
 
     def fail(self, code: StandardCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
@@ -52,7 +52,7 @@ class GatewayProtocol(ServerProtocol):
 
 
 class GatewayConnection(ServerConnection):
-    """A connection that takes whole frames and tells its `Socket` about room, life and death."""
+    """A connection that takes finished frames, and tells its `Socket` about back-pressure and signs of life."""
 
     def __init__(self, protocol: ServerProtocol, server: Any, **options: Any) -> None:
         """Replace the library's protocol by ours; called by `websockets.asyncio.server.serve`."""
@@ -64,13 +64,13 @@ class GatewayConnection(ServerConnection):
         self._unread = 0
 
     def write_frames(self, encoded: bytes) -> None:
-        """Write finished frames, unless the closing has begun. Never waits; we never fragment."""
+        """Write finished frames without waiting, unless the connection is closing."""
         if encoded and self.protocol.state is OPEN:
             self._count_unread(len(encoded))
             self.transport.write(encoded)
 
     async def writable(self) -> bool:
-        """Wait until the transport takes more; False says that the closing has begun."""
+        """Wait until the transport takes more; return False if the connection is closing."""
         while self.paused and self.protocol.state is OPEN:
             if self._room is None:
                 self._room = self.loop.create_future()
@@ -87,7 +87,7 @@ class GatewayConnection(ServerConnection):
         self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     def process_event(self, event: Event) -> None:
-        """Take a frame. A whole message is counted when it is read, everything else here."""
+        """Take a frame. Whole messages are counted when they are read, all other frames here."""
         super().process_event(event)
         if not isinstance(event, Frame) or self.socket is None:
             return
@@ -116,7 +116,7 @@ class GatewayConnection(ServerConnection):
         self._make_room()
 
     def _count_unread(self, size: int) -> None:
-        """Cut the connection of a client that asks and asks and does not read the answers."""
+        """Cut the connection of a client that sends requests and does not read the answers."""
         if not self.paused or self._unread > _MAX_UNREAD_BYTES:
             return
         self._unread += size
