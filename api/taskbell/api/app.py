@@ -39,7 +39,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     )
     problem.install(app)
     openapi.install(app)
-    # Joined as plain routes, the busiest first: an included router is matched twice, and costs each request time.
+    # Added as plain routes, the busiest first: an included router matches twice, which costs every request time.
     for router in (
         tasks.router,
         notifications.router,
@@ -55,7 +55,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     app.add_middleware(
         Observe, tracing=tracing or Tracing(service="taskbell-api"), slow=settings.slow_request.total_seconds()
     )
-    # Outermost, so that browsers may also read an answer that nobody foresaw.
+    # Outermost, so that browsers can also read unexpected errors.
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,4 +1,4 @@
-"""What endpoints ask for: who is calling, and the services that the lifespan composed."""
+"""Dependencies of the endpoints: the caller, and the services that the lifespan constructed."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class _Bearer(SecurityBase):
 
 
 def services(request: Request) -> Services:
-    """The services of this process, as the lifespan composed them."""
+    """The services of this process, as the lifespan constructed them."""
     return cast("Services", request.app.state.services)
 
 
 bearer = _Bearer()
-"""Reads who is calling, or raises `NotSignedIn`."""
+"""Reads the caller, or raises `NotSignedIn`."""
 Actor = Annotated[Claims, Depends(bearer)]
 """The signed-in caller."""

@@ -1,4 +1,4 @@
-"""The relay's decisions, with plain values."""
+"""The decisions of the relay. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from uuid import UUID
 from taskbell.kit.ids import lowest_id
 
 NOTHING = "1:1:"
-"""The snapshot in which nothing is visible: transaction ids begin at 3."""
+"""The snapshot in which no row is visible: transaction ids begin at 3."""
 _NIL = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far events have come, as `relay_state` keeps it.
+    """How far the relay has published, as `relay_state` stores it.
 
     Attributes:
         epoch: Identity of the stream.
         sequence: The stream's last sequence when this was written.
-        done: Snapshot of which everything visible is in the stream; None: nothing is known to be.
-        window: Snapshot that ends the large window being carried by pages; None: there is none.
-        window_last_id: The last event of that window in the stream; None: it begins with the first.
+        done: Snapshot whose visible events are all in the stream; None if none is known.
+        window: Snapshot that ends the large window being published in pages; None if there is none.
+        window_last_id: The last event of that window in the stream; None before its first event.
     """
 
     epoch: int
@@ -39,30 +39,30 @@ class Position:
 
     @property
     def done_snapshot(self) -> str:
-        """`done`, or the snapshot in which nothing is visible."""
+        """`done`, or the snapshot in which no row is visible."""
         return self.done or NOTHING
 
 
 class Verdict(StrEnum):
-    """What to do about the stream before anything is published."""
+    """What to do with the stream before publishing."""
 
     KEEP = "keep"
     CREATE = "create"
-    """Make it under the epoch at hand: it never held anything, or a rebuild was interrupted before this step."""
+    """Create it under the present epoch: it never held an event, or a rebuild was interrupted before this step."""
     REBUILD = "rebuild"
-    """It lost messages or is another one: a new epoch, republished from PostgreSQL."""
+    """It lost messages or is another stream: begin a new epoch and publish again from PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamState:
-    """What matters of the stream as it is. `epoch` None: it does not say."""
+    """The state of the stream; `epoch` is None if its metadata has none."""
 
     epoch: int | None
     last_sequence: int
 
 
 def judge(*, epoch: int, sequence: int, stream: StreamState | None) -> Verdict:
-    """Compare the stream with the position: `sequence` is the highest one known to have been acknowledged."""
+    """Compare the stream with the position: `sequence` is the highest acknowledged one known."""
     if stream is None:
         return Verdict.CREATE if sequence == 0 else Verdict.REBUILD
     if stream.epoch != epoch:
@@ -72,28 +72,28 @@ def judge(*, epoch: int, sequence: int, stream: StreamState | None) -> Verdict:
 
 
 def next_epoch(*, epoch: int, stream: StreamState | None) -> int:
-    """An epoch higher than both the database's and the stream's: either may have been restored from a backup."""
+    """An epoch higher than those of the database and of the stream: either may come from a backup."""
     return max(epoch, (stream.epoch or 0) if stream else 0) + 1
 
 
 def before(identity: UUID) -> UUID:
-    """The id just before another, for "after this one" to include it."""
+    """The id directly before another, so that "after" it includes the other."""
     return UUID(int=max(identity.int - 1, 0))
 
 
 def rebuild_after(*, since: datetime, lowest_undone: UUID | None) -> UUID:
-    """The id after which a new epoch begins: at `since`, or earlier so that nothing unpublished is left out."""
+    """The id after which a new epoch begins: at `since`, or earlier to include all unpublished events."""
     wanted = before(lowest_id(since))
     return wanted if lowest_undone is None else min(wanted, before(UUID(int=lowest_undone.int)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """When to look at the table again (seconds).
+    """When to poll the table again (seconds).
 
     Attributes:
-        gather: Shortest time from one look to the next.
-        fastest: Pause before the first look without a poke.
+        gather: Shortest time between two polls.
+        fastest: Pause before the first poll without a poke.
         slowest: Longest pause.
     """
 
@@ -102,7 +102,7 @@ class Pace:
     slowest: float
 
     def pause(self, *, empty_looks: int) -> float:
-        """How long to wait for a poke after so many looks in a row that found nothing; 0 after one that found some."""
+        """How long to wait for a poke after this many empty polls in a row; 0 after a poll that found events."""
         if empty_looks == 0:
             return 0.0
         return min(self.fastest * 2.0 ** min(empty_looks - 1, 32), self.slowest)

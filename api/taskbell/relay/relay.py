@@ -37,7 +37,7 @@ _TAKEN_AT_MOST = 5
 
 @dataclass(slots=True)
 class Signals:
-    """What the world around tells a relay. `wake` is set together with each of the others."""
+    """What the outside tells a relay's loop. `wake` is set together with each of the others."""
 
     wake: asyncio.Event
     stopping: bool = False
@@ -47,7 +47,7 @@ class Signals:
 
 @dataclass(slots=True)
 class Watermark:
-    """The highest acknowledged sequence that this process remembers, over all its terms: the database may lag."""
+    """The highest acknowledged sequence that this process knows, over all its terms: the database may lag."""
 
     epoch: int = 0
     sequence: int = 0
@@ -59,16 +59,16 @@ class Watermark:
 
 @dataclass(slots=True)
 class Lag:
-    """Since when (Unix seconds) the relay is behind, None when it is not; grows by itself while nothing moves."""
+    """Since when (Unix seconds) the relay is behind; None if it is not."""
 
     since: float | None = None
 
     def seconds(self) -> float:
-        """How long that has lasted."""
+        """How long the relay has been behind."""
         return 0.0 if self.since is None else max(0.0, time.time() - self.since)
 
     def interrupted(self) -> None:
-        """Whether anything waits cannot be known from now on."""
+        """From now on it is unknown whether events wait."""
         if self.since is None:
             self.since = time.time()
 
@@ -85,7 +85,7 @@ class Rhythm:
 
 
 class Relay:
-    """Carries events for one term. Made anew for each: it holds nothing that the database and the stream do not."""
+    """Publishes events during one term. It holds no state that the database and the stream do not have."""
 
     def __init__(
         self,
@@ -113,23 +113,23 @@ class Relay:
         self._saved_at = 0.0
         self._last_id: str | None = None
         self._found: set[str] = set()
-        """Ids met in the stream after `_found_after` and not yet in the table: published before an interruption."""
+        """Ids found in the stream after `_found_after` and not yet in the table: published before an interruption."""
         self._found_after = 0
         self._taken_in_a_row = 0
 
     async def run(self) -> None:
-        """Carry until `signals.stopping`; then everything acknowledged is saved.
+        """Publish until `stopping` is set; then save the acknowledged position.
 
         Raises:
-            RelayInterrupted: Begin anew.
-            AppendInterrupted: The stream did not take a message; begin anew.
-            BusUnavailable: JetStream does not answer; begin anew.
+            RelayInterrupted: Start again.
+            AppendInterrupted: The stream did not take a message; start again.
+            BusUnavailable: JetStream does not answer; start again.
         """
         await self._settle()
         empty_looks, checked_at = 0, time.monotonic()
         while not self._signals.stopping:
             if self._signals.reconnected:
-                raise StreamReconnected("connected to NATS anew")
+                raise StreamReconnected("reconnected to NATS")
             if self._signals.replay_wanted:
                 await self._settle()
             started = time.monotonic()
@@ -144,7 +144,7 @@ class Relay:
         await self._save_when_due(idle=True)
 
     async def _rest(self, started: float, empty_looks: int) -> bool:
-        """Wait for a poke or the next poll, and at any rate until the gather time is over; tells of a poke."""
+        """Wait for a poke or the next poll, and at least for the gather time; return whether a poke came."""
         pace, wake = self._rhythm.pace, self._signals.wake
         if pause := pace.pause(empty_looks=empty_looks):
             try:
@@ -154,13 +154,13 @@ class Relay:
                 pass
         left = started + pace.gather - time.monotonic()
         if left > 0:
-            await asyncio.sleep(left)  # pokes within this time are answered by one look
+            await asyncio.sleep(left)  # one poll serves all pokes within this time
         poked = wake.is_set()
         wake.clear()
         return poked
 
     async def _settle(self) -> None:
-        """Make the stream what it shall be, and find out what of the table is in it already."""
+        """Prepare the stream, and find out which events of the table it already holds."""
         saved = await self._events.position()
         self._signals.replay_wanted = False
         position, stream = saved.position, await self._stream.state()
@@ -186,7 +186,7 @@ class Relay:
     async def _rebuild(
         self, position: Position, stream: StreamState | None, *, since: datetime, reason: str
     ) -> Position:
-        """Begin a new epoch with an empty stream. Interrupted half-way, the next relay makes the stream.
+        """Begin a new epoch with an empty stream. If this is interrupted, the next relay creates the stream.
 
         Bound and window are of one snapshot: what commits later, however low its id, comes after the window.
         """
@@ -206,7 +206,7 @@ class Relay:
             raise StreamChanged("the stream is gone, cut or another")
 
     async def _carry(self) -> int:
-        """Take one step; returns how many events were found.
+        """Take one step; return the number of events found.
 
         Whoever held the lease before may have sent messages that only now arrive. They can but continue the stream as
         this relay would: so it looks where the stream ends now, and goes on.
@@ -224,7 +224,7 @@ class Relay:
         return found
 
     async def _look(self) -> int:
-        """Publish what is new; a large window is only begun. Returns how many events were found."""
+        """Publish the new events; a large window is only begun. Return the number of events found."""
         with metrics.READ_SECONDS.time():
             snapshot, rows = await self._events.fresh(self._position, limit=self._rhythm.batch)
         if not rows:
@@ -251,7 +251,7 @@ class Relay:
         _log.info("relay_window_begun", events=backlog.events)
 
     async def _page(self) -> int:
-        """Publish the next page of the large window. Returns how many events were found."""
+        """Publish the next page of the large window. Return the number of events found."""
         with metrics.READ_SECONDS.time():
             rows = await self._events.page(self._position, limit=self._rhythm.batch)
         if rows:
@@ -284,7 +284,7 @@ class Relay:
             metrics.BACKLOG_EVENTS.dec(len(rows))
 
     def _unpublished(self, rows: Sequence[EventRecord]) -> list[EventRecord]:
-        """Leave out what the stream was found to hold."""
+        """Drop the events that the stream already holds."""
         known = {str(row.id) for row in rows} & self._found
         self._found -= known
         metrics.EVENTS_SKIPPED.inc(len(known))
@@ -324,12 +324,12 @@ class Relay:
     async def _save_when_due(self, *, idle: bool) -> None:
         if self._position.sequence == self._saved.sequence and self._position.window == self._saved.window:
             return
-        first = self._saved.sequence == 0  # so that a stream that is lost is never taken for one that never was
+        first = self._saved.sequence == 0  # so that a lost stream is never mistaken for a new one
         if first or idle or time.monotonic() - self._saved_at >= self._rhythm.save_every:
             await self._save(wait_for_disk=first)
 
     async def _save(self, *, wait_for_disk: bool = False) -> None:
-        # While ids found in the stream are still to be met in the table, whoever takes over must find them again.
+        # While ids found in the stream are not yet found in the table, a successor must find them again.
         sequence = self._found_after if self._found else self._position.sequence
         self._saved = replace(self._position, sequence=sequence)
         await self._events.save(self._saved, wait_for_disk=wait_for_disk)

@@ -1,4 +1,4 @@
-"""The event stream as the relay sees it: what is at its end, and making it what it shall be."""
+"""The event stream for the relay: its end, and its configuration."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Tail:
 
     Attributes:
         sequence: Its last sequence.
-        last_id: The id of the message there; None when it has expired, or there never was one.
-        ids: The ids of all messages after the sequence asked for.
+        last_id: The id of the last message; None if it has expired or never existed.
+        ids: The ids of all messages after the requested sequence.
     """
 
     sequence: int
@@ -25,24 +25,24 @@ class Tail:
 
 
 class EventStream:
-    """Looks at and keeps the stream. Every call raises `BusUnavailable` when JetStream does not answer."""
+    """Reads and configures the stream. Every call raises `BusUnavailable` when JetStream does not answer."""
 
     def __init__(self, streams: Streams, *, configuration: StreamConfiguration) -> None:
-        """Take stream administration and the configuration that the stream shall have."""
+        """Take the stream administration and the wanted configuration."""
         self._streams = streams
         self._configuration = configuration
 
     async def state(self) -> StreamState | None:
-        """The stream's epoch and last sequence, or None when there is no stream."""
+        """The stream's epoch and last sequence, or None if there is no stream."""
         facts = await self._streams.look(STREAM)
         return None if facts is None else StreamState(epoch=_epoch(facts), last_sequence=facts.last_sequence)
 
     async def create(self, epoch: int) -> None:
-        """Make the stream anew, empty."""
+        """Replace the stream by an empty one."""
         await self._streams.create(self._spec(epoch))
 
     async def adjust(self, epoch: int) -> bool:
-        """Give the stream its configuration if it has another; tells whether it had."""
+        """Update the stream's configuration if it differs; return whether it did."""
         facts = await self._streams.look(STREAM)
         spec = self._spec(epoch)
         if facts is None or facts.matches(spec):
@@ -51,7 +51,7 @@ class EventStream:
         return True
 
     async def tail(self, *, after: int) -> Tail:
-        """What the stream holds after a sequence. Reads each of those messages."""
+        """Read the end of the stream after a sequence, message by message."""
         facts = await self._streams.look(STREAM)
         if facts is None or facts.last_sequence == 0:
             return Tail(sequence=0, last_id=None, ids=frozenset())

@@ -1,4 +1,4 @@
-"""The relay's life: connect, take the lease or stand by, carry, begin anew after whatever interrupts it."""
+"""The life of a relay: connect, take the lease or stand by, publish, start again after an interruption."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _log = structlog.get_logger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _LATENESS_EVERY = 15.0
-"""Seconds between two measurements of how late reminders are: one process does it, and the active relay always runs."""
+"""Seconds between two measurements of how late reminders are."""
 
 
 class Supervision:
-    """Keeps one relay going, active or standing by. Sessions and connections are made anew after every interruption.
+    """Runs one relay, active or on standby. After every interruption it opens new sessions and connections.
 
-    So nothing that was sent or remembered before an interruption lives on after it.
+    So no message and no state from before an interruption survives it.
     """
 
     def __init__(self, settings: RelaySettings, *, holder: str, tracing: Tracing) -> None:
-        """Take the settings and a name that no other relay has, this one's earlier lives included."""
+        """Take the settings and a name that no other relay has, not even an earlier process of this one."""
         self._settings = settings
         self._holder = holder
         self._tracing = tracing
@@ -55,17 +55,17 @@ class Supervision:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Let `run` end: what is in flight is finished, the position saved, the lease given back."""
+        """Let `run` end: messages in flight are finished, the position is saved, and the lease is released."""
         self._stopping.set()
         self._signals.stopping = True
         self._signals.wake.set()
 
     def checks(self) -> dict[str, Check]:
-        """Health checks. A relay that stands by is as ready as the active one."""
+        """Health checks. A standby is as ready as the active relay."""
         return {"database": self._check_database, "nats": self._check_nats}
 
     async def run(self) -> None:
-        """Carry or stand by until `stop`."""
+        """Publish or stand by until `stop`."""
         pause, loop = _FIRST_PAUSE, asyncio.get_running_loop()
         while not self._stopping.is_set():
             started = loop.time()
@@ -85,10 +85,10 @@ class Supervision:
             self._leases = leases = Leases(session, holder=self._holder, ttl=ttl)
             try:
                 while not self._stopping.is_set():
-                    # A relay without NATS must not hold the lease: another may be able to reach it.
+                    # A relay without NATS must not hold the lease: another one may reach NATS.
                     async with self._on_bus() as (publisher, stream):
                         while (term := await leases.acquire()) is None:
-                            self._lag.since = None  # the active relay's matter
+                            self._lag.since = None  # only the active relay needs it
                             if await self._stopped_within(ttl / 6):
                                 return
                         await self._serve(leases, term, publisher=publisher, stream=stream)
@@ -118,12 +118,12 @@ class Supervision:
             await client.close()
 
     async def _serve(self, leases: Leases, term: Term, *, publisher: AppendPublisher, stream: EventStream) -> None:
-        """Carry for one term while the lease is renewed beside; give the lease back in any case."""
+        """Publish for one term while the lease is renewed; release the lease in any case."""
         _log.info("lease_taken", term=term.number)
         metrics.LEASE_HELD.set(1)
         url = self._settings.database_url.get_secret_value()
         try:
-            # From taking the lease to the first look, and after any sudden end, it counts as behind.
+            # From taking the lease to the first poll, and after a sudden end, the relay counts as behind.
             self._lag.interrupted()
             watching = partial(watch, url, every=_LATENESS_EVERY)
             async with connected(url) as session, running(watching, name="reminder-watch"):
@@ -174,7 +174,7 @@ class Supervision:
 
 
 async def _first_of(**works: Coroutine[Any, Any, None]) -> None:
-    """Run works at once until the first ends; cancel the others; raise what the first raised."""
+    """Run several coroutines until the first ends; cancel the others; raise what the first raised."""
     tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,1 +1,1 @@
-"""Accounts: register, sign in, stay signed in, sign out; the keys that others verify with."""
+"""Accounts: register, sign in, refresh, sign out; the public keys that verify tokens."""

@@ -1,4 +1,4 @@
-"""E-mail addresses in the one form in which they are stored, compared and counted."""
+"""E-mail addresses in the form in which they are stored, compared and counted."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from email_validator import EmailNotValidError, validate_email
 
 
 class EmailMalformed(ValueError):
-    """The text is no e-mail address."""
+    """The text is not an e-mail address."""
 
 
 def normalised(text: str) -> str:
     """The address in Unicode NFC, its domain in Unicode, all in lower case.
 
-    Nobody tells `Ann@Example.com` from `ann@example.com`, though RFC 5321 would permit it. No name server is asked,
-    and addresses of private networks (`ann@corp.internal`) are fine.
+    `Ann@Example.com` and `ann@example.com` are the same, although RFC 5321 would allow a difference. No name server is
+    asked, and addresses of private networks (`ann@corp.internal`) are valid.
 
     Raises:
-        EmailMalformed: It is no e-mail address, or longer than 254 characters (RFC 5321).
+        EmailMalformed: It is not an e-mail address, or is longer than 254 characters (RFC 5321).
     """
     try:
         found = validate_email(text, check_deliverability=False, globally_deliverable=False)
@@ -28,7 +28,7 @@ def normalised(text: str) -> str:
 
 
 def normalised_or_same(text: str) -> str:
-    """The same for a sign-in: what is no address belongs to no account, and is counted under itself."""
+    """The same for a sign-in: a malformed address belongs to no account, and its text counts its attempts."""
     try:
         return normalised(text)
     except EmailMalformed:

@@ -26,7 +26,7 @@ routers = (auth, me, well_known)
 FORM = "application/x-www-form-urlencoded"
 _FORM_FIELDS = 16
 _SECRET = {"Cache-Control": "no-store"}
-"""Answers with tokens stay in no cache (RFC 6749, section 5.1)."""
+"""Responses with tokens must not be cached (RFC 6749, section 5.1)."""
 
 
 async def _read_credentials(request: Request) -> tuple[str, str]:
@@ -56,7 +56,7 @@ async def _read_form(request: Request) -> schemas.PasswordForm:
 
 
 async def _read_sign_out(request: Request) -> schemas.SignOutBody:
-    """The body, which may be left out."""
+    """The body, which may be absent."""
     if not await request.body():
         return schemas.SignOutBody()
     return await json_body(schemas.SignOutBody)(request)
@@ -78,7 +78,7 @@ _SIGN_OUT_DOCUMENT = {
 
 
 def _address(request: Request) -> str:
-    """Where the caller is, as the server tells it (behind a proxy: from headers of trusted ones alone)."""
+    """The caller's address; behind a trusted proxy, the one that its headers name."""
     return request.client.host if request.client is not None else ""
 
 
@@ -98,7 +98,7 @@ async def register(
     response: Response,
     body: Annotated[schemas.Registration, Depends(json_body(schemas.Registration))],
 ) -> schemas.Registered:
-    """Makes an account with a personal workspace and signs in. Answers 409 `email_taken` when the e-mail is in use."""
+    """Creates an account with a personal workspace and signs in. Returns 409 `email_taken` if the e-mail is in use."""
     profile, pair = await services(request).accounts.register(email=body.email, password=body.password, name=body.name)
     response.headers.update(_SECRET)
     return schemas.Registered(user=_user(profile), **_tokens(pair).model_dump())
@@ -108,9 +108,9 @@ async def register(
 async def login(
     request: Request, response: Response, credentials: Annotated[tuple[str, str], Depends(_read_credentials)]
 ) -> schemas.TokenPair:
-    """Takes JSON or an OAuth2 password form. An unknown account and a wrong password are the same 401.
+    """Accepts JSON or an OAuth2 password form. An unknown account and a wrong password get the same 401.
 
-    After several failures sign-in is throttled: 429 with `Retry-After`.
+    After several failures sign-ins are throttled: 429 with `Retry-After`.
     """
     account, password = credentials
     pair = await services(request).accounts.sign_in(account=account, password=password, address=_address(request))
@@ -124,9 +124,9 @@ async def refresh(
     response: Response,
     body: Annotated[schemas.RefreshBody, Depends(json_body(schemas.RefreshBody))],
 ) -> schemas.TokenPair:
-    """Answers the next pair of tokens. A refresh token works once: using it again ends its whole session.
+    """Returns a new pair of tokens. A refresh token works once: a second use ends its whole session.
 
-    That holds for two simultaneous uses as well, so let one place of a client do the refreshing.
+    This includes two simultaneous uses, so refresh in one place of a client only.
     """
     pair = await services(request).accounts.sessions.refresh(body.refresh_token)
     response.headers.update(_SECRET)
@@ -135,9 +135,9 @@ async def refresh(
 
 @auth.post("/logout", status_code=204, summary="Sign out", openapi_extra=_SIGN_OUT_DOCUMENT)
 async def logout(request: Request, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]) -> None:
-    """Ends the session of the given refresh token, or else of the access token. Doing it again changes nothing.
+    """Ends the session of the given refresh token, or else of the access token. Repeating it changes nothing.
 
-    The session's refresh tokens are worth nothing any more; its access tokens expire by themselves.
+    The refresh tokens of the session stop working; its access tokens expire by themselves.
     """
     sessions = services(request).accounts.sessions
     if body.refresh_token is not None:
@@ -149,7 +149,7 @@ async def logout(request: Request, body: Annotated[schemas.SignOutBody, Depends(
 
 @me.get("", summary="Read your account")
 async def get_me(request: Request, actor: Actor) -> schemas.User:
-    """Answers the account that the access token stands for."""
+    """Returns the account of the access token."""
     return _user(await services(request).accounts.profile(actor.user_id))
 
 
@@ -157,7 +157,7 @@ async def get_me(request: Request, actor: Actor) -> schemas.User:
 async def change_me(
     request: Request, actor: Actor, body: Annotated[schemas.ProfileChange, Depends(json_body(schemas.ProfileChange))]
 ) -> schemas.User:
-    """Changes the fields that are given and answers the whole account."""
+    """Changes the given fields and returns the whole account."""
     given = body.model_dump(exclude_unset=True)
     changed = await services(request).accounts.change_profile(
         actor.user_id, name=given.get("name"), time_zone=given.get("time_zone")
@@ -169,7 +169,7 @@ async def change_me(
 async def change_password(
     request: Request, actor: Actor, body: Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))]
 ) -> None:
-    """Sets a new password and ends all your other sessions. A wrong current password is 422 at `/current_password`."""
+    """Sets a new password and ends your other sessions. A wrong current password gets a 422 at `/current_password`."""
     await services(request).accounts.change_password(
         actor, current=body.current_password, new=body.new_password, address=_address(request)
     )

@@ -25,22 +25,22 @@ class Passwords:
     """
 
     def __init__(self, *, memory_kib: int, iterations: int, workers: int, waiting: int) -> None:
-        """Start no thread yet, but hash a random password: unknown accounts are verified against it."""
+        """Hash a random password, against which unknown accounts are verified. No thread starts yet."""
         self._hasher = PasswordHasher(time_cost=iterations, memory_cost=memory_kib, parallelism=1)
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="password")
         self._places = workers + waiting
         self._nobodys_hash = self._hasher.hash(token_urlsafe())
 
     def close(self) -> None:
-        """Let the threads end with what they are at."""
+        """Let the threads finish their work and end."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold one of the places for the block; whoever hashes or verifies holds one.
+        """Hold one of the places for the block; hashing and verifying need one.
 
         Raises:
-            PasswordHashingSaturated: All are taken.
+            PasswordHashingSaturated: All places are taken.
         """
         if self._places == 0:
             raise PasswordHashingSaturated
@@ -55,7 +55,7 @@ class Passwords:
         return await self._in_thread(lambda: self._hasher.hash(_canonical(password)))
 
     async def verify(self, password: str, *, hashed: str | None) -> bool:
-        """Whether it is the password; for an account without one (None) False, after the same work."""
+        """Whether the password is right; without a hash (None) False, after the same work."""
 
         def verified() -> bool:
             try:
@@ -67,7 +67,7 @@ class Passwords:
         return await self._in_thread(verified)
 
     def is_outdated(self, hashed: str) -> bool:
-        """Whether a hash was made with other parameters than are set now."""
+        """Whether a hash has other parameters than the present settings."""
         return self._hasher.check_needs_rehash(hashed)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -75,5 +75,5 @@ class Passwords:
 
 
 def _canonical(password: str) -> bytes:
-    """The same bytes for what looks the same, whichever keyboard composed it (RFC 8265, section 4.2)."""
+    """The same bytes for texts that look the same, however a keyboard composed them (RFC 8265, section 4.2)."""
     return unicodedata.normalize("NFC", password).encode()

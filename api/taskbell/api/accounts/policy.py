@@ -1,4 +1,4 @@
-"""Decisions about sign-in, apart from all I/O: when to make a guesser wait, and what a refresh token is worth."""
+"""Decisions about sign-ins, without I/O: how long a guesser must wait, and whether a refresh token is valid."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
 WINDOW = timedelta(minutes=15)
-"""Failures are counted in windows of this length, each beginning with its first attempt."""
+"""Failures are counted in windows of this length; each begins with its first attempt."""
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=15)
 ACCOUNT_FACTOR = 10
-"""One account may fail this many times oftener from all addresses together than from one."""
+"""One account may fail so many times as often from all addresses together as from one."""
 ADDRESS_FACTOR = 50
-"""One address may fail this many times oftener for all accounts together: an office is behind one address."""
+"""One address may fail so many times as often for all accounts together as for one: offices share an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Sign-ins under one key that failed or have not ended yet."""
+    """Sign-ins of one key that failed or have not ended yet."""
 
     failures: int
     window_started_at: datetime
@@ -29,7 +29,7 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleKeys:
-    """What attempts are counted by; hashes, so that the table tells nothing of who tried."""
+    """The keys by which attempts are counted. They are hashes, so the table does not reveal who tried."""
 
     pair: bytes
     """The account from this address; cleared by success."""
@@ -45,7 +45,7 @@ class ThrottleKeys:
         )
 
     def allowances(self, allowed: int) -> dict[bytes, int]:
-        """Attempts that each key may fail in a window before it is blocked, when a pair may fail `allowed` times."""
+        """How many attempts may fail per key and window before it is blocked, if a pair may fail `allowed` times."""
         return {
             self.pair: allowed,
             self.account: allowed * ACCOUNT_FACTOR,
@@ -71,7 +71,7 @@ def _network(address: str) -> str:
 
 
 def remaining_wait(attempts: Attempts, *, now: datetime) -> timedelta:
-    """How long a key must still wait; zero when it may try."""
+    """How long a key must still wait; zero if it may try."""
     if attempts.blocked_until is None:
         return timedelta(0)
     return max(attempts.blocked_until - now, timedelta(0))
@@ -97,7 +97,7 @@ def refund(attempts: Attempts, *, allowed: int) -> Attempts:
 
 
 class Verdict(Enum):
-    """What a refresh token is worth."""
+    """What to do with a refresh token."""
 
     ROTATE = "rotate"
     REUSED = "reused"
@@ -116,8 +116,8 @@ class TokenState:
 def judge(state: TokenState, *, now: datetime) -> Verdict:
     """Decide about a refresh token that was presented.
 
-    There is no grace for a second use: of two simultaneous uses one wins, the other revokes the session (RFC 9700,
-    section 4.14.2). A token of a session that has ended already is merely refused.
+    There is no grace period for a second use: of two simultaneous uses one wins, and the other revokes the session
+    (RFC 9700, section 4.14.2). A token of a session that has already ended is only refused.
     """
     if state.revoked_at is not None or state.expires_at <= now:
         return Verdict.REFUSED

@@ -1,4 +1,4 @@
-"""Bodies and answers about accounts."""
+"""Request and response bodies about accounts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GivenPassword = Annotated[
     NO_NUL,
     Field(json_schema_extra={"format": "password"}, examples=["correct horse battery staple"]),
 ]
-"""A password to be checked: no rule but a bound, since rules change and old passwords stay."""
+"""A password to check: only a length limit applies, because rules change and old passwords stay."""
 PersonName = Annotated[Name, Field(examples=["Ann"])]
 TimeZone = Annotated[
     str, StringConstraints(max_length=64), NO_NUL, AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
@@ -66,11 +66,11 @@ class Registration(RequestBody):
     """A new account."""
 
     email: Email
-    """Where to reach the person; unique without regard to letter case."""
+    """The e-mail address; unique, regardless of letter case."""
     password: NewPassword
     """8 to 256 characters."""
     name: PersonName | None = None
-    """What to call the person; left out, the part of the e-mail address before the @-sign."""
+    """The user's name; by default the part of the e-mail address before the @."""
 
 
 class Credentials(RequestBody):
@@ -96,12 +96,12 @@ class Credentials(RequestBody):
 
     @property
     def account(self) -> str:
-        """Whichever of the two was given."""
+        """The one that was given."""
         return self.email or self.username or ""
 
 
 class PasswordForm(RequestBody):
-    """An OAuth2 password grant (RFC 6749, section 4.3.2). A scope or a client's id is not looked at."""
+    """An OAuth2 password grant (RFC 6749, section 4.3.2). Scope and client id are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -114,21 +114,21 @@ class RefreshBody(RequestBody):
     """A refresh token to be exchanged."""
 
     refresh_token: OpaqueToken
-    """The newest one of the session: each works once."""
+    """The newest token of the session: each works once."""
 
 
 class SignOutBody(RequestBody):
     """The session to end."""
 
     refresh_token: OpaqueToken | None = None
-    """Any refresh token of it; left out, the session of the access token that is sent along."""
+    """Any refresh token of it; without it, the session of the access token."""
 
 
 class ProfileChange(RequestBody):
-    """What to change of one's own account; what is left out stays."""
+    """The fields of the account to change; absent ones stay."""
 
     name: PersonName = ""
-    """What to call the person; 1 to 255 characters."""
+    """The user's name; 1 to 255 characters."""
     time_zone: TimeZone = ""
     """Name of the IANA time zone database."""
 
@@ -153,7 +153,7 @@ class User(BaseModel):
 
 
 class TokenPair(BaseModel):
-    """What a sign-in yields (RFC 6749, section 5.1)."""
+    """The result of a sign-in (RFC 6749, section 5.1)."""
 
     access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
     refresh_token: str = Field(description="Exchange it once at `POST /v1/auth/refresh`. Keep it secret.")
@@ -179,6 +179,6 @@ class JsonWebKey(BaseModel):
 
 
 class JsonWebKeySet(BaseModel):
-    """The public keys that access tokens are verified with (RFC 7517)."""
+    """The public keys that verify access tokens (RFC 7517)."""
 
     keys: list[JsonWebKey]

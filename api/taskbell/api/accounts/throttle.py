@@ -1,4 +1,4 @@
-"""Throttling of password guesses: counted before they are made, taken back when they were right."""
+"""Throttling of password guesses: each is counted before it is made, and not counted if it was right."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from taskbell.store.pool import Database
 
 _QUEUE_WAIT = timedelta(seconds=1)
 WAITING = 24
-"""How many attempts for an account from one address may wait for their turn in a process."""
+"""How many attempts for an account from one address may wait in a process."""
 
 
 class _Turns(asyncio.Lock):
-    """The turns of one pair of account and address, and how many wait for theirs."""
+    """The lock of one pair of account and address, and how many attempts wait for it."""
 
     waiting = 0
 

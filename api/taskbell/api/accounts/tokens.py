@@ -33,7 +33,7 @@ def issue(
 
 
 def access_token_verifier(keys: KeySet) -> Callable[[str], tuple[Claims, int]]:
-    """The verification that `VerifiedTokens` remembers the outcome of."""
+    """The verification whose result `VerifiedTokens` remembers."""
 
     def verify(token: str) -> tuple[Claims, int]:
         claims = jwt.verify_as(

@@ -1,1 +1,1 @@
-"""Where people and workspaces want to be told beside the inbox: webhooks and e-mail. Sending is the notifier's."""
+"""Where deliveries go: the webhooks of workspaces and the e-mail of users. The program `delivery` sends them."""

@@ -24,7 +24,7 @@ class WebhookQuery(PageQuery):
     """Query parameters of the list of webhooks."""
 
     workspace_id: UUID | None = None
-    """Whose webhooks; your personal workspace's when absent."""
+    """The workspace; your personal one by default."""
 
 
 def _limit(request: Request, wanted: int | None) -> int:
@@ -50,9 +50,9 @@ async def create_webhook(
     actor: Actor,
     body: Annotated[schemas.WebhookCreate, Depends(json_body(schemas.WebhookCreate))],
 ) -> schemas.WebhookWithSecret:
-    """Posts a workspace's events to an address of yours, signed by Standard Webhooks. Owners and admins may.
+    """Posts the events of a workspace to your address, signed as Standard Webhooks. Only for owners and admins.
 
-    The answer holds the signing secret, this once.
+    Only this response holds the signing secret.
     """
     workspace_id = body.workspace_id or actor.workspace_id
     return _with_secret(*await services(request).channels.create(actor.user_id, workspace_id, body))
@@ -73,7 +73,7 @@ async def list_webhooks(request: Request, actor: Actor, query: Annotated[Webhook
 
 @router.get("/webhooks/{webhook_id}", summary="Read a webhook")
 async def get_webhook(request: Request, actor: Actor, webhook_id: WebhookId) -> schemas.Webhook:
-    """Answers 404 also for a webhook of a workspace that you do not administer."""
+    """Returns 404 also for a webhook of a workspace that you do not administer."""
     return _shown(await services(request).channels.get(actor.user_id, webhook_id))
 
 
@@ -84,19 +84,19 @@ async def change_webhook(
     webhook_id: WebhookId,
     body: Annotated[schemas.WebhookChange, Depends(json_body(schemas.WebhookChange))],
 ) -> schemas.Webhook:
-    """Changes its address or types, switches it off, or on again from now."""
+    """Changes its address or types, disables it, or enables it from now on."""
     return _shown(await services(request).channels.change(actor.user_id, webhook_id, body))
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, summary="Delete a webhook")
 async def delete_webhook(request: Request, actor: Actor, webhook_id: WebhookId) -> None:
-    """Deletes it with its secrets and ends what is on its way to it."""
+    """Deletes it with its secrets, and ends its pending deliveries."""
     await services(request).channels.delete(actor.user_id, webhook_id)
 
 
 @router.post("/webhooks/{webhook_id}/rotate-secret", summary="Rotate a webhook's secret")
 async def rotate_secret(request: Request, actor: Actor, webhook_id: WebhookId) -> schemas.WebhookWithSecret:
-    """Makes a new secret. Until `previous_secret_expires_at` deliveries carry signatures of both."""
+    """Creates a new secret. Until `previous_secret_expires_at` deliveries have signatures of both."""
     return _with_secret(*await services(request).channels.rotate(actor.user_id, webhook_id))
 
 
@@ -110,7 +110,7 @@ async def test_webhook(request: Request, actor: Actor, webhook_id: WebhookId) ->
 async def list_deliveries(
     request: Request, actor: Actor, webhook_id: WebhookId, query: Annotated[schemas.DeliveryQuery, Query()]
 ) -> schemas.DeliveryPage:
-    """Pages through what was sent or is to be sent to a webhook, newest first."""
+    """Pages through the deliveries to a webhook, newest first."""
     size, bound_to = _limit(request, query.limit), f"deliveries-{webhook_id}-{query.state}"
     past = None if query.cursor is None else read_id_cursor(query.cursor, bound_to=bound_to)
     rows, has_more = await services(request).channels.deliveries(
@@ -124,13 +124,13 @@ async def list_deliveries(
 
 @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", summary="Deliver once more")
 async def redeliver(request: Request, actor: Actor, webhook_id: WebhookId, delivery_id: DeliveryId) -> schemas.Delivery:
-    """Sends an event again, whatever became of it, with the same `webhook-id`."""
+    """Sends an event again, in any state, with the same `webhook-id`."""
     return _delivery(await services(request).channels.redeliver(actor.user_id, webhook_id, delivery_id))
 
 
 @router.get("/me/channels/email", summary="Read your e-mail channel")
 async def get_email_channel(request: Request, actor: Actor) -> schemas.EmailChannel:
-    """Tells which of your notifications are sent by e-mail; none until you say so."""
+    """Returns which of your notifications are sent by e-mail; none by default."""
     return schemas.EmailChannel.model_validate(await services(request).channels.email(actor.user_id))
 
 
@@ -140,5 +140,5 @@ async def set_email_channel(
     actor: Actor,
     body: Annotated[schemas.EmailChannelChange, Depends(json_body(schemas.EmailChannelChange))],
 ) -> schemas.EmailChannel:
-    """Decides which of your notifications are sent to your account's address."""
+    """Sets which of your notifications are sent to your account's address."""
     return schemas.EmailChannel.model_validate(await services(request).channels.set_email(actor.user_id, body))

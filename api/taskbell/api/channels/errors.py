@@ -1,4 +1,4 @@
-"""What can be wrong with a request about channels."""
+"""Errors of requests about webhooks and e-mail."""
 
 from __future__ import annotations
 

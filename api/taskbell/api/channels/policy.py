@@ -1,4 +1,4 @@
-"""What a webhook's address and secret look like. Where the address leads is checked anew at every sending."""
+"""The form of a webhook's address and secret. `delivery` checks at every attempt where the address leads."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from taskbell.contract.webhooks import SECRET_PREFIX
 
 MOST_WEBHOOKS = 20
-"""Webhooks of one workspace: each of its events is sent to all of them."""
+"""Most webhooks of one workspace: each of its events goes to all of them."""
 
 
 def url_fault(url: str, *, allow_http: bool) -> str | None:  # noqa: PLR0911 -- one return per fault
-    """Why an address cannot be a webhook's, for people; None when it can."""
+    """Why an address cannot be a webhook's, for people; None if it can."""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return "only printable ASCII characters, without spaces; write names of other scripts in Punycode"
     try:

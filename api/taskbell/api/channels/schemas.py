@@ -1,4 +1,4 @@
-"""Bodies and answers about channels."""
+"""Request and response bodies about webhooks and e-mail."""
 
 from __future__ import annotations
 
@@ -52,24 +52,24 @@ class WebhookCreate(RequestBody):
     """A new webhook."""
 
     workspace_id: Annotated[UUID | None, Field(strict=False)] = None
-    """Whose events; your personal workspace when left out."""
+    """The workspace whose events it receives; your personal one by default."""
     url: Url
-    """Where events are posted to: an https address."""
+    """The https address that receives the events."""
     event_types: EventTypes = [EVERYTHING]  # noqa: RUF012 -- pydantic copies defaults
-    """Which types; `*` is all, also those to come."""
+    """Event types; `*` means all, including future ones."""
     enabled: bool = True
-    """Whether it gets events."""
+    """Whether it receives events."""
 
 
 class WebhookChange(RequestBody):
-    """What to change of a webhook; what is left out stays."""
+    """The fields of a webhook to change; absent ones stay."""
 
     url: Url = ""
-    """Where events are posted to."""
+    """The address that receives the events."""
     event_types: EventTypes = []  # noqa: RUF012 -- pydantic copies defaults
-    """Which types."""
+    """Event types."""
     enabled: bool = True
-    """Switched on, it gets events from now on. Switched off, what is under way ends."""
+    """If enabled, it receives events from now on. If disabled, its pending deliveries end."""
 
 
 class Webhook(BaseModel):
@@ -83,9 +83,9 @@ class Webhook(BaseModel):
     event_types: list[str]
     enabled: bool
     disabled_reason: str | None
-    """`gone` when it was switched off because the receiver answered 410; null when a person did."""
+    """`gone` if it was disabled because the receiver responded with 410; null if a user disabled it."""
     previous_secret_expires_at: datetime | None
-    """Until when the secret before the last rotation signs, too."""
+    """Until when the previous secret signs too."""
     created_at: datetime
     updated_at: datetime
 
@@ -94,7 +94,7 @@ class WebhookWithSecret(Webhook):
     """A webhook with its new secret."""
 
     secret: str = Field(examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"])
-    """Verify `webhook-signature` with it. Shown this once."""
+    """Verify `webhook-signature` with it. It is shown only once."""
 
 
 class WebhookPage(BaseModel):
@@ -105,16 +105,16 @@ class WebhookPage(BaseModel):
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     PENDING = "pending"
-    """It was not tried yet."""
+    """Not tried yet."""
     RETRYING = "retrying"
-    """It failed and will be tried again."""
+    """Failed; it will be retried."""
     DELIVERED = "delivered"
-    """The receiver said yes."""
+    """The receiver accepted it."""
     DEAD = "dead"
-    """It was given up."""
+    """Given up."""
 
 
 class DeliveryQuery(PageQuery):
@@ -135,13 +135,13 @@ class Delivery(BaseModel):
     event_type: str
     state: DeliveryState
     attempts: int
-    """Attempts so far; a redelivery counts anew."""
+    """Attempts so far; a redelivery starts the count again."""
     response_status: int | None
-    """The receiver's last HTTP status, if it answered."""
+    """The last HTTP status of the receiver, if it responded."""
     error: str | None
-    """What went wrong last."""
+    """The last error."""
     next_attempt_at: datetime | None
-    """Not before then; null when there is none to come."""
+    """The earliest time of the next attempt; null if there is none."""
     created_at: datetime
     attempted_at: datetime | None
     delivered_at: datetime | None
@@ -160,7 +160,7 @@ class EmailChannelChange(RequestBody):
     enabled: bool
     """Whether any are sent."""
     kinds: Kinds = [EVERYTHING]  # noqa: RUF012 -- pydantic copies defaults
-    """Which kinds; `*` is all, also those to come."""
+    """Kinds of notifications; `*` means all, including future ones."""
 
 
 class EmailChannel(BaseModel):
@@ -171,4 +171,4 @@ class EmailChannel(BaseModel):
     enabled: bool
     kinds: list[str]
     address: str = Field(examples=["ann@example.com"])
-    """Your account's."""
+    """The address of your account."""

@@ -1,1 +1,1 @@
-"""The change feed: a workspace's events in the order of the stream, for readers who poll."""
+"""The change feed: the events of a workspace in the order of the stream, for clients that poll."""

@@ -22,16 +22,16 @@ class FeedQuery(QueryParameters):
     """Query parameters of the change feed."""
 
     workspace_id: UUID | None = None
-    """Whose events; your personal workspace when absent."""
+    """The workspace; your personal one by default."""
     after: str | None = Field(default=None, max_length=64)
-    """The cursor of the last event you have, from this feed or from a WebSocket frame. `latest` stands for the end;
-    absent means from the oldest event that is kept."""
+    """The cursor of the last event you have, from this feed or from a WebSocket frame. `latest` means the end of the
+    feed; without it the feed starts at the oldest event kept."""
     limit: int = Field(default=100, ge=1, le=1000)
     """Events in a page."""
 
 
 class FeedItem(BaseModel):
-    """One event with its place."""
+    """One event with its cursor."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -42,16 +42,16 @@ class FeedItem(BaseModel):
 
 
 class FeedMeta(BaseModel):
-    """Where a page stands in the feed."""
+    """The position of a page in the feed."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     limit: int
     """The most events the page could hold."""
     has_more: bool
-    """Whether more waits now."""
+    """Whether more events follow now."""
     next_cursor: str
-    """Send it as `after`; given even at the end, so that you can poll."""
+    """Send it as `after`. The last page has one too, so that you can poll."""
 
 
 class Feed(BaseModel):
@@ -67,7 +67,7 @@ async def read_events(
 ) -> Response:
     """Pages through the events of a workspace in the order WebSockets deliver them.
 
-    An expired cursor is answered with 410 and a `Link` to the end of the feed.
+    An expired cursor gets a 410 with a `Link` to the end of the feed.
     """
     here = services(request)
     workspace_id = query.workspace_id or actor.workspace_id

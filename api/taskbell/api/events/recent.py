@@ -1,4 +1,4 @@
-"""The newest events of the stream, kept in memory: nearly every poll asks for no others."""
+"""The newest events of the stream, kept in memory: nearly every poll asks only for these."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject
 from taskbell.kit.nats_replay import StreamMessage
 
 _OVERHEAD = 700
-"""About what an event costs beside its payload, in bytes."""
+"""Approximate bytes of an event in addition to its payload."""
 
 
 class RecentEvents:
-    """A window without holes, bounded by bytes, that ends at the last event read. The stream's reader fills it."""
+    """A window without gaps, limited in bytes, that ends at the last event read. The stream reader fills it."""
 
     def __init__(self, *, max_bytes: int) -> None:
         """Begin without a stream."""
@@ -30,7 +30,7 @@ class RecentEvents:
         self._moved = asyncio.Event()
 
     def begin(self, *, epoch: int, position: int) -> None:
-        """Begin anew: everything after `position` will come."""
+        """Start again: every event after `position` will be added."""
         self._epoch = epoch
         self._floor = self._position = position
         self._bytes = 0
@@ -39,7 +39,7 @@ class RecentEvents:
         self._moved.set()
 
     def message(self, sequence: int, subject: str, headers: Mapping[str, str], data: bytes) -> None:
-        """Add the newest event; the oldest make room. What is no event, and so of no workspace, is passed by."""
+        """Add the newest event; the oldest make room. Messages that are not events are ignored."""
         with suppress(ValueError):
             workspace_id, _ = parse_event_subject(subject)
             kept = {HEADER_AUDIENCE: headers.get(HEADER_AUDIENCE, "")}
@@ -52,17 +52,17 @@ class RecentEvents:
         self._moved.set()
 
     def detached(self, reason: str) -> None:
-        """What was read stays true."""
+        """Do nothing: the events that were read stay valid."""
 
     def lag(self, messages: int) -> None:
-        """Whoever needs more than was read waits for it."""
+        """Do nothing: a caller that needs more waits for it."""
 
     async def between(
         self, after: EventCursor, until: EventCursor, *, workspace_id: str, patience: float
     ) -> list[StreamMessage] | None:
-        """A workspace's events after one place, through another; None when the window does not hold all of them.
+        """The events of a workspace after one position, up to another; None if the window does not hold all of them.
 
-        What the stream holds and this process has not yet read is waited for, at most `patience` seconds.
+        Waits at most `patience` seconds for events that this process has not read yet.
         """
         if not self._reaches_back_to(after):
             return None
@@ -73,7 +73,9 @@ class RecentEvents:
         if not self._reaches_back_to(after) or self._position < until.sequence:
             return None
         found: list[StreamMessage] = []
-        for event in reversed(self._workspaces.get(workspace_id, ())):  # costs what was missed, not what is kept
+        for event in reversed(
+            self._workspaces.get(workspace_id, ())
+        ):  # the cost depends on what was missed, not on what is kept
             if event.sequence <= after.sequence:
                 break
             if event.sequence <= until.sequence:

@@ -14,9 +14,9 @@ from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, wor
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamMessage, StreamReplays
 
 LATEST = "latest"
-"""A cursor that stands for the end of the stream."""
+"""The cursor that means the end of the stream."""
 _PATIENCE = 0.5
-"""Seconds to wait for this process to have read what the stream holds already; it is milliseconds behind."""
+"""Seconds to wait until this process has read what the stream already holds; it is milliseconds behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class FeedPage:
 
     Attributes:
         items: Each event's cursor and CloudEvents document.
-        next_cursor: Where to go on; given even at the end, so that a reader can poll.
-        has_more: Whether more waits now.
+        next_cursor: Where to continue; the last page has one too, so that a client can poll.
+        has_more: Whether more events follow now.
     """
 
     items: Sequence[tuple[EventCursor, bytes]]
@@ -35,10 +35,10 @@ class FeedPage:
 
 
 class EventFeed:
-    """The change feed of workspaces. Whether the caller may read one is decided before."""
+    """The change feed of workspaces. Callers must check the membership before."""
 
     def __init__(self, replays: StreamReplays, recent: RecentEvents) -> None:
-        """Take the reader of the stream's past and its newest events."""
+        """Take the replays of the stream and its newest events."""
         self._replays = replays
         self._recent = recent
 
@@ -46,8 +46,8 @@ class EventFeed:
         """Read up to `limit` events after a cursor, or from the oldest kept one; personal ones only to their audience.
 
         Raises:
-            EventCursorMalformed: The cursor is none, or names a place the stream has not reached.
-            EventCursorExpired: Events after it are gone, or the stream was built anew.
+            EventCursorMalformed: The cursor is malformed, or is ahead of the stream.
+            EventCursorExpired: Events after it are gone, or the stream was rebuilt.
             EventsUnavailable: NATS does not answer.
         """
         try:
@@ -78,7 +78,7 @@ class EventFeed:
     async def _remembered(
         self, workspace_id: UUID, *, reader: UUID, cursor: EventCursor, end: EventCursor
     ) -> list[StreamMessage] | None:
-        """Everything between the cursor and the end, if memory holds it. The end is known, so none can be missing."""
+        """All events between the cursor and the end, if memory holds them. The end is known, so none can be missing."""
         if cursor == end:
             return []
         found = await self._recent.between(cursor, end, workspace_id=str(workspace_id), patience=_PATIENCE)
@@ -97,7 +97,7 @@ class EventFeed:
         found: list[StreamMessage] = []
         subjects = [workspace_filter(workspace_id)]
         async with self._replays.open(subjects=subjects, after=cursor.sequence, until=end.sequence) as replay:
-            # Looked at again after opening: what retention took in between the replay does not know of.
+            # Check again after opening: the replay does not know what retention removed in between.
             now = await self._replays.bounds()
             if now.epoch != cursor.epoch or (kept is not None and kept < now.first - 1):
                 latest = EventCursor(epoch=now.epoch or end.epoch, sequence=now.last)

@@ -1,1 +1,1 @@
-"""Whether this process lives and is ready, and what it measured."""
+"""Liveness, readiness and metrics of this process."""

@@ -8,11 +8,11 @@ from taskbell.store.pool import Database
 
 
 class SchemaBehind(Exception):
-    """The database answers, but its schema is not the one this code was written for."""
+    """The database answers, but its schema is older than this code."""
 
 
 def schema_check(database: Database) -> Check:
-    """A check that the database answers and has a schema at least as new as this code knows.
+    """A check that the database answers and that its schema is at least as new as this code.
 
     A newer schema is fine: migrations are applied before the pods that need them.
     """

@@ -18,15 +18,15 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
 async def livez() -> Response:
-    """Answers 200 as long as the event loop turns. Asks nobody else: a database outage must not restart pods."""
+    """Returns 200 as long as the event loop runs. It checks no other part: a database outage must not restart pods."""
     return _response(answers.live())
 
 
 @router.get("/readyz", summary="Can it serve", responses={503: {"description": "A part it stands on is away"}})
 async def readyz(request: Request) -> Response:
-    """Asks the database (at the schema this code needs) and NATS, each with a deadline of 2 s.
+    """Checks the database (with the schema that this code needs) and NATS, each with a deadline of 2 s.
 
-    NATS away is told but does not take the API out of service: tasks are still saved and their events follow later.
+    An outage of NATS is reported but does not make the API unready: tasks are saved, and their events follow later.
     """
     found = await examine(services(request).checks)
     can_serve = found.checks.get("database") == "ok"

@@ -1,1 +1,1 @@
-"""What every request passes: observation, body limit, parsing, problem documents. Knows no feature."""
+"""What all requests share: observation, body limit, parsing, problem documents. It knows no feature."""

@@ -1,4 +1,4 @@
-"""Request bodies: parsed and validated in one pass, strictly, straight from the bytes."""
+"""Request bodies: parsed and strictly validated in one pass, directly from the bytes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _refuse_nul(text: str) -> str:
 
 
 NO_NUL = AfterValidator(_refuse_nul)
-"""For text that PostgreSQL shall hold: it cannot store U+0000. It follows a length bound."""
+"""For text that PostgreSQL stores: it cannot hold U+0000. Put it after a length limit."""
 
 
 def _stripped(text: str) -> str:
@@ -59,16 +59,16 @@ def _stripped(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255), NO_NUL, AfterValidator(_stripped)]
-"""What something is called: not blank, kept without space around it."""
+"""A name: not blank, stored without surrounding space."""
 
 
 def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
-    """A dependency that reads the request's body as `model`; `http.openapi` documents it from the attribute.
+    """A dependency that reads the request body as `model`; `openapi` documents it from the attribute.
 
     Raises (when called):
-        MediaTypeNotSupported: The body is announced as something else than JSON.
-        BodyNotJson: It is no JSON text (RFC 8259).
-        BodyNotValid: It is JSON of another shape.
+        MediaTypeNotSupported: The content type is not JSON.
+        BodyNotJson: The body is not JSON (RFC 8259).
+        BodyNotValid: The JSON does not fit the model.
     """
 
     async def read(request: Request) -> M:
@@ -82,7 +82,7 @@ def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
 
 
 def parse_body(model: type[M], raw: bytes) -> M:
-    """Read `raw` as JSON of the shape of `model`; see `json_body` for what it raises."""
+    """Read `raw` as JSON that fits `model`; raises the errors of `json_body`."""
     try:
         return model.model_validate_json(raw)
     except ValidationError as refused:

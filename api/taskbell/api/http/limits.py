@@ -1,4 +1,4 @@
-"""A bound on request bodies: a byte too many is never held, and the client still gets to read why."""
+"""A limit for request bodies: no more is held in memory, and the client can still read the error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from taskbell.api.http.problem import problem_response
 from taskbell.contract.problems import ProblemCode, Refused
 
 DRAINED_BYTES = 64 * 1024 * 1024
-"""How much of a refused body is read and thrown away. Closing at once would reset the connection, and most clients
-read the answer only after they have sent everything."""
+"""How much of a refused body is read and discarded. Closing at once would reset the connection, and most clients read
+the response only after they have sent everything."""
 DRAIN_SECONDS = 10.0
 
 
@@ -22,7 +22,7 @@ class BodyTooLarge(Refused):
 
 
 class BodyLimit:
-    """Refuses bodies over `limit` bytes: at once by their Content-Length, else as soon as they have grown too long."""
+    """Refuses bodies over `limit` bytes: at once by their Content-Length, otherwise as soon as they exceed it."""
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         """Wrap an application."""
@@ -31,7 +31,7 @@ class BodyLimit:
         self._detail = f"The body is larger than {limit} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting what it brings."""
+        """Pass a request on, and count the bytes of its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,7 +68,7 @@ _CLOSE = {"Connection": "close"}
 
 
 async def _drain(receive: Receive) -> None:
-    """Throw away what still comes, up to a bound in bytes and time."""
+    """Discard the rest of the body, up to a limit in bytes and time."""
     thrown = 0
     try:
         async with asyncio.timeout(DRAIN_SECONDS):

@@ -1,4 +1,4 @@
-"""Observation of every request: trace and request id, duration, and what nobody foresaw."""
+"""Observation of every request: trace and request id, duration, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Observe:
-    """The outermost layer: gives each request its trace, measures it, and answers 500 when all else failed.
+    """The outermost layer: gives each request its trace, measures it, and responds with 500 to unexpected errors.
 
-    The request id is the trace id, so that one word finds the log lines, the spans and the events of a request.
+    The request id is the trace id, so that one id finds the log lines, the spans and the events of a request.
     """
 
     def __init__(self, app: ASGIApp, *, tracing: trace.Tracing, slow: float) -> None:

@@ -1,4 +1,4 @@
-"""The inbox: what a person was told, read and unread.
+"""The inbox: the notifications of a user, read and unread.
 
-Nothing here writes a notification: that happens in the transaction of the change it tells of (SQL: `taskbell.notify`).
+Nothing here writes a notification: the transaction of the change that it reports does (SQL: `taskbell.notify`).
 """

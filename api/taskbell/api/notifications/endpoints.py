@@ -57,7 +57,7 @@ async def patch_notification(
     notification_id: NotificationId,
     body: Annotated[NotificationPatch, Depends(json_body(NotificationPatch))],
 ) -> Response:
-    """Your other devices hear of it as `notification.read` or `notification.unread`. Repeating it changes nothing."""
+    """Your other devices get the event `notification.read` or `notification.unread`. Repeating it changes nothing."""
     document = await services(request).notifications.mark(actor.user_id, notification_id, read=body.read)
     return Response(document, media_type=JSON)
 
@@ -66,6 +66,6 @@ async def patch_notification(
 async def read_notifications(
     request: Request, actor: Actor, body: Annotated[NotificationsRead, Depends(json_body(NotificationsRead))]
 ) -> Response:
-    """Marks those listed, or all there are now, with a `notification.read` event for each that was unread."""
+    """Marks the listed ones, or all that exist now, with a `notification.read` event for each that was unread."""
     count = await services(request).notifications.read(actor.user_id, body.ids)
     return Response(ReadCount(read=count).model_dump_json(), media_type=JSON)

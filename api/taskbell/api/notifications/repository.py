@@ -1,4 +1,4 @@
-"""Notifications in PostgreSQL. Each call that reads is one round trip that sets its actor itself."""
+"""Notifications in PostgreSQL. Each read is one round trip and sets its own actor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIST_UNREAD = load(__package__, "list_unread")
 _GET = load(__package__, "get_notification")
 _MARK = load(__package__, "mark_notifications")
 COUNTED = 1000
-"""Unread notifications are counted up to here: a number beyond it says no more to a person, and would cost."""
+"""Unread notifications are counted up to this number: a higher one costs more and is of no use to a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,6 @@ async def mark(
     limit: int,
     traceparent: str | None,
 ) -> Sequence[str]:
-    """Mark those of the actor that are listed, or the oldest unread ones; returns what changed, `limit` at most."""
+    """Mark the listed notifications of the actor, or the oldest unread ones; return what changed, at most `limit`."""
     rows = await connection.fetch(_MARK, read, ids, limit, traceparent)
     return [row["document"] for row in rows]

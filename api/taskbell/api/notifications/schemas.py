@@ -1,4 +1,4 @@
-"""What clients send and receive about notifications."""
+"""Request and response bodies about notifications."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskbell.api.http.query import QueryParameters
 
 
 class Kind(StrEnum):
-    """What a notification tells."""
+    """The kind of a notification."""
 
     ASSIGNED = "assigned"
     """A task was assigned to you."""
@@ -35,11 +35,11 @@ class Notification(BaseModel):
     kind: Kind
     workspace_id: UUID
     task_id: UUID | None
-    """The task it is about, which may be gone."""
+    """The task, which may be deleted."""
     actor_id: UUID | None
-    """Who did what it tells; null for the platform itself."""
+    """The user who did it; null for the platform."""
     title: str
-    """The task's title then."""
+    """The title of the task at that time."""
     body: str
     """What happened, in a few English words."""
     urgent: bool
@@ -49,7 +49,7 @@ class Notification(BaseModel):
 
 
 class InboxMeta(BaseModel):
-    """Where a page stands in the inbox, and how much of the inbox is unread."""
+    """The position of a page in the inbox, and the number of unread notifications."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -62,7 +62,7 @@ class InboxMeta(BaseModel):
     unread: int
     """Unread notifications, counted up to 1,000."""
     unread_capped: bool
-    """Whether there are more unread ones than that."""
+    """Whether there are more unread ones."""
 
 
 class InboxPage(BaseModel):
@@ -76,7 +76,7 @@ class InboxQuery(QueryParameters):
     """Query parameters of the inbox."""
 
     unread: bool = False
-    """Only those that are not read."""
+    """Only unread ones."""
     limit: int | None = Field(default=None, ge=1)
     """Items in a page; 100 by default, 1,000 at most."""
     cursor: str | None = Field(default=None, max_length=512)
@@ -87,16 +87,16 @@ class NotificationPatch(RequestBody):
     """Whether a notification is read."""
 
     read: bool
-    """True when it was read, false to mark it as not read."""
+    """True marks it as read, false as unread."""
 
 
 class NotificationsRead(RequestBody):
-    """Which notifications were read: those listed, or all. Exactly one is given."""
+    """The notifications to mark as read: the listed ones, or all. Exactly one field is given."""
 
     ids: Annotated[list[Annotated[UUID, Field(strict=False)]], Field(min_length=1, max_length=1000)] | None = None
-    """Up to 1,000 of your notifications; unknown ones are passed over."""
+    """Up to 1,000 of your notifications; unknown ids are ignored."""
     all: bool = False
-    """Everything that is in the inbox now."""
+    """All that are in the inbox now."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -106,9 +106,9 @@ class NotificationsRead(RequestBody):
 
 
 class ReadCount(BaseModel):
-    """What a request to mark notifications as read has changed."""
+    """The result of marking notifications as read."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     read: int
-    """How many were unread and are read now."""
+    """How many changed from unread to read."""

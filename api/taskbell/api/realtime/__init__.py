@@ -1,1 +1,1 @@
-"""The API's part in real time: tickets for the gateway. Connections are the gateway's."""
+"""Tickets for the gateway, which holds the WebSockets."""

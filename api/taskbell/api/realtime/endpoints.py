@@ -25,16 +25,16 @@ class Ticket(BaseModel):
     ticket: str
     """Signed, valid for 30 seconds and for one connection."""
     url: str = Field(examples=["wss://taskbell.example.com/ws?ticket=..."])
-    """The gateway's address with the ticket, ready to be opened."""
+    """The gateway's address with the ticket, ready to open."""
     expires_at: datetime
-    """Until when the connection must be opened."""
+    """The connection must be opened before this time."""
 
 
 @router.post("/tickets", status_code=201, summary="Get a ticket for the WebSocket")
 async def create_ticket(request: Request, response: Response, actor: Actor) -> Ticket:
-    """Browsers cannot send a bearer header with a WebSocket, and an access token must not stand in an address.
+    """Browsers cannot send a bearer header with a WebSocket, and an address must not contain an access token.
 
-    Open `url` with subprotocol `taskbell.v1.json` within 30 seconds. A ticket is refused everywhere else.
+    Open `url` with subprotocol `taskbell.v1.json` within 30 seconds. A ticket is valid nowhere else.
     """
     here = services(request)
     expires_at = datetime.now(UTC).replace(microsecond=0) + TICKET_TTL
@@ -51,7 +51,7 @@ async def create_ticket(request: Request, response: Response, actor: Actor) -> T
 
 
 def with_ticket(address: str, ticket: str) -> str:
-    """The gateway's address with the ticket added to whatever query it has."""
+    """The gateway's address with the ticket added to its query."""
     parts = urlsplit(address)
     query = "&".join(filter(None, (parts.query, urlencode({"ticket": ticket}))))
     return urlunsplit(parts._replace(query=query))

@@ -53,7 +53,7 @@ def _limit(query: TaskFilters, settings: ApiSettings) -> int:
 
 
 def _wanted_version(request: Request) -> int | None:
-    """The version that `If-Match` asks for (RFC 9110, section 13.1.1); `*` and absence ask for none."""
+    """The version that `If-Match` names (RFC 9110, section 13.1.1); None for `*` or without the header."""
     header = request.headers.get("if-match")
     if header is None or header.strip() == "*":
         return None
@@ -65,7 +65,7 @@ def _wanted_version(request: Request) -> int | None:
 async def create_task(
     request: Request, actor: Actor, body: Annotated[TaskCreate, Depends(json_body(TaskCreate))]
 ) -> Response:
-    """Creates a task in your personal workspace or the one you name, past its last one."""
+    """Creates a task at the end of your personal workspace, or of the one you name."""
     document = await services(request).tasks.create(actor, body)
     return Response(
         document,
@@ -114,7 +114,7 @@ async def list_my_tasks(request: Request, actor: Actor, query: FilterQuery) -> R
 
 @router.get("/tasks/{task_id}", response_model=Task, summary="Read a task")
 async def get_task(request: Request, actor: Actor, task_id: TaskId) -> Response:
-    """Answers 304 when `If-None-Match` names the present ETag."""
+    """Returns 304 if `If-None-Match` names the present ETag."""
     document = await services(request).tasks.get(actor, task_id)
     known = [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
     if f'"{document.version}"' in known or known == ["*"]:
@@ -126,7 +126,7 @@ async def get_task(request: Request, actor: Actor, task_id: TaskId) -> Response:
 async def patch_task(
     request: Request, actor: Actor, task_id: TaskId, body: Annotated[TaskPatch, Depends(json_body(TaskPatch))]
 ) -> Response:
-    """Changes the fields that are sent. With `If-Match`, only if nobody changed the task since (412)."""
+    """Changes the fields that are sent. With `If-Match`, only if the task has not changed since (412)."""
     return _answer(await services(request).tasks.patch(actor, task_id, body, version=_wanted_version(request)))
 
 
@@ -134,13 +134,13 @@ async def patch_task(
 async def replace_task(
     request: Request, actor: Actor, task_id: TaskId, body: Annotated[TaskReplace, Depends(json_body(TaskReplace))]
 ) -> Response:
-    """Sets every field; what is absent takes its default. With `If-Match`, only if nobody changed it since (412)."""
+    """Sets every field; absent ones get their default. With `If-Match`, only if it has not changed since (412)."""
     return _answer(await services(request).tasks.replace(actor, task_id, body, version=_wanted_version(request)))
 
 
 @router.delete("/tasks/{task_id}", status_code=204, summary="Delete a task")
 async def delete_task(request: Request, actor: Actor, task_id: TaskId) -> Response:
-    """Deletes a task for good. With `If-Match`, only if nobody changed it since (412)."""
+    """Deletes a task. With `If-Match`, only if it has not changed since (412)."""
     await services(request).tasks.delete(actor, task_id, version=_wanted_version(request))
     return Response(status_code=204)
 
@@ -149,5 +149,5 @@ async def delete_task(request: Request, actor: Actor, task_id: TaskId) -> Respon
 async def move_task(
     request: Request, actor: Actor, task_id: TaskId, body: Annotated[TaskMove, Depends(json_body(TaskMove))]
 ) -> Response:
-    """Puts a task right before or right after another one of its workspace. Never fails for want of room."""
+    """Puts a task directly before or after another one of its workspace. It never fails for lack of room."""
     return _answer(await services(request).tasks.move(actor, task_id, body))

@@ -50,7 +50,7 @@ _KEYS = {
 
 
 def order_of(sort: Sort) -> Order:
-    """The order that a sort stands for; tasks without a due date come after all others."""
+    """The order of a sort; tasks without a due date come after all others."""
     key, kind = _KEYS[sort.value.lstrip("-")]
     return Order(key=key, type=kind, descending=sort.value.startswith("-"))
 

@@ -15,13 +15,13 @@ from taskbell.contract.problems import FieldError
 GAP = 1000
 """Distance between a task and the one before it when there is room to choose; the sequence's increment."""
 ROOMY = 256
-"""A re-spread takes in neighbours until its gaps are at least this wide, so that it pays for many moves."""
+"""A re-spread includes neighbours until its gaps are at least this wide, so that it serves many moves."""
 WIDEST = 8192
-"""So many neighbours on a side are enough to take any gap at all."""
+"""With so many neighbours on each side a gap always exists."""
 FIELDS = ("title", "description", "status", "priority", "start_at", "due_at", "assignee_ids")
-"""What a client may change."""
+"""The fields that a client may change."""
 OPEN = frozenset({"pending", "in_progress"})
-"""Statuses of tasks that are still to be done, and so reminded of."""
+"""Statuses of open tasks, which have reminders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Change:
     """What a request does to a task.
 
     Attributes:
-        values: Every changeable field as it shall be.
-        facts: The events it causes, each with the old values of the fields it speaks of.
-        assigned: Who is assigned and was not before.
-        moves_reminders: Whether other reminders are due than before.
+        values: The new value of every changeable field.
+        facts: The events it causes, each with the old values of its fields.
+        assigned: The new assignees.
+        moves_reminders: Whether the reminders change.
     """
 
     values: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Change:
 
     @property
     def changes_status(self) -> bool:
-        """Whether the status becomes another one."""
+        """Whether the status changes."""
         return any(kind is EventType.TASK_STATUS_CHANGED for kind, _ in self.facts)
 
 
@@ -50,10 +50,10 @@ def change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
     """Decide what `wanted` fields change about `current`.
 
     Raises:
-        ParameterInvalid: The outcome would start after it is due.
+        ParameterInvalid: The task would start after it is due.
     """
     values = {field: wanted.get(field, current[field]) for field in FIELDS}
-    if set(values["assignee_ids"]) == set(current["assignee_ids"]):  # their order means nothing
+    if set(values["assignee_ids"]) == set(current["assignee_ids"]):  # their order has no meaning
         values["assignee_ids"] = current["assignee_ids"]
     start, due = values["start_at"], values["due_at"]
     if start is not None and due is not None and start > due:
@@ -78,16 +78,16 @@ def change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A task beside a gap."""
+    """A task next to a gap."""
 
     id: UUID
     position: int
 
 
 def is_for_new(position: int) -> bool:
-    """Whether a new task may stand there: the sequence gives positive multiples of `GAP`.
+    """Whether a new task may get this position: the sequence yields positive multiples of `GAP`.
 
-    A move must not take such a position though it looks free: the task on it may not be committed yet.
+    A move must not take such a position even if it looks free: an uncommitted task may have it.
     """
     return position > 0 and position % GAP == 0
 
@@ -144,7 +144,7 @@ def spread(below: Sequence[Neighbour], above: Sequence[Neighbour], *, take: int)
 
 
 def iso(value: Any) -> Any:
-    """A field's old value as the event carries it: instants in RFC 3339 with microseconds, like the task's own."""
+    """The old value of a field in an event: instants are RFC 3339 with microseconds, as in the task."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What clients send and receive about tasks."""
+"""Request and response bodies about tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RFC3339 = re.compile(r"\A\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
 
 class Status(StrEnum):
-    """Where a task stands."""
+    """The status of a task."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 
 class Sort(StrEnum):
-    """Orders a list can have; `-` descends. Ties are broken by id, in the same direction."""
+    """The orders of a list; `-` means descending. Ties are ordered by id, in the same direction."""
 
     POSITION = "position"
     POSITION_DESC = "-position"
@@ -89,7 +89,7 @@ class TaskCreate(RequestBody):
     title: Title
     """1 to 255 characters."""
     workspace_id: IdField | None = None
-    """Where it belongs; your personal workspace when absent."""
+    """The workspace; your personal one by default."""
     description: Description | None = None
     """Up to 20,000 characters."""
     status: StatusField = Status.PENDING
@@ -101,7 +101,7 @@ class TaskCreate(RequestBody):
     due_at: Instant | None = None
     """When it is due."""
     assignee_ids: Assignees = Field(default=[])
-    """Who shall do it: up to 50 members of the workspace. Each is notified, and reminded before it is due."""
+    """The assignees: up to 50 members of the workspace. Each is notified, and reminded before the task is due."""
 
     @model_validator(mode="after")
     def _start_before_due(self) -> Self:
@@ -111,7 +111,7 @@ class TaskCreate(RequestBody):
 
 
 class TaskReplace(TaskCreate):
-    """A task as it shall be: what is absent takes its default. `workspace_id` must be the task's own, or absent."""
+    """A whole task: absent fields get their default. `workspace_id` must be the task's own, or absent."""
 
 
 class TaskPatch(RequestBody):
@@ -130,16 +130,16 @@ class TaskPatch(RequestBody):
     due_at: Instant | None = None
     """When it is due; null removes it."""
     assignee_ids: Assignees = Field(default=[])
-    """Who shall do it, all of them; those who are new must be members of the workspace."""
+    """All assignees; new ones must be members of the workspace."""
 
 
 class TaskMove(RequestBody):
-    """Where a task goes: right before or right after another task of its workspace. Exactly one is named."""
+    """The new place of a task: directly before or after another task of its workspace. Exactly one field is given."""
 
     before: IdField | None = None
-    """The task that shall follow it."""
+    """The task that will follow it."""
     after: IdField | None = None
-    """The task that it shall follow."""
+    """The task that it will follow."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -162,13 +162,13 @@ class Task(BaseModel):
     priority: int
     """1 (highest) to 10."""
     position: int
-    """Place in the workspace's own order; gaps are normal."""
+    """Its place in the order of the workspace; gaps are normal."""
     assignee_ids: list[UUID]
-    """Who shall do it; somebody may have left the workspace since."""
+    """The assignees; some may have left the workspace since."""
     start_at: datetime | None
     due_at: datetime | None
     version: int
-    """Grows with every change; the ETag is made of it."""
+    """Grows with every change; the ETag contains it."""
     created_by: UUID
     created_at: datetime
     updated_at: datetime
@@ -192,7 +192,7 @@ class TaskFilters(QueryParameters):
     cursor: str | None = Field(default=None, max_length=512)
     """`meta.next_cursor` of the page before."""
     last_id: UUID | None = None
-    """The id of the last task you have, as a plain alternative to `cursor`. It may have changed or gone since."""
+    """The id of the last task you have, instead of `cursor`. The task may have been changed or deleted since."""
     status: list[Status] = Field(default=[], max_length=4)
     """Only tasks with this status; may be given several times."""
     priority: int | None = Field(default=None, ge=1, le=10)
@@ -217,4 +217,4 @@ class TaskListQuery(TaskFilters):
     """Query parameters of the list of a workspace's tasks."""
 
     workspace_id: UUID | None = None
-    """Whose tasks; your personal workspace when absent."""
+    """The workspace; your personal one by default."""

@@ -1,1 +1,1 @@
-"""Workspaces and who belongs to them. Their tasks are another room's."""
+"""Workspaces and their members."""

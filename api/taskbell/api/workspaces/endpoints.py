@@ -32,7 +32,7 @@ async def create_workspace(
     actor: Actor,
     body: Annotated[schemas.WorkspaceCreate, Depends(json_body(schemas.WorkspaceCreate))],
 ) -> schemas.Workspace:
-    """Founds a workspace that you own."""
+    """Creates a workspace that you own."""
     found = await services(request).workspaces.create(actor.user_id, name=body.name)
     return schemas.Workspace.model_validate(found, from_attributes=True)
 
@@ -52,7 +52,7 @@ async def list_workspaces(request: Request, actor: Actor, query: Paging) -> sche
 
 @router.get("/{workspace_id}", summary="Read a workspace")
 async def get_workspace(request: Request, actor: Actor, workspace_id: WorkspaceId) -> schemas.Workspace:
-    """Answers 404 also for a workspace you do not belong to."""
+    """Returns 404 also for a workspace of which you are not a member."""
     found = await services(request).workspaces.get(actor.user_id, workspace_id)
     return schemas.Workspace.model_validate(found, from_attributes=True)
 
@@ -77,7 +77,7 @@ async def add_member(
     workspace_id: WorkspaceId,
     body: Annotated[schemas.MemberAdd, Depends(json_body(schemas.MemberAdd))],
 ) -> schemas.Member:
-    """Lets an existing account belong to the workspace. Owners and admins may; only owners make owners."""
+    """Adds an existing account to the workspace. Only for owners and admins; only owners add owners."""
     member = await services(request).workspaces.add_member(
         actor.user_id, workspace_id, email=body.email, role=body.role
     )
@@ -86,8 +86,8 @@ async def add_member(
 
 @router.delete("/{workspace_id}/members/{user_id}", status_code=204, summary="Remove a member")
 async def remove_member(request: Request, actor: Actor, workspace_id: WorkspaceId, user_id: UserId) -> None:
-    """Ends a membership, and at once what the user listens to there.
+    """Removes a member, and ends the user's subscriptions at once.
 
-    Everybody may leave, but the last owner may not. Everybody stays in their own personal workspace.
+    Every member may leave, except the last owner. Nobody can leave their personal workspace.
     """
     await services(request).workspaces.remove_member(actor.user_id, workspace_id, user_id)

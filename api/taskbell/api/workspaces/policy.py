@@ -1,4 +1,4 @@
-"""Roles, and who may change whose membership. PostgreSQL's policies hold the same as a second wall."""
+"""Roles, and who may change whose membership. PostgreSQL's policies enforce the same, as a second safeguard."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ class Role(StrEnum):
     """What a member may do."""
 
     OWNER = "owner"
-    """Everything."""
+    """May do everything."""
     ADMIN = "admin"
-    """Everything but making and removing owners."""
+    """May do everything except adding and removing owners."""
     MEMBER = "member"
-    """Reads and changes tasks."""
+    """May read and change tasks."""
     VIEWER = "viewer"
-    """Reads tasks."""
+    """May read tasks."""
 
 
 def may_change_membership(*, actor: Role, of: Role) -> bool:

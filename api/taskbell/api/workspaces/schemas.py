@@ -1,4 +1,4 @@
-"""Bodies and answers about workspaces."""
+"""Request and response bodies about workspaces."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class WorkspaceCreate(RequestBody):
 
 
 class MemberAdd(RequestBody):
-    """Who shall belong to a workspace."""
+    """A new member of a workspace."""
 
     email: Email
-    """Of an existing account."""
+    """The e-mail address of an existing account."""
     role: Annotated[Role, Field(strict=False)] = Role.MEMBER
-    """What they may do there."""
+    """The role of the member."""
 
 
 class Workspace(BaseModel):

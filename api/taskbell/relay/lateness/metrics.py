@@ -1,4 +1,4 @@
-"""How late reminders are, as Prometheus reads it."""
+"""How late reminders are, as Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1
 
 
 class LatenessCollector(Collector):
-    """What the database counted, as it counted it. While nobody measures, what is overdue is not exported at all."""
+    """The last measurement. While this relay does not measure, it exports no overdue reminders."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Start without a measurement."""
         self._overdue: Overdue | None = None
         self._fired = [0] * (len(BOUNDS) + 1)
         self._seconds = 0.0
 
     def show(self, overdue: Overdue, fired: Iterable[FiredBucket]) -> None:
-        """Take what was measured: what waits replaces the former, what fired is added."""
+        """Take a measurement: overdue reminders replace the previous ones, fired ones are added."""
         self._overdue = overdue
         for bucket in fired:
             self._fired[bucket.place] += bucket.reminders
             self._seconds += bucket.seconds
 
     def forget(self) -> None:
-        """From now on nobody here knows what is overdue."""
+        """Stop exporting overdue reminders."""
         self._overdue = None
 
     def collect(self) -> Iterator[Metric]:
-        """What is known, for a scrape."""
+        """Yield the metrics of a scrape."""
         if self._overdue is not None:
             yield GaugeMetricFamily(
                 "taskbell_relay_reminders_overdue",
