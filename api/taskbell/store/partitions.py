@@ -19,10 +19,9 @@ from taskbell.kit.ids import lowest_id
 from taskbell.kit.postgres.statements import load
 from taskbell.kit.settings import Settings
 
-_STILL_NEEDED = {
-    "events": load(__package__, "events_to_carry"),
-    "deliveries": load(__package__, "deliveries_to_attempt"),
-}
+_EVENTS_TO_CARRY = load(__package__, "events_to_carry")
+_DELIVERIES_TO_ATTEMPT = load(__package__, "deliveries_to_attempt")
+_STILL_NEEDED = {"events": _EVENTS_TO_CARRY, "deliveries": _DELIVERIES_TO_ATTEMPT}
 """Whether a range of ids holds what is not done with, by table: events to be carried, deliveries under way."""
 _ROWS_IN_DEFAULT = load(__package__, "rows_in_default")
 _BOUNDS = load(__package__, "partition_bounds")
