@@ -25,7 +25,7 @@ from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
 from taskbell.kit.looper import running
-from taskbell.kit.nats_bus import Signals, connecting
+from taskbell.kit.nats_bus import Pokes, connecting
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
 from taskbell.store.pool import Database, open_pool
@@ -44,7 +44,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
-        signals = Signals(client)
+        signals = Pokes(client)
         recent = RecentEvents(max_bytes=_FEED_MEMORY)
         reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
         await stack.enter_async_context(running(reader.run, name="feed-reader"))

@@ -15,7 +15,7 @@ from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
 from taskbell.kit.jwt import VerifiedTokens
-from taskbell.kit.nats_bus import Signals
+from taskbell.kit.nats_bus import Pokes
 from taskbell.kit.probes.health import Check
 from taskbell.store.pool import Database
 
@@ -26,7 +26,7 @@ class Services:
 
     settings: ApiSettings
     database: Database
-    signals: Signals
+    signals: Pokes
     access_tokens: VerifiedTokens[Claims]
     signing_keys: KeySet
     accounts: Accounts

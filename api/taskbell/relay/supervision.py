@@ -13,8 +13,7 @@ import structlog
 
 from taskbell.contract.subjects import RELAY_POKE, StreamConfiguration
 from taskbell.kit.looper import running
-from taskbell.kit.nats_bus import BusUnavailable, connect
-from taskbell.kit.nats_bus import Signals as BusSignals
+from taskbell.kit.nats_bus import BusUnavailable, Pokes, connect
 from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher
 from taskbell.kit.nats_streams import Streams
 from taskbell.kit.probes.health import Check
@@ -51,7 +50,7 @@ class Supervision:
         metrics.LAG_SECONDS.set_function(self._lag.seconds)
         self._signals = Signals(wake=asyncio.Event())
         self._leases: Leases | None = None
-        self._bus: BusSignals | None = None
+        self._bus: Pokes | None = None
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -103,7 +102,7 @@ class Supervision:
             settings.nats_url.get_secret_value(), name="taskbell-relay", on_reconnect=self._reconnected, patience=1.0
         )
         try:
-            self._bus = BusSignals(client)
+            self._bus = Pokes(client)
             await self._bus.listen(RELAY_POKE, self._signals.wake.set)
             publisher = AppendPublisher(
                 client,

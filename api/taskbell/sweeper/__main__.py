@@ -15,7 +15,7 @@ import uvloop
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit.entry import asked_to_stop
 from taskbell.kit.logs import configure_logs
-from taskbell.kit.nats_bus import Signals, connecting
+from taskbell.kit.nats_bus import Pokes, connecting
 from taskbell.kit.settings import load
 from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.maintenance import maintain
@@ -87,10 +87,10 @@ async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitab
         yield rest
         return
     async with connecting(settings.nats_url.get_secret_value(), name="taskbell-sweeper") as client:
-        signals = Signals(client)
+        pokes = Pokes(client)
 
         async def poke() -> None:
-            await signals.send(RELAY_POKE)
+            await pokes.send(RELAY_POKE)
 
         yield poke
 

@@ -31,8 +31,8 @@ async def keep_running(
 ) -> None:
     """Run a role until it returns; when it fails, log and count it and start it again.
 
-    The pause before a restart doubles from `first_pause` to `longest_pause` seconds with full jitter, and begins
-    anew after a minute of health. Cancelling this call cancels the role.
+    The pause before a restart doubles from `first_pause` to `longest_pause` seconds with full jitter, and starts
+    again small after a minute of health. Cancelling this call cancels the role.
     """
     loop = asyncio.get_running_loop()
     pause = first_pause

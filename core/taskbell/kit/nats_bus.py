@@ -1,4 +1,4 @@
-"""The bus adapter: connections to NATS that never give up, and fire-and-forget signals."""
+"""The bus adapter: connections to NATS that never give up, and pokes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def connect(
     `name` shows up in the server's connection list.
 
     Raises:
-        BusUnavailable: The first connection cannot be made within `patience` seconds (nats-py would try for ever).
+        BusUnavailable: The first connection cannot be made within `patience` seconds (nats-py would try forever).
     """
     client = Client()
     try:
@@ -92,8 +92,8 @@ async def _open(client: Client, url: str, *, name: str, on_reconnect: Callable[[
     )
 
 
-class Signals:
-    """Core NATS messages that may be lost without harm."""
+class Pokes:
+    """Empty core NATS messages, which may be lost without harm."""
 
     def __init__(self, client: Client) -> None:
         """Take a connection; the caller closes it."""
@@ -110,7 +110,7 @@ class Signals:
             SIGNALS_LOST.inc()
 
     async def listen(self, subject: str, heard: Callable[[], None]) -> None:
-        """Call `heard` for every signal on a subject, until the connection ends. Signals sent meanwhile are lost."""
+        """Call `heard` for every poke on a subject, while the connection is up. Others are lost."""
 
         async def on_message(_: object) -> None:
             heard()

@@ -1,4 +1,4 @@
-"""Messages that could not be processed: kept in a stream of their own, for a person to look at and send anew.
+"""Messages that could not be processed: kept in a stream of their own, for a person to look at and redrive.
 
 Two kinds lie there: what a worker gave up, with its reason and a copy of the message; and the server's own advisory
 that a message was delivered as often as it may be (its worker died each time), which names only its place.
@@ -125,9 +125,9 @@ class DeadLetters:
         return await self._letter(raw)
 
     async def redrive(self, letter: DeadLetter) -> bool:
-        """Let a message be processed anew and take its letter away; False when the message itself is gone.
+        """Publish a message for processing again and remove its letter; return False if the message has expired.
 
-        Sent first, taken away then: at worst it is processed twice.
+        It publishes first and removes then, so that at worst the message is processed twice.
         """
         if letter.data is None:
             return False
@@ -150,7 +150,7 @@ class DeadLetters:
             raise BusUnavailable(f"JetStream: {refused!r}") from refused
 
     async def _letter(self, raw: RawStreamMsg) -> DeadLetter | None:
-        """Read a stored message; None for one that waits to be processed anew."""
+        """Read a stored message; None for one that waits to be processed again."""
         headers = raw.headers or {}
         if raw.subject == self._spec.redrive or raw.seq is None:
             return None

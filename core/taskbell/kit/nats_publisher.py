@@ -1,6 +1,6 @@
 """Ordered, fenced publishing to one JetStream stream, many messages in flight.
 
-nats-py's own `publish_async` loses error replies and waits for ever for a lost acknowledgement, hence this one.
+nats-py's own `publish_async` loses error replies and waits forever for a lost acknowledgement.
 
 Each message names the sequence and the id of the message it must follow. The server (2.15, tried) checks in this order:
 the sequence (error 10071), the duplicate (an acknowledgement marked so, nothing stored), the id before (10070). So a

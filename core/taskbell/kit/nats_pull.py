@@ -1,7 +1,7 @@
 """Working through a JetStream stream together with others: one durable pull consumer, explicit acknowledgement.
 
 nats-py's `fetch` can sit out its time-out though messages wait; so this asks the server itself (ADR-13): a standing
-request for a batch with idle heartbeats. Silence for three heartbeats means that the request is lost: it is made anew.
+request for a batch with idle heartbeats. Silence for three heartbeats means that the request is lost: it is sent again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullSpec:
-    """A durable consumer as it shall be; one start after another reconciles it.
+    """The desired durable consumer; each start reconciles it.
 
     Attributes:
         stream: The stream it reads, from its beginning.
@@ -73,7 +73,7 @@ class WorkItem:
         await self._answer(b"+ACK")
 
     async def working(self) -> None:
-        """It needs longer: the time to acknowledge begins anew."""
+        """It needs longer: the time to acknowledge starts again."""
         await self._answer(b"+WPI")
 
     async def give_back(self, *, after: float = 0.0) -> None:

@@ -23,7 +23,7 @@ _READS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """A stream as it shall be: limits retention, file storage, oldest messages discarded by age.
+    """The desired stream: limits retention, file storage, oldest messages discarded by age.
 
     Attributes:
         max_age: Seconds that a message is kept.
@@ -86,14 +86,14 @@ class Streams:
         )
 
     async def create(self, spec: StreamSpec) -> None:
-        """Make a stream anew; one of that name is deleted before, with all its messages."""
+        """Make a stream, and delete one of that name before, with all its messages."""
         async with _answering():
             with suppress(NotFoundError):
                 await self._context.delete_stream(spec.name)
             await self._add(spec)
 
     async def _add(self, spec: StreamSpec) -> None:
-        """The server removes a deleted stream's files after it has answered; until then there is no room for anew."""
+        """Add a stream; after a deletion the server refuses that until it has removed the files."""
         until = asyncio.get_running_loop().time() + _TIMEOUT
         while True:
             try:

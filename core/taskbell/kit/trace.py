@@ -43,7 +43,7 @@ class TraceContext:
 
     @classmethod
     def parse(cls, header: str | None) -> TraceContext | None:
-        """Read a `traceparent` header; None when it is absent or malformed (the standard says: start anew)."""
+        """Read a `traceparent` header; None when it is absent or malformed (the standard says: start a new trace)."""
         found = _TRACEPARENT.match(header) if header else None
         if found is None or found[1] == "0" * 32 or found[2] == "0" * 16:
             return None

@@ -17,7 +17,7 @@ from taskbell.delivery.sender import Bounds, Channel, Sender
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.delivery.webhooks import open_webhooks
 from taskbell.kit.looper import running
-from taskbell.kit.nats_bus import Signals, connect
+from taskbell.kit.nats_bus import Pokes, connect
 from taskbell.kit.nats_dead_letters import DeadLetters, DeadLetterSpec
 from taskbell.kit.nats_pull import PullSpec, PullWorker
 from taskbell.kit.probes.server import serving_probes
@@ -104,7 +104,7 @@ async def delivery(
         main = worker(subjects.STREAM, subjects.DELIVERY_CONSUMER, f"{subjects.EVENTS_ROOT}.>")
         redrive = worker(subjects.DEAD_LETTER_STREAM, subjects.REDRIVE_CONSUMER, subjects.REDRIVE_SUBJECT)
         if listening is not None:
-            checks = {"database": ledger.check, "nats": Signals(bus).check}
+            checks = {"database": ledger.check, "nats": Pokes(bus).check}
             await stack.enter_async_context(serving_probes(checks, listening=listening))
         await stack.enter_async_context(running(sender.measure, name="delivery-measure"))
         await stack.enter_async_context(running(sender.run, name="delivery-sender"))

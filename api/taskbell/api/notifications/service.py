@@ -12,7 +12,7 @@ from taskbell.api.notifications.repository import Inbox
 from taskbell.contract.events import EventType
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit import trace
-from taskbell.kit.nats_bus import Signals
+from taskbell.kit.nats_bus import Pokes
 from taskbell.store.pool import Database
 
 _AT_ONCE = 1000
@@ -21,7 +21,7 @@ _AT_ONCE = 1000
 class Notifications:
     """The inbox of a signed-in user."""
 
-    def __init__(self, database: Database, *, signals: Signals) -> None:
+    def __init__(self, database: Database, *, signals: Pokes) -> None:
         """Take the database, and the signals that wake the relay after a commit."""
         self._database = database
         self._signals = signals

@@ -27,7 +27,7 @@ from taskbell.contract.problems import FieldError
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.contract.tokens import Claims
 from taskbell.kit import trace
-from taskbell.kit.nats_bus import Signals
+from taskbell.kit.nats_bus import Pokes
 from taskbell.store.pool import Connection, Database
 
 _WRITTEN = {kind: metrics.EVENTS_WRITTEN.labels(type=kind.value) for kind in EventType}
@@ -41,7 +41,7 @@ def _traceparent() -> str | None:
 class TaskService:
     """Tasks on behalf of a signed-in user."""
 
-    def __init__(self, *, database: Database, signals: Signals, reminder_leads: Sequence[timedelta]) -> None:
+    def __init__(self, *, database: Database, signals: Pokes, reminder_leads: Sequence[timedelta]) -> None:
         """Take the database, the signals that wake the relay after a commit, and how long before due to remind."""
         self._database = database
         self._signals = signals

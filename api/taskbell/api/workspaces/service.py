@@ -21,14 +21,14 @@ from taskbell.contract.events import EventType
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit import trace
 from taskbell.kit.ids import new_id
-from taskbell.kit.nats_bus import Signals
+from taskbell.kit.nats_bus import Pokes
 from taskbell.store.pool import Connection, Database
 
 
 class Workspaces:
     """Workspaces on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, signals: Signals) -> None:
+    def __init__(self, database: Database, *, signals: Pokes) -> None:
         self._database = database
         self._signals = signals
 
