@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from taskbell.kit.ids import lowest_id
 from taskbell.relay.policy import (
     Pace,
+    StreamAction,
     StreamState,
-    Verdict,
     before,
     judge,
     next_epoch,
@@ -24,24 +24,24 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("sequence", "stream", "verdict"),
+    ("sequence", "stream", "action"),
     [
-        (0, None, Verdict.CREATE),
-        (5, None, Verdict.REBUILD),
-        (5, StreamState(epoch=3, last_sequence=5), Verdict.KEEP),
-        (5, StreamState(epoch=3, last_sequence=9), Verdict.KEEP),
-        (5, StreamState(epoch=3, last_sequence=4), Verdict.REBUILD),
-        (0, StreamState(epoch=3, last_sequence=0), Verdict.KEEP),
-        (0, StreamState(epoch=2, last_sequence=7), Verdict.CREATE),
-        (0, StreamState(epoch=None, last_sequence=7), Verdict.CREATE),
-        (5, StreamState(epoch=None, last_sequence=7), Verdict.REBUILD),
-        (5, StreamState(epoch=2, last_sequence=7), Verdict.REBUILD),
-        (0, StreamState(epoch=4, last_sequence=7), Verdict.REBUILD),
+        (0, None, StreamAction.CREATE),
+        (5, None, StreamAction.REBUILD),
+        (5, StreamState(epoch=3, last_sequence=5), StreamAction.KEEP),
+        (5, StreamState(epoch=3, last_sequence=9), StreamAction.KEEP),
+        (5, StreamState(epoch=3, last_sequence=4), StreamAction.REBUILD),
+        (0, StreamState(epoch=3, last_sequence=0), StreamAction.KEEP),
+        (0, StreamState(epoch=2, last_sequence=7), StreamAction.CREATE),
+        (0, StreamState(epoch=None, last_sequence=7), StreamAction.CREATE),
+        (5, StreamState(epoch=None, last_sequence=7), StreamAction.REBUILD),
+        (5, StreamState(epoch=2, last_sequence=7), StreamAction.REBUILD),
+        (0, StreamState(epoch=4, last_sequence=7), StreamAction.REBUILD),
     ],
 )
-def test_a_stream_is_kept_only_while_it_holds_what_was_acknowledged(sequence, stream, verdict):
+def test_a_stream_is_kept_only_while_it_holds_what_was_acknowledged(sequence, stream, action):
     """Missing, cut or foreign streams are told from new ones."""
-    assert judge(epoch=3, sequence=sequence, stream=stream) is verdict
+    assert judge(epoch=3, sequence=sequence, stream=stream) is action
 
 
 @given(st.integers(1, 1000), st.none() | st.integers(0, 1000))

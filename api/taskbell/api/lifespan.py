@@ -44,7 +44,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
-        signals = Pokes(client)
+        pokes = Pokes(client)
         recent = RecentEvents(max_bytes=_FEED_MEMORY)
         reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
         await stack.enter_async_context(running(reader.run, name="feed-reader"))
@@ -59,7 +59,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             database=database,
-            signals=signals,
+            pokes=pokes,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
             signing_keys=keys,
             accounts=Accounts(
@@ -70,16 +70,16 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 ),
                 throttle=Throttle(database, allowed=settings.login_failures_allowed),
             ),
-            workspaces=Workspaces(database, signals=signals),
-            tasks=TaskService(database=database, signals=signals, reminder_leads=settings.reminder_leads),
-            notifications=Notifications(database, signals=signals),
+            workspaces=Workspaces(database, pokes=pokes),
+            tasks=TaskService(database=database, pokes=pokes, reminder_leads=settings.reminder_leads),
+            notifications=Notifications(database, pokes=pokes),
             events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
             channels=Channels(
                 database,
                 allow_http=settings.webhook_allow_http,
                 secret_overlap=settings.webhook_secret_overlap,
             ),
-            checks={"database": schema_check(database), "nats": signals.check},
+            checks={"database": schema_check(database), "nats": pokes.check},
         )
 
 

@@ -26,7 +26,7 @@ class Services:
 
     settings: ApiSettings
     database: Database
-    signals: Pokes
+    pokes: Pokes
     access_tokens: VerifiedTokens[Claims]
     signing_keys: KeySet
     accounts: Accounts

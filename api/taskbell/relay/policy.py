@@ -43,7 +43,7 @@ class Position:
         return self.done or NOTHING
 
 
-class Verdict(StrEnum):
+class StreamAction(StrEnum):
     """What to do with the stream before publishing."""
 
     KEEP = "keep"
@@ -61,14 +61,14 @@ class StreamState:
     last_sequence: int
 
 
-def judge(*, epoch: int, sequence: int, stream: StreamState | None) -> Verdict:
+def judge(*, epoch: int, sequence: int, stream: StreamState | None) -> StreamAction:
     """Compare the stream with the position: `sequence` is the highest acknowledged one known."""
     if stream is None:
-        return Verdict.CREATE if sequence == 0 else Verdict.REBUILD
+        return StreamAction.CREATE if sequence == 0 else StreamAction.REBUILD
     if stream.epoch != epoch:
         begun = sequence == 0 and (stream.epoch is None or stream.epoch < epoch)
-        return Verdict.CREATE if begun else Verdict.REBUILD
-    return Verdict.KEEP if stream.last_sequence >= sequence else Verdict.REBUILD
+        return StreamAction.CREATE if begun else StreamAction.REBUILD
+    return StreamAction.KEEP if stream.last_sequence >= sequence else StreamAction.REBUILD
 
 
 def next_epoch(*, epoch: int, stream: StreamState | None) -> int:

@@ -21,8 +21,8 @@ from taskbell.relay.errors import StreamChanged, StreamReconnected
 from taskbell.relay.policy import (
     Pace,
     Position,
+    StreamAction,
     StreamState,
-    Verdict,
     before,
     judge,
     next_epoch,
@@ -36,7 +36,7 @@ _TAKEN_AT_MOST = 5
 
 
 @dataclass(slots=True)
-class Signals:
+class RelayInputs:
     """What the outside tells a relay's loop. `wake` is set together with each of the others."""
 
     wake: asyncio.Event
@@ -93,7 +93,7 @@ class Relay:
         events: Events,
         stream: EventStream,
         publisher: AppendPublisher,
-        signals: Signals,
+        inputs: RelayInputs,
         watermark: Watermark,
         lag: Lag,
         rhythm: Rhythm,
@@ -103,7 +103,7 @@ class Relay:
         self._events = events
         self._stream = stream
         self._publisher = publisher
-        self._signals = signals
+        self._inputs = inputs
         self._watermark = watermark
         self._lag = lag
         self._rhythm = rhythm
@@ -127,10 +127,10 @@ class Relay:
         """
         await self._settle()
         empty_looks, checked_at = 0, time.monotonic()
-        while not self._signals.stopping:
-            if self._signals.reconnected:
+        while not self._inputs.stopping:
+            if self._inputs.reconnected:
                 raise StreamReconnected("reconnected to NATS")
-            if self._signals.replay_wanted:
+            if self._inputs.replay_wanted:
                 await self._settle()
             started = time.monotonic()
             found = await self._carry()
@@ -145,7 +145,7 @@ class Relay:
 
     async def _rest(self, started: float, empty_looks: int) -> bool:
         """Wait for a poke or the next poll, and at least for the gather time; return whether a poke came."""
-        pace, wake = self._rhythm.pace, self._signals.wake
+        pace, wake = self._rhythm.pace, self._inputs.wake
         if pause := pace.pause(empty_looks=empty_looks):
             try:
                 async with asyncio.timeout(pause):
@@ -162,16 +162,16 @@ class Relay:
     async def _settle(self) -> None:
         """Prepare the stream, and find out which events of the table it already holds."""
         saved = await self._events.position()
-        self._signals.replay_wanted = False
+        self._inputs.replay_wanted = False
         position, stream = saved.position, await self._stream.state()
-        verdict = judge(epoch=position.epoch, sequence=self._watermark.over(position), stream=stream)
+        action = judge(epoch=position.epoch, sequence=self._watermark.over(position), stream=stream)
         if saved.replay_from is not None:
             position = await self._rebuild(position, stream, since=saved.replay_from, reason="replay")
-        elif verdict is Verdict.REBUILD:
+        elif action is StreamAction.REBUILD:
             since = saved.now - self._rhythm.retention
             reason = "lost" if stream is None else "changed"
             position = await self._rebuild(position, stream, since=since, reason=reason)
-        elif verdict is Verdict.CREATE:
+        elif action is StreamAction.CREATE:
             await self._stream.create(position.epoch)
             _log.info("stream_created", epoch=position.epoch)
         elif await self._stream.adjust(position.epoch):
@@ -202,7 +202,7 @@ class Relay:
     async def _check(self) -> None:
         state = await self._stream.state()
         known = self._position.sequence
-        if judge(epoch=self._position.epoch, sequence=known, stream=state) is not Verdict.KEEP:
+        if judge(epoch=self._position.epoch, sequence=known, stream=state) is not StreamAction.KEEP:
             raise StreamChanged("the stream is gone, cut or another")
 
     async def _carry(self) -> int:

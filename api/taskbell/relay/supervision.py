@@ -22,7 +22,7 @@ from taskbell.relay import metrics
 from taskbell.relay.errors import DatabaseUnavailable, RelayInterrupted
 from taskbell.relay.lateness.watch import watch
 from taskbell.relay.policy import Pace
-from taskbell.relay.relay import Lag, Relay, Rhythm, Signals, Watermark
+from taskbell.relay.relay import Lag, Relay, RelayInputs, Rhythm, Watermark
 from taskbell.relay.repository import Events, Leases, Term, connected
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.stream import EventStream
@@ -48,7 +48,7 @@ class Supervision:
         self._watermark = Watermark()
         self._lag = Lag()
         metrics.LAG_SECONDS.set_function(self._lag.seconds)
-        self._signals = Signals(wake=asyncio.Event())
+        self._inputs = RelayInputs(wake=asyncio.Event())
         self._leases: Leases | None = None
         self._bus: Pokes | None = None
         self._stopping = asyncio.Event()
@@ -56,8 +56,8 @@ class Supervision:
     def stop(self) -> None:
         """Let `run` end: messages in flight are finished, the position is saved, and the lease is released."""
         self._stopping.set()
-        self._signals.stopping = True
-        self._signals.wake.set()
+        self._inputs.stopping = True
+        self._inputs.wake.set()
 
     def checks(self) -> dict[str, Check]:
         """Health checks. A standby is as ready as the active relay."""
@@ -97,13 +97,13 @@ class Supervision:
     @asynccontextmanager
     async def _on_bus(self) -> AsyncIterator[tuple[AppendPublisher, EventStream]]:
         settings = self._settings
-        self._signals.reconnected = False
+        self._inputs.reconnected = False
         client = await connect(
             settings.nats_url.get_secret_value(), name="taskbell-relay", on_reconnect=self._reconnected, patience=1.0
         )
         try:
             self._bus = Pokes(client)
-            await self._bus.listen(RELAY_POKE, self._signals.wake.set)
+            await self._bus.listen(RELAY_POKE, self._inputs.wake.set)
             publisher = AppendPublisher(
                 client,
                 in_flight=settings.relay_batch_size,
@@ -130,7 +130,7 @@ class Supervision:
                     events=Events(session, term=term),
                     stream=stream,
                     publisher=publisher,
-                    signals=self._signals,
+                    inputs=self._inputs,
                     watermark=self._watermark,
                     lag=self._lag,
                     rhythm=_rhythm(self._settings),
@@ -146,12 +146,12 @@ class Supervision:
         while True:
             await asyncio.sleep(self._settings.relay_lease_ttl.total_seconds() / 3)
             if await leases.renew(term):
-                self._signals.replay_wanted = True
-                self._signals.wake.set()
+                self._inputs.replay_wanted = True
+                self._inputs.wake.set()
 
     async def _reconnected(self) -> None:
-        self._signals.reconnected = True
-        self._signals.wake.set()
+        self._inputs.reconnected = True
+        self._inputs.wake.set()
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskbell.api.accounts import policy
-from taskbell.api.accounts.policy import Attempts, ThrottleKeys, TokenState, Verdict, charge, judge, refund
+from taskbell.api.accounts.policy import Attempts, RefreshDecision, ThrottleKeys, TokenState, charge, judge, refund
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 pauses = st.lists(st.integers(min_value=0, max_value=2_000), min_size=1, max_size=200)
@@ -98,21 +98,21 @@ def test_keys_are_hashes_that_differ(email, address):
 
 @pytest.mark.feature("H3")
 @pytest.mark.parametrize(
-    ("used", "revoked", "expires_in", "verdict"),
+    ("used", "revoked", "expires_in", "decision"),
     [
-        (False, False, 1, Verdict.ROTATE),
-        (True, False, 1, Verdict.REUSED),
-        (False, True, 1, Verdict.REFUSED),
-        (True, True, 1, Verdict.REFUSED),
-        (False, False, 0, Verdict.REFUSED),
-        (True, False, 0, Verdict.REFUSED),
+        (False, False, 1, RefreshDecision.ROTATE),
+        (True, False, 1, RefreshDecision.REUSED),
+        (False, True, 1, RefreshDecision.REFUSED),
+        (True, True, 1, RefreshDecision.REFUSED),
+        (False, False, 0, RefreshDecision.REFUSED),
+        (True, False, 0, RefreshDecision.REFUSED),
     ],
 )
-def test_worth_of_a_refresh_token(used, revoked, expires_in, verdict):
+def test_worth_of_a_refresh_token(used, revoked, expires_in, decision):
     """Only the unused token of a living session rotates, and only a living session can be revoked by reuse."""
     state = TokenState(
         used_at=NOW if used else None,
         revoked_at=NOW if revoked else None,
         expires_at=NOW + timedelta(seconds=expires_in),
     )
-    assert judge(state, now=NOW) is verdict
+    assert judge(state, now=NOW) is decision

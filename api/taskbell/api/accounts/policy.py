@@ -96,7 +96,7 @@ def refund(attempts: Attempts, *, allowed: int) -> Attempts:
     return replace(attempts, failures=failures, blocked_until=attempts.blocked_until if failures >= allowed else None)
 
 
-class Verdict(Enum):
+class RefreshDecision(Enum):
     """What to do with a refresh token."""
 
     ROTATE = "rotate"
@@ -113,12 +113,12 @@ class TokenState:
     expires_at: datetime
 
 
-def judge(state: TokenState, *, now: datetime) -> Verdict:
+def judge(state: TokenState, *, now: datetime) -> RefreshDecision:
     """Decide about a refresh token that was presented.
 
     There is no grace period for a second use: of two simultaneous uses one wins, and the other revokes the session
     (RFC 9700, section 4.14.2). A token of a session that has already ended is only refused.
     """
     if state.revoked_at is not None or state.expires_at <= now:
-        return Verdict.REFUSED
-    return Verdict.ROTATE if state.used_at is None else Verdict.REUSED
+        return RefreshDecision.REFUSED
+    return RefreshDecision.ROTATE if state.used_at is None else RefreshDecision.REUSED

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet
 from taskbell.api import metrics
 from taskbell.api.accounts import repository
 from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused
-from taskbell.api.accounts.policy import Verdict, judge
+from taskbell.api.accounts.policy import RefreshDecision, judge
 from taskbell.api.accounts.tokens import issue
 from taskbell.contract.tokens import REFRESH_PREFIX, TokenType
 from taskbell.kit.ids import new_id
@@ -64,8 +64,8 @@ class Sessions:
         successor = _new_token()
         async with self._database.acting(user_id) as connection:
             found = await repository.lock_token(connection, used)
-            verdict = Verdict.REFUSED if found is None else judge(found.state, now=found.now)
-            if found is not None and verdict is Verdict.ROTATE:
+            decision = RefreshDecision.REFUSED if found is None else judge(found.state, now=found.now)
+            if found is not None and decision is RefreshDecision.ROTATE:
                 await repository.rotate_token(
                     connection,
                     used=used,
@@ -74,11 +74,11 @@ class Sessions:
                     user_id=user_id,
                     ttl=self._refresh_ttl,
                 )
-            elif found is not None and verdict is Verdict.REUSED:
+            elif found is not None and decision is RefreshDecision.REUSED:
                 await repository.revoke_session(connection, found.session_id, reason="refresh_token_reused")
-        if found is None or verdict is Verdict.REFUSED:
+        if found is None or decision is RefreshDecision.REFUSED:
             raise RefreshTokenRefused
-        if verdict is Verdict.REUSED:
+        if decision is RefreshDecision.REUSED:
             metrics.REFRESH_REUSES.inc()
             _log.warning("refresh_token_reused", user_id=str(user_id), session_id=str(found.session_id))
             raise RefreshTokenReused

@@ -21,10 +21,10 @@ _AT_ONCE = 1000
 class Notifications:
     """The inbox of a signed-in user."""
 
-    def __init__(self, database: Database, *, signals: Pokes) -> None:
-        """Take the database, and the signals that wake the relay after a commit."""
+    def __init__(self, database: Database, *, pokes: Pokes) -> None:
+        """Take the database, and the pokes that wake the relay after a commit."""
         self._database = database
-        self._signals = signals
+        self._pokes = pokes
 
     async def page(self, actor: UUID, *, unread: bool, after: UUID | None, limit: int) -> Inbox:
         """Read a page, newest first, of all notifications or of the unread ones."""
@@ -65,5 +65,5 @@ class Notifications:
         if marked:
             kind = EventType.NOTIFICATION_READ if read else EventType.NOTIFICATION_UNREAD
             metrics.EVENTS_WRITTEN.labels(type=kind.value).inc(len(marked))
-            await self._signals.send(RELAY_POKE)
+            await self._pokes.send(RELAY_POKE)
         return marked

@@ -41,10 +41,10 @@ def _traceparent() -> str | None:
 class TaskService:
     """Tasks on behalf of a signed-in user."""
 
-    def __init__(self, *, database: Database, signals: Pokes, reminder_leads: Sequence[timedelta]) -> None:
-        """Take the database, the signals that wake the relay after a commit, and how long before due to remind."""
+    def __init__(self, *, database: Database, pokes: Pokes, reminder_leads: Sequence[timedelta]) -> None:
+        """Take the database, the pokes that wake the relay after a commit, and how long before due to remind."""
         self._database = database
-        self._signals = signals
+        self._pokes = pokes
         self._leads = reminder_leads
 
     async def create(self, actor: Claims, wanted: TaskCreate) -> str:
@@ -294,4 +294,4 @@ class TaskService:
     async def _written(self, *kinds: EventType) -> None:
         for kind in kinds:
             _WRITTEN[kind].inc()
-        await self._signals.send(RELAY_POKE)
+        await self._pokes.send(RELAY_POKE)

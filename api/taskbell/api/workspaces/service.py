@@ -28,9 +28,9 @@ from taskbell.store.pool import Connection, Database
 class Workspaces:
     """Workspaces on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, signals: Pokes) -> None:
+    def __init__(self, database: Database, *, pokes: Pokes) -> None:
         self._database = database
-        self._signals = signals
+        self._pokes = pokes
 
     async def create(self, actor: UUID, *, name: str) -> WorkspaceRow:
         """Found a workspace; the founder owns it."""
@@ -134,7 +134,7 @@ class Workspaces:
 
     async def _written(self, kind: EventType) -> None:
         metrics.EVENTS_WRITTEN.labels(type=kind.value).inc()
-        await self._signals.send(RELAY_POKE)
+        await self._pokes.send(RELAY_POKE)
 
 
 async def _role(connection: Connection, *, actor: UUID, workspace_id: UUID) -> Role:
