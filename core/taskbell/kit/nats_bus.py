@@ -17,7 +17,7 @@ _REPEAT_AFTER = 30.0
 """Seconds until the same error is logged again."""
 
 SIGNALS_LOST = Counter(
-    "taskbell_bus_signals_lost_total",
+    "taskbell_bus_pokes_lost_total",
     "Pokes that could not be sent because NATS was down. Harmless: the relay also polls.",
 )
 
