@@ -95,9 +95,9 @@ async def test_a_missing_way_to_sign_in_is_reported(start, tmp_path):
     """Outside a cluster and without a kubeconfig the process exits with a message."""
     async with start(KUBECONFIG=str(tmp_path / "absent"), HOME=str(tmp_path)) as (process, _):
         async with asyncio.timeout(30):
-            _, said = await process.communicate()
+            _, message = await process.communicate()
     assert process.returncode == 1
-    assert b"no way to sign in" in said
+    assert b"no way to sign in" in message
 
 
 async def test_missing_permissions_are_named(start, kubectl, proxy, account):
@@ -116,11 +116,11 @@ async def test_missing_permissions_are_named(start, kubectl, proxy, account):
     await eventually(in_force, "the role is in force")
     async with start() as (process, _):
         async with asyncio.timeout(30):
-            _, said = await process.communicate()
+            _, message = await process.communicate()
     assert process.returncode == 1
     place = f"in namespace {kubectl.namespace}"
-    assert f"patch cronjobs.batch {place} (to keep CronJobs)".encode() in said
-    assert f"create leases.coordination.k8s.io {place}".encode() in said
+    assert f"patch cronjobs.batch {place} (to keep CronJobs)".encode() in message
+    assert f"create leases.coordination.k8s.io {place}".encode() in message
     assert proxy.writes() == []
 
 
@@ -129,10 +129,10 @@ async def test_missing_definitions_are_named(start, proxy):
     proxy.faults.append(Fault(method="GET", path_ends="/apis/taskbell.dev/v1alpha1", status=404, times=2))
     async with start() as (process, _):
         async with asyncio.timeout(30):
-            _, said = await process.communicate()
+            _, message = await process.communicate()
     assert process.returncode == 1
-    assert b"workerpools.taskbell.dev" in said
-    assert b"reminderschedules.taskbell.dev" in said
+    assert b"workerpools.taskbell.dev" in message
+    assert b"reminderschedules.taskbell.dev" in message
 
 
 async def test_a_second_one_stands_by_and_takes_over(start, place):

@@ -110,12 +110,12 @@ async def test_drift_is_corrected(place, operate):
         async def corrected():
             return (await place.cron_job())["spec"]["schedule"] == "* * * * *"
 
-        async def told():
+        async def recorded():
             return "DriftCorrected" in await place.events()
 
         await eventually(corrected, "the schedule is back")
         assert (await place.cron_job())["metadata"]["annotations"]["note"] == "mine"
-        await eventually(told, "it is told")
+        await eventually(recorded, "an event is recorded")
         uid = (await place.cron_job())["metadata"]["uid"]
         await place.delete("cronjobs", "due", group=BATCH)
 

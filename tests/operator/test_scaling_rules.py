@@ -106,8 +106,8 @@ def test_a_fallback_waits_for_its_failures():
 
 def test_the_limit_is_named():
     """`limited_by` names the bounds and an unreadable signal, whose recommendation is the present size."""
-    told = [decide(pool(least=3, most=5, **QUICK), Memory(), [asks(n)], current=4, now=0)[0] for n in (1.0, 9.0)]
-    assert [(d.size, d.recommended, d.limited_by) for d in told] == [(3, 1, "Bounds"), (5, 9, "Bounds")]
+    decisions = [decide(pool(least=3, most=5, **QUICK), Memory(), [asks(n)], current=4, now=0)[0] for n in (1.0, 9.0)]
+    assert [(d.size, d.recommended, d.limited_by) for d in decisions] == [(3, 1, "Bounds"), (5, 9, "Bounds")]
     held, _ = decide(pool(**QUICK), Memory(), [FAILED], current=7, now=0)
     assert (held.size, held.recommended, held.limited_by) == (7, 7, "SignalError")
 

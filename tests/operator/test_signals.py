@@ -7,6 +7,7 @@ import contextlib
 import httpx
 import pytest
 
+from operator_places import serving_gauge
 from taskbell.contract.worker_pools import WebSocketSignal, WorkerPoolSpec
 from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
@@ -112,8 +113,8 @@ def pod(kubectl):
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         path = kubectl.at("pods", name, group="")
         await kubectl.must("POST", kubectl.at("pods", group=""), body)
-        told = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": str(ready)}]} | status
-        await kubectl.must_merge(f"{path}/status", {"status": told})
+        reported = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": str(ready)}]} | status
+        await kubectl.must_merge(f"{path}/status", {"status": reported})
         return path
 
     return make
@@ -154,37 +155,21 @@ async def test_pods_that_are_all_unready_cannot_be_read(loads, pod, pods):
 @pytest.mark.parametrize("value", ["NaN", "+Inf"])
 async def test_a_gauge_that_is_not_a_number_cannot_be_read(loads, pod, value, free_port):
     """A gauge that is not a number is an error of the signal and does not fail the pass."""
-
-    async def answer(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        body = f"taskbell_gateway_connections {value}\n"
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
-        await writer.drain()
-        writer.close()
-
     await pod("a")
-    async with await asyncio.start_server(answer, "127.0.0.1", free_port), httpx.AsyncClient() as http:
+    async with serving_gauge(free_port, lambda: value), httpx.AsyncClient() as http:
         with pytest.raises(SocketsUnreadable):
             await loads(http, port=free_port)
 
 
 async def test_each_ready_pod_gives_its_connections(loads, pod, being_deleted, free_port):
     """Each ready pod gives its connections and deletion cost; pods that end and pods of others are not asked."""
-
-    async def answer(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        body = "taskbell_gateway_connections 4\n"
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
-        await writer.drain()
-        writer.close()
-
     await pod("a")
     await pod("marked", cost="9")
     await pod("late", ready=False)
     await pod("others", app="api")
     async with (
         being_deleted(await pod("ending")),
-        await asyncio.start_server(answer, "127.0.0.1", free_port),
+        serving_gauge(free_port, lambda: 4),
         httpx.AsyncClient() as http,
     ):
         assert await loads(http, port=free_port) == [Load("a", 4), Load("marked", 4, "9")]

@@ -81,12 +81,12 @@ def pool_status(readings, *, current=3, size=3, degraded=False, scaled=False, be
 
 def test_a_status_has_the_wanted_and_the_present_size():
     """Starting pods are progress; the status has the time of the last change of the size."""
-    found, told = pool_status([Reading(name="s", value=7, needed=2.2)], size=5, scaled=True)
-    assert told["Progressing"] == ("True", "PodsChange")
+    found, stated = pool_status([Reading(name="s", value=7, needed=2.2)], size=5, scaled=True)
+    assert stated["Progressing"] == ("True", "PodsChange")
     assert (found["lastScaleTime"], found["replicas"], found["desiredReplicas"]) == ("2026-11-20T10:05:00Z", 3, 5)
     assert found["signals"] == [{"name": "s", "value": 7, "desired": 3}]
-    found, told = pool_status([], before={"lastScaleTime": "2026-11-20T09:00:00Z"})
-    assert (found["lastScaleTime"], told["Progressing"]) == ("2026-11-20T09:00:00Z", ("False", "Settled"))
+    found, stated = pool_status([], before={"lastScaleTime": "2026-11-20T09:00:00Z"})
+    assert (found["lastScaleTime"], stated["Progressing"]) == ("2026-11-20T09:00:00Z", ("False", "Settled"))
     assert "lastScaleTime" not in pool_status([])[0]
 
 
@@ -100,15 +100,15 @@ def test_a_status_has_the_wanted_and_the_present_size():
 )
 def test_a_signal_that_cannot_be_read_is_reported(missing, degraded, expected):
     """A pool is Ready until readings fail too often or the source does not exist; long errors are cut."""
-    found, told = pool_status([Reading(name="s", error="e" * 2000, missing=missing)], degraded=degraded)
-    assert {kind: told[kind] for kind in expected} == expected
+    found, stated = pool_status([Reading(name="s", error="e" * 2000, missing=missing)], degraded=degraded)
+    assert {kind: stated[kind] for kind in expected} == expected
     assert found["signals"] == [{"name": "s", "error": "e" * 512}]
 
 
-def schedule_status(*, conditions_before=(), last=None, success=None, now="10:00", **spec):
+def schedule_status(*, statedbefore=(), last=None, success=None, now="10:00", **spec):
     """The status of a schedule of every ten minutes whose CronJob was created at 08:00."""
     declared = ReminderScheduleSpec.model_validate({"kind": "due", "schedule": "*/10 * * * *"} | spec)
-    owner = {"metadata": {"generation": 1}, "status": {"conditions": [*conditions_before]}}
+    owner = {"metadata": {"generation": 1}, "status": {"conditions": [*statedbefore]}}
     times = {"lastScheduleTime": last, "lastSuccessfulTime": success}
     reported = {name: f"2026-11-20T{text}:00Z" for name, text in times.items() if text}
     cron_job = {"metadata": {"name": "due", "creationTimestamp": "2026-11-20T08:00:00Z"}, "status": reported}
@@ -120,11 +120,11 @@ def schedule_status(*, conditions_before=(), last=None, success=None, now="10:00
 
 def test_a_suspended_schedule_has_no_next_run():
     """A suspended schedule is Ready and has no next run; a refused one has none, and keeps its earlier times."""
-    found, told = schedule_status(suspend=True)
-    assert told["Ready"] == ("True", "Suspended")
+    found, stated = schedule_status(suspend=True)
+    assert stated["Ready"] == ("True", "Suspended")
     assert "nextRunTime" not in found
-    running, told = schedule_status(last="10:00", success="10:00")
-    assert (running["nextRunTime"], told["Ready"]) == ("2026-11-20T10:10:00Z", ("True", "CronJobKept"))
+    running, stated = schedule_status(last="10:00", success="10:00")
+    assert (running["nextRunTime"], stated["Ready"]) == ("2026-11-20T10:10:00Z", ("True", "CronJobKept"))
     refused = reminder_schedule.describe_refusal(
         {"metadata": {"generation": 2}, "status": running}, "No", "no", now=NOW
     )
@@ -138,11 +138,11 @@ def test_sweeps_are_due_from_the_last_change_on(kind):
     changed = {"type": kind, "status": "True", "lastTransitionTime": "2026-11-20T09:55:00Z"}
     late = {"last": "08:30", "success": "08:30", "now": "10:01"}
     assert schedule_status(**late)[1]["Degraded"] == ("True", "SweepsDoNotStart")
-    assert schedule_status(**late, conditions_before=[changed])[1]["Degraded"] == ("False", "Healthy")
+    assert schedule_status(**late, statedbefore=[changed])[1]["Degraded"] == ("False", "Healthy")
 
 
 @pytest.mark.parametrize(("timeout", "failing"), [(600, True), (3600, False)])
 def test_a_long_sweep_may_still_succeed(timeout, failing):
     """Periods without a success count only after the timeout of a sweep."""
-    _, told = schedule_status(last="10:00", success="09:10", now="10:00", timeoutSeconds=timeout)
-    assert told["Degraded"] == (("True", "SweepsFail") if failing else ("False", "Healthy"))
+    _, stated = schedule_status(last="10:00", success="09:10", now="10:00", timeoutSeconds=timeout)
+    assert stated["Degraded"] == (("True", "SweepsFail") if failing else ("False", "Healthy"))

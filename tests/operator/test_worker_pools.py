@@ -13,6 +13,7 @@ from nats.js.api import ConsumerConfig
 from prometheus_client import generate_latest
 
 from kubernetes_emulator.proxy import Fault
+from operator_places import serving_gauge
 from taskbell.contract.worker_pools import WorkerPoolStatus
 from taskbell.kit.nats_consumers import Consumers
 from taskbell.operator.cluster import ClusterRefused
@@ -85,7 +86,7 @@ async def place(keeping, nats_url):
 
 
 @pytest.fixture
-def told(events):
+def recorded(events):
     """Read reasons and messages of all events, in order."""
 
     async def read():
@@ -95,7 +96,7 @@ def told(events):
 
 
 @pytest.mark.feature("K6")
-async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work, told):
+async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work, recorded):
     """By default a backlog grows the pool to 5, 10 and 20; once drained, the size stays for 300 s and then is 1."""
     await fill(work, BACKLOG)
     await place.make(backlog_per_replica=BACKLOG // 20)
@@ -103,13 +104,13 @@ async def test_a_backlog_scales_drains_and_comes_down_stabilized(place, work, to
     status = await place.status()
     assert (status["recommended"], status["desiredReplicas"], status["limitedBy"]) == (20, 20, "")
     assert status["signals"] == [{"name": "backlog", "value": BACKLOG, "desired": 20}]
-    assert ("ScaledUp", f"from 10 to 20 pods: backlog = {BACKLOG} asks for 20") in await told()
+    assert ("ScaledUp", f"from 10 to 20 pods: backlog = {BACKLOG} asks for 20") in await recorded()
     await drain(work, BACKLOG)
     assert [await place.look(after=60) for _ in range(4)] == [20, 20, 20, 20]
     assert (await place.status())["limitedBy"] == "Stabilization"
     assert await place.look(after=61) == 1
     assert await place.condition("Degraded") == ("False", "Healthy")
-    assert (await told())[-1][0] == "ScaledDown"
+    assert (await recorded())[-1][0] == "ScaledDown"
 
 
 async def test_nothing_is_written_while_nothing_changes(place, work, proxy):
@@ -124,7 +125,7 @@ async def test_nothing_is_written_while_nothing_changes(place, work, proxy):
     assert proxy.writes()[before:] == []
 
 
-async def test_a_deleted_consumer_holds_the_size(place, work, told):
+async def test_a_deleted_consumer_holds_the_size(place, work, recorded):
     """Without its consumer a pool keeps its size, is Degraded at once, and recovers by itself."""
     await fill(work, 600)
     await place.make()
@@ -138,7 +139,7 @@ async def test_a_deleted_consumer_holds_the_size(place, work, told):
     await work.add_consumer("WORK", ConsumerConfig(durable_name="delivery"))
     await place.look()
     assert await place.condition("Degraded") == ("False", "Healthy")
-    reasons = [reason for reason, _ in await told()]
+    reasons = [reason for reason, _ in await recorded()]
     assert reasons.count("SignalMissing") == 1
     assert reasons.count("Recovered") == 1
 
@@ -251,15 +252,6 @@ async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
 async def test_open_sockets_scale_gateways(place, free_port):
     """Connections of ready pods are added; a pod that does not answer holds the size; shrinking marks each pod."""
     open_now = {"connections": 0}
-
-    async def answer(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        body = f"# TYPE taskbell_gateway_connections gauge\ntaskbell_gateway_connections {open_now['connections']}\n"
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
     for number, address in enumerate(("127.0.0.1", "127.0.0.1", "")):
         name, pods = f"gateway-{number}", place.kubectl.at("pods", group="")
         spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
@@ -269,13 +261,13 @@ async def test_open_sockets_scale_gateways(place, free_port):
     await place.deploy("gateway", replicas=2)
     sockets = {"port": free_port, "perReplica": 1000, "headroomPercent": 50}
     await place.make("gateway", signals=[{"name": "sockets", "webSocket": sockets}])
-    async with await asyncio.start_server(answer, "127.0.0.1", free_port):
+    async with serving_gauge(free_port, lambda: open_now["connections"]):
         open_now["connections"] = 900
         assert await place.look(name="gateway") == 4
         assert (await place.status("gateway"))["signals"] == [{"name": "sockets", "value": 1800, "desired": 4}]
     assert await place.look(name="gateway", after=400) == 4
     assert "/metrics" in (await place.status("gateway"))["signals"][0]["error"]
-    async with await asyncio.start_server(answer, "127.0.0.1", free_port):
+    async with serving_gauge(free_port, lambda: open_now["connections"]):
         open_now["connections"] = 100
         assert await place.look(name="gateway", after=400) == 1
     marks = [pod["metadata"].get("annotations", {}) for pod in await place.kubectl.all("pods", group="")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -212,6 +214,22 @@ async def events(kubectl: Kubectl) -> list[Json]:
     """All events in the order of their creation."""
     found = await kubectl.all("events", group=CORE)
     return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+
+@contextlib.asynccontextmanager
+async def serving_gauge(port: int, value: Callable[[], object]) -> AsyncIterator[None]:
+    """Serve `/metrics` with the gauge of open connections, as a gateway does."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = f"# TYPE taskbell_gateway_connections gauge\ntaskbell_gateway_connections {value()}\n"
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port):
+        yield
 
 
 def chart_access(namespace: str) -> tuple[list[Json], str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,12 +32,6 @@ class LeaseLost(Exception):
     """Another process holds the Lease, or it could not be renewed in time: this process must stop."""
 
 
-@dataclass(slots=True)
-class _Seen:
-    version: str = ""
-    at: float = 0.0
-
-
 class Leadership:
     """Acquires, renews and releases the Lease."""
 
@@ -49,7 +42,8 @@ class Leadership:
         self._identity = identity
         self._duration = duration
         self._clock = clock
-        self._seen = _Seen()
+        self._seen = ("", 0.0)
+        """The version of another's Lease, and when it was first seen."""
         self._renewed = float("-inf")
         """When the last successful renewal was sent: it may have arrived at once and been answered late."""
 
@@ -124,9 +118,9 @@ class Leadership:
             await self._cluster.replace(LEASES, self._claimed(lease))
             return True
         now, version = self._clock.monotonic(), lease["metadata"]["resourceVersion"]
-        if version != self._seen.version:
-            self._seen = _Seen(version, now)
-        if holder and now - self._seen.at < lease["spec"].get("leaseDurationSeconds", self._duration):
+        if version != self._seen[0]:
+            self._seen = (version, now)
+        if holder and now - self._seen[1] < lease["spec"].get("leaseDurationSeconds", self._duration):
             return False
         await self._cluster.replace(LEASES, self._claimed(lease))
         return True

@@ -137,8 +137,8 @@ def _trust(process: subprocess.Popen[bytes], folder: Path, url: str, token: str)
             except httpx.TransportError:
                 pass  # it does not listen yet
         time.sleep(0.2)
-    said = (folder / "kube-apiserver.log").read_text(errors="replace")[-_LOG_SHOWN:]
-    raise ControlPlaneFailed(f"kube-apiserver ended, or was not ready within {_READY_WITHIN:.0f} s:\n{said}")
+    log = (folder / "kube-apiserver.log").read_text(errors="replace")[-_LOG_SHOWN:]
+    raise ControlPlaneFailed(f"kube-apiserver ended, or was not ready within {_READY_WITHIN:.0f} s:\n{log}")
 
 
 def _private_key() -> bytes:

@@ -70,7 +70,7 @@ class Proxy:
     faults: list[Fault] = field(default_factory=list)
     _watches: set[asyncio.Task[None]] = field(default_factory=set)
     _expired: set[str] = field(default_factory=set)
-    """Paths whose next watch is told that its version is too old."""
+    """Paths whose next watch is refused, because its version is too old."""
 
     def writes(self, *, path_part: str = "") -> list[Call]:
         """The writing requests so far whose path contains a text, also those that failed."""
@@ -109,7 +109,7 @@ class Proxy:
     async def _answer(self, http: aiohttp.ClientSession, request: web.Request) -> web.StreamResponse:
         sent = await request.read()
         body = json.loads(sent) if sent else None
-        status = self._told(request)
+        status = self._fault(request)
         if status is None:
             passed = ("Accept", "Content-Type", "Authorization")
             headers = self.upstream.headers(self.token)
@@ -117,17 +117,17 @@ class Proxy:
             if self.admit is not None and sent:
                 sent = json.dumps(self.admit(json.loads(sent))).encode()
             async with http.request(request.method, request.rel_url, data=sent or None, headers=headers) as response:
-                self._write_down(request, body, response.status)
+                self._record(request, body, response.status)
                 return await self._pass_on(request, response)
-        self._write_down(request, body, status)
+        self._record(request, body, status)
         reason = _REASONS.get(HTTPStatus(status), "InternalError")
-        told: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason}
-        told |= {"message": "told to fail", "code": status}
-        if status == HTTPStatus.GONE:  # of watches; they are told within the stream
-            return web.json_response({"type": "ERROR", "object": told}, dumps=lambda event: json.dumps(event) + "\n")
-        return web.json_response(told, status=status)
+        failure: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason}
+        failure |= {"message": "injected fault", "code": status}
+        if status == HTTPStatus.GONE:  # a watch gets it as an event of its stream
+            return web.json_response({"type": "ERROR", "object": failure}, dumps=lambda event: json.dumps(event) + "\n")
+        return web.json_response(failure, status=status)
 
-    def _told(self, request: web.Request) -> int | None:
+    def _fault(self, request: web.Request) -> int | None:
         """The status of the fault that this request meets, if any."""
         if "watch" in request.query and request.path in self._expired:
             self._expired.discard(request.path)
@@ -138,7 +138,7 @@ class Proxy:
                 return fault.status
         return None
 
-    def _write_down(self, request: web.Request, body: Any, status: int) -> None:
+    def _record(self, request: web.Request, body: Any, status: int) -> None:
         authorization = request.headers.get("Authorization", "")
         self.calls.append(Call(request.method, request.path, dict(request.query), body, status, authorization))
 
