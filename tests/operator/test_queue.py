@@ -191,3 +191,23 @@ async def test_an_addition_during_the_last_pass_counts(working):
         queues.append(queue)
         queue.add(KEY)
         await eventually(lambda: len(passes) == 2 and queue.idle, "two passes")
+
+
+async def test_a_queue_that_runs_again_looks_at_all_objects(working):
+    """After an end, also in the middle of a pass, every known object gets a pass at once."""
+    passes, begun = [], asyncio.Event()
+
+    async def work(key):
+        passes.append(key)
+        begun.set()
+        await asyncio.sleep(3600 if len(passes) == 1 else 0)
+        return Outcome()
+
+    async with working(work) as queue:
+        queue.add(KEY)
+        await begun.wait()
+        queue.add(OTHER)
+    running = asyncio.create_task(queue.run())
+    await eventually(lambda: passes.count(KEY) == 2 and passes.count(OTHER) >= 1 and queue.idle, "all were looked at")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -65,7 +65,7 @@ class Queue:
         self._passes = passes
         self._intervals = intervals
         self._workers = {kind: asyncio.Semaphore(workers) for kind in passes}
-        self._new: asyncio.Queue[Key] = asyncio.Queue()
+        self._tasks: asyncio.TaskGroup | None = None
         self._changed: dict[Key, asyncio.Event] = {}
         self._resting: set[Key] = set()
 
@@ -73,7 +73,8 @@ class Queue:
         """Ask for a pass over an object soon. Never blocks."""
         if key not in self._changed:
             self._changed[key] = asyncio.Event()
-            self._new.put_nowait(key)
+            if self._tasks is not None:
+                self._tasks.create_task(self._keep(key))
         self._changed[key].set()
 
     @property
@@ -83,15 +84,19 @@ class Queue:
         return not changed and self._resting == self._changed.keys()
 
     async def run(self) -> None:
-        """Make passes until cancelled; passes that run then are cancelled, too."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                key = await self._new.get()
-                group.create_task(self._keep(key, self._changed[key]), name=f"operator-{key.kind}-{key.name}")
+        """Make passes until cancelled; passes that run then are cancelled, too. Run again, it looks at all objects."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for key, changed in self._changed.items():
+                    changed.set()
+                    self._tasks.create_task(self._keep(key))
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
 
-    async def _keep(self, key: Key, changed: asyncio.Event) -> None:
+    async def _keep(self, key: Key) -> None:
         """Make passes over one object until it is gone."""
-        failures, wait = 0, self._intervals.resync
+        changed, failures, wait = self._changed[key], 0, self._intervals.resync
         while True:
             self._resting.add(key)
             with contextlib.suppress(TimeoutError):
