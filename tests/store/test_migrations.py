@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
@@ -65,8 +66,8 @@ async def test_migrating_at_head_changes_nothing(database):
 
 
 @pytest.fixture
-def read_schema(database, monkeypatch):
-    """Reads how the database differs from the models, and the names of its checks."""
+def read_schema(monkeypatch):
+    """Reads how a database differs from the models, and the names of its checks."""
     monkeypatch.setitem(base.ischema_names, "xid8", Xid8)
     monkeypatch.setitem(base.ischema_names, "pg_snapshot", PgSnapshot)
 
@@ -92,13 +93,13 @@ def read_schema(database, monkeypatch):
         }
         return compare_metadata(context, Model.metadata), checks
 
-    return lambda: _on_engine(database.owner_url, read)
+    return lambda database: _on_engine(database.owner_url, read)
 
 
 @pytest.mark.feature("H17", "H18", "H19")
-async def test_head_equals_models(read_schema):
+async def test_head_equals_models(database, read_schema):
     """Tables, columns, types, defaults, keys, indexes and checks are in the database as the models describe them."""
-    differences, checks = await read_schema()
+    differences, checks = await read_schema(database)
     assert differences == []
     assert checks == {
         (table.name, constraint.name)
@@ -142,7 +143,7 @@ async def test_the_comparison_sees_a_difference(database, read_schema, change):
     """The comparison above is no formality: each kind of deviation shows up in it."""
     async with db.connected(database.owner_url) as connection:
         await connection.execute(change)
-    assert len((await read_schema())[0]) == 1
+    assert len((await read_schema(database))[0]) == 1
 
 
 @pytest.mark.feature("M13", "M35")
@@ -234,7 +235,7 @@ def next_release(tmp_path, monkeypatch):
     """The code of a later release: a migration that adds a column, and a file that reads it."""
     folder = tmp_path / "migrations"
     shutil.copytree(files("taskbell.store") / "migrations", folder)
-    (folder / "versions" / "9000_color.py").write_text(_COLOR)
+    (folder / "versions" / "9000_shade.py").write_text(_SHADE.format(before=migrate.head()))
     config, texts = migrate._config, schema_files.texts()
 
     def configured(connection=None):
@@ -243,21 +244,20 @@ def next_release(tmp_path, monkeypatch):
         return found
 
     path = "functions/task_document.sql"
-    document = texts[path].replace("completed_at text\n", "completed_at text, color text\n")
-    document = document.replace("(t.completed_at)\n", "(t.completed_at), t.color\n")
+    document = texts[path].replace("\n);", ", shade text\n);").replace("\n  )::", ", t.shade\n  )::")
     monkeypatch.setattr(migrate, "_config", configured)
     monkeypatch.setattr(schema_files, "texts", lambda: texts | {path: document})
     return texts
 
 
-_COLOR = """
+_SHADE = """
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "9000", "0007", None, None
+revision, down_revision, branch_labels, depends_on = "9000", "{before}", None, None
 
 
 def upgrade():
-    op.execute("ALTER TABLE tasks ADD COLUMN color text")
+    op.execute("ALTER TABLE tasks ADD COLUMN shade text")
 """
 
 
@@ -266,7 +266,7 @@ async def test_a_release_brings_a_column_and_the_functions_that_read_it(database
     assert await migrate.upgrade_async(database.owner_url) == "9000"
     async with db.connected(database.owner_url) as owner:
         document = await owner.fetchval("SELECT taskbell.task_document(NULL::tasks)::text")
-    assert document.endswith('"color":null}')
+    assert document.endswith('"shade":null}')
 
 
 async def test_a_release_whose_files_fail_leaves_the_tables_too(database, next_release, monkeypatch):
@@ -276,42 +276,58 @@ async def test_a_release_whose_files_fail_leaves_the_tables_too(database, next_r
     with pytest.raises(asyncpg.PostgresSyntaxError):
         await migrate.upgrade_async(database.owner_url)
     async with db.connected(database.owner_url) as owner:
-        assert await owner.fetchval("SELECT version_num FROM alembic_version") == "0007"
+        assert await owner.fetchval("SELECT version_num FROM alembic_version") < "9000"
         with pytest.raises(asyncpg.UndefinedColumnError):
-            await owner.fetch("SELECT color FROM tasks")
+            await owner.fetch("SELECT shade FROM tasks")
 
 
 _FORMER = """
-DROP TABLE taskbell.schema_files;
-UPDATE alembic_version SET version_num = '0007';
 ALTER TABLE tasks DROP COLUMN assignee_ids, ADD COLUMN assignee_ids uuid[] NOT NULL DEFAULT '{}'
   CONSTRAINT tasks_assignees_count CHECK (cardinality(assignee_ids) <= 50);
-GRANT SELECT (assignee_ids) ON tasks TO taskbell_sweeper;
 ALTER TABLE job_log DROP COLUMN planned_at, ADD COLUMN planned_at timestamptz;
-GRANT SELECT (planned_at) ON job_log TO taskbell_relay;
+CREATE TYPE taskbell.task_wire AS (id uuid);
+CREATE FUNCTION taskbell.task_document(t tasks) RETURNS json LANGUAGE sql STABLE AS 'SELECT NULL::json';
+CREATE FUNCTION taskbell.role_in(workspace uuid) RETURNS text LANGUAGE sql STABLE AS 'SELECT NULL::text';
+CREATE POLICY seen ON tasks FOR SELECT TO taskbell_api USING (taskbell.role_in(workspace_id) IS NOT NULL);
+GRANT SELECT ON tasks TO taskbell_api;
 """
-"""Turns a database into one of the chain of migrations 0001 to 0007 that preceded the first release."""
+"""What a database of the former chain, 0001 to 0007, has besides the first migration: another order of columns, and
+functions and policies that no file applied."""
 
 
-async def test_a_database_of_the_former_chain_gets_the_files(database, read_schema):
-    """Its tables are those of the first migration: it keeps its rows, gets the files, and equals the models."""
-    built = await _objects(database.owner_url)
-    async with db.connected(database.owner_url) as owner:
+@pytest.fixture
+async def former(empty_database, monkeypatch):
+    """A database as the former chain left it."""
+
+    async def nothing(_connection):
+        """Apply no file."""
+
+    url = empty_database.owner_url
+    with monkeypatch.context() as without_files:
+        without_files.setattr(schema_files, "apply", nothing)
+        await _on_engine(url, lambda connection: command.upgrade(migrate._config(connection), "0007"))
+    async with db.connected(url) as owner:
         await owner.execute(_FORMER)
+    return empty_database
+
+
+async def test_a_database_of_the_former_chain_gets_the_files(former, database, read_schema):
+    """Its tables are those of the first migration: it keeps its rows, gets the files, and equals the models."""
+    async with db.connected(former.owner_url) as owner:
         user, _ = await _account(owner)
-        assert await migrate.upgrade_async(database.owner_url) == migrate.head()
+        assert await migrate.upgrade_async(former.owner_url) == migrate.head()
         assert await owner.fetchval("SELECT name FROM users WHERE id = $1", user) == "One"
-    assert await _objects(database.owner_url) == built
-    assert (await read_schema())[0] == []
+    assert await _objects(former.owner_url) == await _objects(database.owner_url)
+    assert (await read_schema(former))[0] == []
 
 
 @pytest.fixture(params=["taskbell.local", "taskbell.store"])
-def migrate_command(request, database):
+def migrate_command(request, former):
     """Runs `taskbell migrate` or `python -m taskbell.store migrate` on the database."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKBELL_")}
     return lambda: subprocess.run(
         [sys.executable, "-m", request.param, "migrate"],
-        env={**kept, "TASKBELL_DATABASE_URL": database.owner_url},
+        env={**kept, "TASKBELL_DATABASE_URL": former.owner_url},
         text=True,
         capture_output=True,
         timeout=60,
@@ -319,14 +335,14 @@ def migrate_command(request, database):
     )
 
 
-async def test_an_older_database_of_the_former_chain_is_refused(database, migrate_command):
+async def test_an_older_database_of_the_former_chain_is_refused(former, migrate_command):
     """Before 0007 nothing is changed, and one line says what to do."""
-    async with db.connected(database.owner_url) as owner:
-        await owner.execute(_FORMER + "UPDATE alembic_version SET version_num = '0004'")
-        before = await _objects(database.owner_url)
+    async with db.connected(former.owner_url) as owner:
+        await owner.execute("UPDATE alembic_version SET version_num = '0004'")
+        before = await _objects(former.owner_url)
         done = await asyncio.to_thread(migrate_command)
         assert await owner.fetchval("SELECT version_num FROM alembic_version") == "0004"
-    assert await _objects(database.owner_url) == before
+    assert await _objects(former.owner_url) == before
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "the database has schema 0004" in done.stderr

@@ -191,12 +191,10 @@ async def test_a_field_is_added_to_the_document(database, owner, change):
     """A type that a function needs changes with the function's file."""
     path = "functions/task_document.sql"
     text = schema_files.texts()[path]
-    text = text.replace("completed_at text\n", "completed_at text, color text\n")
-    text = text.replace("(t.completed_at)\n", "(t.completed_at), 'red'\n")
-    change({path: text})
+    change({path: text.replace("\n);", ", shade text\n);").replace("\n  )::", ", 'dark'\n  )::")})
     await migrate.upgrade_async(database.owner_url)
     document = await owner.fetchval("SELECT taskbell.task_document(NULL::tasks)::text")
-    assert document.endswith('"completed_at":null,"color":"red"}')
+    assert document.endswith(',"shade":"dark"}')
 
 
 async def test_what_a_removed_file_created_goes(database, read, change):
