@@ -12,7 +12,7 @@ import pytest
 
 from taskbell.delivery.addresses import is_public
 from taskbell.delivery.repository import Claim
-from taskbell.delivery.webhooks import WebhookChannel, judge, open_webhooks, resolver
+from taskbell.delivery.webhooks import WebhookTransport, judge, open_webhooks, resolver
 from taskbell.kit.ids import new_id
 from taskbell.testing.waiting import eventually
 
@@ -154,7 +154,9 @@ async def test_both_secrets_sign_while_rotating(platform, receiver, run_worker):
 
 def channel(resolve, allowed, *, trusted=None):
     """A channel with a resolver of ours."""
-    return WebhookChannel(within=5.0, resolve=resolve, allowed=allowed, trusted=trusted or ssl.create_default_context())
+    return WebhookTransport(
+        within=5.0, resolve=resolve, allowed=allowed, trusted=trusted or ssl.create_default_context()
+    )
 
 
 def claim(url):

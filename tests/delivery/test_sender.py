@@ -1,4 +1,4 @@
-"""The sender with a channel and a ledger of this test: traces, bounds, outcomes that cannot be written at once."""
+"""The sender with a transport and a ledger of this test: traces, bounds, outcomes that cannot be written at once."""
 
 import asyncio
 from datetime import timedelta
@@ -44,8 +44,8 @@ class Ledger:
         self.given_back.append(claim)
 
 
-class Channel:
-    """A channel that counts how many are under way."""
+class Transport:
+    """A transport that counts how many are under way."""
 
     def __init__(self, *, fails=None, hold=0.0):
         self.fails = fails
@@ -102,7 +102,7 @@ def _sender(ledger, channel, *, tracing=None, lease=5.0):
 
 
 class Dead:
-    """A channel on which some endpoints never say yes, and say no only while they are answering."""
+    """A transport on which some endpoints never say yes, and say no only while they are answering."""
 
     def __init__(self, endpoints):
         self.endpoints = frozenset(endpoints)
@@ -134,7 +134,7 @@ async def test_an_attempt_is_a_span_of_the_trace_that_caused_it():
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     ledger = Ledger([_claim()])
-    await _run(_sender(ledger, Channel(), tracing=Tracing(service="test", provider=provider)), ledger, 1)
+    await _run(_sender(ledger, Transport(), tracing=Tracing(service="test", provider=provider)), ledger, 1)
     (span,) = exporter.get_finished_spans()
     assert span.name == "push"
     assert f"{span.context.trace_id:032x}" == _TRACE
@@ -146,7 +146,7 @@ async def test_one_slow_endpoint_leaves_room_for_others():
     """No endpoint gets more than about its share of the places, and all together not more than there are."""
     slow = new_id()
     ledger = Ledger([_claim(slow) for _ in range(30)] + [_claim() for _ in range(10)])
-    channel = Channel(hold=0.05)
+    channel = Transport(hold=0.05)
     await _run(_sender(ledger, channel), ledger, 40)
     assert channel.most[slow] <= 5  # what was taken at once may come on top
     assert channel.most["all"] <= 10
@@ -155,7 +155,7 @@ async def test_one_slow_endpoint_leaves_room_for_others():
 async def test_all_e_mail_goes_to_one_mail_server():
     """A mail server that hangs takes the places of one endpoint, not those of all readers of its e-mails."""
     ledger = Ledger([_claim(channel="email") for _ in range(30)] + [_claim() for _ in range(10)])
-    channel = Channel(hold=0.05)
+    channel = Transport(hold=0.05)
     await _run(_sender(ledger, channel), ledger, 40)
     assert channel.most["email"] <= 5
 
@@ -181,15 +181,15 @@ async def test_endpoints_that_fail_leave_half_of_the_places():
 async def test_an_outcome_is_written_as_soon_as_the_ledger_is_back():
     """A ledger that is away for a moment after the receiver's yes costs no repetition."""
     ledger = Ledger([_claim()], away=2)
-    await _run(_sender(ledger, Channel()), ledger, 1)
+    await _run(_sender(ledger, Transport()), ledger, 1)
     ((_, outcome, decision),) = ledger.recorded
     assert (outcome.delivered, decision.state) == (True, State.DELIVERED)
 
 
 async def test_a_channel_that_breaks_is_a_failed_attempt():
-    """Whatever a channel raises, the delivery is tried again."""
+    """Whatever a transport raises, the delivery is tried again."""
     ledger = Ledger([_claim()])
-    await _run(_sender(ledger, Channel(fails=RuntimeError("a test"))), ledger, 1)
+    await _run(_sender(ledger, Transport(fails=RuntimeError("a test"))), ledger, 1)
     ((_, outcome, decision),) = ledger.recorded
     assert (outcome.error, decision.state) == ("RuntimeError", State.RETRYING)
 
@@ -197,7 +197,7 @@ async def test_a_channel_that_breaks_is_a_failed_attempt():
 async def test_what_does_not_end_in_time_is_given_back():
     """At a stop, attempts have their time; then they are broken off and are somebody else's."""
     ledger = Ledger([_claim()])
-    sender = _sender(ledger, Channel(hold=60.0))
+    sender = _sender(ledger, Transport(hold=60.0))
     async with running(sender.run, name="sender"):
         await asyncio.sleep(0.1)  # until it is under way
         await sender.stop(within=0.05)

@@ -16,6 +16,7 @@ from taskbell.contract.events import EventRecord, envelope
 from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_TRACEPARENT, event_subject
 from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher, Message, MessageDuplicated, PositionTaken
 from taskbell.kit.trace import TraceContext, Tracing
+from taskbell.kit.waiting import happens
 from taskbell.relay import metrics
 from taskbell.relay.errors import StreamChanged, StreamReconnected
 from taskbell.relay.policy import (
@@ -147,11 +148,7 @@ class Relay:
         """Wait for a poke or the next poll, and at least for the gather time; return whether a poke came."""
         pace, wake = self._rhythm.pace, self._inputs.wake
         if pause := pace.pause(empty_looks=empty_looks):
-            try:
-                async with asyncio.timeout(pause):
-                    await wake.wait()
-            except TimeoutError:
-                pass
+            await happens(wake, within=pause)
         left = started + pace.gather - time.monotonic()
         if left > 0:
             await asyncio.sleep(left)  # one poll serves all pokes within this time

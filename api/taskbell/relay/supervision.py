@@ -18,6 +18,7 @@ from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher
 from taskbell.kit.nats_streams import Streams
 from taskbell.kit.probes.health import Check
 from taskbell.kit.trace import Tracing
+from taskbell.kit.waiting import happens
 from taskbell.relay import metrics
 from taskbell.relay.errors import DatabaseUnavailable, RelayInterrupted
 from taskbell.relay.lateness.watch import watch
@@ -75,7 +76,7 @@ class Supervision:
                     pause = _FIRST_PAUSE
                 metrics.INTERRUPTIONS.labels(reason=type(reason).__name__).inc()
                 _log.warning("relay_interrupted", reason=type(reason).__name__, detail=str(reason))
-                await self._stopped_within(random.uniform(pause / 2, pause))  # noqa: S311 -- jitter, not a secret
+                await happens(self._stopping, within=random.uniform(pause / 2, pause))  # noqa: S311 -- jitter, not a secret
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _live(self) -> None:
@@ -88,7 +89,7 @@ class Supervision:
                     async with self._on_bus() as (publisher, stream):
                         while (term := await leases.acquire()) is None:
                             self._lag.since = None  # only the active relay needs it
-                            if await self._stopped_within(ttl / 6):
+                            if await happens(self._stopping, within=ttl / 6):
                                 return
                         await self._serve(leases, term, publisher=publisher, stream=stream)
             finally:
@@ -152,14 +153,6 @@ class Supervision:
     async def _reconnected(self) -> None:
         self._inputs.reconnected = True
         self._inputs.wake.set()
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def _check_database(self) -> None:
         if self._leases is None:

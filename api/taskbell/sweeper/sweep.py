@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from taskbell.kit.waiting import happens
 from taskbell.sweeper.errors import BatchTooSlow
 from taskbell.sweeper.policy import Shard, pause
 from taskbell.sweeper.repository import Fired, Reminders
@@ -95,14 +96,6 @@ async def sweep(
         if batch:  # more may have become due meanwhile
             continue
         seconds = pause(next_in=await reminders.next_in(shard=shard), left=end - now)
-        await _wait(stopping, seconds)
+        await happens(stopping, within=seconds)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
-
-
-async def _wait(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return

@@ -1,4 +1,4 @@
-"""The clock as a collaborator, so that pure decisions are tested with plain values."""
+"""The clock, passed in as an object so that tests can replace it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ class Clock(Protocol):
     """Tells the time. Never blocks."""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back, for durations and deadlines."""
+        """Return seconds that never go back, for durations and deadlines."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never go back."""
         return time.monotonic()

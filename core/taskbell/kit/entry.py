@@ -69,7 +69,7 @@ def listen(*, host: str, port: int, fd: int | None = None) -> socket.socket:
     """Return an inherited listening socket, or a new one; `::` means every address of the machine, IPv4 and IPv6.
 
     Raises:
-        OSError: The address is taken or not of this machine.
+        OSError: The address is taken, or it is not an address of this machine.
     """
     if fd is not None:
         return socket.socket(fileno=fd)

@@ -16,11 +16,11 @@ def new_id() -> UUID:
 def lowest_id(instant: datetime) -> UUID:
     """Return the smallest id that a UUIDv7 made at this instant could have: 48 bits of Unix ms, then zeros.
 
-    An instant before 1970 has no such id and gives the nil UUID, the smallest of all.
+    An instant before 1970 gives the nil UUID, the smallest of all.
     """
     return UUID(int=max(0, int(instant.timestamp() * 1000)) << 80)
 
 
 def bare_uuid(value: UUID) -> UUID:
-    """Return a standard `uuid.UUID` for a driver's subclass of it (asyncpg's), which serialisers refuse."""
+    """Return a standard `uuid.UUID` for asyncpg's subclass of it, which serialisers refuse."""
     return UUID(int=value.int)

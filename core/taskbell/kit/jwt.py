@@ -1,4 +1,4 @@
-"""Signed tokens (RFC 7519) with Ed25519 keys (RFC 8037, RFC 9864): issue, verify, remember what was verified."""
+"""Signed tokens (RFC 7519) with Ed25519 keys (RFC 8037, RFC 9864): issue, verify, and remember verified ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SigningKeysMalformed(ValueError):
 
 
 def generate_keys(earlier: str | None = None) -> str:
-    """Return a JWK Set with a fresh signing key first, before the keys of `earlier`, which go on verifying."""
+    """Return a JWK Set: a new signing key, then the keys of `earlier`, which still verify tokens."""
     key = OKPKey.generate_key("Ed25519", parameters={"kid": str(uuid7()), "use": "sig", "alg": ALGORITHM})
     kept = parse_keys(earlier).keys if earlier else []
     return orjson.dumps(KeySet([key, *kept]).as_dict(private=True)).decode()
@@ -36,7 +36,7 @@ def parse_keys(text: str, *, private: bool = True) -> KeySet:
     """Read a JWK Set.
 
     Raises:
-        SigningKeysMalformed: It is no such set, is empty, or lacks what `private` asks for.
+        SigningKeysMalformed: The text is not a JWK Set, the set is empty, or a private key is missing.
     """
     try:
         keys = KeySet.import_key_set(cast("Any", orjson.loads(text)))
@@ -51,7 +51,7 @@ def parse_keys(text: str, *, private: bool = True) -> KeySet:
 
 
 def public_keys(keys: KeySet) -> dict[str, Any]:
-    """The JWK Set document for `/.well-known/jwks.json`: public parts only."""
+    """Return the JWK Set document for `/.well-known/jwks.json`: public parts only."""
     return cast("dict[str, Any]", keys.as_dict(private=False))
 
 
@@ -63,7 +63,7 @@ def sign(claims: Mapping[str, Any], *, token_type: str, keys: KeySet) -> str:
 
 
 def key_id(token: str) -> str | None:
-    """The `kid` a token names, unverified, or None: to learn whether the keys at hand are too old."""
+    """Return the `kid` that a token names, or None. It is unverified, and only tells whether newer keys are needed."""
     from joserfc.jws import extract_compact  # noqa: PLC0415 -- only for the rare unknown key
 
     try:
@@ -108,7 +108,7 @@ def verify_as(
     """Return what `read` makes of the claims of a valid token.
 
     Raises:
-        TokenRefused: The token is not valid, or `read` raised `ValueError`: it is none of ours.
+        TokenRefused: The token is not valid, or `read` raised `ValueError`.
     """
     claims = verify(token, token_type=token_type, keys=keys, issuer=issuer, audience=audience, now=now)
     try:
@@ -118,9 +118,9 @@ def verify_as(
 
 
 class VerifiedTokens(Generic[T]):
-    """Remembers verified tokens until they expire: verifying costs more than a query.
+    """Remembers verified tokens until they expire, because verifying one costs more than a query.
 
-    Bounded: the least recently used of `capacity` entries goes first. Refused tokens are not remembered.
+    It holds at most `capacity` tokens and forgets the least recently used first. It remembers no refused token.
     """
 
     def __init__(
@@ -130,17 +130,17 @@ class VerifiedTokens(Generic[T]):
         capacity: int = 20_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the verification: it returns the value to remember and when it expires, or raises `TokenRefused`."""
+        """Take the function that verifies: it returns a value and when that expires, or raises `TokenRefused`."""
         self._verify = verify_token
         self._capacity = capacity
         self._clock = clock
         self._known: OrderedDict[str, tuple[T, int]] = OrderedDict()
 
     def get(self, token: str) -> T:
-        """Return what a token stands for.
+        """Return the value of a token.
 
         Raises:
-            TokenRefused: It is not valid, or no longer.
+            TokenRefused: The token is invalid or has expired.
         """
         entry = self._known.get(token)
         if entry is None:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, with the trace id of the work at hand."""
+"""Structured logs: one JSON object per line on standard error, with the trace id of the current work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECRET_WORDS = ("password", "token", "secret", "authorization", "signing_keys")
 
 
 def configure_logs(*, service: str, level: str = "INFO") -> None:
-    """Send our own records and those of libraries to standard error in one form."""
+    """Write Taskbell's records and those of libraries to standard error in one format."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -19,7 +19,7 @@ ROLE_FAILURES = Counter(
 )
 _RESET_AFTER = 60.0
 _ASKED_AGAIN_AFTER = 0.2
-"""Seconds after which a role that was cancelled and goes on is cancelled once more."""
+"""Seconds after which a role that continues although it was cancelled is cancelled again."""
 
 
 async def keep_running(
@@ -31,8 +31,8 @@ async def keep_running(
 ) -> None:
     """Run a role until it returns; when it fails, log and count it and start it again.
 
-    The pause before a restart doubles from `first_pause` to `longest_pause` seconds with full jitter, and starts
-    again small after a minute of health. Cancelling this call cancels the role.
+    The pause before a restart doubles from `first_pause` to `longest_pause` seconds with full jitter, and is
+    short again after a minute without failure. Cancelling this call cancels the role.
     """
     loop = asyncio.get_running_loop()
     pause = first_pause
@@ -53,7 +53,7 @@ async def keep_running(
 
 @contextlib.asynccontextmanager
 async def running(run: Callable[[], Awaitable[None]], *, name: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Keep a role running in a named task for the length of the block; cancel it and wait for its end after."""
+    """Keep a role running in a named task for the length of the block; then cancel it and wait for its end."""
     task = asyncio.create_task(keep_running(run, name=name), name=name)
     try:
         yield task

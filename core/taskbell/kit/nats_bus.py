@@ -1,4 +1,4 @@
-"""The bus adapter: connections to NATS that never give up, and pokes."""
+"""Connections to NATS that never give up, and pokes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ async def connect(
 ) -> Client:
     """Connect to NATS and stay connected.
 
-    Reconnects without end (nats-py gives up after 60 tries by default), pings every 20 s (default: 120 s).
-    `name` shows up in the server's connection list.
+    It reconnects forever (nats-py gives up after 60 tries by default) and pings every 20 s (default: 120 s). The
+    server lists the connection under `name`.
 
     Raises:
-        BusUnavailable: The first connection cannot be made within `patience` seconds (nats-py would try forever).
+        BusUnavailable: The first connection fails for `patience` seconds.
     """
     client = Client()
     try:
@@ -48,14 +48,14 @@ async def connect(
 
 @asynccontextmanager
 async def connecting(url: str, *, name: str) -> AsyncIterator[Client]:
-    """A connection that is made in the background, for those who can work while NATS is away; closed at the end."""
+    """Connect in the background, for callers that work without NATS too; close the connection at the end."""
     client = Client()
     attempt = asyncio.create_task(_open(client, url, name=name, on_reconnect=None), name=f"{name}-connects")
     try:
         yield client
     finally:
         attempt.cancel()
-        with suppress(asyncio.CancelledError, NatsError, OSError):  # what it met is in the log
+        with suppress(asyncio.CancelledError, NatsError, OSError):  # the errors are in the log
             await attempt
         await client.close()
 
@@ -100,7 +100,7 @@ class Pokes:
         self._client = client
 
     async def send(self, subject: str) -> None:
-        """Send an empty message, or count it as lost when NATS is away. Never raises for that, never waits."""
+        """Send an empty message without waiting. While NATS is away, count it as lost; do not raise."""
         if not self._client.is_connected:
             SIGNALS_LOST.inc()
             return

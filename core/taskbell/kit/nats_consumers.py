@@ -1,6 +1,6 @@
-"""What JetStream says of its durable consumers: how much waits, how much is out.
+"""The state of durable JetStream consumers: how many messages wait, and how many are being worked on.
 
-Asked from the consumer's leader through the JetStream API; exporters and `/jsz` show followers' stale numbers.
+It asks the consumer's leader through the JetStream API; exporters and `/jsz` show stale numbers of followers.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from taskbell.kit.nats_bus import BusUnavailable, connecting
 
 _TIMEOUT = 5.0
 _FIRST_PATIENCE = 2.0
-"""Seconds that questions to an address wait for its first connection, counted from the first."""
+"""How long requests to an address wait for its connection, in seconds since the first request."""
 _UNUSED_AFTER = 600.0
-"""Seconds after which a connection that nobody asks is closed: an address changes with each rotation of its secret."""
+"""Seconds after which an unused connection is closed: an address changes whenever its password does."""
 
 
 class ConsumerMissing(Exception):
-    """There is no such consumer, or no such stream."""
+    """The consumer does not exist, or its stream does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerFacts:
-    """A consumer at a moment.
+    """The state of a consumer at one moment.
 
     Attributes:
-        pending: Messages that were not delivered yet.
+        pending: Messages that are not delivered yet.
         unacked: Messages that are delivered and not acknowledged.
         delivered: Deliveries so far, repeated ones included.
-        max_unacked: How many may be out at once; all members share it. 0 or less: no limit.
+        max_unacked: How many messages may be unacknowledged at once, for all members together. 0 or less: no limit.
     """
 
     pending: int
@@ -55,16 +55,16 @@ class _Connection:
 
 
 class Consumers:
-    """Looks at consumers on any number of servers, with one lasting connection to each address that is in use."""
+    """Reads the state of consumers on several servers, over one lasting connection to each address in use."""
 
     def __init__(self, *, name: str, unused_after: float = _UNUSED_AFTER) -> None:
-        """`name` shows up in the servers' connection lists; `unused_after` seconds a connection is closed."""
+        """Take the name for the servers' connection lists, and after how many unused seconds a connection is closed."""
         self._name = name
         self._unused_after = unused_after
         self._connections: dict[str, _Connection] = {}
 
     async def __aenter__(self) -> Self:
-        """Ready; connections are made when first needed."""
+        """Connect to nothing yet: each connection is made when it is first needed."""
         return self
 
     async def __aexit__(
@@ -75,15 +75,15 @@ class Consumers:
 
     @property
     def connections(self) -> int:
-        """How many connections are kept."""
+        """How many connections are open."""
         return len(self._connections)
 
     async def look(self, url: str, *, stream: str, consumer: str) -> ConsumerFacts:
-        """Describe a consumer, within 5 s.
+        """Return the state of a consumer, within 5 s.
 
         Raises:
             ConsumerMissing: JetStream says that it does not exist.
-            BusUnavailable: Nobody says anything.
+            BusUnavailable: NATS does not answer.
         """
         client = await self._client(url)
         await self._close_unused(after=self._unused_after)
@@ -112,7 +112,7 @@ class Consumers:
         known.used = now
         with suppress(TimeoutError):
             async with asyncio.timeout_at(known.made + _FIRST_PATIENCE):
-                while not known.client.is_connected:  # noqa: ASYNC110 -- nats-py tells it by no event
+                while not known.client.is_connected:  # noqa: ASYNC110 -- nats-py has no event for it
                     await asyncio.sleep(0.02)
         return known.client
 

@@ -1,7 +1,7 @@
-"""Messages that could not be processed: kept in a stream of their own, for a person to look at and redrive.
+"""Dead letters: messages that could not be processed, kept in their own stream until a person decides.
 
-Two kinds lie there: what a worker gave up, with its reason and a copy of the message; and the server's own advisory
-that a message was delivered as often as it may be (its worker died each time), which names only its place.
+There are two kinds. A worker that gives up a message stores its reason and a copy. The server stores an advisory when
+a message reached its limit of deliveries because its worker died each time; it names only the message's place.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class DeadLetterSpec:
     """The stream of dead letters of one consumer.
 
     Attributes:
-        stream: Its own name.
-        letters: Subject that dead letters are published under.
-        redrive: Subject that they are published under again, for the consumer of redriven messages.
-        source: The stream they come from, and its consumer.
-        max_age: Seconds that a letter is kept.
+        stream: The name of the stream.
+        letters: Subject of the dead letters.
+        redrive: Subject of the messages that are to be processed again.
+        source: The stream and the consumer that the messages come from.
+        max_age: Seconds that a dead letter is kept.
     """
 
     stream: str
@@ -47,7 +47,7 @@ class DeadLetterSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One message that could not be processed. `data` is None where the message itself has expired meanwhile."""
+    """One message that could not be processed. `data` is None when the message itself has expired."""
 
     sequence: int
     time: str
@@ -67,7 +67,7 @@ class DeadLetters:
         self._spec = spec
 
     async def ensure(self) -> None:
-        """Make the stream as it shall be."""
+        """Create the stream, or adjust it."""
         spec = self._spec
         config = StreamConfig(
             name=spec.stream,
@@ -87,7 +87,7 @@ class DeadLetters:
     async def keep(
         self, *, identity: str, subject: str, headers: Mapping[str, str], data: bytes, reason: str, deliveries: int
     ) -> None:
-        """Keep a message with the reason; the same `identity` is kept once within the duplicate window."""
+        """Store a message and the reason. Within the duplicate window, one `identity` is stored once."""
         marked = {
             **headers,
             HEADER_REASON: " ".join(reason.split())[:500],
@@ -101,7 +101,7 @@ class DeadLetters:
             raise BusUnavailable(f"JetStream: {refused!r}") from refused
 
     async def page(self, *, limit: int) -> list[DeadLetter]:
-        """The oldest letters, up to a limit."""
+        """Return the oldest dead letters, up to a limit."""
         found: list[DeadLetter] = []
         after = 0
         while len(found) < limit:
@@ -115,7 +115,7 @@ class DeadLetters:
         return found
 
     async def get(self, sequence: int) -> DeadLetter | None:
-        """One letter, or None."""
+        """Return one dead letter, or None."""
         try:
             raw = await self._context.get_msg(self._spec.stream, seq=sequence)
         except NotFoundError:

@@ -1,4 +1,4 @@
-"""Names that can be used once, across all pods: a JetStream key-value bucket that forgets after its time."""
+"""Names that can be used once, across all pods: a JetStream key-value bucket with a time to live."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from taskbell.kit.nats_bus import BusUnavailable
 
 
 class OneTimeNames:
-    """The first use of a name succeeds, every later one does not, until its time to live is over."""
+    """Admits the first use of a name and refuses later ones until its time to live is over."""
 
     def __init__(self, client: Client, *, bucket: str, ttl: timedelta) -> None:
-        """Take a connection, which the caller closes. The bucket is made when it is not there."""
+        """Take a connection, which the caller closes. The bucket is created when it does not exist."""
         self._jetstream = client.jetstream(timeout=2)
         self._bucket = bucket
         self._ttl = ttl
         self._store: KeyValue | None = None
 
     async def use(self, name: str) -> bool:
-        """Use a name (letters, digits, `-`); tell whether this was the first time.
+        """Use a name (letters, digits, `-`) and tell whether this is its first use.
 
         Raises:
-            BusUnavailable: NATS does not answer, so that nothing is known.
+            BusUnavailable: NATS does not answer. Whether the name was used is unknown.
         """
         try:
             store = self._store or await self._opened()

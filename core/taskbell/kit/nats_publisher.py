@@ -2,11 +2,11 @@
 
 nats-py's own `publish_async` loses error replies and waits forever for a lost acknowledgement.
 
-Each message names the sequence and the id of the message it must follow. The server (2.15, tried) checks in this order:
-the sequence (error 10071), the duplicate (an acknowledgement marked so, nothing stored), the id before (10070). So a
-message is stored in its place, directly after the message it was made to follow, or not at all; and what a paused or
-disconnected publisher sends late can only continue the very chain it was made for. The sequence alone would not
-do: another publisher may since have stored a different message at the same sequence.
+Each message names the sequence and the id of the message before it. The server (tried with 2.15) checks first the
+sequence (error 10071), then whether the message is a duplicate (an acknowledgement that says so; nothing is stored),
+then the id (error 10070). So a message is stored directly after the message that it names, or not at all, even when
+a paused or disconnected publisher sends it late. The sequence alone would not be enough: another publisher may have
+stored a different message at that sequence.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_RESPONDERS = "503"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to append; `id` is its deduplication id, `headers` come beside those that fence it."""
+    """One message to append. `id` is its deduplication id; `headers` are added to those of this module."""
 
     id: str
     subject: str
@@ -37,29 +37,29 @@ class Message:
 
 
 class AppendInterrupted(Exception):
-    """The batch was not stored as a whole.
+    """The batch was not stored completely.
 
     Attributes:
-        stored: How many messages from its beginning are certainly stored. Of those after, some may be stored as
-            well where no answer came (`AcknowledgementLost`), in order and without gaps.
+        stored: How many messages from the beginning are certainly stored. After `AcknowledgementLost` some of the
+            next messages may be stored too, in order and without gaps.
     """
 
     def __init__(self, message: str, *, stored: int) -> None:
-        """Say what happened after how many messages."""
+        """Take the reason and the number of messages stored before it."""
         super().__init__(f"{message} (after {stored} stored)")
         self.stored = stored
 
 
 class PositionTaken(AppendInterrupted):
-    """The stream does not end where the batch expected it to: somebody else wrote, or it was cut."""
+    """The stream does not end where the batch expected: another publisher wrote to it, or it lost messages."""
 
 
 class MessageDuplicated(AppendInterrupted):
-    """The first message that is not stored has its id in the stream already, at an earlier place."""
+    """The next message to store is already in the stream, at an earlier place."""
 
 
 class StreamUnavailable(AppendInterrupted):
-    """No stream listens on the subject, or it refused the message for another reason than its position."""
+    """No stream listens on the subject, or it refused the message for a reason other than its position."""
 
 
 class AcknowledgementLost(AppendInterrupted):
@@ -67,10 +67,10 @@ class AcknowledgementLost(AppendInterrupted):
 
 
 class AppendPublisher:
-    """Appends batches to one stream. One batch at a time; not for concurrent use."""
+    """Appends batches to one stream, one batch at a time. Not for concurrent use."""
 
     def __init__(self, client: Client, *, in_flight: int = 500, ack_timeout: float = 2.0) -> None:
-        """Take a connection, the most messages without an answer, and the longest wait for an answer (seconds)."""
+        """Take a connection, the most messages in flight, and the longest wait for an acknowledgement in seconds."""
         self._client = client
         self._in_flight = in_flight
         self._ack_timeout = ack_timeout
@@ -82,19 +82,19 @@ class AppendPublisher:
         self._progress = asyncio.Event()
 
     async def start(self) -> None:
-        """Listen for answers. The subscription ends with the connection."""
+        """Listen for acknowledgements. The subscription ends with the connection."""
         await self._client.subscribe(f"{self._inbox}.*.*", cb=self._answered)
 
     async def append(self, messages: Sequence[Message], *, after: int, after_id: str | None) -> None:
-        """Store all messages directly after sequence `after`, whose message id is `after_id` (None: do not ask).
+        """Store all messages directly after sequence `after`, whose message id is `after_id` (None: not checked).
 
-        Returns when every one is acknowledged.
+        Returns when each one is acknowledged.
 
         Raises:
             PositionTaken: The stream ends elsewhere.
-            MessageDuplicated: A message is in the stream already.
+            MessageDuplicated: A message is already in the stream.
             StreamUnavailable: There is no such stream.
-            AcknowledgementLost: No answer within the time-out.
+            AcknowledgementLost: An acknowledgement did not come in time.
         """
         self._batch += 1
         self._after = after
@@ -123,7 +123,7 @@ class AppendPublisher:
         await self._acknowledged(len(messages))
 
     async def _acknowledged(self, count: int) -> None:
-        """Wait until the first `count` messages are stored; each further answer may take the whole time-out."""
+        """Wait until the first `count` messages are stored. The timeout starts again with each acknowledgement."""
         while self._acked < count:
             if self._failure is not None:
                 raise self._failure

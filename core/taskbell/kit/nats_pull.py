@@ -1,7 +1,7 @@
-"""Working through a JetStream stream together with others: one durable pull consumer, explicit acknowledgement.
+"""Workers that share the messages of a JetStream stream: one durable pull consumer, explicit acknowledgement.
 
-nats-py's `fetch` can sit out its time-out though messages wait; so this asks the server itself (ADR-13): a standing
-request for a batch with idle heartbeats. Silence for three heartbeats means that the request is lost: it is sent again.
+`fetch` of nats-py can wait for its whole timeout although messages are there. So this module sends the server's pull
+requests itself (NATS ADR-13), with idle heartbeats: when three of them are missing, it sends the request again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_message import headers_of, is_delivery, read_reply, status_of
+from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
 _REQUEST_TIMEOUT = 2.0
@@ -35,12 +36,12 @@ class PullSpec:
     """The desired durable consumer; each start reconciles it.
 
     Attributes:
-        stream: The stream it reads, from its beginning.
-        durable: Its name, shared by all workers.
-        filter_subject: What of the stream it reads.
-        ack_wait: Seconds until an unacknowledged message comes again, to whichever worker asks.
-        max_deliver: How often a message comes at most.
-        max_ack_pending: How many messages may be out at a time with all workers together.
+        stream: The stream that it reads, from the beginning.
+        durable: Its name, the same for all workers.
+        filter_subject: The subjects that it reads.
+        ack_wait: Seconds after which an unacknowledged message is delivered again, to any worker.
+        max_deliver: How often a message is delivered at most.
+        max_ack_pending: How many messages all workers together may have unacknowledged.
     """
 
     stream: str
@@ -52,7 +53,7 @@ class PullSpec:
 
 
 class WorkItem:
-    """One message at work. Every answer is sent without waiting; a lost one makes the message come again."""
+    """One message that a worker has. Each answer is sent without waiting; if it is lost, the message comes again."""
 
     __slots__ = ("_message", "data", "deliveries", "headers", "sequence", "subject")
 
@@ -60,7 +61,7 @@ class WorkItem:
         """Take a delivery.
 
         Raises:
-            ValueError: The message is no delivery.
+            ValueError: The message is not a delivery.
         """
         self._message = message
         self.sequence, _, self.deliveries = read_reply(message.reply)
@@ -69,32 +70,32 @@ class WorkItem:
         self.data = message.data
 
     async def done(self) -> None:
-        """It shall not come again."""
+        """Acknowledge: the message is not delivered again."""
         await self._answer(b"+ACK")
 
     async def working(self) -> None:
-        """It needs longer: the time to acknowledge starts again."""
+        """Ask for more time: the time to acknowledge starts again."""
         await self._answer(b"+WPI")
 
     async def give_back(self, *, after: float = 0.0) -> None:
-        """It shall come again, to anybody, after some seconds."""
+        """Have the message delivered again, to any worker, after some seconds."""
         await self._answer(b'-NAK {"delay": %d}' % int(after * _NANOSECONDS))
 
     async def give_up(self) -> None:
-        """It shall not come again though it was not done."""
+        """End the message although it was not processed: it is not delivered again."""
         await self._answer(b"+TERM")
 
     async def _answer(self, word: bytes) -> None:
-        with contextlib.suppress(NatsError):  # it comes again, and whoever works on it must stand that anyway
+        with contextlib.suppress(NatsError):  # the message comes again, which each worker must expect anyway
             await self._message.respond(word)
 
 
 Handle = Callable[[list[WorkItem]], Awaitable[None]]
-"""Works on a batch and answers every item of it. If it raises, the batch is given back."""
+"""Works on a batch and answers each item. If it raises, the batch is given back."""
 
 
 class PullWorker:
-    """Pulls batches and hands them over one after the other. `run` is a role for `kit.looper`."""
+    """Pulls batches and passes them to its worker one by one. `run` is a role for `kit.looper`."""
 
     def __init__(
         self,
@@ -106,9 +107,9 @@ class PullWorker:
         heartbeat: float = 1.0,
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Take a connection (the caller closes it), the consumer, who works, and the most messages at a time.
+        """Take a connection (the caller closes it), the consumer, the function that works on a batch, and its size.
 
-        `prepare` makes the stream where it may be missing; it raises `BusUnavailable` when it cannot.
+        `prepare` creates the stream if it may be missing; it raises `BusUnavailable` on failure.
         """
         self._client = client
         self._context = client.jetstream(timeout=_REQUEST_TIMEOUT)
@@ -121,16 +122,16 @@ class PullWorker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Let `run` end after the batch at work."""
+        """Let `run` end after the current batch."""
         self._stopping.set()
 
     async def check(self) -> None:
-        """Health check. Raises `BusUnavailable` while no consumer answers."""
+        """Raise `BusUnavailable` while no consumer answers; a health check."""
         if not self._attached:
             raise BusUnavailable("no consumer")
 
     async def run(self) -> None:
-        """Work until `stop`. Waits for a stream that is not there yet; makes the consumer where it is missing."""
+        """Work until `stop`. Wait for a stream that does not exist yet, and create a missing consumer."""
         told = ""
         while not self._stopping.is_set():
             reason = await self._attach()
@@ -141,10 +142,10 @@ class PullWorker:
                 _log.warning("pull_worker_detached", durable=self._spec.durable, reason=reason)
                 told = reason
             if reason:
-                await self._stopped_within(_RETRY_AFTER)
+                await happens(self._stopping, within=_RETRY_AFTER)
 
     async def _attach(self) -> str:
-        """Make or adjust the consumer; the reason if that cannot be done."""
+        """Create or adjust the consumer; return the reason when that fails."""
         spec = self._spec
         config = ConsumerConfig(
             durable_name=spec.durable,
@@ -167,7 +168,7 @@ class PullWorker:
         return ""
 
     async def _work(self) -> str:
-        """Pull and hand over until the consumer is lost; return why, or nothing when asked to stop."""
+        """Pull and process batches until the consumer is lost. Return why; an empty text after `stop`."""
         arrivals: asyncio.Queue[Msg] = asyncio.Queue()
 
         async def arrived(message: Msg) -> None:
@@ -182,7 +183,7 @@ class PullWorker:
             self._attached = False
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
-            # What came after the last batch is anybody's at once, not only when its time is over.
+            # Messages that came after the last batch go to another worker at once, not after `ack_wait`.
             while not arrivals.empty():
                 message = arrivals.get_nowait()
                 if is_delivery(message):
@@ -223,7 +224,7 @@ class PullWorker:
         return ""
 
     async def _arrived(self, arrivals: asyncio.Queue[Msg]) -> list[Msg] | None:
-        """All that is there, waiting for the first; None when nothing came in time or the worker shall stop."""
+        """Wait for a message and return all that are there; None when none came in time, or after `stop`."""
         getting = asyncio.create_task(arrivals.get())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -239,7 +240,7 @@ class PullWorker:
         return found
 
     async def _hand_over(self, items: list[WorkItem]) -> None:
-        """Let the batch be worked on, and keep it ours meanwhile."""
+        """Have the batch processed, and extend its time to acknowledge meanwhile."""
         if not items:
             return
         keeping = asyncio.create_task(self._keep(items), name=f"{self._spec.durable}-keeps")
@@ -257,8 +258,3 @@ class PullWorker:
             await asyncio.sleep(self._spec.ack_wait / 3)
             for item in items:
                 await item.working()
-
-    async def _stopped_within(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()

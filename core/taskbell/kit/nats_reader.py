@@ -1,7 +1,7 @@
-"""Following a JetStream stream without ever skipping a message.
+"""Reads a JetStream stream as it grows, without skipping a message.
 
-Delivery is not trusted: the consumer's own sequence shows a loss, idle heartbeats show a silent end, and the reader
-then continues from the message after the last one it handed over.
+It does not trust delivery. A gap in the consumer's own sequence shows a loss, and missing heartbeats show that the
+consumer ended. The reader then continues with the message after the last one that it passed on.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_message import headers_of, is_delivery, read_reply
+from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
 
 REQUEST_TIMEOUT = 2.0
-"""Seconds that JetStream has for an answer."""
+"""How long JetStream may take to answer, in seconds."""
 _RETRY_AFTER = 0.5
 _LOOK_AGAIN_AFTER = 10.0
 _UNBOUNDED = 2**31
 
 
 class StreamNotRead(Exception):
-    """The stream is not being followed at the moment, or not yet up to its end."""
+    """The reader is not attached to the stream, or has not yet read up to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamBounds:
-    """What a stream holds now. `epoch` is None when its metadata names none."""
+    """The first and last sequence of a stream, and its epoch: None when its metadata names none."""
 
     epoch: int | None
     first: int
@@ -45,25 +46,25 @@ class StreamBounds:
 
 
 class StreamHandler(Protocol):
-    """What a reader calls: from the event loop, in the order of the stream. No call may block."""
+    """Is called by a reader in the order of the stream, on the event loop. No call may block."""
 
     def begin(self, *, epoch: int, position: int) -> None:
-        """Reading begins after `position`. A second call means a new stream: what was read before is void."""
+        """Reading starts after `position`. A second call means a new stream: forget what was read before."""
 
     def message(self, sequence: int, subject: str, headers: Mapping[str, str], data: bytes) -> None:
-        """One message, each exactly once. If this raises, the same message comes again after a pause."""
+        """Take one message, each exactly once. If this raises, the same message comes again after a pause."""
 
     def detached(self, reason: str) -> None:
-        """The consumer was lost; reading goes on from the same place as soon as it can."""
+        """The consumer was lost; reading continues from the same place as soon as possible."""
 
     def lag(self, messages: int) -> None:
-        """How many messages the reader is behind the stream; called every 10 s."""
+        """Take the number of messages that the reader is behind the stream; called every 10 s."""
 
 
 class StreamReader:
-    """Follows a whole stream by one ephemeral ordered push consumer.
+    """Reads a whole stream by one ephemeral ordered push consumer.
 
-    `run` is a role for `kit.looper`; it remembers where it stood between runs.
+    `run` is a role for `kit.looper`; the position is kept between runs.
     """
 
     def __init__(
@@ -78,8 +79,8 @@ class StreamReader:
     ) -> None:
         """Take a connection, which the caller closes.
 
-        `epoch_key` is the stream metadata key of its identity; `warm_up` is how many of the newest messages to read
-        at the beginning; after three `heartbeat`s (s) of silence the consumer is made again.
+        `epoch_key` is the key of the epoch in the stream's metadata. `warm_up` is how many of the newest messages are
+        read at the start. After three missing heartbeats (one each `heartbeat` seconds) the consumer is made again.
         """
         self._client = client
         self._jetstream = client.jetstream(timeout=REQUEST_TIMEOUT)
@@ -95,35 +96,35 @@ class StreamReader:
         self.position = 0
 
     def disturb(self) -> None:
-        """Say that the connection was lost and is back: the consumer is made again at once."""
+        """Make the consumer again at once, because the connection was lost and is back."""
         self._disturbed.set()
 
     async def check(self) -> None:
-        """Health check.
+        """Check that the stream is being read.
 
         Raises:
-            StreamNotRead: No consumer is attached, or it has not yet caught up with the stream's end at its start.
+            StreamNotRead: No consumer is attached, or it has not yet reached what was the stream's end at its start.
         """
         if self._attachment is None or self.position < self._target:
             raise StreamNotRead("not attached" if self._attachment is None else "catching up")
 
     async def run(self) -> None:
-        """Follow the stream until cancelled. Waits for a stream that does not exist yet."""
+        """Read the stream until cancelled. Wait for a stream that does not exist yet."""
         while True:
             bounds = await self._found()
             self._take_up(bounds)
             reason = await self._follow()
             _log.warning("stream_reader_detached", reason=reason, position=self.position)
             self._handler.detached(reason)
-            await asyncio.sleep(0.05)  # a server that refuses every consumer must not spin us
+            await asyncio.sleep(0.05)  # so that a server that refuses every consumer causes no busy loop
 
     async def _found(self) -> StreamBounds:
-        """Wait for the stream, with an epoch, not behind what was read of the same epoch."""
+        """Wait until the stream exists, has an epoch, and holds at least what was read of that epoch."""
         told = ""
         while True:
             self._disturbed.clear()
             try:
-                bounds = read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
+                bounds = await self._bounds()
             except NotFoundError:
                 waiting = "the stream does not exist yet"
             except (NatsError, TimeoutError) as away:
@@ -138,10 +139,13 @@ class StreamReader:
             if waiting != told:
                 _log.info("stream_reader_waits", reason=waiting)
                 told = waiting
-            await self._disturbance(_RETRY_AFTER)
+            await happens(self._disturbed, within=_RETRY_AFTER)
+
+    async def _bounds(self) -> StreamBounds:
+        return read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
 
     def _take_up(self, bounds: StreamBounds) -> None:
-        """Decide where to read on; say so when it is not where reading ended."""
+        """Decide where to continue; tell the handler when that is not where reading ended."""
         assert bounds.epoch is not None  # noqa: S101 -- for the type checker; `_found` waits for it
         self._target = bounds.last
         if bounds.epoch == self.epoch and self.position >= bounds.first - 1:
@@ -151,10 +155,10 @@ class StreamReader:
         self._handler.begin(epoch=self.epoch, position=self.position)
 
     async def _follow(self) -> str:
-        """Read on from the position until the consumer is lost; return why."""
+        """Read from the position until the consumer is lost; return why."""
         attachment = _Attachment(self, self._handler, self._client)
         inbox = self._client.new_inbox()
-        # Bounded by JetStream's flow control instead: a dropped message would only be read again.
+        # JetStream's flow control is the limit instead: a dropped message would only be read again.
         subscription = await self._client.subscribe(
             inbox, cb=attachment.receive, pending_msgs_limit=_UNBOUNDED, pending_bytes_limit=_UNBOUNDED
         )
@@ -191,7 +195,7 @@ class StreamReader:
         loop = asyncio.get_running_loop()
         looked = loop.time()
         while True:
-            await self._disturbance(self._heartbeat)
+            await happens(self._disturbed, within=self._heartbeat)
             if attachment.broken:
                 return attachment.broken
             if self._disturbed.is_set():
@@ -205,9 +209,9 @@ class StreamReader:
                     return "the stream has another epoch"
 
     async def _is_another_stream(self) -> bool:
-        """Look at the stream itself: a second safeguard besides heartbeats. No answer proves nothing."""
+        """Tell whether the stream was replaced; a second safeguard besides heartbeats. No answer counts as no."""
         try:
-            bounds = read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
+            bounds = await self._bounds()
         except NotFoundError:
             return True
         except (NatsError, TimeoutError):
@@ -215,14 +219,9 @@ class StreamReader:
         self._handler.lag(max(0, bounds.last - self.position))
         return bounds.epoch != self.epoch
 
-    async def _disturbance(self, within: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._disturbed.wait()
-
 
 class _Attachment:
-    """One consumer's deliveries; its sequence shows every loss."""
+    """The deliveries of one consumer, whose sequence shows each loss."""
 
     def __init__(self, reader: StreamReader, handler: StreamHandler, client: Client) -> None:
         self._reader = reader
@@ -235,7 +234,7 @@ class _Attachment:
         self.heard = self._loop.time()
 
     async def receive(self, message: Msg) -> None:
-        """Take a delivery or a control message."""
+        """Handle a delivery or a control message."""
         if not self.open:
             return
         self.heard = self._loop.time()

@@ -1,4 +1,4 @@
-"""Replaying a past part of a JetStream stream: in order, exactly, at the reader's pace."""
+"""Reads a past part of a JetStream stream: in order, complete, at the caller's pace."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BATCH_TIMEOUT = 5.0
 
 
 class ReplayInterrupted(Exception):
-    """A replay ended before its last message; what was handed over until then is in order and without gaps."""
+    """A replay ended before its last message. What it returned before is in order and without gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class StreamMessage:
 
 
 class StreamReplays:
-    """Reads past parts of a stream, in order and exactly."""
+    """Opens replays of one stream."""
 
     def __init__(self, client: Client, *, stream: str, epoch_key: str) -> None:
         """Take a connection, which the caller closes."""
@@ -49,17 +49,17 @@ class StreamReplays:
         self._next: asyncio.Task[StreamBounds] | None = None
 
     async def bounds(self) -> StreamBounds:
-        """What the stream holds now. Those who ask at the same time share an answer, never one asked for before.
+        """Return the stream's bounds. Callers share an answer, but never one that was requested before they called.
 
         Raises:
             ReplayInterrupted: NATS does not answer or has no such stream.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._ask_after(self._asking))
-        return await asyncio.shield(self._next)  # who gives up leaves the others their answer
+        return await asyncio.shield(self._next)  # a caller that is cancelled does not cancel it for the others
 
     async def _ask_after(self, previous: asyncio.Task[StreamBounds] | None) -> StreamBounds:
-        """Send one question when the one under way is answered; whoever comes later than that needs another."""
+        """Send one request after the current one is answered; later callers need another."""
         if previous is not None:
             await asyncio.wait([previous])
         self._asking, self._next = self._next, None
@@ -72,8 +72,8 @@ class StreamReplays:
     async def open(self, *, subjects: Sequence[str], after: int, until: int) -> AsyncIterator[StreamReplay]:
         """Prepare to read what follows sequence `after`, through `until`, on any of `subjects`.
 
-        Where it ends is asked from the stream's leader: the consumer may stand on a follower, and what that one has
-        not stored yet is neither counted nor, until then, delivered.
+        The end comes from the stream's leader. The consumer may be on a follower, which neither counts nor delivers
+        what it has not stored yet.
 
         Raises:
             ReplayInterrupted: NATS does not answer.
@@ -106,7 +106,7 @@ class StreamReplays:
                 until=min(until, newest),
             )
         finally:
-            with contextlib.suppress(NatsError, TimeoutError):  # it ends by itself when its threshold is over
+            with contextlib.suppress(NatsError, TimeoutError):  # the server removes an unused consumer by itself
                 await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}")
 
     async def _newest(self, subject: str) -> int:
@@ -119,10 +119,10 @@ class StreamReplays:
 
 
 class StreamReplay:
-    """One replay. `pending` is about how many messages wait, those past its end included."""
+    """One replay. `pending` is roughly how many messages wait, including those after its end."""
 
     def __init__(self, client: Client, *, pending: int, request_subject: str, after: int, until: int) -> None:
-        """Take what `StreamReplays.open` prepared. At `until` or past it there is a message, unless `after` is it."""
+        """Take what `StreamReplays.open` prepared. Unless `after` is `until`, a message exists at `until` or later."""
         self.pending = pending
         self._client = client
         self._subject = request_subject
@@ -130,10 +130,10 @@ class StreamReplay:
         self._until = until
 
     async def batches(self, *, at_most: int = _BATCH) -> AsyncIterator[list[StreamMessage]]:
-        """Yield the messages in order, up to `at_most` at a time; the next are asked for when these are done with.
+        """Yield the messages in order, up to `at_most` at a time. The next are requested when the caller continues.
 
         Raises:
-            ReplayInterrupted: Messages were lost on the way, or vanished, or NATS went away.
+            ReplayInterrupted: Messages were lost or have expired, or NATS went away.
         """
         done, position = 0, self._after
         while position < self._until:

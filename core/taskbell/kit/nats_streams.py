@@ -1,4 +1,4 @@
-"""JetStream streams as a publisher keeps them: look, make, adjust, remove, and read message ids."""
+"""Administration of JetStream streams: look, create, adjust, and read message ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StreamSpec:
         max_age: Seconds that a message is kept.
         duplicate_window: Seconds that message ids are remembered.
         replicas: Copies in a cluster.
-        metadata: Own entries; the server adds some of its own.
+        metadata: Entries of Taskbell; the server adds some of its own.
     """
 
     name: str
@@ -42,7 +42,7 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
-    """A stream as it is. `last_sequence` counts messages that have expired, too; `matches` is its configuration."""
+    """The state of a stream. `last_sequence` also counts expired messages; `matches` compares its configuration."""
 
     messages: int
     first_sequence: int
@@ -51,7 +51,7 @@ class StreamFacts:
     config: StreamConfig
 
     def matches(self, spec: StreamSpec) -> bool:
-        """Whether the configuration is as specified."""
+        """Tell whether the configuration is as specified."""
         wanted = _config(spec)
         own = {name: value for name, value in self.metadata.items() if not name.startswith("_nats.")}
         return own == dict(spec.metadata) and all(
@@ -71,7 +71,7 @@ class Streams:
         self._context = JetStreamContext(client, timeout=_TIMEOUT)
 
     async def look(self, name: str) -> StreamFacts | None:
-        """Describe a stream, or None if there is none."""
+        """Return the state of a stream; None when it does not exist."""
         async with _answering():
             try:
                 info = await self._context.stream_info(name)
@@ -86,7 +86,7 @@ class Streams:
         )
 
     async def create(self, spec: StreamSpec) -> None:
-        """Make a stream, and delete one of that name before, with all its messages."""
+        """Create a stream; delete one of that name before, with all its messages."""
         async with _answering():
             with suppress(NotFoundError):
                 await self._context.delete_stream(spec.name)
@@ -111,7 +111,7 @@ class Streams:
             await self._context.update_stream(_config(spec))
 
     async def message_ids(self, name: str, *, first: int, last: int) -> list[str | None]:
-        """The deduplication ids of the messages from sequence `first` to `last`; None for one that is gone."""
+        """Return the deduplication ids of the messages from sequence `first` to `last`; None for one that is gone."""
         found: list[str | None] = []
         for start in range(first, last + 1, _READS_AT_ONCE):
             some = range(start, min(start + _READS_AT_ONCE, last + 1))

@@ -1,4 +1,4 @@
-"""Settings come from environment variables with the prefix `TASKBELL_` and stop the process when they are wrong."""
+"""Settings from environment variables with the prefix `TASKBELL_`; a wrong one stops the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""W3C Trace Context (https://www.w3.org/TR/trace-context/) without cost where nothing is sampled.
+"""W3C Trace Context (https://www.w3.org/TR/trace-context/), without cost for what is not sampled.
 
 Every request gets a trace id for logs and events. Spans are recorded through OpenTelemetry only for sampled traces
 and only when an exporter is configured by the standard `OTEL_*` variables.
@@ -26,7 +26,7 @@ _TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z",
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """Where in a trace the work at hand stands.
+    """The place of the current work in a trace.
 
     Attributes:
         trace_id: 32 lower-case hexadecimal digits.
@@ -64,9 +64,9 @@ class Tracing:
 
     @classmethod
     def from_environment(cls, *, service: str) -> Tracing:
-        """Read `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SDK_DISABLED`, `OTEL_TRACES_SAMPLER_ARG` as the standard has them.
+        """Read OpenTelemetry's `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SDK_DISABLED` and `OTEL_TRACES_SAMPLER_ARG`.
 
-        Without an endpoint nothing is recorded, and trace ids still travel through logs and events.
+        Without an endpoint nothing is recorded, but logs and events still carry trace ids.
         """
         endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
         if not endpoint or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":

@@ -1,6 +1,6 @@
-"""The delivery role: carries events outwards, to webhooks and by e-mail, at least once.
+"""The delivery program: sends events to webhooks and notifications by e-mail, at least once.
 
-`intake` reads the stream and writes a ledger row for every endpoint that wants an event; `sender` takes due rows from
-the ledger and hands them to a channel. The ledger, not the stream, carries retries. `policy`, `addresses`, `signature`
-and `messages` are pure. SQL is in `repository`; nothing here knows the API.
+`intake` reads the stream and writes a row to the ledger for each endpoint that wants an event. `sender` takes due rows
+from the ledger and attempts them through a transport: `webhooks` or `emails`. Retries are in the ledger, not in the
+stream. `policy`, `addresses`, `signature`, `messages` and `mail_server` are pure; SQL is in `repository`.
 """

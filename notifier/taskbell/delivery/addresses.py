@@ -1,4 +1,4 @@
-"""Which network addresses a webhook may reach: only those of the public internet."""
+"""Decides which network addresses a webhook may reach: only those of the public internet."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 _INTERNET = IPv6Network("2000::/3")
 _REFUSED = (
     IPv4Network("192.0.0.0/24"),  # protocol assignments; Oracle's metadata service
-    IPv4Network("168.63.129.16/32"),  # Azure's, at an address that is nobody else's
+    IPv4Network("168.63.129.16/32"),  # Azure's metadata service
     IPv6Network("3fff::/20"),  # documentation (RFC 9637)
 )
-"""Not public, though not every release of Python, or none, knows it."""
+"""Networks that are not public, although some releases of Python, or all, say so."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
 
 
 def is_public(text: str) -> bool:
-    """Whether an address (no name) is globally reachable, also through an IPv6 form that carries an IPv4 one.
+    """Tell whether an IP address is public. An IPv6 address that contains an IPv4 one is judged by the latter.
 
-    Loopback, private, shared (RFC 6598), link-local, multicast, reserved and documentation addresses are not. The
-    link-local ones include the metadata services of clouds.
+    Loopback, private, shared (RFC 6598), link-local, multicast, reserved and documentation addresses are not public,
+    nor is any text that is not an IP address. The metadata services of clouds are mostly link-local.
     """
     try:
         address = ip_address(text.partition("%")[0])
@@ -33,7 +33,7 @@ def is_public(text: str) -> bool:
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address within an IPv6 one: mapped, 6to4, NAT64 (RFC 6052) or of the old compatible form."""
+    """Return the IPv4 address that an IPv6 one contains: mapped, 6to4, NAT64 (RFC 6052) or IPv4-compatible."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:

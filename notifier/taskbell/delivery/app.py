@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskbell.contract import subjects
-from taskbell.delivery.emails import EmailChannel, NoMailServer
+from taskbell.delivery.emails import EmailTransport, NoMailServer
 from taskbell.delivery.intake import Intake
 from taskbell.delivery.mail_server import MailServer
 from taskbell.delivery.policy import Backoff
 from taskbell.delivery.repository import open_ledger
-from taskbell.delivery.sender import Bounds, Channel, Sender
+from taskbell.delivery.sender import Bounds, Sender, Transport
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.delivery.webhooks import open_webhooks
 from taskbell.kit.looper import running
@@ -38,9 +38,9 @@ _STOP_SECONDS = 3.0
 async def delivery(
     settings: DeliverySettings, *, listening: socket.socket | None = None, tracing: Tracing | None = None
 ) -> AsyncIterator[Sender]:
-    """Run a worker for the length of the block; at its end it finishes what is under way or gives it back.
+    """Run a worker for the length of the block; at its end it finishes its deliveries or gives them back.
 
-    `listening` is where the probes are answered, if anywhere.
+    `listening` is the socket of the probes; None serves none.
 
     Raises:
         BusUnavailable: NATS cannot be reached at the start.
@@ -56,16 +56,16 @@ async def delivery(
                 concurrency=settings.delivery_concurrency,
             )
         )
-        channels: dict[str, Channel] = {"webhook": webhooks, "email": NoMailServer()}
+        transports: dict[str, Transport] = {"webhook": webhooks, "email": NoMailServer()}
         if settings.smtp_url is not None:
-            channels["email"] = EmailChannel(
+            transports["email"] = EmailTransport(
                 MailServer.parse(settings.smtp_url.get_secret_value()),
                 sender=settings.email_from,
                 timeout=settings.smtp_timeout.total_seconds(),
             )
         sender = Sender(
             ledger,
-            channels,
+            transports,
             bounds=Bounds(
                 concurrency=settings.delivery_concurrency,
                 per_endpoint=min(settings.delivery_concurrency_per_endpoint, settings.delivery_concurrency),

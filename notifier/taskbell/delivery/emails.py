@@ -1,4 +1,4 @@
-"""The e-mail channel: one message handed to a mail server by SMTP (RFC 5321)."""
+"""The e-mail transport: sends one message to a mail server by SMTP (RFC 5321)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from taskbell.delivery.repository import Claim
 _log = structlog.get_logger(__name__)
 
 
-class EmailChannel:
+class EmailTransport:
     """Sends notifications by e-mail."""
 
-    def __init__(self, host: MailServer, *, sender: str, timeout: float) -> None:
+    def __init__(self, server: MailServer, *, sender: str, timeout: float) -> None:
         """Take the mail server, the sender's address, and the longest time for one message in seconds."""
-        self._host = host
+        self._server = server
         self._sender = mailbox(sender)
         self._timeout = timeout
 
@@ -50,14 +50,14 @@ class EmailChannel:
 
     async def _hand_over(self, message: EmailMessage) -> None:
         """Return once the server has accepted it. Waiting for QUIT could fail, and the message would be sent twice."""
-        host = self._host
+        server = self._server
         smtp = aiosmtplib.SMTP(
-            hostname=host.host,
-            port=host.port,
-            use_tls=host.encryption is Encryption.TLS,
-            start_tls=host.encryption is Encryption.STARTTLS,
-            username=host.username,
-            password=host.password,
+            hostname=server.host,
+            port=server.port,
+            use_tls=server.encryption is Encryption.TLS,
+            start_tls=server.encryption is Encryption.STARTTLS,
+            username=server.username,
+            password=server.password,
             timeout=self._timeout,
         )
         try:
@@ -74,12 +74,12 @@ class NoMailServer:
     """Stands in where no mail server is set up: e-mails wait and are retried as long as any other delivery."""
 
     async def send(self, _claim: Claim) -> Outcome:
-        """Say so."""
+        """Fail with that reason."""
         return Outcome(delivered=False, error="no mail server is set up")
 
 
 def judge(failed: aiosmtplib.SMTPException) -> Outcome:
-    """What a failure means: a permanent no (5xx) to recipient or message ends it, everything else is tried again."""
+    """Judge a failure: a permanent refusal (5xx) of the recipient or the message is final; all others are retried."""
     name = type(failed).__name__
     if isinstance(failed, aiosmtplib.SMTPRecipientsRefused):
         codes = [refused.code for refused in failed.recipients]
@@ -88,7 +88,7 @@ def judge(failed: aiosmtplib.SMTPException) -> Outcome:
         return Outcome(delivered=False, status=failed.code, error=name, permanent=failed.code >= 500)
     if isinstance(failed, aiosmtplib.SMTPResponseException):
         if failed.code >= 500:
-            # Ours to mend, not the message's fault: none may be lost by a wrong password or sender.
+            # The configuration is wrong, not the message: a wrong password or sender must lose none.
             _log.error("mail_server_refuses_us", error=name, code=failed.code)
         return Outcome(delivered=False, status=failed.code, error=name)
     return Outcome(delivered=False, error=name)

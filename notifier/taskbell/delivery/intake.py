@@ -1,4 +1,4 @@
-"""From the event stream into the ledger: an event is acknowledged once every endpoint that wants it has its row."""
+"""Writes events from the stream to the ledger, and acknowledges an event when each endpoint that wants it has a row."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _AGAIN = 0.5
 
 
 class EventMalformed(ValueError):
-    """The message is no event as the relay writes them."""
+    """The message is not an event of the relay."""
 
 
 class Intake:
-    """Handles batches of one consumer."""
+    """Handles the batches of one consumer."""
 
     def __init__(
         self,
@@ -42,10 +42,10 @@ class Intake:
         room: Callable[[], Awaitable[None]],
         recorded: Callable[[], None],
     ) -> None:
-        """Take the ledger and where to put what cannot be processed.
+        """Take the ledger, and the dead letters for messages that cannot be processed.
 
-        `source` names the consumer; `room` waits until the sender can take more, so that a backlog stays in the
-        stream, where everybody sees it; `recorded` is called when there is something to send.
+        `source` is the name of the consumer. `room` waits until the sender can take more, so that a backlog stays in
+        the stream, where it is measured. `recorded` is called when there is something to send.
         """
         self._ledger = ledger
         self._letters = letters
@@ -56,7 +56,7 @@ class Intake:
         self._recorded = recorded
 
     async def handle(self, items: list[WorkItem]) -> None:
-        """Record a batch and answer each of its messages. While PostgreSQL is away, this and the batch wait."""
+        """Record a batch and answer each of its messages. While PostgreSQL is away, wait with the batch."""
         await self._room()
         events: list[tuple[WorkItem, Incoming]] = []
         for item in items:
@@ -73,7 +73,7 @@ class Intake:
             await item.done()
 
     async def _one_by_one(self, events: list[tuple[WorkItem, Incoming]]) -> None:
-        """Find out which event the ledger does not take, and record the others."""
+        """Find the event that the ledger refuses, and record the others."""
         for item, event in events:
             try:
                 await self._record([event])
@@ -92,7 +92,7 @@ class Intake:
             try:
                 added = await self._ledger.add(wanted, shared=shared, retry_for=self._retry_for)
             except LedgerUnavailable as away:
-                # Not the events' fault: their count of deliveries must not grow by it.
+                # Keep the batch: if it were given back, each message would come nearer to its limit of deliveries.
                 _log.warning("intake_waits", reason=str(away))
                 await asyncio.sleep(_AGAIN)
             else:
@@ -103,7 +103,7 @@ class Intake:
             self._recorded()
 
     async def _failed(self, item: WorkItem, reason: str) -> None:
-        """Let it come again, or keep it as a dead letter when it has come often enough."""
+        """Have the message delivered again, or make it a dead letter when it has reached its limit."""
         if item.deliveries < self._max_deliver:
             metrics.EVENTS.labels(outcome="failed").inc()
             await item.give_back(after=min(2.0 ** (item.deliveries - 1), 30.0))
@@ -118,7 +118,7 @@ class Intake:
                 deliveries=item.deliveries,
             )
         except BusUnavailable as away:
-            # The server writes a letter of its own for a message that has come as often as it may.
+            # The server stores an advisory for a message that has reached its limit of deliveries.
             _log.warning("dead_letter_not_kept", sequence=item.sequence, reason=str(away))
             return
         metrics.EVENTS.labels(outcome="dead_letter").inc()
@@ -130,7 +130,7 @@ def read_event(item: WorkItem) -> Incoming:
     """Read a message of the stream.
 
     Raises:
-        EventMalformed: It is none of the relay's.
+        EventMalformed: The message is not an event of the relay.
     """
     try:
         document = orjson.loads(item.data)

@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 
 class MailServerMalformed(ValueError):
-    """The URL names no mail server. The message never holds the URL: it may carry a password."""
+    """The URL does not name a mail server. The error's text never contains the URL, which may hold a password."""
 
 
 class Encryption(StrEnum):
-    """How a connection to a mail server is protected; the values are the URL schemes."""
+    """How the connection to a mail server is encrypted; the values are URL schemes."""
 
     NONE = "smtp"
     STARTTLS = "smtp+starttls"
@@ -26,7 +26,7 @@ _PORTS = {Encryption.NONE: 25, Encryption.STARTTLS: 587, Encryption.TLS: 465}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
-    """Where to hand in messages, and as whom."""
+    """The address of a mail server, and the account to use."""
 
     encryption: Encryption
     host: str
@@ -39,7 +39,7 @@ class MailServer:
         """Read `smtp|smtp+starttls|smtps://[user:password@]host[:port]`; user and password percent-encoded.
 
         Raises:
-            MailServerMalformed: It has another form.
+            MailServerMalformed: The URL has another form.
         """
         try:
             parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""A notification as an e-mail: plain text, nothing of it able to become a header."""
+"""Writes the e-mail of a notification: plain text, and no part of the notification can add a header."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SUBJECT_LENGTH = 200
 
 
 class MailboxMalformed(ValueError):
-    """The text is no mailbox (RFC 5322, section 3.4)."""
+    """The text is not a mailbox (RFC 5322, section 3.4)."""
 
 
 def mailbox(text: str) -> Address:
-    """Read `name <local@domain>` or an address alone.
+    """Read `name <local@domain>` or only an address.
 
     Raises:
-        MailboxMalformed: It is neither, or more than one.
+        MailboxMalformed: The text is not exactly one of these.
     """
     try:
         header: Any = HeaderRegistry()("From", text)
@@ -37,10 +37,10 @@ def mailbox(text: str) -> Address:
 
 
 def recipient_mailbox(text: str) -> Address:
-    """Read the address of an account; its domain becomes Punycode, which every mail server takes.
+    """Read the address of an account. Its domain becomes Punycode, which each mail server accepts.
 
     Raises:
-        MailboxMalformed: It is none.
+        MailboxMalformed: The text is not an address.
     """
     name, _, domain = text.rpartition("@")
     try:
@@ -54,19 +54,19 @@ def recipient_mailbox(text: str) -> Address:
 
 
 def one_line(text: str, *, at_most: int = _SUBJECT_LENGTH) -> str:
-    """The text without line breaks and control characters, fit for a header."""
+    """Return the text without line breaks and control characters, for a header."""
     kept = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(kept.split())[:at_most]
 
 
 def compose(*, delivery_id: UUID, payload: str, sender: Address, recipient: str, now: float) -> EmailMessage:
-    """Write the e-mail that tells of a `notification.created` event.
+    """Write the e-mail of a `notification.created` event.
 
-    Its `Message-ID` is made of the delivery's id: a message that is sent twice can be told by it.
+    Its `Message-ID` contains the delivery's id, so that a message that is sent twice can be recognised.
 
     Raises:
-        KeyError: The payload is no such event.
-        MailboxMalformed: The recipient is no address.
+        KeyError: The payload is another event.
+        MailboxMalformed: The recipient is not an address.
     """
     notification: dict[str, Any] = orjson.loads(payload)["data"]
     title = one_line(notification["title"])

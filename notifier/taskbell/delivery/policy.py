@@ -1,4 +1,4 @@
-"""What follows from one attempt: delivered, tried again when, or dead. Plain values; the database's clock counts."""
+"""Decides what follows an attempt: delivered, retried and when, or dead. Pure: the caller gives the times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     PENDING = "pending"
     RETRYING = "retrying"
@@ -17,14 +17,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an attempt met.
+    """The outcome of an attempt.
 
     Attributes:
-        delivered: The receiver took it.
+        delivered: The receiver accepted it.
         status: HTTP status or SMTP code, if there was one.
-        error: What went wrong, for the log of deliveries; never a receiver's words.
-        permanent: Trying again would not help.
-        gone: The receiver said that this address is no more: its webhook is switched off, which ends its deliveries.
+        error: What failed, for the log of deliveries. It never quotes the receiver.
+        permanent: A retry would fail too.
+        gone: The receiver says that the address no longer exists: its webhook is disabled, which ends its deliveries.
         retry_after: Seconds that the receiver asked for.
     """
 
@@ -38,32 +38,32 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Growing pauses with full jitter, in seconds."""
+    """Pauses between attempts, in seconds: they double from `first` to `longest`, with full jitter."""
 
     first: float
     longest: float
 
     def pause(self, *, attempts: int, share: float) -> float:
-        """The pause after so many attempts; `share` is random in [0, 1)."""
+        """Return the pause after this number of attempts; `share` is random in [0, 1)."""
         return float(min(self.longest, self.first * 2 ** min(attempts - 1, 60))) * share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The state an attempt leads to; `pause` is the seconds until the next one, where there is one."""
+    """The state after an attempt; `pause` is the seconds until the next attempt, if there is one."""
 
     state: State
     pause: float = 0.0
 
 
 def decide(outcome: Outcome, *, attempts: int, remaining: float, backoff: Backoff, share: float) -> Decision:
-    """Judge an attempt.
+    """Decide the state after an attempt.
 
     Args:
-        outcome: What it met.
-        attempts: How many there were, with it.
-        remaining: Seconds until the delivery is given up; the last attempt is made just then.
-        backoff: The pauses.
+        outcome: Of the attempt.
+        attempts: Number of attempts so far, including this one.
+        remaining: Seconds until the delivery is given up; the last attempt is made at that time.
+        backoff: Pauses between attempts.
         share: Random in [0, 1).
     """
     if outcome.delivered:

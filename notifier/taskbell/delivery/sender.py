@@ -1,4 +1,4 @@
-"""Takes due deliveries from the ledger and makes the attempts, many at a time."""
+"""Takes due deliveries from the ledger and attempts them, many at a time."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide
 from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
 from taskbell.kit import trace
 from taskbell.kit.trace import Tracing
+from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
 _RECORD_AGAIN = 0.25
 _MEASURE_EVERY = 5.0
 Receiver = UUID | str
-"""What attempts share: a webhook's id or, since one mail server takes all e-mails, the channel's name."""
+"""Who receives an attempt: a webhook's id or, because one mail server takes all e-mails, "email"."""
 
 
-class Channel(Protocol):
-    """A way outwards."""
+class Transport(Protocol):
+    """A way to send deliveries: webhook or e-mail."""
 
     async def send(self, claim: Claim) -> Outcome:
-        """Attempt one delivery, within the lease. Raises nothing for what the other side does."""
+        """Attempt one delivery, within the lease. Errors of the receiver are an outcome; none is raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much at a time, and for how long.
+    """The limits of one worker.
 
     Attributes:
-        concurrency: Attempts under way; of those about half at most to receivers whose last attempt failed.
-        per_endpoint: Of those, about how many to one receiver; also how many are taken from the ledger at once.
-        lease: How long a delivery is this worker's.
-        poll: How often an idle worker looks.
+        concurrency: Attempts in flight; at most about half of them go to receivers whose last attempt failed.
+        per_endpoint: About how many of them go to one receiver; also how many one query takes from the ledger.
+        lease: How long a worker may keep a delivery.
+        poll: How often an idle worker looks for due deliveries.
     """
 
     concurrency: int
@@ -57,20 +58,20 @@ def _receiver(claim: Claim) -> Receiver:
 
 
 class Sender:
-    """Makes attempts. `run` is a role for `kit.looper`; attempts outlive a restart of it."""
+    """Attempts deliveries. `run` is a role for `kit.looper`; attempts continue while it restarts."""
 
     def __init__(
         self,
         ledger: Ledger,
-        channels: Mapping[str, Channel],
+        transports: Mapping[str, Transport],
         *,
         bounds: Bounds,
         backoff: Backoff,
         tracing: Tracing,
     ) -> None:
-        """Take the ledger and the channels by name."""
+        """Take the ledger, and the transports by name."""
         self._ledger = ledger
-        self._channels = channels
+        self._transports = transports
         self._bounds = bounds
         self._backoff = backoff
         self._tracing = tracing
@@ -81,17 +82,17 @@ class Sender:
         self._stopping = asyncio.Event()
 
     def wake(self) -> None:
-        """Say that there may be something due."""
+        """Look for due deliveries at once."""
         self._changed.set()
 
     async def room(self) -> None:
-        """Wait until another attempt could be made."""
+        """Wait until another attempt may start."""
         while len(self._attempts) >= self._bounds.concurrency and not self._stopping.is_set():
             self._changed.clear()
             await self._changed.wait()
 
     async def run(self) -> None:
-        """Take and attempt until `stop`."""
+        """Take due deliveries and attempt them until `stop`."""
         while not self._stopping.is_set():
             await self.room()
             self._changed.clear()
@@ -100,7 +101,7 @@ class Sender:
             claims = await self._ledger.claim(
                 limit=limit,
                 lease=self._bounds.lease,
-                channels=self._channels.keys() - full,
+                channels=self._transports.keys() - full,
                 busy=[receiver for receiver in full if isinstance(receiver, UUID)],
             )
             for claim in claims:
@@ -109,22 +110,20 @@ class Sender:
                 else:
                     self._begin(claim)
             if len(claims) < limit:
-                spread = random.uniform(0.8, 1.2)  # noqa: S311 -- keeps workers apart, no secret
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._bounds.poll.total_seconds() * spread):
-                        await self._changed.wait()
+                spread = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads the workers' queries, not a secret
+                await happens(self._changed, within=self._bounds.poll.total_seconds() * spread)
 
     async def measure(self) -> None:
-        """Say from time to time what waits in the ledger; a role for `kit.looper`."""
+        """Measure regularly what waits in the ledger; a role for `kit.looper`."""
         while True:
-            with contextlib.suppress(LedgerUnavailable):  # the probes say so
+            with contextlib.suppress(LedgerUnavailable):  # `/readyz` reports it
                 count, oldest = await self._ledger.backlog()
                 metrics.DUE.set(count)
                 metrics.OLDEST_DUE.set(oldest)
             await asyncio.sleep(_MEASURE_EVERY)
 
     async def stop(self, *, within: float) -> None:
-        """Take no more; let attempts end for so many seconds, then break them off and give them back."""
+        """Take no more deliveries, wait `within` seconds for attempts to end, then give the rest back."""
         self._stopping.set()
         self._changed.set()
         if self._attempts:
@@ -137,7 +136,11 @@ class Sender:
             await asyncio.wait(left)
 
     def _full(self) -> set[Receiver]:
-        """Who gets no more for now: receivers with their share of places and, with half of all, those that fail."""
+        """Return the receivers that get no new attempt now.
+
+        These are receivers with `per_endpoint` attempts in flight and, while failing receivers together have half of
+        all attempts, the failing ones.
+        """
         full = {receiver for receiver, count in self._to.items() if count >= self._bounds.per_endpoint}
         if 2 * sum(self._to[receiver] for receiver in self._failing) >= self._bounds.concurrency:
             full |= self._failing
@@ -168,7 +171,7 @@ class Sender:
         try:
             outcome = await self._send(claim)
         except asyncio.CancelledError:
-            with contextlib.suppress(LedgerUnavailable):  # then the lease ends by itself
+            with contextlib.suppress(LedgerUnavailable):  # then the delivery is due again when its lease ends
                 await self._ledger.give_back(claim)
             raise
         decision = decide(
@@ -190,7 +193,7 @@ class Sender:
         await self._record(claim, outcome, decision, until=began + self._bounds.lease.total_seconds())
 
     async def _record(self, claim: Claim, outcome: Outcome, decision: Decision, *, until: float) -> None:
-        """Write what became of an attempt; while PostgreSQL is away, try until the lease ends."""
+        """Record the outcome of an attempt; while PostgreSQL is away, try again until the lease ends."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -220,9 +223,9 @@ class Sender:
                 metrics.DURATION.labels(channel=claim.channel).time(),
                 self._tracing.span("push", parent=context, kind=SpanKind.CLIENT, attributes=attributes),
             ):
-                return await self._channels[claim.channel].send(claim)
-        except Exception as unforeseen:  # noqa: BLE001 -- whatever a channel meets, the delivery stays in the ledger
-            _log.exception("channel_failed", delivery=str(claim.id), channel=claim.channel)
+                return await self._transports[claim.channel].send(claim)
+        except Exception as unforeseen:  # noqa: BLE001 -- after any error the delivery stays in the ledger
+            _log.exception("transport_failed", delivery=str(claim.id), channel=claim.channel)
             return Outcome(delivered=False, error=type(unforeseen).__name__)
         finally:
             trace.current.reset(token)

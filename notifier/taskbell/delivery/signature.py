@@ -1,4 +1,4 @@
-"""Signing by Standard Webhooks, symmetric scheme `v1`."""
+"""Signs webhooks by Standard Webhooks, symmetric scheme `v1`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from taskbell.contract.webhooks import HEADER_ID, HEADER_SIGNATURE, HEADER_TIMES
 
 
 def sign(*, message_id: str, timestamp: int, body: bytes, secret: str) -> str:
-    """One signature: HMAC-SHA256 over `id.timestamp.body`, keyed with the secret's bytes."""
+    """Return one signature: HMAC-SHA256 of `id.timestamp.body`, with the secret's bytes as the key."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def signed_headers(*, message_id: str, timestamp: int, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
-    """The three headers; while a secret is rotated both sign."""
+    """Return the three headers. There is one signature for each secret: two during a rotation."""
     found = (sign(message_id=message_id, timestamp=timestamp, body=body, secret=secret) for secret in secrets)
     return {HEADER_ID: message_id, HEADER_TIMESTAMP: str(timestamp), HEADER_SIGNATURE: " ".join(found)}

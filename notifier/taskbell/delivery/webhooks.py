@@ -1,4 +1,4 @@
-"""The webhook channel: one signed POST to an address that was looked up and checked just before."""
+"""The webhook transport: sends one signed POST to an address that it has just looked up and checked."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from taskbell.delivery.repository import Claim
 from taskbell.delivery.signature import signed_headers
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Looks up the addresses of a host, whose name is ASCII. Raises `OSError`."""
+"""Looks up the addresses of a host name in ASCII. Raises `OSError`."""
 _MOST_BYTES = 64 * 1024
 _MOST_ADDRESSES = 3
 _LONGEST_RETRY_AFTER = 86_400.0
 
 
 class AddressRefused(Exception):
-    """The receiver's name leads to an address that is not public."""
+    """The receiver's name resolves to an address that is not public."""
 
 
 @contextmanager
 def resolver(*, threads: int) -> Iterator[Resolve]:
-    """Ask the system's resolver, so many times at once.
+    """Use the system's resolver, in this number of threads.
 
-    Threads of its own: the loop's are few, and whoever has a name server that hangs would hold up every other name.
+    It has its own threads: the event loop has few, and one name server that hangs would delay all other names.
     """
     executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="look-up")
 
     async def look_up(host: str, port: int) -> list[str]:
-        # Bytes: Python would encode a text by rules that know neither all names nor what to do with a long label.
+        # As bytes: for a text Python's codec refuses some valid names and fails on long labels.
         ask = partial(socket.getaddrinfo, host.encode("ascii"), port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(executor, ask)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -51,12 +51,11 @@ def resolver(*, threads: int) -> Iterator[Resolve]:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-class WebhookChannel:
-    """Posts events, each attempt by a client of its own: nothing of one is left to another.
+class WebhookTransport:
+    """Posts events, with a new HTTP client for each attempt.
 
-    What a client keeps (connections, cookies) it finds again by the address, and two receivers behind one address must
-    not share it. Nor would a pool get back the connection of every attempt that is cut off. No redirect is followed and
-    no proxy asked.
+    A client keeps connections and cookies by address, and two receivers at one address must not share them. A pool
+    would also lose the connection of each attempt that times out. It follows no redirect and uses no proxy.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class WebhookChannel:
         allowed: Callable[[str], bool] = is_public,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the seconds that a whole attempt has, and how receivers are found and known."""
+        """Take the seconds for an attempt, the resolver, the trusted certificates, and which addresses are allowed."""
         self._within = within
         self._resolve = resolve
         self._trusted = trusted
@@ -76,7 +75,7 @@ class WebhookChannel:
         self._clock = clock
 
     async def send(self, claim: Claim) -> Outcome:
-        """Attempt one delivery. Never raises for what a receiver or the network does."""
+        """Attempt one delivery. Errors of the receiver or the network are an outcome; none is raised."""
         if claim.url is None:
             return Outcome(delivered=False, error="the webhook was deleted or switched off", permanent=True)
         try:
@@ -113,7 +112,7 @@ class WebhookChannel:
                 url.copy_with(host=address, username=None, password=None),
                 content=body,
                 headers=headers,
-                extensions={"sni_hostname": _name(url)},  # also the name that the certificate must be for
+                extensions={"sni_hostname": _name(url)},  # the certificate must be for this name too
             )
             try:
                 response = await client.send(request, stream=True)
@@ -129,22 +128,22 @@ class WebhookChannel:
         raise httpx.ConnectError("no address")
 
     async def _checked(self, url: httpx.URL) -> list[str]:
-        """The addresses to connect to. One that is refused among them refuses all: the name is not to be trusted."""
+        """Return the addresses to connect to. If one of them is refused, the name is not trusted and all are."""
         port = url.port or (443 if url.scheme == "https" else 80)
         found = await self._resolve(_name(url), port)
         for address in found:
             if not self._allowed(address):
-                raise AddressRefused("the name leads to an address that is not public")
+                raise AddressRefused("the name resolves to an address that is not public")
         return found[:_MOST_ADDRESSES]
 
 
 def _name(url: httpx.URL) -> str:
-    """The host as it was written: `url.host` has Punycode decoded, which not everybody encodes as it was."""
+    """Return the host as it was written. `url.host` decodes Punycode, and encoding it again may give another name."""
     return url.raw_host.decode("ascii")
 
 
 async def _read_some(response: httpx.Response) -> None:
-    """Let the receiver finish a short answer; what is longer is not read."""
+    """Read a short response to its end, and a long one in part."""
     read = 0
     async for piece in response.aiter_raw():
         read += len(piece)
@@ -153,7 +152,7 @@ async def _read_some(response: httpx.Response) -> None:
 
 
 def judge(status: int, retry_after: str | None, *, now: float) -> Outcome:
-    """What a receiver's answer means: 2xx is a yes, 410 ends the webhook, everything else is tried again."""
+    """Judge a response: 2xx means delivered, 410 disables the webhook, everything else is retried."""
     if 200 <= status < 300:
         return Outcome(delivered=True, status=status)
     if status == httpx.codes.GONE:
@@ -163,7 +162,7 @@ def judge(status: int, retry_after: str | None, *, now: float) -> Outcome:
 
 
 def _seconds(retry_after: str | None, *, now: float) -> float | None:
-    """Read a `Retry-After` header (RFC 9110, section 10.2.3), a day at most; None when there is none to be read."""
+    """Return the seconds of a `Retry-After` header (RFC 9110, section 10.2.3), at most a day; None if malformed."""
     if not retry_after:
         return None
     text = retry_after.strip()
@@ -177,10 +176,10 @@ def _seconds(retry_after: str | None, *, now: float) -> float | None:
 
 
 @contextmanager
-def open_webhooks(*, within: float, allow_private: bool, concurrency: int) -> Iterator[WebhookChannel]:
-    """Make the channel for so many attempts at a time; `within` is in seconds, for each of them."""
-    with resolver(threads=2 * concurrency) as resolve:  # those of attempts that have ended may still hang
-        yield WebhookChannel(
+def open_webhooks(*, within: float, allow_private: bool, concurrency: int) -> Iterator[WebhookTransport]:
+    """Open the transport for `concurrency` attempts at a time; each has `within` seconds."""
+    with resolver(threads=2 * concurrency) as resolve:  # look-ups of attempts that have ended may still hang
+        yield WebhookTransport(
             within=within,
             resolve=resolve,
             trusted=httpx.create_ssl_context(trust_env=False),

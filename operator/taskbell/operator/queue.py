@@ -9,13 +9,13 @@ watch event that was lost.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from taskbell.kit.waiting import happens
 from taskbell.operator.metrics import QUEUED, RECONCILE_SECONDS, RECONCILES
 
 _log = structlog.get_logger(__name__)
@@ -99,9 +99,7 @@ class Queue:
         changed, failures, wait = self._changed[key], 0, self._intervals.resync
         while True:
             self._resting.add(key)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await changed.wait()
+            await happens(changed, within=wait)
             self._resting.discard(key)
             with QUEUED.labels(kind=key.kind).track_inprogress():
                 await self._workers[key.kind].acquire()

@@ -22,12 +22,12 @@ class Answer:
 
 
 def text(status: HTTPStatus, body: str, **headers: str) -> Answer:
-    """Return a plain text."""
+    """Return an answer in plain text."""
     return _answer(status, "text/plain; charset=utf-8", body.encode(), **headers)
 
 
 def json(status: HTTPStatus, document: Mapping[str, object]) -> Answer:
-    """Return a JSON object."""
+    """Return an answer with a JSON object."""
     return _answer(status, "application/json", orjson.dumps(document))
 
 

@@ -1,4 +1,4 @@
-"""Health checks that check what they say, each with its own deadline."""
+"""Health checks, each with its own deadline."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 Check = Callable[[], Awaitable[None]]
-"""Returns when the part is well, raises when it is not."""
+"""Returns when the part works; raises when it does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The outcome of all checks: `ok`, and by check either "ok" or the reason it failed."""
+    """The outcome of all checks: whether the program can serve, and for each check "ok" or the reason it failed."""
 
     ok: bool
     checks: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ async def examine(checks: Mapping[str, Check], *, deadline: float = 2.0) -> Heal
                 await check()
         except TimeoutError:
             return f"no answer within {deadline:g} s"
-        except Exception as failed:  # noqa: BLE001 -- whatever a part raises is its answer
+        except Exception as failed:  # noqa: BLE001 -- each error of a check is its result
             return type(failed).__name__
         return "ok"
 

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+from taskbell.kit.waiting import happens
 from taskbell.local.embedded.process import ServerNotStarted, last_words
 from taskbell.local.supervisor.component import Component, ComponentGaveUp, Phase, State
 from taskbell.local.supervisor.policy import Life, RestartPolicy, stop_order
@@ -114,8 +115,7 @@ class Supervisor:
                 raise ComponentGaveUp(f"{state.component.name} cannot be kept running: {state.reason} {where}")
             state.restarts += 1
             self._change(state, Phase.RESTARTING)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), pause)
+            await happens(asked, within=pause)
         self._change(state, Phase.STOPPED)
 
     async def _repair(self, state: State) -> bool:
