@@ -66,5 +66,5 @@ async def get(request: Request, task_id: UUID) -> Response:
 async def page(request: Request, limit: int = 20) -> Response:
     """Read the first page of a list."""
     async with request.app.state.pool.acquire() as connection:
-        rows = await connection.fetch(LIST, ACTOR, limit + 1, WORKSPACE)
+        rows = await connection.fetch(LIST, ACTOR, WORKSPACE, limit + 1)
     return Response(f'{{"items":[{",".join(row[0] for row in rows[:limit])}]}}', media_type="application/json")

@@ -1,6 +1,5 @@
--- $1 actor, $2 task. LATERAL and LIMIT make the scan wait for the actor.
 WITH actor AS MATERIALIZED (
-  SELECT set_config('taskbell.actor', $1, true) AS id
+  SELECT set_config('taskbell.actor', $1::uuid::text, true) AS id
 )
 SELECT task.document, task.version
 FROM actor CROSS JOIN LATERAL (

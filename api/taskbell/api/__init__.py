@@ -1,5 +1,6 @@
-"""The HTTP service: one folder per feature, `http` for what all requests share.
+"""The HTTP service, one package per feature.
 
-Inside a feature, `endpoints` calls `service`, which calls `repository`; `policy` and `errors` are lowest. A feature
-calls the service of another feature, never its repository. `app` and `lifespan` construct everything.
+`app` builds the application and `lifespan` composes its services; `http` holds what every request passes. In a feature,
+`endpoints` calls `service`, and `service` calls `repository`, which alone runs SQL; `schemas` are its wire forms,
+`policy` its pure decisions and `errors` its refusals. A feature never imports another feature's `repository`.
 """

@@ -1,4 +1,4 @@
-"""The application: routes, layers, documents."""
+"""The application: its routes and its middleware."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from taskbell.api.health import endpoints as health
 from taskbell.api.http import openapi, problem
 from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
+from taskbell.api.http.paging import PageLimits
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
 from taskbell.api.realtime import endpoints as realtime
@@ -37,9 +38,10 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         lifespan=lifespan_for(settings),
         redirect_slashes=False,
     )
+    app.state.page_limits = PageLimits(default=settings.default_page_size, most=settings.max_page_size)
     problem.install(app)
     openapi.install(app)
-    # Added as plain routes, the busiest first: an included router matches twice, which costs every request time.
+    # Added as plain routes, the busiest first: `include_router` would match each request twice.
     for router in (
         tasks.router,
         notifications.router,
@@ -55,7 +57,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     app.add_middleware(
         Observe, tracing=tracing or Tracing(service="taskbell-api"), slow=settings.slow_request.total_seconds()
     )
-    # Outermost, so that browsers can also read unexpected errors.
+    # Outermost, so that browsers can also read the answer to an unexpected error.
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,8 +1,9 @@
-"""Dependencies of the endpoints: the caller, and the services that the lifespan constructed."""
+"""What endpoints depend on: who is calling, and the services that the lifespan composes."""
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 from fastapi import Depends
 from fastapi.openapi.models import HTTPBearer as BearerScheme
@@ -33,17 +34,24 @@ class _Bearer(SecurityBase):
         if header is None or header[:7].lower() != "bearer ":
             raise NotSignedIn
         try:
-            return services(request).access_tokens.get(header[7:].strip())
+            claims: Claims = request.app.state.services.access_tokens.get(header[7:].strip())
         except TokenRefused as refused:
             raise NotSignedIn(
                 f"The access token was refused: {refused}.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             ) from refused
+        return claims
 
 
-def services(request: Request) -> Services:
-    """The services of this process, as the lifespan constructed them."""
-    return cast("Services", request.app.state.services)
+def service(name: str) -> Callable[[Request], Awaitable[Any]]:
+    """A dependency that gives an attribute of `Services`. Raises `AttributeError` at once for another name."""
+    if name not in Services.__annotations__:
+        raise AttributeError(f"Services has no {name}")
+
+    async def read(request: Request) -> Any:
+        return getattr(request.app.state.services, name)
+
+    return read
 
 
 bearer = _Bearer()

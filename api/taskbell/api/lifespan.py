@@ -1,4 +1,4 @@
-"""Composition: builds the services of a process at its start and takes them down at its end."""
+"""Composition: builds the services of a process when it starts and closes them when it stops."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.channels.service import Channels
 from taskbell.api.events.recent import RecentEvents
+from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import EventFeed
 from taskbell.api.health.checks import schema_check
 from taskbell.api.notifications.service import Notifications
@@ -28,23 +29,32 @@ from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Pokes, connecting
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
-from taskbell.store.pool import Database, open_pool
+from taskbell.kit.postgres.pool import create_pool
+from taskbell.store.pool import Database
 
 _FEED_MEMORY = 16 * 2**20
 """Bytes of the newest events that the change feed keeps: some ten thousand."""
 _FEED_WARM_UP = 5_000
 """How many of them are read at the start."""
+_STATEMENT_SECONDS = 30
+"""How long one statement may take."""
 
 
 @asynccontextmanager
 async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
-    """Open what the API stands on: the pool, the bus, the keys."""
+    """Open the connections and build the services on them."""
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url.get_secret_value(), size=settings.database_pool_size)
+        pool = await create_pool(
+            settings.database_url.get_secret_value(),
+            most=settings.database_pool_size,
+            least=2,
+            statement_seconds=_STATEMENT_SECONDS,
+        )
         stack.push_async_callback(pool.close)
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
         pokes = Pokes(client)
+        recorder = EventRecorder(pokes)
         recent = RecentEvents(max_bytes=_FEED_MEMORY)
         reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
         await stack.enter_async_context(running(reader.run, name="feed-reader"))
@@ -59,7 +69,6 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             database=database,
-            pokes=pokes,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
             signing_keys=keys,
             accounts=Accounts(
@@ -70,9 +79,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 ),
                 throttle=Throttle(database, allowed=settings.login_failures_allowed),
             ),
-            workspaces=Workspaces(database, pokes=pokes),
-            tasks=TaskService(database=database, pokes=pokes, reminder_leads=settings.reminder_leads),
-            notifications=Notifications(database, pokes=pokes),
+            workspaces=Workspaces(database, recorder=recorder),
+            tasks=TaskService(database, recorder=recorder, reminder_leads=settings.reminder_leads),
+            notifications=Notifications(database, recorder=recorder),
             events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
             channels=Channels(
                 database,

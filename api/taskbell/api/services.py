@@ -1,4 +1,4 @@
-"""Everything an endpoint may reach, in one typed place."""
+"""What endpoints depend on, in one typed place."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
 from taskbell.kit.jwt import VerifiedTokens
-from taskbell.kit.nats_bus import Pokes
 from taskbell.kit.probes.health import Check
 from taskbell.store.pool import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the lifespan composed for this process."""
+    """What the lifespan composes for this process."""
 
     settings: ApiSettings
     database: Database
-    pokes: Pokes
     access_tokens: VerifiedTokens[Claims]
     signing_keys: KeySet
     accounts: Accounts

@@ -10,9 +10,9 @@ import asyncpg
 
 from taskbell.contract.problems import ProblemCode, Refused
 from taskbell.kit.postgres.errors import translating
-from taskbell.kit.postgres.pool import Connection, Pool, create_pool
+from taskbell.kit.postgres.pool import Connection, Pool
 
-__all__ = ["Connection", "Database", "DatabaseUnavailable", "open_pool"]
+__all__ = ["Connection", "Database", "DatabaseUnavailable"]
 
 _ROLLBACK_SECONDS = 5.0
 
@@ -34,11 +34,6 @@ class Database(Pool):
         """Take the pool, which the caller closes, and the seconds to wait for a free connection."""
         super().__init__(pool, away=translating(lambda _: DatabaseUnavailable()), patience=acquire_timeout)
 
-    # What repositories that are not yet on `Statement` call.
-    value = Pool.fetchval
-    row = Pool.fetchrow
-    rows = Pool.fetch
-
     @asynccontextmanager
     async def acting(self, actor: UUID) -> AsyncIterator[Connection]:
         """A transaction on behalf of a user: committed at the block's end, rolled back when it raises.
@@ -54,8 +49,3 @@ class Database(Pool):
                     await connection.execute("ROLLBACK", timeout=_ROLLBACK_SECONDS)
                 raise
             await connection.execute("COMMIT")
-
-
-async def open_pool(url: str, *, size: int) -> asyncpg.Pool:
-    """Open a pool of `size` connections at most."""
-    return await create_pool(url, most=size, least=2, statement_seconds=30)

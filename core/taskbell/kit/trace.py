@@ -53,6 +53,12 @@ class TraceContext:
 current: ContextVar[TraceContext | None] = ContextVar("taskbell_trace", default=None)
 
 
+def traceparent() -> str | None:
+    """The current context as a `traceparent` header, or None outside a trace."""
+    context = current.get()
+    return None if context is None else str(context)
+
+
 class Tracing:
     """Starts traces and records spans of sampled ones."""
 

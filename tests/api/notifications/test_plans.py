@@ -21,9 +21,9 @@ def _nodes(plan):
         yield from _nodes(child)
 
 
-async def _plan(connection, statement, *arguments):
-    written = ", ".join("NULL" if value is None else f"'{value}'" for value in arguments)
-    await connection.execute(f"PREPARE hot AS {statement}")
+async def _plan(connection, statement, **named):
+    written = ", ".join("NULL" if value is None else f"'{value}'" for value in statement.arguments(named))
+    await connection.execute(f"PREPARE hot AS {statement.text}")
     text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE hot({written})")
     await connection.execute("DEALLOCATE hot")
     return list(_nodes(json.loads(text)[0]["Plan"]))
@@ -43,9 +43,10 @@ async def full(owner, ann, bob):
 @pytest.mark.parametrize("continued", [False, True])
 async def test_a_page_is_a_range_of_an_index(full, database, unread, continued):
     """No sequential scan, no sort of more than a page, and no more rows read than a page and the unread count have."""
-    statement = repository._LIST_UNREAD if unread else repository._LIST
+    statement = repository.list_statement(unread=unread, continued=continued)
+    named = {"actor": full.user_id, "limit": 21, "counted": 1001} | ({"after": new_id()} if continued else {})
     async with db.connected(database.api_url) as connection:
-        nodes = await _plan(connection, statement, full.user_id, 21, new_id() if continued else None, 1001)
+        nodes = await _plan(connection, statement, **named)
     scans = [node for node in nodes if node.get("Relation Name", "").startswith("notifications")]
     assert len(scans) >= 6
     read = [node for node in scans if node["Actual Rows"] + node.get("Rows Removed by Filter", 0)]
@@ -66,7 +67,14 @@ async def test_marking_reads_what_it_marks(full, owner, database, listed):
     await owner.execute("VACUUM ANALYZE notifications")
     async with db.connected(database.api_url) as connection:
         await connection.execute(f"SET taskbell.actor = '{full.user_id}'")
-        nodes = await _plan(connection, repository._MARK, "true", f"{{{one}}}" if listed else None, 1000, None)
+        nodes = await _plan(
+            connection,
+            repository._MARK,
+            read="true",
+            notification_ids=f"{{{one}}}" if listed else None,
+            limit=1000,
+            traceparent=None,
+        )
     scans = [node for node in nodes if node.get("Relation Name", "").startswith("notifications")]
     read = sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans)
     assert 1 <= read <= 4, scans

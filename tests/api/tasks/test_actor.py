@@ -7,13 +7,14 @@ import asyncpg
 import pytest
 
 from taskbell.api.tasks import repository
-from taskbell.api.tasks.paging import order_of
-from taskbell.api.tasks.schemas import Sort, TaskFilters
-from taskbell.api.tasks.selection import created_by, in_workspace
+from taskbell.api.tasks.lists import created_by, in_workspace
+from taskbell.api.tasks.schemas import Sort, TaskCreate, TaskFilters
+from taskbell.api.workspaces import membership
 from taskbell.local import db
 
 pytestmark = pytest.mark.feature("M33")
 
+_FIELDS = TaskCreate(title="Taken").model_dump(exclude={"workspace_id"})
 _MODES = ("force_generic_plan", "auto", "force_custom_plan")
 
 
@@ -45,83 +46,86 @@ async def test_select_star_shows_own_rows_only(connection, ann, bob, tasks):
 async def test_an_actor_that_is_no_id_is_an_error(connection, tasks):
     """A malformed actor fails the statement instead of widening it."""
     with pytest.raises(asyncpg.DataError):
-        await connection.fetch(repository._GET, "' OR true --", next(iter(tasks.values()))[0])
+        await repository._GET.row(connection, actor="' OR true --", task_id=next(iter(tasks.values()))[0])
+
+
+def _listed(listing):
+    return repository.list_statement(tuple(listing.arguments), listing.sort, continued=False), listing.arguments
 
 
 def _reads(actor, workspace, task):
     """Every statement that sets its actor itself, asking as `actor` for a workspace and a task."""
-    page = repository.list_statement(in_workspace(workspace, TaskFilters()), order_of(Sort.POSITION), after=False)
-    mine = repository.list_statement(created_by(actor, TaskFilters()), order_of(Sort.CREATED_AT), after=False)
+    page, named = _listed(in_workspace(workspace, TaskFilters(), sort=Sort.POSITION))
+    mine, creator = _listed(created_by(actor, TaskFilters(), sort=Sort.CREATED_AT))
     return {
-        "get": (repository._GET, actor, task),
-        "page": (page, actor, 10, workspace),
-        "mine": (mine, actor, 10, actor),
-        "role": (repository._ROLE, actor, workspace),
-        "sort_keys": (repository._SORT_KEYS, actor, task),
+        "get": (repository._GET, {"actor": actor, "task_id": task}),
+        "page": (page, {"actor": actor, "limit": 10} | named),
+        "mine": (mine, {"actor": actor, "limit": 10} | creator),
+        "role": (membership._ROLE, {"actor": actor, "workspace_id": workspace}),
+        "sort_keys": (repository._SORT_KEYS, {"actor": actor, "task_id": task}),
     }
 
 
 def _writes(actor, workspace, task, other):
     """Every statement that runs in a transaction with an actor, on a workspace and its tasks."""
-    values = ("Taken", None, "pending", 5, None, None, [])
+    written = {"actor": actor, "traceparent": None}
+    change = {
+        "changes_status": False,
+        "event_types": ["task.updated"],
+        "former_values": ["{}"],
+        "former_assignee_ids": [],
+        "newly_assigned": [],
+        "former_status": "pending",
+        "leads": None,
+    }
+    here = {"workspace_id": workspace, "task_id": task}
     return {
-        "lock": (repository._LOCK, task),
-        "update": (
-            repository._UPDATE,
-            task,
-            workspace,
-            *values,
-            False,
-            actor,
-            None,
-            ["task.updated"],
-            ["{}"],
-            [],
-            [],
-            "pending",
-            None,
+        "lock": (repository._LOCK, {"task_id": task}),
+        "update": (repository._UPDATE, here | written | _FIELDS | change),
+        "delete": (repository._DELETE, {"task_id": task, "version": None} | written),
+        "lock_order": (repository._LOCK_ORDER, {"task_id": task}),
+        "neighbours": (repository._NEIGHBOURS, here | {"anchor_id": other}),
+        "below": (repository._BELOW, {"workspace_id": workspace, "task_id": other, "position": 10**12, "limit": 10}),
+        "above": (repository._ABOVE, {"workspace_id": workspace, "task_id": other, "position": 0, "limit": 10}),
+        "move": (
+            repository._MOVE,
+            {"workspace_id": workspace, "task_ids": [task, other], "positions": [1, 2]} | written,
         ),
-        "delete": (repository._DELETE, task, None, actor, None),
-        "lock_order": (repository._LOCK_ORDER, task),
-        "neighbours": (repository._NEIGHBOURS, workspace, task, other),
-        "below": (repository._BELOW, workspace, other, 10**12, 10),
-        "above": (repository._ABOVE, workspace, other, 0, 10),
-        "move": (repository._MOVE, workspace, [task, other], [1, 2], actor, None),
     }
 
 
 async def test_statements_that_read_find_nothing_foreign(connection, ann, bob, tasks):
     """Asked for another's task or workspace by id they return no row; asked for one's own they do."""
-    for name, (statement, *arguments) in _reads(ann.user_id, ann.workspace_id, tasks[ann.user_id][0]).items():
-        assert await connection.fetch(statement, *arguments), name
-    for name, (statement, *arguments) in _reads(ann.user_id, bob.workspace_id, tasks[bob.user_id][0]).items():
+    for name, (statement, named) in _reads(ann.user_id, ann.workspace_id, tasks[ann.user_id][0]).items():
+        assert await statement.rows(connection, **named), name
+    for name, (statement, named) in _reads(ann.user_id, bob.workspace_id, tasks[bob.user_id][0]).items():
         if name != "mine":
-            assert await connection.fetch(statement, *arguments) == [], name
-    foreign = repository.list_statement(created_by(bob.user_id, TaskFilters()), order_of(Sort.CREATED_AT), after=False)
-    assert await connection.fetch(foreign, ann.user_id, 10, bob.user_id) == []
+            assert await statement.rows(connection, **named) == [], name
+    foreign, named = _listed(created_by(bob.user_id, TaskFilters(), sort=Sort.CREATED_AT))
+    assert await foreign.rows(connection, actor=ann.user_id, limit=10, **named) == []
 
 
 async def test_statements_that_write_meet_nothing_foreign(connection, owner, ann, bob, tasks):
     """On another's task they return no row and change none; on one's own they do."""
     for person, met in ((ann, True), (bob, False)):
         statements = _writes(ann.user_id, person.workspace_id, *tasks[person.user_id])
-        for name, (statement, *arguments) in statements.items():
+        for name, (statement, named) in statements.items():
             transaction = connection.transaction()
             await transaction.start()
             await connection.execute("SELECT set_config('taskbell.actor', $1, true)", ann.user_id)
-            assert bool(await connection.fetch(statement, *arguments)) == met, name
+            assert bool(await statement.rows(connection, **named)) == met, name
             await transaction.rollback()
             if not met:
-                assert await connection.fetch(statement, *arguments) == [], "nor without an actor"
+                assert await statement.rows(connection, **named) == [], "nor without an actor"
     assert await owner.fetchval("SELECT count(*) FROM tasks WHERE version = 1") == 4
     assert await owner.fetchval("SELECT count(*) FROM events WHERE type <> 'member.added'") == 4
 
 
 async def test_nothing_is_created_for_a_stranger(connection, ann, bob):
     """The statement that creates is refused by the database for a workspace that the actor does not belong to."""
-    values = ("Planted", None, "pending", 5, None, None, [], None, [])
+    named = {"actor": ann.user_id, "workspace_id": bob.workspace_id, "traceparent": None, "leads": []}
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
-        await connection.fetch(repository._CREATE, ann.user_id, bob.workspace_id, *values)
+        await repository._CREATE.row(connection, **named, **_FIELDS)
 
 
 @pytest.mark.parametrize("mode", _MODES)
@@ -151,12 +155,12 @@ async def test_the_actor_is_always_set_first(connection, ann, bob, tasks, mode):
         own = _reads(actor, people[actor].workspace_id, chance.choice(tasks[actor]))
         foreign = _reads(actor, people[other].workspace_id, chance.choice(tasks[other]))
         for name in chance.sample(sorted(own), len(own)):
-            statement, *arguments = own[name]
-            found = await connection.fetch(statement, *arguments)
+            statement, named = own[name]
+            found = await statement.rows(connection, **named)
             assert len(found) == (2 if name in {"page", "mine"} else 1), name
             if name == "mine":
                 assert {row["id"] for row in found} == set(tasks[actor])
                 continue
-            statement, *arguments = foreign[name]
-            assert await connection.fetch(statement, *arguments) == [], name
+            statement, named = foreign[name]
+            assert await statement.rows(connection, **named) == [], name
     assert await connection.fetch("SELECT * FROM tasks") == []

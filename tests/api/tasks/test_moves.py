@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskbell.api.tasks import repository
+from taskbell.api.tasks.schemas import TaskCreate
 from taskbell.local import db
 
 _ANCHORS = ("before", "after")
@@ -220,8 +221,8 @@ async def test_a_task_that_is_not_committed_yet_keeps_its_position(ann, move, da
     async with db.connected(database.api_url) as connection:
         transaction = connection.transaction()
         await transaction.start()
-        values = ("slow", None, "pending", 5, None, None, [], None, [])
-        await connection.fetchval(repository._CREATE, ann.user_id, ann.workspace_id, *values)
+        named = {"actor": ann.user_id, "workspace_id": ann.workspace_id, "traceparent": None, "leads": []}
+        await repository._CREATE.row(connection, **TaskCreate(title="slow").__dict__ | named)
         last = await ann.create()
         if place == "before":  # then the free looking position is the one before the first
             assert (await ann.request("DELETE", f"/tasks/{first['id']}")).status_code == 204

@@ -18,10 +18,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from taskbell.api.http.paging import Place
 from taskbell.api.tasks import repository
-from taskbell.api.tasks.paging import Place, order_of
-from taskbell.api.tasks.schemas import Sort, Status, TaskFilters
-from taskbell.api.tasks.selection import Selection, created_by, in_workspace
+from taskbell.api.tasks.lists import Listing, created_by, in_workspace
+from taskbell.api.tasks.schemas import Sort, Status, TaskCreate, TaskFilters
+from taskbell.kit.postgres.statements import Statement, load
 from taskbell.local import db
 
 pytestmark = pytest.mark.feature("M18", "H20")
@@ -191,36 +192,42 @@ async def explain(connection: asyncpg.Connection, statement: str, *arguments: An
     return Node(json.loads(text)[0]["Plan"])
 
 
+def _with(statement: Statement, named: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """A statement's text and those of the named arguments that are its own."""
+    return statement.text, statement.arguments({name: named[name] for name in statement.parameters})
+
+
 def _statements(world: World) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """Every hot statement that reads or writes by id, with arguments that it meets rows by."""
     task, anchor, user, workspace = world.tasks[0], world.tasks[1], world.user, world.workspace
-    values = ("Title", None, "pending", 5, None, None, [])
-    return {
-        "create_task": (repository._CREATE, (user, workspace, *values, None, [])),
-        "get_task": (repository._GET, (user, task)),
-        "lock_task": (repository._LOCK, (task,)),
-        "update_task": (
-            repository._UPDATE,
-            (task, workspace, *values, "false", user, None, ["task.updated"], ["{}"], [], [], "pending", None),
-        ),
-        "delete_task": (repository._DELETE, (task, None, user, None)),
-        "select_role": (repository._ROLE, (user, workspace)),
-        "select_sort_keys": (repository._SORT_KEYS, (user, task)),
-        "lock_order": (repository._LOCK_ORDER, (task,)),
-        "select_neighbours": (repository._NEIGHBOURS, (workspace, task, anchor)),
-        "select_below": (repository._BELOW, (workspace, task, 30_000_000, 9)),
-        "select_above": (repository._ABOVE, (workspace, task, 30_000_000, 9)),
-        "move_tasks": (repository._MOVE, (workspace, [task, anchor], [1, 2], user, None)),
+    values = TaskCreate(title="Title").model_dump(exclude={"workspace_id"})
+    common = {"actor": user, "workspace_id": workspace, "task_id": task, "traceparent": None}
+    several = {"task_ids": [task, anchor], "positions": [1, 2]}
+    change = {
+        "changes_status": "false",
+        "event_types": ["task.updated"],
+        "former_values": ["{}"],
+        "former_assignee_ids": [],
+        "newly_assigned": [],
+        "former_status": "pending",
+        "leads": None,
     }
+    given = {
+        "create_task": values | {"leads": []},
+        "update_task": values | change,
+        "delete_task": {"version": None},
+        "select_neighbours": {"anchor_id": anchor},
+        "select_below": {"position": 30_000_000, "limit": 9},
+        "select_above": {"position": 30_000_000, "limit": 9},
+        "select_members": {"user_ids": [user]},
+        "move_tasks": several,
+    }
+    statements = {name: load("taskbell.api.tasks", name) for name in _NAMES} | {"lock_task": repository._LOCK}
+    return {name: _with(statement, common | given.get(name, {})) for name, statement in statements.items()}
 
 
-_BY_ID = {"get_task", "lock_task", "update_task", "delete_task", "select_sort_keys", "lock_order"}
+_BY_ID = {"get_task", "lock_task", "update_task", "delete_task", "select_sort_keys", "select_seen", "lock_order"}
 _NAMES = sorted(path.stem for path in Path(repository.__file__).with_name("queries").glob("*.sql"))
-
-
-def test_every_statement_is_tried(world):
-    """A new `.sql` file of the room must be added here."""
-    assert sorted(_statements(world)) == _NAMES
 
 
 async def test_the_role_keeps_generic_plans(connection):
@@ -234,7 +241,7 @@ async def test_the_tasks_lie_in_several_partitions(world):
     assert len(world.tasks) >= 4
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", [*_NAMES, "lock_task"])
 async def test_statements_by_id_use_indexes(world, connection, name):
     """No hot statement scans a table, and one that knows the task's id touches that task's partition alone."""
     statement, arguments = _statements(world)[name]
@@ -249,16 +256,16 @@ async def test_a_move_reads_few_rows(world, connection, name):
     assert faults(await explain(connection, statement, *arguments), limit=10) == []
 
 
-def _list(world: World, selection: Selection, sort: Sort, place: Place | None) -> tuple[str, tuple[Any, ...]]:
-    statement = repository.list_statement(selection, order_of(sort), after=place is not None)
-    after = () if place is None else (place.key, place.id)
-    return statement, (world.user, LIMIT, *selection.arguments, *after)
+def _list(world: World, listing: Listing, place: Place | None) -> tuple[str, tuple[Any, ...]]:
+    statement = repository.list_statement(tuple(listing.arguments), listing.sort, continued=place is not None)
+    after = {} if place is None else {"after_key": place.key, "after_id": place.id}
+    return _with(statement, {"actor": world.user, "limit": LIMIT, **listing.arguments, **after})
 
 
 def _place(world: World, sort: Sort) -> Place:
     """A place in the midst of the list."""
     keys = {"position": "30000000", "priority": "5"}
-    return Place(key=keys.get(sort.value.lstrip("-"), "2026-12-01 00:00:00+00"), id=world.tasks[0])
+    return Place(key=keys.get(sort.field, "2026-12-01 00:00:00+00"), id=world.tasks[0])
 
 
 @pytest.mark.feature("M5", "M6")
@@ -267,9 +274,9 @@ def _place(world: World, sort: Sort) -> Place:
 @pytest.mark.parametrize("sort", Sort)
 async def test_lists_read_little_more_than_a_page(world, connection, sort, status, continued):
     """Every sort, with and without a status, from the start and by cursor: a range of an index in each partition."""
-    selection = in_workspace(world.workspace, TaskFilters(status=list(status)))
+    listing = in_workspace(world.workspace, TaskFilters(status=list(status)), sort=sort)
     place = _place(world, sort) if continued else None
-    statement, arguments = _list(world, selection, sort, place)
+    statement, arguments = _list(world, listing, place)
     plan = await explain(connection, statement, *arguments)
     assert faults(plan, limit=LIMIT) == [], json.dumps(plan.fields, indent=1)
 
@@ -289,8 +296,8 @@ _FILTERS = {
 @pytest.mark.parametrize("sort", Sort)
 async def test_filtered_lists_go_along_an_index(world, connection, sort, name):
     """Under any filter a list follows the index of its order and stops after a page: no scan and no sort of a table."""
-    selection = in_workspace(world.workspace, TaskFilters.model_validate(_FILTERS[name]))
-    statement, arguments = _list(world, selection, sort, None)
+    listing = in_workspace(world.workspace, TaskFilters.model_validate(_FILTERS[name]), sort=sort)
+    statement, arguments = _list(world, listing, None)
     plan = await explain(connection, statement, *arguments)
     assert faults(plan) == []
     assert [node.kind for node in plan if "Sort" in node.kind and node.rows > LIMIT] == []
@@ -303,7 +310,7 @@ async def test_filtered_lists_go_along_an_index(world, connection, sort, name):
 async def test_my_tasks_read_little_more_than_a_page(world, connection, sort, continued):
     """The list over all workspaces reads a range of the creator's index in each partition."""
     place = _place(world, sort) if continued else None
-    statement, arguments = _list(world, created_by(world.user, TaskFilters()), sort, place)
+    statement, arguments = _list(world, created_by(world.user, TaskFilters(), sort=sort), place)
     plan = await explain(connection, statement, *arguments)
     assert faults(plan, limit=LIMIT) == [], json.dumps(plan.fields, indent=1)
 
@@ -313,7 +320,7 @@ async def test_no_statement_counts_or_skips(world):
     texts = [statement for statement, _ in _statements(world).values()]
     for sort in Sort:
         texts += [
-            _list(world, in_workspace(world.workspace, TaskFilters()), sort, place)[0]
+            _list(world, in_workspace(world.workspace, TaskFilters(), sort=sort), place)[0]
             for place in (None, _place(world, sort))
         ]
     for text in texts:
@@ -344,7 +351,7 @@ async def test_the_check_finds_a_missing_index(world):
     """Without the index of the position the same check reports sorts and scans of whole partitions."""
     async with db.connected(world.owner_url) as owner, _rolled_back(owner):
         await _without_indexes(owner, world, "tasks_(position|status)_idx")
-        statement, arguments = _list(world, in_workspace(world.workspace, TaskFilters()), Sort.POSITION, None)
+        statement, arguments = _list(world, in_workspace(world.workspace, TaskFilters(), sort=Sort.POSITION), None)
         found = faults(await explain(owner, statement, *arguments), limit=LIMIT)
     assert any("rows of tasks_" in fault for fault in found), found
 
@@ -353,7 +360,7 @@ async def test_the_check_finds_a_sequential_scan(world):
     """Without any index that begins with the workspace the same check reports sequential scans of the partitions."""
     async with db.connected(world.owner_url) as owner, _rolled_back(owner):
         await _without_indexes(owner, world, "tasks_.*_idx")
-        statement, arguments = _list(world, in_workspace(world.workspace, TaskFilters()), Sort.POSITION, None)
+        statement, arguments = _list(world, in_workspace(world.workspace, TaskFilters(), sort=Sort.POSITION), None)
         found = faults(await explain(owner, statement, *arguments), limit=LIMIT)
     assert any(fault.startswith("Seq Scan on tasks_") for fault in found), found
 

@@ -118,7 +118,7 @@ async def test_the_counter_counts(app, counted):
     """The counter sees each statement, those of a transaction too."""
     database = app.state.services.database
     async with counted() as statements:
-        await database.value("SELECT 1")
+        await database.fetchval("SELECT 1")
         async with database.connection() as connection:
             await connection.execute("BEGIN; SELECT 2")
             await connection.execute("COMMIT")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from joserfc.jwk import KeySet
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from taskbell.api.accounts import schemas
 from taskbell.api.accounts.repository import Profile
+from taskbell.api.accounts.service import Accounts
 from taskbell.api.accounts.sessions import TokenPair
-from taskbell.api.deps import Actor, bearer, services
+from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
 from taskbell.api.http.problem import field_errors
 from taskbell.contract.problems import FieldError
@@ -22,6 +24,8 @@ auth = APIRouter(prefix="/v1/auth", tags=["accounts"])
 me = APIRouter(prefix="/v1/me", tags=["accounts"])
 well_known = APIRouter(prefix="/.well-known", tags=["accounts"])
 routers = (auth, me, well_known)
+Service = Annotated[Accounts, Depends(service("accounts"))]
+Keys = Annotated[KeySet, Depends(service("signing_keys"))]
 
 FORM = "application/x-www-form-urlencoded"
 _FORM_FIELDS = 16
@@ -94,33 +98,36 @@ def _tokens(pair: TokenPair) -> schemas.TokenPair:
 
 @auth.post("/register", status_code=201, summary="Create an account")
 async def register(
-    request: Request,
+    accounts: Service,
     response: Response,
     body: Annotated[schemas.Registration, Depends(json_body(schemas.Registration))],
 ) -> schemas.Registered:
     """Creates an account with a personal workspace and signs in. Returns 409 `email_taken` if the e-mail is in use."""
-    profile, pair = await services(request).accounts.register(email=body.email, password=body.password, name=body.name)
+    profile, pair = await accounts.register(email=body.email, password=body.password, name=body.name)
     response.headers.update(_SECRET)
     return schemas.Registered(user=_user(profile), **_tokens(pair).model_dump())
 
 
 @auth.post("/login", summary="Sign in", openapi_extra=_FORM_DOCUMENT)
 async def login(
-    request: Request, response: Response, credentials: Annotated[tuple[str, str], Depends(_read_credentials)]
+    request: Request,
+    accounts: Service,
+    response: Response,
+    credentials: Annotated[tuple[str, str], Depends(_read_credentials)],
 ) -> schemas.TokenPair:
     """Accepts JSON or an OAuth2 password form. An unknown account and a wrong password get the same 401.
 
     After several failures sign-ins are throttled: 429 with `Retry-After`.
     """
     account, password = credentials
-    pair = await services(request).accounts.sign_in(account=account, password=password, address=_address(request))
+    pair = await accounts.sign_in(account=account, password=password, address=_address(request))
     response.headers.update(_SECRET)
     return _tokens(pair)
 
 
 @auth.post("/refresh", summary="Exchange a refresh token")
 async def refresh(
-    request: Request,
+    accounts: Service,
     response: Response,
     body: Annotated[schemas.RefreshBody, Depends(json_body(schemas.RefreshBody))],
 ) -> schemas.TokenPair:
@@ -128,18 +135,20 @@ async def refresh(
 
     This includes two simultaneous uses, so refresh in one place of a client only.
     """
-    pair = await services(request).accounts.sessions.refresh(body.refresh_token)
+    pair = await accounts.sessions.refresh(body.refresh_token)
     response.headers.update(_SECRET)
     return _tokens(pair)
 
 
 @auth.post("/logout", status_code=204, summary="Sign out", openapi_extra=_SIGN_OUT_DOCUMENT)
-async def logout(request: Request, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]) -> None:
+async def logout(
+    request: Request, accounts: Service, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]
+) -> None:
     """Ends the session of the given refresh token, or else of the access token. Repeating it changes nothing.
 
     The refresh tokens of the session stop working; its access tokens expire by themselves.
     """
-    sessions = services(request).accounts.sessions
+    sessions = accounts.sessions
     if body.refresh_token is not None:
         await sessions.end_by_token(body.refresh_token)
     else:
@@ -148,35 +157,36 @@ async def logout(request: Request, body: Annotated[schemas.SignOutBody, Depends(
 
 
 @me.get("", summary="Read your account")
-async def get_me(request: Request, actor: Actor) -> schemas.User:
+async def get_me(accounts: Service, actor: Actor) -> schemas.User:
     """Returns the account of the access token."""
-    return _user(await services(request).accounts.profile(actor.user_id))
+    return _user(await accounts.profile(actor.user_id))
 
 
 @me.patch("", summary="Change your account")
 async def change_me(
-    request: Request, actor: Actor, body: Annotated[schemas.ProfileChange, Depends(json_body(schemas.ProfileChange))]
+    accounts: Service, actor: Actor, body: Annotated[schemas.ProfileChange, Depends(json_body(schemas.ProfileChange))]
 ) -> schemas.User:
     """Changes the given fields and returns the whole account."""
     given = body.model_dump(exclude_unset=True)
-    changed = await services(request).accounts.change_profile(
-        actor.user_id, name=given.get("name"), time_zone=given.get("time_zone")
-    )
+    changed = await accounts.change_profile(actor.user_id, name=given.get("name"), time_zone=given.get("time_zone"))
     return _user(changed)
 
 
 @me.post("/password", status_code=204, summary="Change your password")
 async def change_password(
-    request: Request, actor: Actor, body: Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))]
+    request: Request,
+    accounts: Service,
+    actor: Actor,
+    body: Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))],
 ) -> None:
     """Sets a new password and ends your other sessions. A wrong current password gets a 422 at `/current_password`."""
-    await services(request).accounts.change_password(
+    await accounts.change_password(
         actor, current=body.current_password, new=body.new_password, address=_address(request)
     )
 
 
 @well_known.get("/jwks.json", summary="Keys to verify access tokens with")
-async def jwks(request: Request, response: Response) -> schemas.JsonWebKeySet:
+async def jwks(keys: Keys, response: Response) -> schemas.JsonWebKeySet:
     """The public keys (RFC 7517). A key is published before it signs and while its tokens live; cache for 5 minutes."""
     response.headers["Cache-Control"] = "public, max-age=300"
-    return schemas.JsonWebKeySet.model_validate(public_keys(services(request).signing_keys))
+    return schemas.JsonWebKeySet.model_validate(public_keys(keys))

@@ -1,1 +1,1 @@
-"""Where deliveries go: the webhooks of workspaces and the e-mail of users. The program `delivery` sends them."""
+"""How users and workspaces are told outside the inbox: webhooks and e-mail. The delivery workers send them."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from taskbell.api.http.paging import Place, Slice
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
@@ -17,7 +18,6 @@ from taskbell.store.pool import Connection
 _COUNT_WEBHOOKS = load(__package__, "count_webhooks")
 _DELETE_WEBHOOK = load(__package__, "delete_webhook")
 _GET_EMAIL_CHANNEL = load(__package__, "get_email_channel")
-_GET_ROLE = load(__package__, "get_role")
 _GET_WEBHOOK = load(__package__, "get_webhook")
 _INSERT_TEST_DELIVERY = load(__package__, "insert_test_delivery")
 _INSERT_WEBHOOK = load(__package__, "insert_webhook")
@@ -71,12 +71,6 @@ class EmailChannelRow:
     address: str
 
 
-async def role_in(connection: Connection, workspace_id: UUID) -> str | None:
-    """The actor's role in a workspace, None for a stranger."""
-    role: str | None = await _GET_ROLE.value(connection, workspace_id=workspace_id)
-    return role
-
-
 async def reserve_webhook(connection: Connection, workspace_id: UUID) -> int:
     """Count the webhooks of a workspace; other transactions that would add one wait until this one ends."""
     await _LOCK_WEBHOOKS.value(connection, workspace_id=workspace_id)
@@ -111,11 +105,12 @@ async def add_webhook(
 
 
 async def list_webhooks(
-    connection: Connection, *, workspace_id: UUID, past: UUID | None, at_most: int
-) -> list[WebhookRow]:
+    connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int
+) -> Slice[WebhookRow]:
     """Webhooks of a workspace, by id."""
-    rows = await _LIST_WEBHOOKS.rows(connection, workspace_id=workspace_id, past=past, at_most=at_most)
-    return [_webhook(row) for row in rows]
+    past = None if after is None else after.id
+    rows = await _LIST_WEBHOOKS.rows(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=_webhook, place=lambda row: Place(row["id"]))
 
 
 async def get_webhook(connection: Connection, webhook_id: UUID) -> WebhookRow | None:
@@ -150,11 +145,12 @@ async def delete_webhook(connection: Connection, webhook_id: UUID) -> bool:
 
 
 async def list_deliveries(
-    connection: Connection, *, webhook_id: UUID, state: str | None, past: UUID | None, at_most: int
-) -> list[DeliveryRow]:
+    connection: Connection, *, webhook_id: UUID, state: str | None, after: Place | None, limit: int
+) -> Slice[DeliveryRow]:
     """Deliveries to a webhook, the newest first."""
-    rows = await _LIST_DELIVERIES.rows(connection, webhook_id=webhook_id, state=state, past=past, at_most=at_most)
-    return [_delivery(row) for row in rows]
+    past = None if after is None else after.id
+    rows = await _LIST_DELIVERIES.rows(connection, webhook_id=webhook_id, state=state, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=_delivery, place=lambda row: Place(row["id"]))
 
 
 async def add_test(

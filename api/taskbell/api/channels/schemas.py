@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import NO_NUL, RequestBody
-from taskbell.api.http.paging import PageMeta, PageQuery
+from taskbell.api.http.paging import Page, PageQuery
 from taskbell.api.notifications.schemas import Kind
 from taskbell.contract.events import EventType
 from taskbell.contract.webhooks import EVERYTHING, is_shared
@@ -69,7 +69,7 @@ class WebhookChange(RequestBody):
     event_types: EventTypes = []  # noqa: RUF012 -- pydantic copies defaults
     """Event types."""
     enabled: bool = True
-    """If enabled, it receives events from now on. If disabled, its pending deliveries end."""
+    """When switched on, it receives events from now on. When switched off, its pending deliveries end."""
 
 
 class Webhook(BaseModel):
@@ -83,7 +83,7 @@ class Webhook(BaseModel):
     event_types: list[str]
     enabled: bool
     disabled_reason: str | None
-    """`gone` if it was disabled because the receiver responded with 410; null if a user disabled it."""
+    """`gone` when it was switched off because the receiver answered 410; null when a user did it."""
     previous_secret_expires_at: datetime | None
     """Until when the previous secret signs too."""
     created_at: datetime
@@ -97,18 +97,22 @@ class WebhookWithSecret(Webhook):
     """Verify `webhook-signature` with it. It is shown only once."""
 
 
-class WebhookPage(BaseModel):
+class WebhookPage(Page[Webhook]):
     """A page of webhooks."""
 
-    items: list[Webhook]
-    meta: PageMeta
+
+class WebhookQuery(PageQuery):
+    """Query parameters of the list of webhooks."""
+
+    workspace_id: UUID | None = None
+    """Whose webhooks; your personal workspace's when absent."""
 
 
 class DeliveryState(StrEnum):
     """The state of a delivery."""
 
     PENDING = "pending"
-    """Not tried yet."""
+    """No attempt was made yet."""
     RETRYING = "retrying"
     """Failed; it will be retried."""
     DELIVERED = "delivered"
@@ -135,23 +139,20 @@ class Delivery(BaseModel):
     event_type: str
     state: DeliveryState
     attempts: int
-    """Attempts so far; a redelivery starts the count again."""
+    """Attempts so far; a redelivery starts at 0."""
     response_status: int | None
     """The last HTTP status of the receiver, if it responded."""
     error: str | None
     """The last error."""
     next_attempt_at: datetime | None
-    """The earliest time of the next attempt; null if there is none."""
+    """The earliest time of the next attempt; null when there is none."""
     created_at: datetime
     attempted_at: datetime | None
     delivered_at: datetime | None
 
 
-class DeliveryPage(BaseModel):
+class DeliveryPage(Page[Delivery]):
     """A page of the delivery log, the newest first."""
-
-    items: list[Delivery]
-    meta: PageMeta
 
 
 class EmailChannelChange(RequestBody):

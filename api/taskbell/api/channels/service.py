@@ -19,12 +19,14 @@ from taskbell.api.channels.errors import (
 from taskbell.api.channels.policy import MOST_WEBHOOKS, new_secret, url_fault
 from taskbell.api.channels.repository import DeliveryRow, EmailChannelRow, WebhookRow
 from taskbell.api.channels.schemas import EmailChannelChange, WebhookChange, WebhookCreate
-from taskbell.api.workspaces.errors import WorkspaceNotFound
+from taskbell.api.http.paging import PageRequest, Slice
+from taskbell.api.workspaces.membership import require_role
+from taskbell.api.workspaces.policy import Role
 from taskbell.contract.events import EventRecord, envelope
 from taskbell.contract.problems import FieldError
 from taskbell.contract.webhooks import TEST_TYPE
-from taskbell.kit import trace
 from taskbell.kit.ids import new_id
+from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Connection, Database
 
 _TEST_RETRIED_FOR = timedelta(minutes=10)
@@ -50,7 +52,7 @@ class Channels:
         self._check_url(wanted.url)
         secret = new_secret()
         async with self._database.acting(actor) as connection:
-            await _administered(connection, workspace_id)
+            await _require_administrator(connection, actor, workspace_id)
             if await repository.reserve_webhook(connection, workspace_id) >= MOST_WEBHOOKS:
                 raise TooManyWebhooks(f"A workspace has at most {MOST_WEBHOOKS} webhooks.")
             row = await repository.add_webhook(
@@ -65,14 +67,13 @@ class Channels:
             )
         return row, secret
 
-    async def page(
-        self, actor: UUID, workspace_id: UUID, *, past: UUID | None, limit: int
-    ) -> tuple[list[WebhookRow], bool]:
-        """Webhooks after an id, and whether more follow. Raises as `create` does."""
+    async def page(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[WebhookRow]:
+        """Read a page of webhooks, by id. Raises `WorkspaceNotFound`, `WebhooksNotPermitted`."""
         async with self._database.acting(actor) as connection:
-            await _administered(connection, workspace_id)
-            found = await repository.list_webhooks(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
-        return found[:limit], len(found) > limit
+            await _require_administrator(connection, actor, workspace_id)
+            return await repository.list_webhooks(
+                connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit
+            )
 
     async def get(self, actor: UUID, webhook_id: UUID) -> WebhookRow:
         """Read one. Raises `WebhookNotFound` also when its workspace is not the actor's to administer."""
@@ -101,19 +102,17 @@ class Channels:
                 raise WebhookNotFound
 
     async def deliveries(
-        self, actor: UUID, webhook_id: UUID, *, state: str | None, past: UUID | None, limit: int
-    ) -> tuple[list[DeliveryRow], bool]:
-        """Deliveries before an id, the newest first, and whether more follow. Raises `WebhookNotFound`."""
+        self, actor: UUID, webhook_id: UUID, wanted: PageRequest, *, state: str | None
+    ) -> Slice[DeliveryRow]:
+        """Read a page of deliveries, the newest first. Raises `WebhookNotFound`."""
         async with self._database.acting(actor) as connection:
             await _webhook(connection, webhook_id)
-            found = await repository.list_deliveries(
-                connection, webhook_id=webhook_id, state=state, past=past, at_most=limit + 1
+            return await repository.list_deliveries(
+                connection, webhook_id=webhook_id, state=state, after=wanted.after, limit=wanted.limit
             )
-        return found[:limit], len(found) > limit
 
     async def test(self, actor: UUID, webhook_id: UUID) -> DeliveryRow:
         """Send it an event of its own. Raises `WebhookNotFound`, `WebhookSwitchedOff`."""
-        context = trace.current.get()
         async with self._database.acting(actor) as connection:
             webhook = await _switched_on(connection, webhook_id)
             record = EventRecord(
@@ -123,7 +122,7 @@ class Channels:
                 subject_id=webhook.id,
                 actor_id=actor,
                 audience=(),
-                traceparent=None if context is None else str(context),
+                traceparent=traceparent(),
                 created_at=datetime.now(UTC),
                 data=orjson.dumps({"id": str(webhook.id), "message": "This is a test."}).decode(),
             )
@@ -161,11 +160,9 @@ class Channels:
             raise UrlRefused(f"/url: {fault}", errors=(FieldError("/url", "url", fault),))
 
 
-async def _administered(connection: Connection, workspace_id: UUID) -> None:
-    role = await repository.role_in(connection, workspace_id)
-    if role is None:
-        raise WorkspaceNotFound
-    if role not in {"owner", "admin"}:
+async def _require_administrator(connection: Connection, actor: UUID, workspace_id: UUID) -> None:
+    role = await require_role(connection, actor=actor, workspace_id=workspace_id)
+    if role not in {Role.OWNER, Role.ADMIN}:
         raise WebhooksNotPermitted
 
 

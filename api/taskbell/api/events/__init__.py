@@ -1,1 +1,4 @@
-"""The change feed: the events of a workspace in the order of the stream, for clients that poll."""
+"""The change feed: a workspace's events in the order of the stream, for clients that poll.
+
+`recorder` counts new events and pokes the relay.
+"""

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import Response
 
-from taskbell.api.deps import Actor, services
+from taskbell.api.deps import Actor, service
+from taskbell.api.events.service import EventFeed
+from taskbell.api.http.paging import Page, PageMeta, documents_page
 from taskbell.api.http.query import QueryParameters, query_parameters
 from taskbell.api.http.route import DirectRoute
+from taskbell.api.workspaces.membership import require_role
+from taskbell.store.pool import Database
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=DirectRoute)
+Events = Annotated[EventFeed, Depends(service("events"))]
+Primary = Annotated[Database, Depends(service("database"))]
 
 
 class FeedQuery(QueryParameters):
@@ -41,38 +45,32 @@ class FeedItem(BaseModel):
     """A CloudEvents 1.0 document."""
 
 
-class FeedMeta(BaseModel):
+class FeedMeta(PageMeta):
     """The position of a page in the feed."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    limit: int
-    """The most events the page could hold."""
-    has_more: bool
-    """Whether more events follow now."""
     next_cursor: str
     """Send it as `after`. The last page has one too, so that you can poll."""
 
 
-class Feed(BaseModel):
+class Feed(Page[FeedItem]):
     """A page of the change feed."""
 
-    items: list[FeedItem]
     meta: FeedMeta
 
 
 @router.get("/events", response_model=Feed, summary="Read a workspace's events")
 async def read_events(
-    request: Request, actor: Actor, query: Annotated[FeedQuery, Depends(query_parameters(FeedQuery))]
+    actor: Actor,
+    database: Primary,
+    events: Events,
+    query: Annotated[FeedQuery, Depends(query_parameters(FeedQuery))],
 ) -> Response:
     """Pages through the events of a workspace in the order WebSockets deliver them.
 
     An expired cursor gets a 410 with a `Link` to the end of the feed.
     """
-    here = services(request)
     workspace_id = query.workspace_id or actor.workspace_id
-    await here.tasks.require_member(actor, workspace_id)
-    page = await here.events.page(workspace_id=workspace_id, reader=actor.user_id, after=query.after, limit=query.limit)
-    items = b",".join(b'{"cursor":"%s","event":%s}' % (str(cursor).encode(), event) for cursor, event in page.items)
-    meta = orjson.dumps(FeedMeta(limit=query.limit, has_more=page.has_more, next_cursor=str(page.next_cursor)).__dict__)
-    return Response(b'{"items":[%s],"meta":%s}' % (items, meta), media_type="application/json")
+    await require_role(database, actor=actor.user_id, workspace_id=workspace_id)
+    page = await events.page(workspace_id=workspace_id, reader=actor.user_id, after=query.after, limit=query.limit)
+    meta = FeedMeta(limit=query.limit, has_more=page.has_more, next_cursor=str(page.next_cursor))
+    return documents_page([f'{{"cursor":"{cursor}","event":{event.decode()}}}' for cursor, event in page.items], meta)

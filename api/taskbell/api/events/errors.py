@@ -12,7 +12,7 @@ class EventCursorMalformed(Refused):
 
 
 class EventCursorExpired(Refused):
-    """Events after this cursor are no longer kept. Read the tasks anew and continue from the cursor in `Link`."""
+    """Events after this cursor are no longer kept. Read the tasks again and continue from the cursor in `Link`."""
 
     code = ProblemCode.CURSOR_EXPIRED
 

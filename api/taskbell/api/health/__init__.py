@@ -1,1 +1,1 @@
-"""Liveness, readiness and metrics of this process."""
+"""The probes and the metrics of an API process."""

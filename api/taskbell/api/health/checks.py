@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from taskbell.kit.postgres.statements import load
 from taskbell.kit.probes.health import Check
 from taskbell.store.migrate import head
 from taskbell.store.pool import Database
+
+_REVISION = load(__package__, "select_revision")
 
 
 class SchemaBehind(Exception):
@@ -19,7 +22,7 @@ def schema_check(database: Database) -> Check:
     known = head()
 
     async def check() -> None:
-        revision = await database.value("SELECT version_num FROM alembic_version")
+        revision = await _REVISION.value(database)
         if revision is None or revision < known:
             raise SchemaBehind(f"schema {revision}, wanted {known}")
 

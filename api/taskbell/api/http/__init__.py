@@ -1,1 +1,1 @@
-"""What all requests share: observation, body limit, parsing, problem documents. It knows no feature."""
+"""What every request passes: observation, limits, reading, lists, problem documents. It knows no feature."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the bodies and parameters that `http` reads itself, and the problems."""
+"""The OpenAPI document: FastAPI's, with the bodies, the query parameters and the problems of `http`."""
 
 from __future__ import annotations
 

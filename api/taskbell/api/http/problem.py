@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): every error leaves the API in this form."""
+"""Problem documents (RFC 9457): the form of every error of the API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def problem_response(
     errors: tuple[FieldError, ...] = (),
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Build the answer for a problem; what it quotes of the request is cut, so that it stays small."""
+    """Build the answer for a problem. Long quotations of the request are cut."""
     problem = code.value
     context = trace.current.get()
     document: dict[str, Any] = {
@@ -80,7 +80,7 @@ def problem_response(
 
 
 def field_errors(refused: ValidationError | RequestValidationError, *, query: bool = False) -> tuple[FieldError, ...]:
-    """Translate pydantic's errors. More than 50 are one that counts them: to build them all takes long."""
+    """Translate pydantic's errors. More than 50 become one that counts them, since building them takes long."""
     if isinstance(refused, ValidationError):
         if refused.error_count() > _ERRORS_TOLD:
             return (FieldError("", "too_many_errors", f"{refused.error_count()} values are not valid"),)
@@ -103,7 +103,7 @@ def _cut(text: str, *, at_most: int = _LONGEST_TEXT) -> str:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Methods of all routes that this path has; Starlette would name those of the first one."""
+    """The methods of all routes of this path; Starlette names those of the first one only."""
     found: set[str] = set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
@@ -112,7 +112,7 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every foreseen error of the application with a problem document."""
+    """Answer every expected error of the application with a problem document."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)  # noqa: S101 -- registered for this class alone

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with a bound on what is held before a request is known, and problem documents for what is no request."""
+"""HTTP/1.1 with a bound on the head of a request, and problem documents for malformed requests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from taskbell.kit.trace import TraceContext, current
 HEAD_BYTES = 64 * 1024
 """The longest head of a request: its target and header fields; trailer fields of a body as well."""
 LINGER_SECONDS = 2.0
-"""How long a refused client may go on sending, unheard. Closing at once would reset the connection, and the client
-would not get to read why."""
+"""How long a refused client may go on sending. Closing at once would reset the connection, and the client could not
+read the answer."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,10 +26,10 @@ class HeadTooLarge(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol; its parser would gather a head of any length, in time that grows with the square of it."""
+    """uvicorn's protocol, bounded: its parser holds a head of any length, in time that grows with the square of it."""
 
     _unparsed = 0
-    """Bytes since the parser last told of a whole head, a part of a body, or a request's end."""
+    """Bytes since the parser last reported a whole head, a part of a body, or the end of a request."""
     _too_large = False
     _refused = False
 

@@ -1,7 +1,7 @@
-"""Routes of the hot paths: documented by FastAPI, called without its dependency machinery.
+"""The routes of the API: FastAPI documents them, and they are called without its dependency machinery.
 
-FastAPI resolves dependencies generally: caches, generators, threads, nested and overridden ones. Our hot endpoints take
-the request, an id from the path, and what an `async def read(request)` gives; reading those directly halves what a
+FastAPI resolves dependencies generally: caches, generators, threads, nested and overridden ones. These endpoints take
+the request, ids from the path, and what an `async def read(request)` gives; reading those directly halves what a
 request costs beyond its query (`make bench`).
 """
 
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,12 +32,13 @@ class PathNotValid(Refused):
 class DirectRoute(APIRoute):
     """A route whose endpoint takes the request, UUIDs from the path, and `Annotated[..., Depends(read)]` only.
 
-    The endpoint returns a response; `response_model` documents it. Another kind of parameter fails at import.
+    The endpoint returns a response, which `response_model` documents, or a model, or None for an empty answer. Another
+    kind of parameter fails at import.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Plan once how each parameter is read."""
-        endpoint = self.endpoint
+        endpoint, status = self.endpoint, self.status_code or 200
         hints = get_type_hints(endpoint, include_extras=True)
         names = set(self.param_convertors)
         plain = [name for name in inspect.signature(endpoint).parameters if hints[name] is Request]
@@ -52,8 +54,12 @@ class DirectRoute(APIRoute):
                 values[name] = await read(request)
             for name in paths:
                 values[name] = _identifier(name, request.path_params[name])
-            response: Response = await endpoint(**values)
-            return response
+            answer = await endpoint(**values)
+            if isinstance(answer, Response):
+                return answer
+            if isinstance(answer, BaseModel):
+                return Response(answer.model_dump_json(), status_code=status, media_type="application/json")
+            return Response(status_code=status)
 
         return handle
 

@@ -1,4 +1,4 @@
-"""The inbox: the notifications of a user, read and unread.
+"""The inbox: a user's notifications, read and unread.
 
-Nothing here writes a notification: the transaction of the change that it reports does (SQL: `taskbell.notify`).
+A notification is written in the transaction of the change it tells of, by the SQL function `taskbell.notify`; not here.
 """

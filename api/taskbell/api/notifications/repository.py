@@ -3,59 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from taskbell.kit.ids import bare_uuid
-from taskbell.store.pool import Connection, Database
-from taskbell.store.queries import load
+import sqlalchemy as sa
 
-_LIST = load(__package__, "list_notifications")
-_LIST_UNREAD = load(__package__, "list_unread")
+from taskbell.api.http.paging import Place, Slice
+from taskbell.kit.ids import bare_uuid
+from taskbell.kit.postgres.statements import Statement, load
+from taskbell.store.compose import actor_set, compile_statement, parameter
+from taskbell.store.models import Notification
+from taskbell.store.pool import Connection, Database
+
 _GET = load(__package__, "get_notification")
 _MARK = load(__package__, "mark_notifications")
+_TABLE = sa.inspect(Notification).local_table
 COUNTED = 1000
-"""Unread notifications are counted up to this number: a higher one costs more and is of no use to a user."""
+"""Unread notifications are counted up to here: a larger number tells a user nothing more, and would cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox:
-    """A page of the inbox.
+@cache
+def list_statement(*, unread: bool, continued: bool) -> Statement:
+    """The statement of a page of the inbox, newest first, with the count of unread ones.
 
-    Attributes:
-        documents: Notifications as JSON, newest first.
-        last: The id of the last one when more follow.
-        unread: Unread ones in the whole inbox, at most `COUNTED` + 1.
+    Its parameters are `actor`, `limit`, `counted` and, when it continues, `after`. The unread ones have an index of
+    their own, so they have a statement of their own.
     """
+    actor, shown, new = actor_set(), sa.alias(_TABLE, "n"), sa.alias(_TABLE, "m")
+    conditions = [shown.c.user_id == actor.c.id]
+    if unread:
+        conditions.append(shown.c.read_at.is_(None))
+    if continued:
+        conditions.append(shown.c.id < parameter("after", shown.c.id.type))
+    some = (
+        sa.select(new.c.id)
+        .where(new.c.user_id == actor.c.id, new.c.read_at.is_(None))
+        .limit(parameter("counted", sa.Integer()))
+        .correlate(actor)
+        .subquery("some")
+    )
+    count = sa.select(sa.func.count().label("counted")).select_from(some).lateral("unread")
+    document = sa.cast(sa.func.taskbell.notification_document(shown.table_valued()), sa.Text).label("document")
+    page = (
+        sa.select(document, shown.c.id)
+        .where(*conditions)
+        .order_by(shown.c.id.desc())
+        .limit(parameter("limit", sa.Integer()))
+        .lateral("page")
+    )
+    joined = actor.join(count, sa.true()).outerjoin(page, sa.true())
+    return compile_statement(sa.select(page.c.document, page.c.id, count.c.counted).select_from(joined))
 
-    documents: Sequence[str]
-    last: UUID | None
-    unread: int
 
-
-async def page(database: Database, *, actor: UUID, unread: bool, after: UUID | None, limit: int) -> Inbox:
-    """Read a page of the actor's inbox."""
-    rows = await database.rows(_LIST_UNREAD if unread else _LIST, str(actor), limit + 1, after, COUNTED + 1)
-    counted: int = rows[0]["counted"]
-    found = [row for row in rows if row["id"] is not None]
-    last = bare_uuid(found[limit - 1]["id"]) if len(found) > limit else None
-    return Inbox(documents=[row["document"] for row in found[:limit]], last=last, unread=counted)
+async def page(
+    database: Database, *, actor: UUID, unread: bool, after: Place | None, limit: int
+) -> tuple[Slice[str], int]:
+    """Read a page of the actor's inbox as documents, and how many are unread in all, at most `COUNTED` + 1."""
+    statement = list_statement(unread=unread, continued=after is not None)
+    place: dict[str, Any] = {} if after is None else {"after": after.id}
+    rows = await statement.rows(database, actor=actor, limit=limit + 1, counted=COUNTED + 1, **place)
+    found = Slice.of(
+        [row for row in rows if row["id"] is not None],  # an empty page is one row with the count alone
+        limit=limit,
+        item=lambda row: str(row["document"]),
+        place=lambda row: Place(bare_uuid(row["id"])),
+    )
+    return found, rows[0]["counted"]
 
 
 async def get(database: Database, *, actor: UUID, notification_id: UUID) -> str | None:
     """Read one of the actor's notifications."""
-    document: str | None = await database.value(_GET, str(actor), notification_id)
+    document: str | None = await _GET.value(database, actor=actor, notification_id=notification_id)
     return document
 
 
 async def mark(
-    connection: Connection,
-    *,
-    read: bool,
-    ids: Sequence[UUID] | None,
-    limit: int,
-    traceparent: str | None,
+    connection: Connection, *, read: bool, ids: Sequence[UUID] | None, limit: int, traceparent: str | None
 ) -> Sequence[str]:
     """Mark the listed notifications of the actor, or the oldest unread ones; return what changed, at most `limit`."""
-    rows = await connection.fetch(_MARK, read, ids, limit, traceparent)
+    rows = await _MARK.rows(connection, read=read, notification_ids=ids, limit=limit, traceparent=traceparent)
     return [row["document"] for row in rows]

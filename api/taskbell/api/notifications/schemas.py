@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import RequestBody
-from taskbell.api.http.query import QueryParameters
+from taskbell.api.http.paging import Page, PageMeta, PageQuery
 
 
 class Kind(StrEnum):
@@ -35,52 +35,39 @@ class Notification(BaseModel):
     kind: Kind
     workspace_id: UUID
     task_id: UUID | None
-    """The task, which may be deleted."""
+    """The task it is about, which may be deleted."""
     actor_id: UUID | None
-    """The user who did it; null for the platform."""
+    """Who made the change; null for the platform itself."""
     title: str
     """The title of the task at that time."""
     body: str
     """What happened, in a few English words."""
     urgent: bool
-    """Whether alerts pass quiet hours."""
+    """Whether it alerts during quiet hours."""
     read_at: datetime | None
     created_at: datetime
 
 
-class InboxMeta(BaseModel):
+class InboxMeta(PageMeta):
     """The position of a page in the inbox, and the number of unread notifications."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    limit: int
-    """The most items the page could hold."""
-    has_more: bool
-    """Whether another page follows."""
-    next_cursor: str | None
-    """Send it as `cursor`, with the same filter, for the next page."""
     unread: int
     """Unread notifications, counted up to 1,000."""
     unread_capped: bool
     """Whether there are more unread ones."""
 
 
-class InboxPage(BaseModel):
+class InboxPage(Page[Notification]):
     """A page of notifications."""
 
-    items: list[Notification]
     meta: InboxMeta
 
 
-class InboxQuery(QueryParameters):
+class InboxQuery(PageQuery):
     """Query parameters of the inbox."""
 
     unread: bool = False
     """Only unread ones."""
-    limit: int | None = Field(default=None, ge=1)
-    """Items in a page; 100 by default, 1,000 at most."""
-    cursor: str | None = Field(default=None, max_length=512)
-    """`meta.next_cursor` of the page before."""
 
 
 class NotificationPatch(RequestBody):
@@ -94,7 +81,7 @@ class NotificationsRead(RequestBody):
     """The notifications to mark as read: the listed ones, or all. Exactly one field is given."""
 
     ids: Annotated[list[Annotated[UUID, Field(strict=False)]], Field(min_length=1, max_length=1000)] | None = None
-    """Up to 1,000 of your notifications; unknown ids are ignored."""
+    """Up to 1,000 of your notifications; unknown ones are ignored."""
     all: bool = False
     """All that are in the inbox now."""
 

@@ -1,18 +1,16 @@
-"""What a person can do with their inbox."""
+"""What users do with their inbox."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from taskbell.api import metrics
+from taskbell.api.events.recorder import EventRecorder
+from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.notifications import repository
 from taskbell.api.notifications.errors import NotificationNotFound
-from taskbell.api.notifications.repository import Inbox
 from taskbell.contract.events import EventType
-from taskbell.contract.subjects import RELAY_POKE
-from taskbell.kit import trace
-from taskbell.kit.nats_bus import Pokes
+from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Database
 
 _AT_ONCE = 1000
@@ -21,14 +19,14 @@ _AT_ONCE = 1000
 class Notifications:
     """The inbox of a signed-in user."""
 
-    def __init__(self, database: Database, *, pokes: Pokes) -> None:
-        """Take the database, and the pokes that wake the relay after a commit."""
+    def __init__(self, database: Database, *, recorder: EventRecorder) -> None:
+        """Take the database and the recorder of events."""
         self._database = database
-        self._pokes = pokes
+        self._recorder = recorder
 
-    async def page(self, actor: UUID, *, unread: bool, after: UUID | None, limit: int) -> Inbox:
-        """Read a page, newest first, of all notifications or of the unread ones."""
-        return await repository.page(self._database, actor=actor, unread=unread, after=after, limit=limit)
+    async def page(self, actor: UUID, wanted: PageRequest, *, unread: bool) -> tuple[Slice[str], int]:
+        """Read a page of documents, newest first, of all notifications or the unread ones; and how many are unread."""
+        return await repository.page(self._database, actor=actor, unread=unread, after=wanted.after, limit=wanted.limit)
 
     async def mark(self, actor: UUID, notification_id: UUID, *, read: bool) -> str:
         """Mark one as read or not; returns its document.
@@ -53,17 +51,15 @@ class Notifications:
                 return count
 
     async def _mark(self, actor: UUID, *, read: bool, ids: Sequence[UUID] | None) -> Sequence[str]:
-        context = trace.current.get()
         async with self._database.acting(actor) as connection:
             marked = await repository.mark(
                 connection,
                 read=read,
                 ids=ids,
                 limit=_AT_ONCE,
-                traceparent=None if context is None else str(context),
+                traceparent=traceparent(),
             )
         if marked:
             kind = EventType.NOTIFICATION_READ if read else EventType.NOTIFICATION_UNREAD
-            metrics.EVENTS_WRITTEN.labels(type=kind.value).inc(len(marked))
-            await self._pokes.send(RELAY_POKE)
+            await self._recorder.committed(*(kind for _ in marked))
         return marked

@@ -1,4 +1,4 @@
-"""Tasks: create, read, list, change, move, delete, on hand-written SQL.
+"""Tasks: create, read, list, change, move, delete.
 
-`policy` and `paging` are pure; SQL is in `queries/` and run by `repository` alone.
+`policy` and `lists` are pure; `repository` alone runs SQL.
 """

@@ -11,12 +11,6 @@ class TaskNotFound(Refused):
     code = ProblemCode.NOT_FOUND
 
 
-class WorkspaceNotFound(Refused):
-    """There is no such workspace, or you are not a member of it."""
-
-    code = ProblemCode.NOT_FOUND
-
-
 class ChangeForbidden(Refused):
     """A viewer may read tasks but not change them."""
 
@@ -27,12 +21,6 @@ class TaskVersionMismatch(Refused):
     """The task has changed since the version that If-Match names."""
 
     code = ProblemCode.VERSION_MISMATCH
-
-
-class CursorInvalid(Refused):
-    """The cursor was not given out for this list with this sort and these filters."""
-
-    code = ProblemCode.INVALID_CURSOR
 
 
 class ParameterInvalid(Refused):

@@ -1,4 +1,4 @@
-"""Decisions about tasks, from plain values: what a change means, where a moved task goes."""
+"""Pure decisions about tasks: what a change means, and where a moved task goes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from taskbell.api.tasks.errors import ParameterInvalid
+from taskbell.api.tasks.schemas import TaskFields
 from taskbell.contract.events import EventType
 from taskbell.contract.problems import FieldError
 
@@ -17,11 +18,11 @@ GAP = 1000
 ROOMY = 256
 """A re-spread includes neighbours until its gaps are at least this wide, so that it serves many moves."""
 WIDEST = 8192
-"""With so many neighbours on each side a gap always exists."""
-FIELDS = ("title", "description", "status", "priority", "start_at", "due_at", "assignee_ids")
+"""With this many neighbours on a side, any gap is wide enough."""
+FIELDS = tuple(TaskFields.model_fields)
 """The fields that a client may change."""
 OPEN = frozenset({"pending", "in_progress"})
-"""Statuses of open tasks, which have reminders."""
+"""Statuses of tasks that are not done yet: these have reminders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,10 @@ class Change:
     """What a request does to a task.
 
     Attributes:
-        values: The new value of every changeable field.
+        values: Every field of `FIELDS`, with its new value.
         facts: The events it causes, each with the old values of its fields.
         assigned: The new assignees.
-        moves_reminders: Whether the reminders change.
+        moves_reminders: Whether the reminders must be planned again.
     """
 
     values: Mapping[str, Any]
@@ -85,9 +86,9 @@ class Neighbour:
 
 
 def is_for_new(position: int) -> bool:
-    """Whether a new task may get this position: the sequence yields positive multiples of `GAP`.
+    """Whether the sequence gives this position to a new task: it gives positive multiples of `GAP`.
 
-    A move must not take such a position even if it looks free: an uncommitted task may have it.
+    A move never takes such a position, even if it looks free: the task on it may not be committed yet.
     """
     return position > 0 and position % GAP == 0
 
@@ -127,7 +128,7 @@ def spread(below: Sequence[Neighbour], above: Sequence[Neighbour], *, take: int)
         take: How many of each side may move.
 
     Returns:
-        None when the gaps would be narrower than `ROOMY` and more neighbours should be taken in.
+        None when the gaps would be narrower than `ROOMY`: try again with more neighbours.
     """
     movable_above = list(above[: min(take, len(above) - 1)])
     ceiling = above[len(movable_above)].position

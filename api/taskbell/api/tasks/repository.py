@@ -5,32 +5,68 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
+import sqlalchemy as sa
 
-from taskbell.api.tasks.errors import CursorInvalid
-from taskbell.api.tasks.paging import Order, Place
+from taskbell.api.http.paging import CursorInvalid, Place, Slice
+from taskbell.api.tasks.lists import Listing
 from taskbell.api.tasks.policy import Change, Neighbour, iso
-from taskbell.api.tasks.selection import Selection
+from taskbell.api.tasks.schemas import Sort
 from taskbell.kit.ids import bare_uuid
+from taskbell.kit.postgres.statements import Statement, load
+from taskbell.store.compose import actor_set, compile_statement, parameter
+from taskbell.store.models import Task
 from taskbell.store.pool import Connection, Database
-from taskbell.store.queries import load
 
 _CREATE = load(__package__, "create_task")
 _GET = load(__package__, "get_task")
-_LOCK = load(__package__, "lock_task")
 _UPDATE = load(__package__, "update_task")
 _DELETE = load(__package__, "delete_task")
 _LOCK_ORDER = load(__package__, "lock_order")
 _NEIGHBOURS = load(__package__, "select_neighbours")
 _BELOW = load(__package__, "select_below")
 _ABOVE = load(__package__, "select_above")
+_NEXT_POSITION = load(__package__, "next_position")
 _MOVE = load(__package__, "move_tasks")
-_ROLE = load(__package__, "select_role")
+_SEEN = load(__package__, "select_seen")
+_MEMBERS = load(__package__, "select_members")
 _SORT_KEYS = load(__package__, "select_sort_keys")
+
+_TASK = sa.alias(sa.inspect(Task).local_table, "t")
+_COLUMN = _TASK.c
+_DOCUMENT = sa.cast(sa.func.taskbell.task_document(_TASK.table_valued()), sa.Text).label("document")
+_LOCK = compile_statement(
+    sa.select(*_COLUMN, _DOCUMENT)
+    .where(_COLUMN.id == parameter("task_id", _COLUMN.id.type))
+    .with_for_update(key_share=True)
+)
+"""Reads every column that the model has, and locks the row (FOR NO KEY UPDATE)."""
+_CONDITIONS = {
+    "workspace_id": _COLUMN.workspace_id == parameter("workspace_id", _COLUMN.workspace_id.type),
+    "created_by": _COLUMN.created_by == parameter("created_by", _COLUMN.created_by.type),
+    "status": _COLUMN.status == parameter("status", _COLUMN.status.type),
+    "statuses": _COLUMN.status == sa.any_(parameter("statuses", sa.ARRAY(sa.Text))),
+    "priority": _COLUMN.priority == parameter("priority", _COLUMN.priority.type),
+    "priorities": _COLUMN.priority == sa.any_(parameter("priorities", sa.ARRAY(sa.SmallInteger))),
+    "due_before": _COLUMN.due_at < parameter("due_before", _COLUMN.due_at.type),
+    "due_after": _COLUMN.due_at >= parameter("due_after", _COLUMN.due_at.type),
+    "updated_since": _COLUMN.updated_at >= parameter("updated_since", _COLUMN.updated_at.type),
+}
+"""What each argument of a `Listing` asks of a task."""
+_KEYS: dict[str, sa.ColumnElement[Any]] = {
+    "position": _COLUMN.position,
+    "priority": _COLUMN.priority,
+    # As the index has it. Not coalesce: row-level security takes it for leaky, and no index would serve a cursor.
+    "due_at": sa.func.least(_COLUMN.due_at, sa.literal_column("'infinity'::timestamptz"), type_=_COLUMN.due_at.type),
+    "created_at": _COLUMN.created_at,
+    "updated_at": _COLUMN.updated_at,
+}
+"""What an index begins with after the workspace or the creator, for each field that lists are sorted by."""
 
 
 class RowRefused(Exception):
@@ -39,142 +75,109 @@ class RowRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A task as the wire has it.
+    """A task in its wire form.
 
     Attributes:
+        id: Its id.
         text: JSON, passed through untouched.
         version: Its version, for the ETag.
     """
 
+    id: UUID
     text: str
-    version: int
+    version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list: the documents, and the place of the last one when more follow."""
+async def create(database: Database, *, actor: UUID, traceparent: str | None, **values: Any) -> Document:
+    """Insert a task with its events, notifications and reminders. One round trip.
 
-    documents: Sequence[str]
-    last: Place | None
-
-
-async def create(
-    database: Database,
-    *,
-    actor: UUID,
-    fields: Mapping[str, Any],
-    leads: Sequence[timedelta],
-    traceparent: str | None,
-) -> str:
-    """Insert a task with its events, notifications and reminders; returns the document. One round trip.
+    Args:
+        database: The primary.
+        actor: Who creates it.
+        traceparent: The trace that its events carry.
+        values: The other arguments of `create_task.sql`: the task's fields, and `leads` for its reminders.
 
     Raises:
-        RowRefused: The actor may not create tasks there, or an assignee is no member.
+        RowRefused: The actor may not create tasks there, or an assignee is not a member.
     """
     try:
-        document: str | None = await database.value(
-            _CREATE,
-            str(actor),
-            fields["workspace_id"],
-            fields["title"],
-            fields["description"],
-            fields["status"],
-            fields["priority"],
-            fields["start_at"],
-            fields["due_at"],
-            fields["assignee_ids"],
-            traceparent,
-            leads,
-        )
+        row = await _CREATE.row(database, actor=actor, traceparent=traceparent, **values)
     except (asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError) as refused:
         raise RowRefused from refused
-    if document is None:
+    if row is None:
         raise RowRefused
-    return document
+    return Document(id=row[1], text=row[0])
 
 
 async def get(database: Database, *, actor: UUID, task_id: UUID) -> Document | None:
     """Read a task the actor may see. One round trip."""
-    row = await database.row(_GET, str(actor), task_id)
-    return None if row is None else Document(text=row[0], version=row[1])
+    row = await _GET.row(database, actor=actor, task_id=task_id)
+    return None if row is None else Document(id=task_id, text=row[0], version=row[1])
 
 
-def list_statement(selection: Selection, order: Order, *, after: bool) -> str:
-    """The statement of a list: one index range per partition, merged, up to the limit.
+@lru_cache(maxsize=1024)
+def list_statement(names: tuple[str, ...], sort: Sort, *, continued: bool) -> Statement:
+    """The statement of a list by the names of its arguments: one index range per partition, merged, up to the limit.
 
-    $1 actor, $2 limit, then the selection's arguments, then the key and id to go on after.
+    Its parameters are `actor`, `limit`, those names and, when it continues after a place, `after_key` and `after_id`.
     """
-    conditions = ["actor.id IS NOT NULL"]
-    number = 3
-    for condition in selection.conditions:
-        conditions.append(condition.format(f"${number}"))
-        number += 1
-    direction, comparison = ("DESC", "<") if order.descending else ("ASC", ">")
-    if after:
-        conditions.append(f"({order.key}, t.id) {comparison} (${number}::text::{order.type}, ${number + 1})")
-    where = " AND ".join(conditions)
-    # Only fragments written in this package are composed; what clients send travels as arguments.
-    return f"""
-WITH actor AS MATERIALIZED (
-  SELECT set_config('taskbell.actor', $1, true) AS id
-)
-SELECT page.document, page.key, page.id
-FROM actor CROSS JOIN LATERAL (
-  SELECT taskbell.task_document(t)::text AS document, ({order.key})::text AS key, t.id
-  FROM tasks t
-  WHERE {where}
-  ORDER BY {order.key} {direction}, t.id {direction}
-  LIMIT $2
-) page
-"""  # noqa: S608 -- see above
+    actor, key = actor_set(), _KEYS[sort.field]
+    conditions = [actor.c.id.is_not(None), *(_CONDITIONS[name] for name in names)]
+    if continued:
+        place = sa.tuple_(key, _COLUMN.id)
+        after = sa.tuple_(sa.cast(parameter("after_key", sa.Text()), key.type), parameter("after_id", _COLUMN.id.type))
+        conditions.append(place < after if sort.descending else place > after)
+    order = [key.desc(), _COLUMN.id.desc()] if sort.descending else [key, _COLUMN.id]
+    page = (
+        sa.select(_DOCUMENT, sa.cast(key, sa.Text).label("key"), _COLUMN.id)
+        .where(*conditions)
+        .order_by(*order)
+        .limit(parameter("limit", sa.Integer()))
+        .lateral("page")
+    )
+    return compile_statement(sa.select(page.c.document, page.c.key, page.c.id).select_from(actor.join(page, sa.true())))
 
 
-async def page(
-    database: Database, *, actor: UUID, selection: Selection, order: Order, after: Place | None, limit: int
-) -> Page:
-    """Read a page of tasks. One round trip.
+async def page(database: Database, *, actor: UUID, listing: Listing, after: Place | None, limit: int) -> Slice[str]:
+    """Read a page of tasks as documents. One round trip.
 
     Raises:
-        CursorInvalid: The place to go on after has a key that is none.
+        CursorInvalid: PostgreSQL cannot hold the key of the place to continue after.
     """
-    statement = list_statement(selection, order, after=after is not None)
-    place = () if after is None else (after.key, after.id)
+    statement = list_statement(tuple(listing.arguments), listing.sort, continued=after is not None)
+    place: dict[str, Any] = {} if after is None else {"after_key": after.key, "after_id": after.id}
     try:
-        rows = await database.rows(statement, str(actor), limit + 1, *selection.arguments, *place)
+        rows = await statement.rows(database, actor=actor, limit=limit + 1, **listing.arguments, **place)
     except asyncpg.DataError as malformed:
         raise CursorInvalid from malformed
-    if len(rows) <= limit:
-        return Page(documents=[row[0] for row in rows], last=None)
-    del rows[limit:]
-    return Page(documents=[row[0] for row in rows], last=Place(key=rows[-1][1], id=rows[-1][2]))
+    return Slice.of(rows, limit=limit, item=_first, place=lambda row: Place(key=row[1], id=row[2]))
 
 
-async def place_of(database: Database, *, actor: UUID, task_id: UUID, field: str) -> Place | None:
-    """Where a task stands, or stood when it was deleted, in an order by `field`. One round trip."""
-    row = await database.row(_SORT_KEYS, str(actor), task_id)
-    return None if row is None else Place(key=row[field], id=task_id)
+def _first(row: asyncpg.Record) -> str:
+    document: str = row[0]
+    return document
 
 
-async def role(database: Database, *, actor: UUID, workspace_id: UUID) -> str | None:
-    """The actor's role in a workspace. One round trip."""
-    found: str | None = await database.value(_ROLE, str(actor), workspace_id)
-    return found
+async def place_of(database: Database, *, actor: UUID, task_id: UUID, sort: Sort) -> Place | None:
+    """Where a task stands, or stood when it was deleted, in an order. One round trip."""
+    row = await _SORT_KEYS.row(database, actor=actor, task_id=task_id)
+    return None if row is None else Place(key=row[sort.field], id=task_id)
 
 
 async def members_among(connection: Connection, *, workspace_id: UUID, users: Sequence[UUID]) -> set[UUID]:
     """Of some users, the members of a workspace. One round trip."""
-    return set(await connection.fetchval("SELECT taskbell.audience($1, $2)", workspace_id, users))
+    return set(await _MEMBERS.value(connection, workspace_id=workspace_id, user_ids=users))
 
 
 async def lock(connection: Connection, *, task_id: UUID) -> dict[str, Any] | None:
-    """Lock a task the actor may change and read it. One round trip in a transaction."""
-    row = await connection.fetchrow(_LOCK, task_id)
+    """Lock a task the actor may change and read it, with its `document`. One round trip in a transaction."""
+    row = await _LOCK.row(connection, task_id=task_id)
     return None if row is None else dict(row.items())
 
 
 async def is_seen(connection: Connection, *, task_id: UUID) -> bool:
     """Whether the actor may at least see a task. One round trip in a transaction."""
-    return await connection.fetchval("SELECT 1 FROM tasks WHERE id = $1", task_id) is not None
+    return await _SEEN.value(connection, task_id=task_id) is not None
 
 
 async def update(
@@ -190,41 +193,44 @@ async def update(
 
     One round trip in a transaction that holds the task's lock.
     """
-    row = await connection.fetchrow(
-        _UPDATE,
-        task["id"],
-        task["workspace_id"],
-        *change.values.values(),
-        change.changes_status,
-        actor,
-        traceparent,
-        [kind.value for kind, _ in change.facts],
-        [orjson.dumps({name: iso(old) for name, old in facts.items()}).decode() for _, facts in change.facts],
-        task["assignee_ids"],
-        change.assigned,
-        task["status"],
-        leads if change.moves_reminders else None,
+    row = await _UPDATE.row(
+        connection,
+        task_id=task["id"],
+        workspace_id=task["workspace_id"],
+        **change.values,
+        changes_status=change.changes_status,
+        actor=actor,
+        traceparent=traceparent,
+        event_types=[kind.value for kind, _ in change.facts],
+        former_values=[
+            orjson.dumps({name: iso(old) for name, old in facts.items()}).decode() for _, facts in change.facts
+        ],
+        former_assignee_ids=task["assignee_ids"],
+        newly_assigned=change.assigned,
+        former_status=task["status"],
+        leads=leads if change.moves_reminders else None,
     )
-    assert row is not None  # noqa: S101 -- the row is locked by this transaction
-    return Document(text=row[0], version=row[1])
+    assert row is not None  # noqa: S101 -- this transaction holds the row's lock
+    return Document(id=task["id"], text=row[0], version=row[1])
 
 
 async def delete(
     connection: Connection, *, task_id: UUID, version: int | None, actor: UUID, traceparent: str | None
 ) -> bool:
     """Delete a task, if it still has `version` where one is given. One round trip in a transaction."""
-    return await connection.fetchval(_DELETE, task_id, version, actor, traceparent) is not None
+    deleted = await _DELETE.value(connection, task_id=task_id, version=version, actor=actor, traceparent=traceparent)
+    return deleted is not None
 
 
 async def lock_order(connection: Connection, *, task_id: UUID) -> UUID | None:
     """Keep other moves out of the task's workspace until commit; returns the workspace. One round trip."""
-    found = await connection.fetchval(_LOCK_ORDER, task_id)
+    found = await _LOCK_ORDER.value(connection, task_id=task_id)
     return None if found is None else bare_uuid(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Positions around the place a task shall go to; None where the list ends."""
+    """Positions around the place a task goes to; None where the list ends."""
 
     moved: int
     anchor: int
@@ -238,7 +244,7 @@ class Gap:
 
 async def gap(connection: Connection, *, workspace_id: UUID, task_id: UUID, anchor_id: UUID) -> Gap | None:
     """Read the positions beside the anchor; None when one of the two is not in the workspace. One round trip."""
-    row = await connection.fetchrow(_NEIGHBOURS, workspace_id, task_id, anchor_id)
+    row = await _NEIGHBOURS.row(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
     return None if row is None else Gap(*row)
 
 
@@ -246,14 +252,19 @@ async def neighbours(
     connection: Connection, *, workspace_id: UUID, task_id: UUID, lower: int | None, upper: int, count: int
 ) -> tuple[list[Neighbour], list[Neighbour]]:
     """Tasks up to `lower` and from `upper` on, nearest first, `count` of each. Two round trips."""
-    below = [] if lower is None else await connection.fetch(_BELOW, workspace_id, task_id, lower, count)
-    above = await connection.fetch(_ABOVE, workspace_id, task_id, upper, count)
-    return [Neighbour(*row) for row in below], [Neighbour(*row) for row in above]
+
+    async def read(statement: Statement, position: int) -> list[Neighbour]:
+        rows = await statement.rows(
+            connection, workspace_id=workspace_id, task_id=task_id, position=position, limit=count
+        )
+        return [Neighbour(*row) for row in rows]
+
+    return [] if lower is None else await read(_BELOW, lower), await read(_ABOVE, upper)
 
 
 async def next_position(connection: Connection) -> int:
     """A position past every other. One round trip."""
-    position: int = await connection.fetchval("SELECT nextval('task_position')")
+    position: int = await _NEXT_POSITION.value(connection)
     return position
 
 
@@ -266,12 +277,13 @@ async def move(
     traceparent: str | None,
 ) -> Mapping[UUID, Document]:
     """Give tasks new positions, with an event each. One round trip in a transaction that holds the order's lock."""
-    rows = await connection.fetch(
-        _MOVE,
-        workspace_id,
-        [task.id for task in positions],
-        [task.position for task in positions],
-        actor,
-        traceparent,
+    rows = await _MOVE.rows(
+        connection,
+        workspace_id=workspace_id,
+        task_ids=[task.id for task in positions],
+        positions=[task.position for task in positions],
+        actor=actor,
+        traceparent=traceparent,
     )
-    return {bare_uuid(row["id"]): Document(text=row["document"], version=row["version"]) for row in rows}
+    moved = [Document(id=bare_uuid(row["id"]), text=row["document"], version=row["version"]) for row in rows]
+    return {document.id: document for document in moved}

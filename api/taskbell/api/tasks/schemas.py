@@ -1,4 +1,4 @@
-"""Request and response bodies about tasks."""
+"""The wire forms of tasks: what clients send and receive."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import NO_NUL, RequestBody
-from taskbell.api.http.paging import PageMeta
-from taskbell.api.http.query import QueryParameters
+from taskbell.api.http.paging import Page, PageQuery
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -42,6 +41,16 @@ class Sort(StrEnum):
     CREATED_AT_DESC = "-created_at"
     UPDATED_AT = "updated_at"
     UPDATED_AT_DESC = "-updated_at"
+
+    @property
+    def field(self) -> str:
+        """The field of a task that it sorts by."""
+        return self.value.lstrip("-")
+
+    @property
+    def descending(self) -> bool:
+        """Whether it goes from high to low."""
+        return self.value.startswith("-")
 
 
 def _looks_like_rfc3339(value: object) -> object:
@@ -83,25 +92,30 @@ def _distinct(users: list[UUID]) -> list[UUID]:
 Assignees = Annotated[list[IdField], Field(max_length=50), AfterValidator(_distinct)]
 
 
-class TaskCreate(RequestBody):
-    """A new task."""
+class TaskFields(RequestBody):
+    """What a client may set on a task."""
 
     title: Title
     """1 to 255 characters."""
-    workspace_id: IdField | None = None
-    """The workspace; your personal one by default."""
     description: Description | None = None
-    """Up to 20,000 characters."""
+    """Up to 20,000 characters, or null."""
     status: StatusField = Status.PENDING
     """`pending`, `in_progress`, `completed` or `cancelled`."""
     priority: Priority = 5
     """1 (highest) to 10."""
     start_at: Instant | None = None
-    """When work can begin; not after `due_at`."""
+    """When work can begin, or null; not after `due_at`."""
     due_at: Instant | None = None
-    """When it is due."""
+    """When it is due, or null."""
     assignee_ids: Assignees = Field(default=[])
-    """The assignees: up to 50 members of the workspace. Each is notified, and reminded before the task is due."""
+    """Who does it: up to 50 members of the workspace. Each is notified, and reminded before it is due."""
+
+
+class TaskCreate(TaskFields):
+    """A new task."""
+
+    workspace_id: IdField | None = None
+    """The workspace; your personal one by default."""
 
     @model_validator(mode="after")
     def _start_before_due(self) -> Self:
@@ -111,35 +125,23 @@ class TaskCreate(RequestBody):
 
 
 class TaskReplace(TaskCreate):
-    """A whole task: absent fields get their default. `workspace_id` must be the task's own, or absent."""
+    """A whole task: what is absent takes its default. `workspace_id` must be the task's own, or absent."""
 
 
-class TaskPatch(RequestBody):
+class TaskPatch(TaskFields):
     """The fields to change; absent ones stay as they are."""
 
     title: Title = ""
     """1 to 255 characters."""
-    description: Description | None = None
-    """Up to 20,000 characters; null removes it."""
-    status: StatusField = Status.PENDING
-    """`pending`, `in_progress`, `completed` or `cancelled`."""
-    priority: Priority = 5
-    """1 (highest) to 10."""
-    start_at: Instant | None = None
-    """When work can begin; null removes it."""
-    due_at: Instant | None = None
-    """When it is due; null removes it."""
-    assignee_ids: Assignees = Field(default=[])
-    """All assignees; new ones must be members of the workspace."""
 
 
 class TaskMove(RequestBody):
     """The new place of a task: directly before or after another task of its workspace. Exactly one field is given."""
 
     before: IdField | None = None
-    """The task that will follow it."""
+    """The task that follows it afterwards."""
     after: IdField | None = None
-    """The task that it will follow."""
+    """The task that it follows afterwards."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -164,7 +166,7 @@ class Task(BaseModel):
     position: int
     """Its place in the order of the workspace; gaps are normal."""
     assignee_ids: list[UUID]
-    """The assignees; some may have left the workspace since."""
+    """Who does it; an assignee may have left the workspace since."""
     start_at: datetime | None
     due_at: datetime | None
     version: int
@@ -177,20 +179,13 @@ class Task(BaseModel):
     """Set while the status is `completed`."""
 
 
-class TaskPage(BaseModel):
+class TaskPage(Page[Task]):
     """A page of tasks."""
 
-    items: list[Task]
-    meta: PageMeta
 
-
-class TaskFilters(QueryParameters):
+class TaskFilters(PageQuery):
     """Query parameters that every list of tasks takes."""
 
-    limit: int | None = Field(default=None, ge=1)
-    """Items in a page; 100 by default, 1,000 at most."""
-    cursor: str | None = Field(default=None, max_length=512)
-    """`meta.next_cursor` of the page before."""
     last_id: UUID | None = None
     """The id of the last task you have, instead of `cursor`. The task may have been changed or deleted since."""
     status: list[Status] = Field(default=[], max_length=4)

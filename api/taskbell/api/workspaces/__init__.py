@@ -1,1 +1,1 @@
-"""Workspaces and their members."""
+"""Workspaces and their members. `membership` is the check that every feature uses."""

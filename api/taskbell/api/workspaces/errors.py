@@ -18,7 +18,7 @@ class AccountNotFound(Refused):
 
 
 class MemberNotFound(Refused):
-    """The user is no member of this workspace."""
+    """The user is not a member of this workspace."""
 
     code = ProblemCode.NOT_FOUND
 

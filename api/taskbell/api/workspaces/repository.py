@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from taskbell.api.http.paging import Place, Slice
 from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
@@ -60,11 +61,12 @@ async def add_workspace(connection: Connection, *, workspace_id: UUID, name: str
 
 
 async def list_workspaces(
-    connection: Connection, *, actor: UUID, past: UUID | None, at_most: int
-) -> list[WorkspaceRow]:
+    connection: Connection, *, actor: UUID, after: Place | None, limit: int
+) -> Slice[WorkspaceRow]:
     """Workspaces the actor belongs to, by id."""
-    rows = await _LIST_WORKSPACES.rows(connection, actor=actor, past=past, at_most=at_most)
-    return [_workspace(row) for row in rows]
+    past = None if after is None else after.id
+    rows = await _LIST_WORKSPACES.rows(connection, actor=actor, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=_workspace, place=lambda row: Place(row["id"]))
 
 
 async def get_workspace(connection: Connection, *, actor: UUID, workspace_id: UUID) -> WorkspaceRow | None:
@@ -74,27 +76,19 @@ async def get_workspace(connection: Connection, *, actor: UUID, workspace_id: UU
 
 
 async def list_members(
-    connection: Connection, *, workspace_id: UUID, past: UUID | None, at_most: int
-) -> list[MemberRow]:
-    """Members of a workspace that the actor belongs to, by id."""
-    rows = await _LIST_MEMBERS.rows(connection, workspace_id=workspace_id, past=past, at_most=at_most)
-    return [
-        MemberRow(
-            user_id=bare_uuid(row["user_id"]),
-            email=row["email"],
-            name=row["name"],
-            role=Role(row["role"]),
-            created_at=row["created_at"],
-        )
-        for row in rows
-    ]
+    connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int
+) -> Slice[MemberRow]:
+    """Members of a workspace that the actor belongs to, by user id."""
+    past = None if after is None else after.id
+    rows = await _LIST_MEMBERS.rows(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=_member, place=lambda row: Place(row["user_id"]))
 
 
 async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> MemberRow | None:
     """One member; None when there is none, or when the actor is no longer a member of the workspace."""
     before = UUID(int=user_id.int - 1)
-    found = await list_members(connection, workspace_id=workspace_id, past=before, at_most=1)
-    return found[0] if found and found[0].user_id == user_id else None
+    row = await _LIST_MEMBERS.row(connection, workspace_id=workspace_id, past=before, at_most=1)
+    return _member(row) if row is not None and row["user_id"] == user_id else None
 
 
 async def find_user(connection: Connection, email: str) -> UUID | None:
@@ -159,3 +153,13 @@ async def remove_member(
 
 def _workspace(row: asyncpg.Record) -> WorkspaceRow:
     return WorkspaceRow(id=bare_uuid(row["id"]), name=row["name"], role=Role(row["role"]), created_at=row["created_at"])
+
+
+def _member(row: asyncpg.Record) -> MemberRow:
+    return MemberRow(
+        user_id=bare_uuid(row["user_id"]),
+        email=row["email"],
+        name=row["name"],
+        role=Role(row["role"]),
+        created_at=row["created_at"],
+    )

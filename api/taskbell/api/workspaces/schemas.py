@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from taskbell.api.accounts.schemas import Email
 from taskbell.api.http.body import Name, RequestBody
-from taskbell.api.http.paging import PageMeta
+from taskbell.api.http.paging import Page
 from taskbell.api.workspaces.policy import Role
 
 WorkspaceName = Annotated[Name, Field(examples=["Garden"])]
@@ -35,17 +35,16 @@ class MemberAdd(RequestBody):
 class Workspace(BaseModel):
     """A workspace, as one of its members sees it."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: UUID
     name: str = Field(examples=["Garden"])
     role: Role = Field(description="Your own role in it.")
     created_at: datetime
 
 
-class WorkspacePage(BaseModel):
+class WorkspacePage(Page[Workspace]):
     """A page of workspaces."""
-
-    items: list[Workspace]
-    meta: PageMeta
 
 
 class Member(BaseModel):
@@ -60,8 +59,5 @@ class Member(BaseModel):
     created_at: datetime = Field(description="Since when.")
 
 
-class MemberPage(BaseModel):
+class MemberPage(Page[Member]):
     """A page of members."""
-
-    items: list[Member]
-    meta: PageMeta

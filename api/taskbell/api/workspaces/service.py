@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from taskbell.api import metrics
+from taskbell.api.events.recorder import EventRecorder
+from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.workspaces import repository
 from taskbell.api.workspaces.errors import (
     AccountNotFound,
@@ -15,22 +16,22 @@ from taskbell.api.workspaces.errors import (
     RoleInsufficient,
     WorkspaceNotFound,
 )
+from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role, may_change_membership
 from taskbell.api.workspaces.repository import MemberRow, WorkspaceRow
 from taskbell.contract.events import EventType
-from taskbell.contract.subjects import RELAY_POKE
-from taskbell.kit import trace
 from taskbell.kit.ids import new_id
-from taskbell.kit.nats_bus import Pokes
-from taskbell.store.pool import Connection, Database
+from taskbell.kit.trace import traceparent
+from taskbell.store.pool import Database
 
 
 class Workspaces:
     """Workspaces on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, pokes: Pokes) -> None:
+    def __init__(self, database: Database, *, recorder: EventRecorder) -> None:
+        """Take the database and the recorder of events."""
         self._database = database
-        self._pokes = pokes
+        self._recorder = recorder
 
     async def create(self, actor: UUID, *, name: str) -> WorkspaceRow:
         """Found a workspace; the founder owns it."""
@@ -45,20 +46,18 @@ class Workspaces:
             raise WorkspaceNotFound
         return found
 
-    async def page(self, actor: UUID, *, past: UUID | None, limit: int) -> tuple[list[WorkspaceRow], bool]:
-        """Workspaces of the actor after an id, and whether more follow."""
+    async def page(self, actor: UUID, wanted: PageRequest) -> Slice[WorkspaceRow]:
+        """Read a page of the actor's workspaces, by id."""
         async with self._database.acting(actor) as connection:
-            found = await repository.list_workspaces(connection, actor=actor, past=past, at_most=limit + 1)
-        return found[:limit], len(found) > limit
+            return await repository.list_workspaces(connection, actor=actor, after=wanted.after, limit=wanted.limit)
 
-    async def members(
-        self, actor: UUID, workspace_id: UUID, *, past: UUID | None, limit: int
-    ) -> tuple[list[MemberRow], bool]:
-        """Members after an id, and whether more follow. Raises `WorkspaceNotFound`."""
+    async def members(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[MemberRow]:
+        """Read a page of members, by user id. Raises `WorkspaceNotFound`."""
         async with self._database.acting(actor) as connection:
-            await _role(connection, actor=actor, workspace_id=workspace_id)
-            found = await repository.list_members(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
-        return found[:limit], len(found) > limit
+            await require_role(connection, actor=actor, workspace_id=workspace_id)
+            return await repository.list_members(
+                connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit
+            )
 
     async def add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> MemberRow:
         """Let an account belong to a workspace; `email` is normalised already.
@@ -74,14 +73,14 @@ class Workspaces:
         except repository.RowRefused:
             # The actor was removed or demoted since the role was read: what is left of it decides.
             async with self._database.acting(actor) as connection:
-                await _role(connection, actor=actor, workspace_id=workspace_id)
+                await require_role(connection, actor=actor, workspace_id=workspace_id)
             raise RoleInsufficient from None
-        await self._written(EventType.MEMBER_ADDED)
+        await self._recorder.committed(EventType.MEMBER_ADDED)
         return member
 
     async def _add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> MemberRow:
         async with self._database.acting(actor) as connection:
-            own = await _role(connection, actor=actor, workspace_id=workspace_id)
+            own = await require_role(connection, actor=actor, workspace_id=workspace_id)
             if not may_change_membership(actor=own, of=role):
                 raise RoleInsufficient
             user_id = await repository.find_user(connection, email)
@@ -93,7 +92,7 @@ class Workspaces:
                 user_id=user_id,
                 role=role,
                 actor=actor,
-                traceparent=_traceparent(),
+                traceparent=traceparent(),
             )
             if not added:
                 raise AlreadyMember
@@ -113,7 +112,7 @@ class Workspaces:
             LastOwnerKept: Nobody would own the workspace.
         """
         async with self._database.acting(actor) as connection:
-            own = await _role(connection, actor=actor, workspace_id=workspace_id)
+            own = await require_role(connection, actor=actor, workspace_id=workspace_id)
             if user_id != actor and not may_change_membership(actor=own, of=Role.VIEWER):
                 raise RoleInsufficient
             of = await repository.role_of(connection, workspace_id=workspace_id, user_id=user_id)
@@ -126,24 +125,8 @@ class Workspaces:
             if of is Role.OWNER and await repository.lock_owners(connection, workspace_id) < 2:
                 raise LastOwnerKept
             removed = await repository.remove_member(
-                connection, workspace_id=workspace_id, user_id=user_id, actor=actor, traceparent=_traceparent()
+                connection, workspace_id=workspace_id, user_id=user_id, actor=actor, traceparent=traceparent()
             )
             if not removed:
                 raise MemberNotFound
-        await self._written(EventType.MEMBER_REMOVED)
-
-    async def _written(self, kind: EventType) -> None:
-        metrics.EVENTS_WRITTEN.labels(type=kind.value).inc()
-        await self._pokes.send(RELAY_POKE)
-
-
-async def _role(connection: Connection, *, actor: UUID, workspace_id: UUID) -> Role:
-    found = await repository.role_of(connection, workspace_id=workspace_id, user_id=actor)
-    if found is None:
-        raise WorkspaceNotFound
-    return found
-
-
-def _traceparent() -> str | None:
-    context = trace.current.get()
-    return None if context is None else str(context)
+        await self._recorder.committed(EventType.MEMBER_REMOVED)

@@ -1,34 +1,36 @@
--- The task, its events, notifications and reminders, one round trip. The row's CTE depends on `actor`, so the actor is
--- set before the policies ask, and before `audience` does. No row: one of the assignees is no member.
--- `event` is read so that its ids come before those of the notifications' events.
--- $1 actor, $2 workspace, $3 title, $4 description, $5 status, $6 priority, $7 start_at, $8 due_at, $9 assignees,
--- $10 traceparent, $11 reminder leads
+-- Inserts a task with its events, notifications and reminders. The row's CTE depends on `actor`, so the actor is set
+-- before the policies and `audience` ask for it. `event` is read so that its ids come before those of the
+-- notifications' events. No row: an assignee is not a member.
 WITH actor AS MATERIALIZED (
-  SELECT set_config('taskbell.actor', $1, true)::uuid AS id
+  SELECT set_config('taskbell.actor', :actor::uuid::text, true)::uuid AS id
 ), task AS (
   INSERT INTO tasks (workspace_id, title, description, status, priority, start_at, due_at, assignee_ids, created_by,
                      created_at, updated_at, status_changed_at, completed_at)
-  SELECT $2, $3, $4, $5, $6, $7, $8, $9, actor.id, now(), now(), now(), CASE WHEN $5 = 'completed' THEN now() END
+  SELECT :workspace_id, :title, :description, :status, :priority, :start_at, :due_at, :assignee_ids, actor.id,
+         now(), now(), now(), CASE WHEN :status = 'completed' THEN now() END
   FROM actor
-  WHERE cardinality($9::uuid[]) = 0 OR cardinality(taskbell.audience(CASE WHEN actor.id IS NOT NULL THEN $2::uuid END, $9)) = cardinality($9)
+  WHERE cardinality(:assignee_ids::uuid[]) = 0
+     OR cardinality(taskbell.audience(CASE WHEN actor.id IS NOT NULL THEN :workspace_id::uuid END, :assignee_ids))
+        = cardinality(:assignee_ids)
   RETURNING id, workspace_id, created_by, title, status, due_at, assignee_ids, taskbell.task_document(tasks) AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
   SELECT workspace_id, 'task.created', id, created_by,
-         taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), $10, document
+         taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), :traceparent, document
   FROM task
   UNION ALL
   SELECT workspace_id, 'task.assigned', id, created_by,
-         taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), $10,
+         taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), :traceparent,
          (left(document::text, -1) || ',"previous":{"assignee_ids":[]}}')::json
   FROM task WHERE cardinality(assignee_ids) > 0
   RETURNING id
 )
-SELECT t.document::text,
+SELECT t.document::text AS document, t.id,
        CASE WHEN cardinality(t.assignee_ids) > 0 THEN
-         taskbell.notify(t.assignee_ids, 'assigned', t.workspace_id, t.id, t.created_by, t.title, 'Assigned to you', $10)
+         taskbell.notify(t.assignee_ids, 'assigned', t.workspace_id, t.id, t.created_by, t.title, 'Assigned to you',
+                         :traceparent)
        END,
        CASE WHEN t.due_at IS NOT NULL AND t.status IN ('pending', 'in_progress') THEN
-         taskbell.plan_reminders(t.id, t.workspace_id, t.due_at, $11)
+         taskbell.plan_reminders(t.id, t.workspace_id, t.due_at, :leads)
        END
 FROM task t CROSS JOIN (SELECT array_agg(id) FROM event) written

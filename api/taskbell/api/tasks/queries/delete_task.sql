@@ -1,8 +1,8 @@
--- The deletion, its event, and the sort keys that let lists go on after the task. Its reminders go with it (foreign key).
--- $1 task, $2 wanted version or NULL, $3 actor, $4 traceparent
+-- Deletes a task, writes its event and keeps its sort keys, so that a list can continue after it. A foreign key deletes
+-- its reminders. `version` is NULL when any version may be deleted.
 WITH task AS (
   DELETE FROM tasks
-  WHERE id = $1 AND ($2::bigint IS NULL OR version = $2)
+  WHERE id = :task_id AND (:version::bigint IS NULL OR version = :version)
   RETURNING id, workspace_id, created_by, assignee_ids, priority, position, due_at, created_at, updated_at,
             taskbell.task_document(tasks) AS document
 ), trace AS (
@@ -10,8 +10,8 @@ WITH task AS (
   SELECT id, workspace_id, priority, position, due_at, created_at, updated_at FROM task
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  SELECT workspace_id, 'task.deleted', id, $3,
-         taskbell.task_audience(workspace_id, created_by, assignee_ids, $3), $4, document
+  SELECT workspace_id, 'task.deleted', id, :actor,
+         taskbell.task_audience(workspace_id, created_by, assignee_ids, :actor), :traceparent, document
   FROM task
 )
 SELECT id FROM task

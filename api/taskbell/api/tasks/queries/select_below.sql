@@ -1,4 +1,4 @@
--- $1 workspace, $2 moved task, $3 position, $4 how many
+-- The tasks up to a position, nearest first, without the moved task.
 SELECT id, position FROM tasks
-WHERE workspace_id = $1 AND position <= $3 AND id <> $2
-ORDER BY position DESC, id DESC LIMIT $4
+WHERE workspace_id = :workspace_id AND position <= :position AND id <> :task_id
+ORDER BY position DESC, id DESC LIMIT :limit

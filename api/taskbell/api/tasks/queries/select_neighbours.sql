@@ -1,10 +1,13 @@
--- The gap beside the anchor, without the moved task. $1 workspace, $2 moved task, $3 anchor
+-- The gap beside the anchor, without the moved task.
 SELECT
   moved.position AS moved_position,
   anchor.position AS anchor_position,
-  (SELECT p.position FROM tasks p WHERE p.workspace_id = $1 AND p.position < anchor.position AND p.id <> $2
+  (SELECT p.position FROM tasks p
+   WHERE p.workspace_id = :workspace_id AND p.position < anchor.position AND p.id <> :task_id
    ORDER BY p.position DESC, p.id DESC LIMIT 1) AS before_anchor,
-  (SELECT n.position FROM tasks n WHERE n.workspace_id = $1 AND n.position > anchor.position AND n.id <> $2
+  (SELECT n.position FROM tasks n
+   WHERE n.workspace_id = :workspace_id AND n.position > anchor.position AND n.id <> :task_id
    ORDER BY n.position, n.id LIMIT 1) AS after_anchor
 FROM tasks anchor, tasks moved
-WHERE anchor.id = $3 AND anchor.workspace_id = $1 AND moved.id = $2 AND moved.workspace_id = $1
+WHERE anchor.id = :anchor_id AND anchor.workspace_id = :workspace_id
+  AND moved.id = :task_id AND moved.workspace_id = :workspace_id

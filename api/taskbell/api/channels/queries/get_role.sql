@@ -1,1 +1,0 @@
-SELECT taskbell.role_in(:workspace_id)

@@ -1,0 +1,24 @@
+"""What follows a transaction that wrote events: they are counted, and the relay is poked."""
+
+from __future__ import annotations
+
+from taskbell.api import metrics
+from taskbell.contract.events import EventType
+from taskbell.contract.subjects import RELAY_POKE
+from taskbell.kit.nats_bus import Pokes
+
+_WRITTEN = {kind: metrics.EVENTS_WRITTEN.labels(type=kind.value) for kind in EventType}
+
+
+class EventRecorder:
+    """Every service that writes events has one. The statement of the change writes the rows themselves."""
+
+    def __init__(self, pokes: Pokes) -> None:
+        """Take the pokes that wake the relay."""
+        self._pokes = pokes
+
+    async def committed(self, *kinds: EventType) -> None:
+        """Count the events of a transaction that has committed, and poke the relay. Never fails, never waits."""
+        for kind in kinds:
+            _WRITTEN[kind].inc()
+        await self._pokes.send(RELAY_POKE)

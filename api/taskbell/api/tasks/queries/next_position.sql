@@ -1,0 +1,2 @@
+-- A position past every other.
+SELECT nextval('task_position')

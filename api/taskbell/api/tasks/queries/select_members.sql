@@ -1,0 +1,2 @@
+-- Which of some users are members of a workspace.
+SELECT taskbell.audience(:workspace_id, :user_ids)
