@@ -39,6 +39,7 @@ BUILT_IN = (
     Kind(group="", version="v1", plural="configmaps", kind="ConfigMap", status=False),
     Kind(group="", version="v1", plural="events", kind="Event", status=False),
     Kind(group="batch", version="v1", plural="cronjobs", kind="CronJob"),
+    Kind(group="batch", version="v1", plural="jobs", kind="Job"),
     Kind(group="apps", version="v1", plural="deployments", kind="Deployment", replicas_path=("spec", "replicas")),
     Kind(group="autoscaling", version="v2", plural="horizontalpodautoscalers", kind="HorizontalPodAutoscaler"),
     Kind(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease", status=False),
