@@ -43,7 +43,7 @@ async def test_410_of_a_former_address_switches_nothing_off(platform, receiver, 
     receiver.gate.clear()
     _, workspace = await platform.person()
     webhook, _ = await platform.webhook(workspace, receiver.url)
-    async with run_worker(webhook_timeout="PT5S", delivery_lease="PT10S"):
+    async with run_worker():
         event_id = await platform.event(workspace)
         await eventually(lambda: receiver.requests)
         await platform.connection.execute("UPDATE webhooks SET url = url || '/new' WHERE id = $1", webhook)
@@ -113,7 +113,7 @@ async def test_an_endless_answer_is_cut(platform, receiver, run_worker):
     receiver.body = b"x" * 20_000_000
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
-    async with run_worker(webhook_timeout="PT5S", delivery_lease="PT10S"):
+    async with run_worker():
         await platform.event(workspace)
         await eventually(lambda: _states(platform, ["delivered"]))
 
@@ -293,8 +293,7 @@ async def test_a_name_server_that_hangs_holds_up_no_other_name(monkeypatch):
         slow = [asyncio.create_task(look_up("slow.example", 443)) for _ in range(64)]
         await asyncio.sleep(0)  # they begin
         try:
-            async with asyncio.timeout(30):
-                assert await look_up("quick.example", 443) == ["93.184.216.34"]
+            assert await look_up("quick.example", 443) == ["93.184.216.34"]
         finally:
             hung.set()
         await asyncio.gather(*slow)

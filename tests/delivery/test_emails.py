@@ -130,7 +130,7 @@ async def test_what_the_mail_server_took_is_not_sent_again(platform, mailroom, r
     """A mail server that hangs after its yes has the message all the same."""
     mailroom.leaves = False
     user, workspace = await wants(platform)
-    async with run_worker(smtp_url=mailroom.url):
+    async with run_worker(smtp_url=mailroom.url, smtp_timeout="PT1.5S"):
         await notify(platform, user, workspace)
         await eventually(lambda: _states(platform, "delivered"))
     assert len(mailroom.attempts) == 1

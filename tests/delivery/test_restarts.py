@@ -43,7 +43,7 @@ async def test_a_restart_of_nats_loses_nothing(platform, receiver, run_worker, s
         running.enter_context(server.running(tmp_path / "nats-2.log"))
         await eventually(lambda: stream.client.is_connected)
         after = await platform.event(workspace)
-        await eventually(lambda: receiver.accepted() == {before, after}, within=30)
+        await eventually(lambda: receiver.accepted() == {before, after})
 
 
 @pytest.mark.feature("P19")
@@ -58,7 +58,7 @@ async def test_a_stream_built_anew_repeats_nothing(platform, receiver, run_worke
         await stream.recreate(epoch=2)
         await stream.jetstream.publish(kept.subject, kept.data, headers=kept.headers)
         fresh = await platform.event(workspace)
-        await eventually(lambda: receiver.accepted() == {event_id, fresh}, within=30)
+        await eventually(lambda: receiver.accepted() == {event_id, fresh})
         info = await stream.jetstream.consumer_info(STREAM, DELIVERY_CONSUMER)
         assert info.delivered.stream_seq == 2
     assert len(receiver.requests) == 2

@@ -13,6 +13,7 @@ from taskbell.delivery.sender import Bounds, Sender
 from taskbell.kit.ids import new_id
 from taskbell.kit.looper import running
 from taskbell.kit.trace import Tracing
+from taskbell.testing.waiting import eventually
 
 _TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -118,12 +119,11 @@ class Dead:
 
 
 async def _recorded(ledger, count):
-    while len(ledger.recorded) < count:  # noqa: ASYNC110 -- the ledger has no event
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(ledger.recorded) >= count, "the records")
 
 
 async def _run(sender, ledger, count):
-    async with asyncio.timeout(20), running(sender.run, name="sender"):
+    async with running(sender.run, name="sender"):
         await _recorded(ledger, count)
         await sender.stop(within=1.0)
 
@@ -166,7 +166,7 @@ async def test_endpoints_that_fail_leave_half_of_the_places():
     ledger = Ledger([_claim(endpoint) for endpoint in dead])
     channel = Dead(dead)
     sender = _sender(ledger, channel)
-    async with asyncio.timeout(20), running(sender.run, name="sender"):
+    async with running(sender.run, name="sender"):
         await _recorded(ledger, 10)  # so that they are known
         channel.answering.clear()
         healthy = [_claim() for _ in range(20)]
@@ -197,8 +197,9 @@ async def test_a_channel_that_breaks_is_a_failed_attempt():
 async def test_what_does_not_end_in_time_is_given_back():
     """At a stop, attempts have their time; then they are broken off and are somebody else's."""
     ledger = Ledger([_claim()])
-    sender = _sender(ledger, Transport(hold=60.0))
+    transport = Transport(hold=600.0)
+    sender = _sender(ledger, transport)
     async with running(sender.run, name="sender"):
-        await asyncio.sleep(0.1)  # until it is under way
+        await eventually(lambda: sum(transport.now.values()), "an attempt")
         await sender.stop(within=0.05)
     assert (len(ledger.given_back), ledger.recorded) == (1, [])

@@ -14,7 +14,7 @@ async def test_each_event_arrives_until_the_receiver_says_yes(platform, receiver
     receiver.script = [500, hang]
     _, workspace = await platform.person()
     webhook, secret = await platform.webhook(workspace, receiver.url)
-    async with run_worker():
+    async with run_worker(webhook_timeout="PT1S"):
         events = [await platform.event(workspace) for _ in range(5)]
         await eventually(lambda: receiver.accepted() == set(events))
         await eventually(lambda: _all_delivered(platform, 5))

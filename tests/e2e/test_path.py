@@ -13,7 +13,7 @@ from taskbell.testing.follower import Follower
 from taskbell.testing.listener import Listener
 from taskbell.testing.waiting import eventually
 
-pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(180), pytest.mark.feature("F16")]
+pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(600), pytest.mark.feature("F16")]
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 ADVERTISED = {

@@ -16,7 +16,7 @@ from taskbell.testing.waiting import eventually
 async def ready(running: Gateway, stream):
     """Wait until the gateway has caught up with the stream."""
     info = await stream.jetstream.stream_info(STREAM)
-    await eventually(lambda: running.hub.epoch and running.hub.position >= info.state.last_seq)
+    await eventually(lambda: running.hub.epoch and running.hub.position >= info.state.last_seq, "the gateway")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ async def test_a_gateway_that_is_behind_waits_for_the_clients_place(run_gateway,
         monkeypatch.setattr(Intake, "message", lambda *arguments: late.append(arguments))
         await stream.publish_many(workspace, range(1, 6), audience=[user])
         connecting = asyncio.create_task(one.connect())
-        await asyncio.sleep(0.2)
+        await eventually(lambda: running.hub._awaited, "the gateway waits for its own reader")
         assert not connecting.done()
         for arguments in late:
             route(*arguments)
@@ -245,7 +245,7 @@ async def test_a_replay_to_a_slow_client_waits_for_it(run_gateway, people, strea
     ):
         await one.connect()
         one.stop_reading()
-        await asyncio.sleep(0.3)
+        await eventually(lambda: connection_of(running, user).paused, "nothing more fits into any buffer")
         await stream.publish(workspace, number=120)
         one.read_on()
         await one.until_events(121)
@@ -345,7 +345,7 @@ async def test_a_subscribe_that_replays_waits_for_what_is_older(run_gateway, peo
         await stream.publish(workspace, number=4)
         await eventually(lambda: running.hub.position == 5)
         asking = asyncio.create_task(one.ask({"t": "subscribe", "channel": f"workspace:{workspace}", "resume": "1-1"}))
-        await asyncio.sleep(0.2)
+        await eventually(lambda: connection._room is not None, "the subscribe waits until all is written")
         assert not asking.done()
         connection.resume_writing()
         reply = await asking
@@ -366,7 +366,7 @@ async def test_a_member_who_is_removed_while_a_subscribe_waits_is_refused(run_ga
         await stream.publish(workspace, number=1, audience=[user])
         await eventually(lambda: running.hub.position == 2)
         asking = asyncio.create_task(one.ask({"t": "subscribe", "channel": f"workspace:{workspace}", "resume": "1-0"}))
-        await asyncio.sleep(0.2)
+        await eventually(lambda: connection._room is not None, "the subscribe waits until all is written")
         await stream.publish(workspace, event_type="member.removed", subject=user, audience=[user])
         await eventually(lambda: running.hub.position == 3)
         connection.resume_writing()

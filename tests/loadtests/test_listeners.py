@@ -35,7 +35,7 @@ async def test_a_gateway_that_drops_and_repeats_frames_is_found_out():
         ear = Ear()
         listener = Listener(Account("mate", "token", "garden", "owner"), url=url, heard=ear)
         listening = asyncio.create_task(listener.listen(asyncio.Semaphore(1)))
-        await asyncio.wait_for(came_back.wait(), 20)
+        await came_back.wait()
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening

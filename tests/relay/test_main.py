@@ -9,6 +9,7 @@ import sys
 import httpx
 import pytest
 
+from taskbell.relay.__main__ import main
 from taskbell.testing.waiting import eventually
 
 
@@ -103,11 +104,13 @@ async def test_without_database_and_nats_it_lives_but_is_not_ready(free_port):
     ("name", "value"),
     [("EVENT_RETENTION", "soon"), ("RELAY_LEASE_TTL", "PT0S"), ("RELAY_BATCH_SIZE", "0"), ("LOG_LEVEL", "LOUD")],
 )
-async def test_a_wrong_setting_stops_it_with_one_line(name, value):
+def test_a_wrong_setting_stops_it_with_one_line(monkeypatch, capsys, name, value):
     """It names the variable and ends with status 2."""
-    environment = {"TASKBELL_DATABASE_URL": "x", "TASKBELL_NATS_URL": "x", f"TASKBELL_{name}": value}
-    process = await command(environment=environment)
-    _, log = await process.communicate()
-    assert process.returncode == 2
-    (line,) = log.decode().splitlines()
+    for variable, given in {"DATABASE_URL": "x", "NATS_URL": "x", name: value}.items():
+        monkeypatch.setenv(f"TASKBELL_{variable}", given)
+    monkeypatch.setattr(sys, "argv", ["taskbell-relay"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"taskbell: TASKBELL_{name}: ")

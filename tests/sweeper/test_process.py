@@ -1,22 +1,23 @@
 """The sweeps as processes: their output, exit statuses and ends; killed at random they lose and double nothing."""
 
-import asyncio
 import json
 import os
 import random
 import signal
+import sys
 from datetime import timedelta
 
 import pytest
+
+from taskbell.sweeper.__main__ import main
 
 REMINDERS = int(os.environ.get("REMINDERS_UNDER_KILLS", "4000"))
 """How many fall due at once in the test of kills; 100,000 in the acceptance."""
 
 
-async def _ended(process, *, within=60.0):
+async def _ended(process):
     """Wait for the end of a process; its status, standard output and standard error."""
-    async with asyncio.timeout(within):
-        output, errors = await process.communicate()
+    output, errors = await process.communicate()
     return process.returncode, output.decode(), errors.decode()
 
 
@@ -35,11 +36,13 @@ async def test_a_sweep_prints_its_summary(database, plan, spawn):
 @pytest.mark.parametrize(
     "arguments", [["--shard", "2/2"], ["--until", "60"], ["--kind", "stale"], ["--shard", "x"], ["--until", "+1d"]]
 )
-async def test_wrong_arguments_are_refused(database, spawn, arguments):
+def test_wrong_arguments_are_refused(monkeypatch, capsys, arguments):
     """Status 2, and a line that says how it is written."""
-    status, _, errors = await _ended(await spawn(database.sweeper_url, *arguments))
-    assert status == 2
-    assert arguments[0] in errors
+    monkeypatch.setattr(sys, "argv", ["taskbell-sweeper", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
 
 
 async def test_without_a_database_it_says_so(database, spawn, free_port):

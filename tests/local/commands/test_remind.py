@@ -15,8 +15,7 @@ async def _remind(*arguments, **environment):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
-        output, errors = await process.communicate()
+    output, errors = await process.communicate()
     return process.returncode, output.decode(), errors.decode()
 
 

@@ -1,5 +1,5 @@
-import asyncio
 import subprocess
+from functools import partial
 
 import asyncpg
 import pytest
@@ -7,6 +7,7 @@ import pytest
 from taskbell.local import db
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import ServerNotStarted
+from taskbell.testing.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,9 @@ async def test_a_replica_streams_what_the_primary_commits(stopped, tmp_path):
             with replica.running(tmp_path / "replica.log"):
                 async with db.connected(stopped.url()) as connection:
                     await connection.execute(f"CREATE TABLE streamed_{number} ()")
-                async with asyncio.timeout(20), db.connected(replica.url()) as connection:
-                    seen = "SELECT to_regclass($1)"
-                    while not await connection.fetchval(seen, f"streamed_{number}"):  # noqa: ASYNC110 -- another process
-                        await asyncio.sleep(0.02)
+                async with db.connected(replica.url()) as connection:
+                    seen = partial(connection.fetchval, "SELECT to_regclass($1)", f"streamed_{number}")
+                    await eventually(seen, "the table on the replica")
                     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
                         await connection.execute("CREATE TABLE refused ()")
 
@@ -105,10 +105,9 @@ async def test_folders_may_have_any_name(tmp_path):
     primary = PostgresServer(folder / "primary", password="ü'\\:", durable=False)
     replica = PostgresReplica(folder / "replica", primary=primary)
     with primary.running(tmp_path / "primary.log"), replica.running(tmp_path / "replica.log"):
-        async with asyncio.timeout(20), db.connected(primary.url()) as connection:
-            streaming = "SELECT count(*) FROM pg_stat_replication"
-            while not await connection.fetchval(streaming):  # noqa: ASYNC110 -- another process
-                await asyncio.sleep(0.02)
+        async with db.connected(primary.url()) as connection:
+            streaming = partial(connection.fetchval, "SELECT count(*) FROM pg_stat_replication")
+            await eventually(streaming, "the replica")
 
 
 def test_a_damaged_replica_is_set_aside_and_made_anew(tmp_path):

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import psutil
 import pytest
@@ -13,15 +12,9 @@ from taskbell.local.embedded.process import ServerNotStarted, launched
 from taskbell.local.supervisor.component import Component, ComponentGaveUp, Phase
 from taskbell.local.supervisor.policy import RestartPolicy
 from taskbell.local.supervisor.supervisor import Supervisor
+from taskbell.testing.waiting import eventually, until
 
 FOREVER = "import time; time.sleep(600)"
-
-
-async def until(condition, seconds=10):
-    """Wait for a condition with a deadline."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 -- other processes have no events
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -50,7 +43,7 @@ async def test_a_killed_part_is_started_again(supervisor, component):
     state = supervisor.states["part"]
     first = state.pid
     os.kill(first, signal.SIGKILL)
-    await until(lambda: state.phase is Phase.READY and state.pid != first)
+    await eventually(lambda: state.phase is Phase.READY and state.pid != first)
     assert (state.restarts, state.reason) == (1, "ended by SIGKILL")
 
 
@@ -77,7 +70,7 @@ async def test_a_later_failure_ends_the_wait(supervisor, component, tmp_path):
     flag.touch()
     os.kill(supervisor.states["part"].pid, signal.SIGTERM)
     with pytest.raises(ComponentGaveUp, match="part cannot be kept running"):
-        await asyncio.wait_for(supervisor.wait(), 10)
+        await supervisor.wait()
 
 
 async def test_start_returns_when_all_are_ready(supervisor, component, tmp_path):
@@ -135,12 +128,13 @@ async def test_parts_stop_in_order_and_the_deaf_are_killed(component, tmp_path):
 
 
 async def test_a_part_between_two_lives_stops_at_once(component):
-    """Stopping does not wait for the pause before a restart."""
-    supervisor = Supervisor(policy=RestartPolicy(first_pause=60, longest_pause=60, longest_pause_when_able=60))
+    """Stopping does not wait for the pause before a restart, here an hour."""
+    policy = RestartPolicy(first_pause=3600, longest_pause=3600, longest_pause_when_able=3600)
+    supervisor = Supervisor(policy=policy)
     starting = asyncio.create_task(supervisor.start([component("broken", "raise SystemExit(1)")]))
-    await until(lambda: "broken" in supervisor.states and supervisor.states["broken"].phase is Phase.RESTARTING)
+    await eventually(lambda: "broken" in supervisor.states and supervisor.states["broken"].phase is Phase.RESTARTING)
     starting.cancel()
-    await asyncio.wait_for(supervisor.stop(), 5)
+    await supervisor.stop()
 
 
 def test_nothing_outlives_a_killed_supervisor(tmp_path):
@@ -164,10 +158,7 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path):
         pids = [int(pid) for pid in tree.stdout.readline().split()]
         assert len(pids) == 2
         tree.kill()
-    until = time.monotonic() + 10
-    while any(psutil.pid_exists(pid) for pid in pids):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the end of both")
 
 
 async def test_the_reason_is_of_the_last_life(supervisor, component):
