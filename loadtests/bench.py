@@ -30,6 +30,7 @@ from capacity.service import running
 from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, request, saturate
+from queries import query
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -83,19 +84,12 @@ async def fill(database_url: str, *, workspace: str, user: str, count: int) -> l
     done, step = 0, 50_000
     while done < count:
         size = min(step, count - done)
-        await connection.execute(
-            "INSERT INTO tasks (workspace_id, title, status, priority, due_at, created_by, created_at, updated_at)"
-            " SELECT $1, 'Task ' || g, CASE g % 4 WHEN 0 THEN 'completed' ELSE 'pending' END, 1 + g % 10,"
-            " now() + g * interval '1 minute', $2, now(), now() FROM generate_series(1, $3::int) g",
-            workspace,
-            user,
-            size,
-        )
+        await connection.execute(query("fill_workspace"), workspace, user, size)
         done += size
         sys.stderr.write(f"\rfilling: {done:,} of {count:,} tasks")
     sys.stderr.write("\n")
     await connection.execute("ANALYZE tasks")
-    ids = await connection.fetch("SELECT id FROM tasks WHERE workspace_id = $1 ORDER BY position LIMIT 5000", workspace)
+    ids = await connection.fetch(query("sample_tasks"), workspace)
     await connection.close()
     return [str(row[0]) for row in ids]
 

@@ -15,6 +15,7 @@ import nats
 import psutil
 from figures import Figure
 from http_client import HttpConnection, connect, request
+from queries import query
 
 from taskbell.client.connection import Connection
 from taskbell.contract.frames import ServerFrame
@@ -26,15 +27,6 @@ _STEADY = 250
 _REST = 120.0
 _RESTING = 0.02
 """A process that uses less than this much processor time (s) in half a second is idle."""
-_BEHIND = """
-SELECT EXISTS (SELECT 1 FROM events e, relay_state r
-  WHERE r.window_snapshot IS NOT NULL OR e.xid >= pg_snapshot_xmax(r.done_snapshot))
-"""
-_BACKLOG = """
-INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)
-SELECT workspace_id, 'task.updated', id, created_by, ARRAY[created_by], taskbell.task_document(tasks)
-FROM tasks LIMIT $1
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +41,7 @@ class EventPath:
         """Wait until the relay has published every committed event."""
         connection = await asyncpg.connect(self.run["owner_database_url"])
         async with asyncio.timeout(_REST):
-            while await connection.fetchval(_BEHIND):  # noqa: ASYNC110 -- it asks
+            while await connection.fetchval(query("relay_is_behind")):  # noqa: ASYNC110 -- it asks
                 await asyncio.sleep(0.2)
         await connection.close()
 
@@ -75,7 +67,8 @@ class EventPath:
         client = await nats.connect(self.run["nats_url"])
         stream, idle = client.jetstream(), await self._gateway_time()
         before = (await stream.stream_info(STREAM)).state.last_seq
-        await connection.execute(_BACKLOG, count)
+        inserted = await connection.execute(query("backlog"), count)
+        count = int(inserted.rpartition(" ")[2])  # at most one for each task
         started = time.perf_counter()
         async with asyncio.timeout(_REST):
             while (await stream.stream_info(STREAM)).state.last_seq < before + count:  # noqa: ASYNC110 -- it asks

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 import orjson
+from queries import query
 
 from capacity import journal
 from capacity.briefing import Account, Briefing, whole_lines
@@ -19,16 +20,6 @@ from taskbell.contract.cursors import EventCursor
 
 QUIET_SECONDS = 5.0
 """Seconds without a change after which everything counts as arrived."""
-_COUNT_EVENTS = """
-SELECT count(*) FROM events
-WHERE workspace_id = ANY ($1::uuid[]) AND (type LIKE 'task.%' OR type LIKE 'notification.%')
-"""
-_READ_TASKS = "SELECT id, title, version FROM tasks WHERE workspace_id = ANY ($1::uuid[])"
-_READ_NOTICES = "SELECT id, user_id, task_id, kind, read_at FROM notifications WHERE workspace_id = ANY ($1::uuid[])"
-_READ_EVENTS = """
-SELECT id, type, subject_id, workspace_id, actor_id, audience, data FROM events
-WHERE workspace_id = ANY ($1::uuid[]) AND (type LIKE 'task.%' OR type LIKE 'notification.%')
-"""
 
 
 class NotCounted(Exception):
@@ -53,7 +44,7 @@ async def count_events(database_url: str, workspaces: list[str]) -> int:
     """Count the rows of events."""
     connection = await asyncpg.connect(database_url, timeout=5)
     try:
-        return int(await connection.fetchval(_COUNT_EVENTS, workspaces))
+        return int(await connection.fetchval(query("count_events"), workspaces))
     finally:
         await connection.close()
 
@@ -68,9 +59,9 @@ async def read_database(database_url: str, workspaces: list[str]) -> Database:
         connection = await asyncpg.connect(database_url, timeout=10)
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                tasks = await connection.fetch(_READ_TASKS, workspaces)
-                notices = await connection.fetch(_READ_NOTICES, workspaces)
-                events = await connection.fetch(_READ_EVENTS, workspaces)
+                tasks = await connection.fetch(query("read_tasks"), workspaces)
+                notices = await connection.fetch(query("read_notifications"), workspaces)
+                events = await connection.fetch(query("read_events"), workspaces)
         finally:
             await connection.close()
     except (OSError, asyncpg.PostgresError) as away:

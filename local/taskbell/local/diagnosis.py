@@ -15,6 +15,7 @@ import psutil
 
 from taskbell.contract.subjects import STREAM
 from taskbell.kit import nats_bus
+from taskbell.kit.postgres.statements import load
 from taskbell.local import credentials, db, probes, run_file
 from taskbell.local.data_dir import DataDir, StartRefused
 from taskbell.local.embedded import nats, postgres
@@ -25,6 +26,8 @@ from taskbell.relay.lateness.repository import watching
 from taskbell.store import migrate
 
 _LATE_SECONDS = 60.0
+_REVISION = load(__package__, "schema_revision")
+_IS_STREAMING = load(__package__, "is_streaming")
 _COUNTED_AT_MOST = 10_000
 
 
@@ -192,7 +195,7 @@ async def _part(name: str, running: RunFile) -> Finding:
 
 async def _database(url: str) -> Finding:
     async with db.connected(url, patience=4) as connection:
-        revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+        revision = await _REVISION.value(connection)
     if revision != migrate.head():
         return _fail("database", f"schema at {revision}, this code needs {migrate.head()}", "start `taskbell up` again")
     return _ok("database", f"reachable, schema at {revision}")
@@ -201,8 +204,7 @@ async def _database(url: str) -> Finding:
 async def _replica(running: RunFile) -> Finding:
     for url in running.replica_urls:
         async with db.connected(url, patience=4) as connection:
-            streaming = await connection.fetchval("SELECT count(*) FROM pg_stat_wal_receiver")
-            if not streaming:
+            if not await _IS_STREAMING.value(connection):
                 return _fail("replica", "answers but does not follow the primary", "see logs/postgres-replica.log")
     return _ok("replica", "reachable, follows the primary")
 

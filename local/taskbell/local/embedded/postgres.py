@@ -249,19 +249,13 @@ class PostgresReplica(PostgresServer):
     def _create(self) -> None:
         connection = {"PGPASSWORD": self.password}
         with self._new_folder() as folder:
-            backup = [str(program("pg_basebackup")), "-D", str(folder), "-d", self._conninfo(), "-X", "stream"]
-            backup += ["-c", "fast", "--no-sync"]
-            self._run([*backup, *self._slot_options()], env=connection)
+            primary = ["-d", self._conninfo(), "-S", self.name]
+            self._run([str(program("pg_receivewal")), *primary, "--create-slot", "--if-not-exists"], env=connection)
+            backup = [str(program("pg_basebackup")), *primary, "-D", str(folder), "-X", "stream", "-c", "fast"]
+            self._run([*backup, "--no-sync"], env=connection)
             (folder / "standby.signal").touch()
             if identity := self._identity():
                 os.chown(folder / "standby.signal", identity.uid, identity.gid)
-
-    def _slot_options(self) -> list[str]:
-        query = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{self.name}'"  # noqa: S608 -- our own name
-        command = [str(program("psql")), "-XAtqc", query, "-d", self._conninfo()]
-        env = {**os.environ, "PGPASSWORD": self.password}
-        found = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603 -- our own command
-        return ["-S", self.name] if found.stdout.strip() == "1" else ["-C", "-S", self.name]
 
     def _conninfo(self) -> str:
         return f"host=127.0.0.1 port={self.primary.port} user=postgres dbname=postgres application_name={self.name}"
