@@ -108,7 +108,7 @@ def install(*arguments: str | Path) -> None:
     Raises:
         SystemExit: pip failed too; the message holds the end of the log.
     """
-    # Compiled now, by all cores: else each program that starts compiles the same modules beside the others.
+    # Compiled now, on all cores: otherwise every program that starts compiles the same modules.
     uv = (UV, "pip", "install", "--compile-bytecode", "--python", PYTHON)
     if UV.exists() and ran(*uv, *arguments, env=uv_environment()):
         return

@@ -11,6 +11,8 @@ _NOT_MODULES = {
     "taskbell.v1.json",  # the WebSocket subprotocol
 }
 _WORD = re.compile(r"`([a-z][a-z0-9_]*)`")
+_GLOSSARY = "docs/reference/glossary.md"
+_JOINT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 _DOTTED = re.compile(r"`([a-z]\w*(?:\.\w+)+)`")
 
 
@@ -63,3 +65,28 @@ def test_dotted_names_in_docstrings_exist(modules, rooms):
                     wrong.append(f"{module}: {name}")
     assert wrong == []
     assert found > 5
+
+
+def _forbidden(root):
+    """Every word of the glossary's last column."""
+    cells = re.findall(r"^\|[^|\n]*\|[^|\n]*\|([^|\n]*)\|$", (root / _GLOSSARY).read_text(), re.MULTILINE)
+    return sorted({word.lower() for cell in cells for word in re.findall(r"`([^`]+)`", cell)})
+
+
+def test_the_glossary_is_kept(tracked, root):
+    """No file of the project contains a word that the glossary tells not to use, not even as part of a name."""
+    words = _forbidden(root)
+    assert len(words) > 15
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b")
+    found = []
+    for path in tracked:
+        if path == root / _GLOSSARY:
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            plain = _JOINT.sub(" ", line).lower()  # names consist of words too
+            found += [f"{path.relative_to(root)}:{number}: {match}" for match in pattern.findall(plain)]
+    assert found == []

@@ -154,7 +154,7 @@ def test_more_than_one_pod_means_a_budget(rendered):
             assert budget["spec"]["selector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"]
 
 
-def test_nobody_sets_replicas_beside_an_autoscaler(rendered):
+def test_only_the_autoscaler_sets_replicas(rendered):
     """A Deployment that an autoscaler sizes has no `replicas`: server-side apply would fight over it."""
     scaled = _least_by_scaler(rendered)
     for name, workload in rendered.of("Deployment").items():

@@ -65,7 +65,7 @@ class Request:
 
 
 class Receiver:
-    """An HTTP server: for each event it gives the next answer of a script, then 200 for ever."""
+    """An HTTP server: for each event it gives the next answer of a script, then always 200."""
 
     def __init__(self):
         self.requests = []

@@ -1,4 +1,4 @@
-"""What cannot be processed or delivered: kept, shown, begun anew."""
+"""What cannot be processed or delivered is kept, shown and redriven."""
 
 import asyncio
 import json
@@ -45,7 +45,9 @@ def taskbell(database, nats_url):
     return run
 
 
-async def test_a_poison_message_becomes_a_dead_letter_and_is_redriven(platform, receiver, run_worker, stream, taskbell):
+async def test_an_event_that_always_fails_becomes_a_dead_letter_and_is_redriven(
+    platform, receiver, run_worker, stream, taskbell
+):
     """An event that the ledger does not take holds up nobody; once its cause is mended, it is processed after all."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)

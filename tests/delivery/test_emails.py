@@ -26,7 +26,7 @@ _NOTICE = {
 
 
 class Mailroom:
-    """An SMTP server: gives the next answer of a script, then accepts for ever."""
+    """An SMTP server: gives the next answer of a script, then always accepts."""
 
     def __init__(self):
         self.script = []
@@ -193,7 +193,7 @@ async def test_without_a_mail_server_e_mail_is_retried_and_webhooks_go_on(platfo
 
 
 async def test_without_a_mail_server_e_mail_is_given_up_in_time(platform, mailroom, run_worker):
-    """It neither waits for ever, where it would look like a backlog, nor goes out when it is no news any more."""
+    """It neither waits forever, where it would look like a backlog, nor is sent when it is old."""
     user, workspace = await wants(platform)
     async with run_worker(delivery_retry_for="PT0.2S"):
         await notify(platform, user, workspace)

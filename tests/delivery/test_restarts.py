@@ -47,8 +47,8 @@ async def test_a_restart_of_nats_loses_nothing(platform, receiver, run_worker, s
 
 
 @pytest.mark.feature("P19")
-async def test_a_stream_built_anew_repeats_nothing(platform, receiver, run_worker, stream):
-    """The stream is made anew by the relay and its events published once more: what was delivered is not sent again."""
+async def test_a_rebuilt_stream_repeats_nothing(platform, receiver, run_worker, stream):
+    """The relay rebuilds the stream and publishes its events again: what was delivered is not sent again."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
     async with run_worker():

@@ -1,4 +1,4 @@
-"""The real platform beside a collector of traces, for the whole module; and a proxy in front of it that ends TLS."""
+"""The real platform with a trace collector, for the whole module, and a proxy in front of it that terminates TLS."""
 
 import asyncio
 import contextlib

@@ -213,7 +213,7 @@ async def test_strangers_find_nothing(platform):
             "put": await his.put(path, json={"title": "taken"}),
             "delete": await his.delete(path),
             "move": await his.post(f"{path}/move", json={"after": own["id"]}),
-            "move beside": await his.post(f"/v1/tasks/{own['id']}/move", json={"after": task["id"]}),
+            "move next to": await his.post(f"/v1/tasks/{own['id']}/move", json={"after": task["id"]}),
             "create": await his.post("/v1/tasks", json={"title": "x", "workspace_id": ann.workspace_id}),
             "list": await his.get("/v1/tasks", params={"workspace_id": ann.workspace_id}),
             "feed": await his.get("/v1/events", params={"workspace_id": ann.workspace_id}),

@@ -283,7 +283,7 @@ async def test_an_interrupted_replay_ends_the_connection_and_the_next_goes_on(
 
 
 async def test_a_new_epoch_sends_everybody_away_to_a_gap(run_gateway, people, stream, listener, monkeypatch):
-    """A stream built anew closes the connections; their cursors then answer gap, and live events follow."""
+    """A rebuilt stream closes the connections; their cursors then get a gap, and live events follow."""
     monkeypatch.setattr(nats_reader, "_LOOK_AGAIN_AFTER", 0.1)
     user = await people.user(workspaces=[new_id()])
     async with run_gateway() as running, listener(running, user) as one:

@@ -74,7 +74,7 @@ async def test_a_role_that_loses_a_cancellation_ends_all_the_same():
                     raise
                 lost.append(True)
 
-    # A block that waits for ever would be cut off by this limit, which the last line then tells.
+    # A block that waits forever would be cut off by this limit, which the last line then tells.
     async with asyncio.timeout(60) as limit, looper.running(role, name="forgetful") as task:
         await begun.wait()
     assert lost

@@ -115,7 +115,7 @@ async def test_slow_work_stays_ours(client, stream):
 
 
 async def test_a_lost_stream_and_consumer_are_found_again(client, stream):
-    """The worker waits for a stream that is not there, and makes the consumer anew where it was deleted."""
+    """The worker waits for a missing stream, and creates the consumer again when it was deleted."""
     seen = []
 
     async def handle(items):

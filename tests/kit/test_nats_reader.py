@@ -159,7 +159,7 @@ async def reader_attached(reader):
     await eventually(healthy, "the reader")
 
 
-async def test_a_deleted_consumer_is_made_anew_where_it_ended(nats_url):
+async def test_a_deleted_consumer_is_created_again_where_it_ended(nats_url):
     """When the server forgets the consumer, silence shows it, and reading goes on without a hole."""
     book = Book()
     async with writing(nats_url) as stream, reading(nats_url, book) as reader:
@@ -212,7 +212,7 @@ async def test_lost_deliveries_are_seen_and_read_again(nats_url, monkeypatch):
 
 
 async def test_another_epoch_is_another_stream(nats_url):
-    """A stream that was made anew is read from its beginning on, and this is said."""
+    """A stream that was created again is read from its start, and the handler is told."""
     book = Book()
     async with writing(nats_url) as stream, reading(nats_url, book, warm_up=10) as reader:
         await reader_attached(reader)

@@ -82,7 +82,7 @@ async def test_who_comes_while_a_question_is_under_way_shares_the_next(replays, 
 
 
 async def test_a_failure_is_told_to_all_who_share_it_and_to_nobody_else(replays, server):
-    """The next one asks anew."""
+    """The next one asks again."""
     sharing = [asyncio.create_task(replays.bounds()) for _ in range(3)]
     server.answers.put_nowait(NoServersError())
     found = await asyncio.gather(*sharing, return_exceptions=True)

@@ -20,7 +20,7 @@ async def client(nats_url):
 
 
 async def test_a_stream_is_made_as_specified_and_adjusted_without_loss(client):
-    """What was asked for is what is found; a change keeps the messages; making it anew does not."""
+    """A stream has the wanted configuration; a change keeps the messages; creating it again does not."""
     streams = Streams(client)
     assert await streams.look("S") is None
     await streams.create(SPEC)

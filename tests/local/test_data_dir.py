@@ -63,7 +63,7 @@ def test_damaged_credentials_are_one_line_without_secrets(data, text):
 
 
 def test_a_database_without_its_credentials_is_refused(data):
-    """New secrets would lock the old database for ever, so none are made."""
+    """New secrets would lock the old database forever, so none are generated."""
     data.postgres.mkdir()
     with pytest.raises(StartRefused, match="cannot be read"):
         credentials.load_or_generate(data)

@@ -70,7 +70,7 @@ def test_the_pause_grows_to_a_minute_and_no_longer(corrections, wait):
     assert Corrections(count=corrections, last=100.0).pause(101.0) == wait
 
 
-async def test_sweeps_that_do_not_start_are_noticed_beside_corrections(place, look, meddle):
+async def test_sweeps_that_do_not_start_are_noticed_during_corrections(place, look, meddle):
     """A correction now and then does not hide that sweeps do not start."""
     for _ in range(3):
         await meddle()

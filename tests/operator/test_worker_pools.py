@@ -222,7 +222,7 @@ async def test_manual_follows_kubectl_scale(place):
     assert shown == {"replicas": 4, "selector": "app=delivery"}
 
 
-async def test_a_conflict_on_scale_decides_anew(place, work, proxy):
+async def test_a_conflict_on_scale_decides_again(place, work, proxy):
     """A size that somebody changes during a pass is not overwritten: the pass fails, and the next one sees it."""
     await fill(work, 400)
     await place.make()

@@ -50,7 +50,7 @@ async def read(server):
             ids.append(message.headers["Nats-Msg-Id"])
             versions[uuid.UUID(data["id"]).int].append(data["version"])
     finally:
-        await client.close()  # one that is left reconnects for ever once the server is gone
+        await client.close()  # one that is left reconnects forever once the server is gone
     return info.config.metadata[METADATA_EPOCH], ids, versions
 
 

@@ -136,7 +136,7 @@ async def test_a_paused_relay_cannot_append_when_it_resumes(relay_process, table
     assert await table.holder() != name
 
 
-async def test_a_deleted_stream_is_made_anew_under_a_new_epoch(relay, table, stream):
+async def test_a_deleted_stream_is_rebuilt_under_a_new_epoch(relay, table, stream):
     """What NATS lost is republished from PostgreSQL in order, and cursors of before are recognisable as such."""
     written = [await table.write() for _ in range(30)]
     async with relay(relay_stream_check="PT0.2S"):
@@ -144,15 +144,15 @@ async def test_a_deleted_stream_is_made_anew_under_a_new_epoch(relay, table, str
         assert await stream.epoch() == 1
         await stream.client.jetstream().delete_stream(STREAM)
 
-        async def anew():
+        async def rebuilt():
             return await stream.epoch() == 2 and await stream.length() == 30
 
-        await eventually(anew)
+        await eventually(rebuilt)
         written.append(await table.write())
         assert await stream.holds(31) == written
 
 
-async def test_a_stream_deleted_while_no_relay_ran_is_made_anew(relay, table, stream):
+async def test_a_stream_deleted_while_no_relay_ran_is_rebuilt(relay, table, stream):
     """The same is noticed at the start, and so is a stream that somebody else made in its place."""
     written = [await table.write() for _ in range(3)]
     async with relay():
@@ -178,7 +178,7 @@ async def test_events_of_somebody_else_in_the_stream_do_not_stop_the_relay(relay
         assert await stream.holds(3) == [first, "foreign", second]
 
 
-async def test_a_lost_database_session_is_made_anew(relay, table, stream, database):
+async def test_a_lost_database_session_is_opened_again(relay, table, stream, database):
     """Sessions that the server ends are replaced, and nothing is missed."""
     async with relay():
         first = await table.write()

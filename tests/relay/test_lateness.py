@@ -1,4 +1,4 @@
-"""The active relay measures how late reminders are, beside its work and never at its cost."""
+"""The active relay measures how late reminders are, without delaying its work."""
 
 import httpx
 import pytest
@@ -79,7 +79,7 @@ async def test_a_relay_that_gave_its_lease_back_tells_nothing(relay, overdue):
     assert OLDEST not in generate_latest().decode()
 
 
-async def test_a_measurement_that_breaks_is_begun_anew(relay, overdue, database, monkeypatch):
+async def test_a_measurement_that_breaks_starts_again(relay, overdue, database, monkeypatch):
     """When its session is ended the figure goes, and comes back by itself; the relay keeps its lease."""
     monkeypatch.setattr(supervision, "_LATENESS_EVERY", 0.05)
     async with relay(), db.connected(database.superuser_url) as superuser:

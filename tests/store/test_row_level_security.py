@@ -333,7 +333,7 @@ async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):
 
 
 async def test_the_sweeper_sees_of_a_task_only_what_a_reminder_says(owner):
-    """Beside its own tables it may read seven columns of tasks, their descriptions not among them."""
+    """Besides its own tables it may read seven columns of tasks, without their descriptions."""
     columns = await owner.fetch(
         "SELECT attrelid::regclass::text AS relation, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
         " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped"
@@ -345,7 +345,7 @@ async def test_the_sweeper_sees_of_a_task_only_what_a_reminder_says(owner):
 
 
 async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
-    """Beside its own tables it may read a user's id and e-mail address, and it switches webhooks off, nothing else."""
+    """Besides its own tables it may only read a user's id and e-mail address, and disable webhooks."""
     columns = await owner.fetch(
         "SELECT c.relname, a.attname, p.privilege FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) AS p (privilege)"

@@ -81,7 +81,7 @@ async def _forget(owner, *paths):
 
 
 async def test_every_function_and_table_has_its_file(owner):
-    """Each function and each relation has the file of its name, so that a reader finds it and nothing is beside."""
+    """Each function and each relation has the file of its name, and there are no other files."""
     names = {folder: set() for folder in ("functions", "access")}
     for path in schema_files.texts():
         folder, _, name = path.partition("/")

@@ -69,7 +69,7 @@ async def test_a_task_that_was_finished_is_void(plan, fired, run_sweep, owner):
 
 @pytest.mark.feature("H10", "H11", "H12", "H13", "H14")
 async def test_a_job_that_is_in_the_log_tells_nobody(plan, fired, run_sweep, owner):
-    """The outcome of the log's insert is honoured: the same reminder of the same due time fires once for ever."""
+    """The result of the insert into the log counts: the same reminder of the same due time fires only once."""
     (task,) = await plan()
     await run_sweep()
     again = "INSERT INTO reminders SELECT id, workspace_id, '1 hour', now() FROM tasks"

@@ -16,7 +16,7 @@ from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.channels.service import Channels
 from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.recorder import EventRecorder
-from taskbell.api.events.service import EventFeed
+from taskbell.api.events.service import ChangeFeed
 from taskbell.api.health.checks import schema_check
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.services import Services
@@ -82,7 +82,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             workspaces=Workspaces(database, recorder=recorder),
             tasks=TaskService(database, recorder=recorder, reminder_leads=settings.reminder_leads),
             notifications=Notifications(database, recorder=recorder),
-            events=EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
+            events=ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
             channels=Channels(
                 database,
                 allow_http=settings.webhook_allow_http,

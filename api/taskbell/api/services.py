@@ -8,7 +8,7 @@ from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.channels.service import Channels
-from taskbell.api.events.service import EventFeed
+from taskbell.api.events.service import ChangeFeed
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
@@ -31,7 +31,7 @@ class Services:
     workspaces: Workspaces
     tasks: TaskService
     notifications: Notifications
-    events: EventFeed
+    events: ChangeFeed
     channels: Channels
     checks: dict[str, Check]
     """What `/readyz` asks."""

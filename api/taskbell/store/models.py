@@ -329,7 +329,7 @@ class Webhook(Model):
     disabled_reason: Mapped[str | None]
     secret: Mapped[str]
     previous_secret: Mapped[str | None]
-    """Signs beside the new one until `previous_secret_expires_at`."""
+    """Also signs until `previous_secret_expires_at`."""
     previous_secret_expires_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)

@@ -1,4 +1,4 @@
-"""Partitions of the time-ordered tables: made ahead, and what fell beside them reported.
+"""Partitions of the time-ordered tables: created ahead of time; rows that none covers are reported.
 
 A UUIDv7 begins with 48 bits of Unix milliseconds, so a range of ids is a range of time.
 """

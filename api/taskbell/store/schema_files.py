@@ -123,7 +123,7 @@ def _name(path: str) -> str:
 
 
 async def _replace_function(connection: asyncpg.Connection, path: str) -> None:
-    """Replace a function in place; one whose parameters or result changed becomes a new one beside the former.
+    """Replace a function in place; one whose parameters or result changed becomes a new one next to the former.
 
     The former gets a name that no file has, and so it is dropped with all others of that kind.
     """

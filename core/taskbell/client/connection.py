@@ -127,7 +127,7 @@ class Connection:
 
     @property
     def close_reason(self) -> str:
-        """The text beside the code."""
+        """The text after the code."""
         return self.socket.close_reason or ""
 
     async def close(self) -> None:

@@ -57,7 +57,7 @@ def test_a_long_series_does_not_overflow():
 
 
 def test_a_new_window_forgets():
-    """A quarter of an hour after the first attempt the count begins anew."""
+    """A quarter of an hour after the first attempt the count starts again."""
     attempts = Attempts(failures=9, window_started_at=NOW)
     assert charge(attempts, allowed=10, now=NOW + policy.WINDOW).failures == 1
 

@@ -22,7 +22,7 @@ async def test_registering_makes_a_signed_in_account(api, sign_up):
 
 
 async def test_the_answer_is_whole_and_stays_in_no_cache(api):
-    """Registration answers like a sign-in with the user beside it; the name comes from the address when left out."""
+    """Registration returns a sign-in and the user; without a name, the name comes from the address."""
     answer = await api.post("/v1/auth/register", json={"email": "ann@example.com", "password": PASSWORD})
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"

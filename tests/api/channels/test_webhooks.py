@@ -131,7 +131,7 @@ async def test_many_at_once_are_bounded_too(api, sign_up):
 
 
 async def test_test_log_and_redelivery(api, sign_up, make, database):
-    """A test is a line of the log; a dead line begins anew with the same event id; a switched-off webhook refuses."""
+    """A test is a line of the log; a dead one is sent again with the same event id; a disabled webhook refuses."""
     ann = await sign_up()
     made = await make(ann)
     path = f"/v1/webhooks/{made['id']}"

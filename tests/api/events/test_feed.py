@@ -12,7 +12,7 @@ from nats.js.api import StreamConfig
 from taskbell.api.events import service
 from taskbell.api.events.errors import EventCursorExpired, EventsUnavailable
 from taskbell.api.events.recent import RecentEvents
-from taskbell.api.events.service import EventFeed
+from taskbell.api.events.service import ChangeFeed
 from taskbell.contract.subjects import EVENTS_ROOT, HEADER_AUDIENCE, METADATA_EPOCH, STREAM, event_subject
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
@@ -34,7 +34,7 @@ class Relay:
         self.written = []
 
     async def begin(self, epoch):
-        """Make the stream anew, empty."""
+        """Replace the stream by an empty one."""
         with contextlib.suppress(nats.js.errors.NotFoundError):
             await self._stream.delete_stream(STREAM)
         config = StreamConfig(name=STREAM, subjects=[f"{EVENTS_ROOT}.>"], metadata={METADATA_EPOCH: str(epoch)})
@@ -80,7 +80,7 @@ async def serving(nats_url, *, max_bytes=2**24, follow=True):
     client = await connect(nats_url, name="feed")
     recent = RecentEvents(max_bytes=max_bytes)
     reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH)
-    feed = EventFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent)
+    feed = ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         if follow:

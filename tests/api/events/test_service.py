@@ -7,7 +7,7 @@ import pytest
 
 from taskbell.api.events.errors import EventCursorExpired
 from taskbell.api.events.recent import RecentEvents
-from taskbell.api.events.service import EventFeed
+from taskbell.api.events.service import ChangeFeed
 from taskbell.kit.nats_reader import StreamBounds
 
 
@@ -43,7 +43,7 @@ class Expiring:
 )
 async def test_what_expires_while_a_reader_is_opened_is_not_skipped(after, cursor):
     """Events after the cursor that are gone by then make it expired; the link leads to the end."""
-    feed = EventFeed(Expiring(after), RecentEvents(max_bytes=0))
+    feed = ChangeFeed(Expiring(after), RecentEvents(max_bytes=0))
     with pytest.raises(EventCursorExpired) as refused:
         await feed.page(workspace_id=UUID(int=1), reader=UUID(int=2), after=cursor, limit=10)
     assert f"after={after.epoch}-10>" in refused.value.headers["Link"]
@@ -52,6 +52,6 @@ async def test_what_expires_while_a_reader_is_opened_is_not_skipped(after, curso
 @pytest.mark.parametrize(("first", "cursor"), [(4, "1-3"), (5, None)])
 async def test_what_is_still_there_is_read(first, cursor):
     """Retention up to the cursor takes nothing that is asked for; without a cursor, what is left is asked for."""
-    feed = EventFeed(Expiring(StreamBounds(epoch=1, first=first, last=10)), RecentEvents(max_bytes=0))
+    feed = ChangeFeed(Expiring(StreamBounds(epoch=1, first=first, last=10)), RecentEvents(max_bytes=0))
     page = await feed.page(workspace_id=UUID(int=1), reader=UUID(int=2), after=cursor, limit=10)
     assert str(page.next_cursor) == "1-10"

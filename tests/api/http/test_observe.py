@@ -19,7 +19,7 @@ async def test_each_request_has_an_id(api):
 
 
 async def test_the_callers_trace_is_continued(api):
-    """With a traceparent (W3C Trace Context) the request id is the caller's trace id; a malformed one starts anew."""
+    """A traceparent (W3C Trace Context) gives the request its trace id; a malformed one starts a new trace."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     answer = await api.get("/livez", headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-00"})
     assert answer.headers["x-request-id"] == trace_id

@@ -1,4 +1,4 @@
-"""Over a real socket: what is no request, or has an endless head, is answered with a problem document, then closed."""
+"""Over a real socket: a malformed request, or an endless head, is answered with a problem document, then closed."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ async def test_a_client_that_goes_on_still_reads_why(send):
         _CHUNKED + b"zz\r\n",
     ],
 )
-async def test_what_is_no_request_is_400(send, request_bytes):
+async def test_a_malformed_request_is_400(send, request_bytes):
     """Errors of the parser are problems like all others."""
     assert _problem(await send(request_bytes)) == (400, "invalid_request")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from taskbell.api.events.recent import RecentEvents
-from taskbell.api.events.service import EventFeed
+from taskbell.api.events.service import ChangeFeed
 from taskbell.contract.events import EventType, is_personal
 from taskbell.contract.subjects import HEADER_AUDIENCE, event_subject
 from taskbell.kit.nats_reader import StreamBounds
@@ -48,7 +48,7 @@ async def test_a_reader_gets_all_but_others_notifications(reader, limit):
     """Page by page everything of the workspace comes in order, of the personal events only one's own."""
     kinds = (EventType.TASK_CREATED, EventType.NOTIFICATION_CREATED, EventType.NOTIFICATION_READ)
     events = [(kind, user) for kind in kinds for user in (ANN, BOB)] * 3
-    feed, found, after, more = EventFeed(Stream(*events), RecentEvents(max_bytes=0)), [], None, True
+    feed, found, after, more = ChangeFeed(Stream(*events), RecentEvents(max_bytes=0)), [], None, True
     while more:
         page = await feed.page(workspace_id=WORKSPACE, reader=reader, after=after, limit=limit)
         found += [cursor.sequence for cursor, _ in page.items]

@@ -75,7 +75,7 @@ async def test_an_update_writes_the_old_values(ann, change, written):
 
 
 async def test_a_change_of_status_is_its_own_event(ann, change, written):
-    """`task.status_changed` tells the status before; beside another change it is the second of two."""
+    """`task.status_changed` has the old status; with another change it is the second of two events."""
     task = await ann.create("old")
     path = f"/tasks/{task['id']}"
     first = await change("PATCH", path, json={"status": "in_progress"})

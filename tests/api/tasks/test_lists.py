@@ -337,7 +337,7 @@ async def test_a_tampered_cursor_is_refused_or_harmless(ann, problem, place, let
         problem(answer, 400, "invalid_cursor")
 
 
-async def test_lists_are_read_beside_writers(ann):
+async def test_lists_are_read_while_others_write(ann):
     """Pages read while tasks are created, changed and moved hold no task twice when sorted by an unchanging key."""
     tasks = [await ann.create() for _ in range(30)]
 

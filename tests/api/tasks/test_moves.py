@@ -168,7 +168,7 @@ def _numbered(number):
 @pytest.mark.feature("T7", "T10")
 @pytest.mark.parametrize("place", _ANCHORS)
 async def test_two_hundred_moves_to_one_spot_at_once(ann, events, place):
-    """No move fails, no positions are equal, and the tasks stand beside the anchor in the order of the commits."""
+    """No move fails, no positions are equal, and the tasks are next to the anchor in the order of the commits."""
     rest = [(await ann.create())["id"] for _ in range(6)]
     anchor = rest[2]
     movers = [(await ann.create())["id"] for _ in range(200)]

@@ -129,7 +129,7 @@ def faults(plan: Node, *, limit: int | None = None, one_partition: bool = False)
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """The filled database, and one user with 30,000 tasks in five partitions and ten tasks beside them."""
+    """The filled database, and one user with 30,000 tasks in five partitions and ten more tasks."""
 
     api_url: str
     owner_url: str

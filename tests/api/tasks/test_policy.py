@@ -38,7 +38,7 @@ _POSITIONS = st.integers(-(10**7), 10**12)
 @pytest.mark.feature("T7")
 @given(lower=_POSITIONS, width=st.one_of(st.integers(1, 12), st.integers(1, 10**7)))
 def test_the_middle_is_between(lower, width):
-    """The middle lies strictly between its bounds, at most one beside the exact half, where no new task can appear."""
+    """The middle lies strictly between its bounds, at most one from the exact half, where no new task can appear."""
     upper = lower + width
     found = middle(lower, upper)
     if found is None:
@@ -98,7 +98,7 @@ def test_a_spread_keeps_the_order(first, widths, data):
 @pytest.mark.feature("T10")
 @given(first=st.integers(0, 10**9), dense=st.integers(2, 60), data=st.data())
 def test_a_spread_pays_for_many_moves(first, dense, data):
-    """Where neighbours stood shoulder to shoulder, each gap beside a task that moved is wide again."""
+    """Where neighbours had no gaps, each gap next to a task that moved is wide again."""
     positions = [first + number for number in range(dense)] + [first + 10**6]
     gap = data.draw(st.integers(1, dense - 1), label="gap")
     position, after, _, take = _place(positions, gap)

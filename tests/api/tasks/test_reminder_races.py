@@ -1,4 +1,4 @@
-"""Changes of a task beside a sweep: whoever comes first decides, and nothing is lost, doubled or held for ever."""
+"""Changes of a task during a sweep: the first one wins, and nothing is lost, doubled or blocked forever."""
 
 import asyncio
 import random
@@ -92,7 +92,7 @@ async def test_sweeps_and_changes_at_once(send, run_sweep, fired, owner):
 
 
 @pytest.mark.feature("H10", "H16")
-async def test_whatever_happens_to_tasks_beside_sweeps(send, run_sweep, owner):
+async def test_tasks_may_change_in_any_way_during_sweeps(send, run_sweep, owner):
     """Tasks are moved to and fro, cleared, finished, reopened and deleted while three sweeps fire.
 
     No request fails, nobody is told twice of one due time, and of every task that is open and due soon somebody was

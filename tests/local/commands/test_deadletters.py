@@ -9,7 +9,7 @@ import uuid
 
 
 async def test_redriving_what_is_no_dead_letter_says_so(database, nats_url):
-    """Nothing begins anew, and the status tells a script."""
+    """Nothing is redriven, and the exit status tells a script."""
     command = [sys.executable, "-m", "taskbell.local", "deadletters", "redrive", str(uuid.uuid4()), "--json"]
     places = {"TASKBELL_DATABASE_URL": database.owner_url, "TASKBELL_NATS_URL": nats_url}
     done = await asyncio.to_thread(

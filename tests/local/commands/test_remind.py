@@ -43,7 +43,7 @@ async def test_a_missing_setting_is_named():
 
 
 async def test_the_platform_of_the_data_directory_is_found(database, nats_url, tmp_path):
-    """Beside a running `taskbell up` no address is needed: run.json has them."""
+    """With a running `taskbell up` no address is needed: run.json has them."""
     RunFile(
         pid=1,
         api_url="http://127.0.0.1:1",

@@ -139,7 +139,7 @@ def test_the_whole_platform_starts_heals_stops_and_starts_again(tmp_path):
 
 
 @pytest.mark.timeout(900)
-def test_damaged_copies_are_set_aside_and_made_anew(tmp_path):
+def test_damaged_copies_are_set_aside_and_created_again(tmp_path):
     """A damaged replica and a damaged stream are one line each; the platform starts, and events arrive."""
     folder = tmp_path / "ünï 'x' %"
     folder.mkdir()

@@ -110,7 +110,7 @@ async def test_folders_may_have_any_name(tmp_path):
             await eventually(streaming, "the replica")
 
 
-def test_a_damaged_replica_is_set_aside_and_made_anew(tmp_path):
+def test_a_damaged_replica_is_set_aside_and_copied_again(tmp_path):
     """What cannot start is renamed, never deleted, and the primary is copied once more, slot and all."""
     primary = PostgresServer(tmp_path / "primary", password="p", durable=False)
     replica, log = PostgresReplica(tmp_path / "replica", primary=primary), tmp_path / "replica.log"

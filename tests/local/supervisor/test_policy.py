@@ -18,7 +18,7 @@ def test_the_first_restart_is_at_once():
         assert RestartPolicy().pause([LONG, life]) == 0.05
 
 
-def test_pauses_double_up_to_a_limit_and_begin_anew():
+def test_pauses_double_up_to_a_limit_and_start_again():
     """A part in trouble is started less and less often; one long life forgives everything."""
     pauses = [RestartPolicy(failures_allowed=99).pause([NEVER_READY] * number) for number in range(1, 40)]
     assert pauses[:4] == [0.05, 0.1, 0.2, 0.4]

@@ -312,7 +312,7 @@ async def test_defaults_are_tried_on_the_rules(kubectl):
     assert (status, refused["reason"]) == (422, "Invalid")
 
 
-async def test_quantities_are_spelt_anew(kubectl):
+async def test_quantities_are_normalized(kubectl):
     """Quantities in a pod are stored in their shortest form, and absent fields get defaults."""
     amounts = {"cpu": "1000m", "memory": "1024Mi"}
     container = {"name": "remind", "image": "a:1", "resources": {"requests": amounts}}

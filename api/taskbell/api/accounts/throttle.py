@@ -40,7 +40,7 @@ class Throttle:
         """Make one attempt in the block: an exception leaves it counted as failed.
 
         A process makes the attempts for an account from one address one after the other, so that many honest
-        sign-ins at the same time do not look like guesses. `place` is what an attempt needs beside its turn: who waits
+        sign-ins at the same time do not look like guesses. `place` is what an attempt needs besides its turn: who waits
         for a turn holds none, and so takes none from others; that there is none is not counted.
 
         Raises:

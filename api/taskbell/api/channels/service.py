@@ -89,7 +89,7 @@ class Channels:
             return _known(await repository.change_webhook(connection, webhook_id, changes=changes))
 
     async def rotate(self, actor: UUID, webhook_id: UUID) -> tuple[WebhookRow, str]:
-        """Give it a new secret; the old one signs beside it for a while. Raises `WebhookNotFound`."""
+        """Give it a new secret; the old one also signs for a while. Raises `WebhookNotFound`."""
         secret = new_secret()
         async with self._database.acting(actor) as connection:
             row = await repository.rotate_secret(connection, webhook_id, secret=secret, overlap=self._secret_overlap)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from taskbell.api.deps import Actor, service
-from taskbell.api.events.service import EventFeed
+from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.paging import Page, PageMeta, documents_page
 from taskbell.api.http.query import QueryParameters, query_parameters
 from taskbell.api.http.route import DirectRoute
@@ -18,7 +18,7 @@ from taskbell.api.workspaces.membership import require_role
 from taskbell.store.pool import Database
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=DirectRoute)
-Events = Annotated[EventFeed, Depends(service("events"))]
+Events = Annotated[ChangeFeed, Depends(service("events"))]
 Primary = Annotated[Database, Depends(service("database"))]
 
 

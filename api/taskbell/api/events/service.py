@@ -34,7 +34,7 @@ class FeedPage:
     has_more: bool
 
 
-class EventFeed:
+class ChangeFeed:
     """The change feed of workspaces. Callers must check the membership before."""
 
     def __init__(self, replays: StreamReplays, recent: RecentEvents) -> None:

@@ -243,7 +243,7 @@ class Gap:
 
 
 async def gap(connection: Connection, *, workspace_id: UUID, task_id: UUID, anchor_id: UUID) -> Gap | None:
-    """Read the positions beside the anchor; None when one of the two is not in the workspace. One round trip."""
+    """Read the positions next to the anchor; None when one of the two is not in the workspace. One round trip."""
     row = await _NEIGHBOURS.row(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
     return None if row is None else Gap(*row)
 

@@ -253,7 +253,7 @@ class TaskService:
     async def _move_refusal(
         self, connection: Connection, task_id: UUID, anchor_id: UUID, *, pointer: str
     ) -> TaskNotFound | MoveInvalid:
-        """Why a task cannot go beside another: one is missing, they are in two workspaces, or they are the same."""
+        """Why a task cannot go next to another: one is missing, they are in two workspaces, or they are the same."""
         if not await repository.is_seen(connection, task_id=task_id):  # it was deleted meanwhile
             return TaskNotFound()
         if not await repository.is_seen(connection, task_id=anchor_id):

@@ -1,4 +1,4 @@
-"""Fixed statements: `.sql` files with named parameters, beside the code that runs them.
+"""Fixed statements: `.sql` files with named parameters, next to the code that runs them.
 
 A parameter is written `:name`. The file holds one statement; its comments explain it and are not sent.
 """

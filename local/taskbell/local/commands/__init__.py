@@ -1,1 +1,1 @@
-"""One module for each command; what a command does beyond talking to the person lies beside this folder."""
+"""One module per command, which talks to the user; the rest of a command is in the other modules of `local`."""

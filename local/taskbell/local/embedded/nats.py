@@ -98,7 +98,7 @@ class NatsServer:
         if self._damaged is None:
             return None
         damaged, self._damaged = self._damaged, None
-        return f"the damaged stream {damaged.name} was set aside as {set_aside(damaged, beside=self.data_dir)}"
+        return f"the damaged stream {damaged.name} was set aside as {set_aside(damaged, next_to=self.data_dir)}"
 
     def _look_for_damage(self, answer: str) -> None:
         told = json.loads(answer).get("error", "") if answer.startswith("{") else ""

@@ -243,7 +243,7 @@ class PostgresReplica(PostgresServer):
         """
         if not self.data_dir.exists():
             return None
-        aside = set_aside(self.data_dir, beside=self.data_dir)
+        aside = set_aside(self.data_dir, next_to=self.data_dir)
         return f"the damaged copy was set aside as {aside}; the primary is copied again"
 
     def _create(self) -> None:

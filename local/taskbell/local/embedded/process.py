@@ -137,10 +137,10 @@ def serving(server: Server, *, name: str, log: Path, deadline: float) -> Iterato
         yield
 
 
-def set_aside(folder: Path, *, beside: Path) -> Path:
-    """Move a damaged folder to `<beside>.damaged-<UTC time>`; returns its new path. Raises `OSError`."""
+def set_aside(folder: Path, *, next_to: Path) -> Path:
+    """Move a damaged folder to `<next_to>.damaged-<UTC time>`; returns its new path. Raises `OSError`."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return folder.rename(beside.with_name(f"{beside.name}.damaged-{now}"))
+    return folder.rename(next_to.with_name(f"{next_to.name}.damaged-{now}"))
 
 
 def last_words(log: Path, *, since: int = 0, default: str = "nothing in the log") -> str:

@@ -38,7 +38,7 @@ def conditions(owner: Json, stated: Iterable[Json], *, now: datetime) -> Json:
 
 
 def refusal(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
-    """The status of an object that the operator cannot keep; what the status says beside the conditions stays."""
+    """The status of an object that the operator cannot keep; the rest of the status stays."""
     stated = (
         condition("Ready", reason, message, holds=False),
         condition("Progressing", reason, message, holds=False),

@@ -1,4 +1,4 @@
--- Gives tasks new positions, with an event each. `= ANY` beside the join looks each id up in its own partition, however
+-- Gives tasks new positions, with an event each. `= ANY` in addition to the join looks each id up in its own partition, however
 -- long the workspace's list is.
 WITH wanted AS (
   SELECT * FROM unnest(:task_ids::uuid[], :positions::bigint[]) AS w (id, position)

@@ -1,4 +1,4 @@
--- The gap beside the anchor, without the moved task.
+-- The gap next to the anchor, without the moved task.
 SELECT
   moved.position AS moved_position,
   anchor.position AS anchor_position,
