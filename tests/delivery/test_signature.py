@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskbell.api.channels.policy import new_secret
+from taskbell.api.deliveries.policy import new_secret
 from taskbell.delivery.signature import sign, signed_headers
 
 _PAGE = Path(__file__).parents[2] / "docs" / "reference" / "webhooks.md"

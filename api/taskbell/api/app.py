@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from taskbell.api.accounts import endpoints as accounts
-from taskbell.api.channels import endpoints as channels
+from taskbell.api.deliveries import endpoints as deliveries
 from taskbell.api.events import endpoints as events
 from taskbell.api.health import endpoints as health
 from taskbell.api.http import openapi, problem
@@ -48,7 +48,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         *accounts.routers,
         workspaces.router,
         events.router,
-        channels.router,
+        deliveries.router,
         realtime.router,
         health.router,
     ):

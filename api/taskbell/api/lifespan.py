@@ -13,7 +13,7 @@ from taskbell.api.accounts.service import Accounts
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
-from taskbell.api.channels.service import Channels
+from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import ChangeFeed
@@ -83,7 +83,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             tasks=TaskService(database, recorder=recorder, reminder_leads=settings.reminder_leads),
             notifications=Notifications(database, recorder=recorder),
             events=ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
-            channels=Channels(
+            deliveries=Deliveries(
                 database,
                 allow_http=settings.webhook_allow_http,
                 secret_overlap=settings.webhook_secret_overlap,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.service import Accounts
-from taskbell.api.channels.service import Channels
+from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.events.service import ChangeFeed
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.settings import ApiSettings
@@ -32,6 +32,6 @@ class Services:
     tasks: TaskService
     notifications: Notifications
     events: ChangeFeed
-    channels: Channels
+    deliveries: Deliveries
     checks: dict[str, Check]
     """What `/readyz` asks."""

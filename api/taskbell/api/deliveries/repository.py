@@ -1,4 +1,4 @@
-"""SQL about channels, within a transaction of the actor."""
+"""SQL about webhooks, deliveries and e-mail, within a transaction of the actor."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
-from taskbell.api.channels import schemas
-from taskbell.api.channels.repository import DeliveryRow, WebhookRow
-from taskbell.api.channels.service import Channels
+from taskbell.api.deliveries import schemas
+from taskbell.api.deliveries.repository import DeliveryRow, WebhookRow
+from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
 from taskbell.api.http.paging import PageRequest
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["channels"], route_class=DirectRoute)
 
 WebhookId = Annotated[UUID, Path(description="The webhook's id.")]
 DeliveryId = Annotated[UUID, Path(description="The delivery's id.")]
-Service = Annotated[Channels, Depends(service("channels"))]
+Service = Annotated[Deliveries, Depends(service("deliveries"))]
 
 
 def _shown(row: WebhookRow) -> schemas.Webhook:
@@ -39,7 +39,7 @@ def _delivery(row: DeliveryRow) -> schemas.Delivery:
 @router.post("/webhooks", status_code=201, summary="Create a webhook")
 async def create_webhook(
     actor: Actor,
-    channels: Service,
+    deliveries: Service,
     body: Annotated[schemas.WebhookCreate, Depends(json_body(schemas.WebhookCreate))],
 ) -> schemas.WebhookWithSecret:
     """Posts the events of a workspace to your address, signed as Standard Webhooks. Only for owners and admins.
@@ -47,90 +47,90 @@ async def create_webhook(
     Only this response holds the signing secret.
     """
     workspace_id = body.workspace_id or actor.workspace_id
-    return _with_secret(*await channels.create(actor.user_id, workspace_id, body))
+    return _with_secret(*await deliveries.create(actor.user_id, workspace_id, body))
 
 
 @router.get("/webhooks", summary="List webhooks")
 async def list_webhooks(
     request: Request,
     actor: Actor,
-    channels: Service,
+    deliveries: Service,
     query: Annotated[schemas.WebhookQuery, Depends(query_parameters(schemas.WebhookQuery))],
 ) -> schemas.WebhookPage:
     """Pages through a workspace's webhooks, oldest first."""
     workspace_id = query.workspace_id or actor.workspace_id
     wanted = PageRequest.of(request, query, f"webhooks-{workspace_id}")
-    return wanted.page(schemas.WebhookPage, await channels.page(actor.user_id, workspace_id, wanted))
+    return wanted.page(schemas.WebhookPage, await deliveries.page(actor.user_id, workspace_id, wanted))
 
 
 @router.get("/webhooks/{webhook_id}", summary="Read a webhook")
-async def get_webhook(actor: Actor, channels: Service, webhook_id: WebhookId) -> schemas.Webhook:
+async def get_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.Webhook:
     """Returns 404 also for a webhook of a workspace that you do not administer."""
-    return _shown(await channels.get(actor.user_id, webhook_id))
+    return _shown(await deliveries.get(actor.user_id, webhook_id))
 
 
 @router.patch("/webhooks/{webhook_id}", summary="Change a webhook")
 async def change_webhook(
     actor: Actor,
-    channels: Service,
+    deliveries: Service,
     webhook_id: WebhookId,
     body: Annotated[schemas.WebhookChange, Depends(json_body(schemas.WebhookChange))],
 ) -> schemas.Webhook:
     """Changes its address or types, disables it, or enables it from now on."""
-    return _shown(await channels.change(actor.user_id, webhook_id, body))
+    return _shown(await deliveries.change(actor.user_id, webhook_id, body))
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, summary="Delete a webhook")
-async def delete_webhook(actor: Actor, channels: Service, webhook_id: WebhookId) -> None:
+async def delete_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> None:
     """Deletes it with its secrets, and ends its pending deliveries."""
-    await channels.delete(actor.user_id, webhook_id)
+    await deliveries.delete(actor.user_id, webhook_id)
 
 
 @router.post("/webhooks/{webhook_id}/rotate-secret", summary="Rotate a webhook's secret")
-async def rotate_secret(actor: Actor, channels: Service, webhook_id: WebhookId) -> schemas.WebhookWithSecret:
+async def rotate_secret(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.WebhookWithSecret:
     """Creates a new secret. Until `previous_secret_expires_at` deliveries have signatures of both."""
-    return _with_secret(*await channels.rotate(actor.user_id, webhook_id))
+    return _with_secret(*await deliveries.rotate(actor.user_id, webhook_id))
 
 
 @router.post("/webhooks/{webhook_id}/test", status_code=201, summary="Send a test event")
-async def test_webhook(actor: Actor, channels: Service, webhook_id: WebhookId) -> schemas.Delivery:
+async def test_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.Delivery:
     """Sends an event of type `webhook.test`; follow it in the delivery log."""
-    return _delivery(await channels.test(actor.user_id, webhook_id))
+    return _delivery(await deliveries.test(actor.user_id, webhook_id))
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="Read the delivery log")
 async def list_deliveries(
     request: Request,
     actor: Actor,
-    channels: Service,
+    deliveries: Service,
     webhook_id: WebhookId,
     query: Annotated[schemas.DeliveryQuery, Depends(query_parameters(schemas.DeliveryQuery))],
 ) -> schemas.DeliveryPage:
     """Pages through the deliveries to a webhook, newest first."""
     wanted = PageRequest.of(request, query, f"deliveries-{webhook_id}-{query.state}")
-    found = await channels.deliveries(actor.user_id, webhook_id, wanted, state=query.state)
+    found = await deliveries.log(actor.user_id, webhook_id, wanted, state=query.state)
     return wanted.page(schemas.DeliveryPage, found)
 
 
 @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", summary="Deliver once more")
 async def redeliver(
-    actor: Actor, channels: Service, webhook_id: WebhookId, delivery_id: DeliveryId
+    actor: Actor, deliveries: Service, webhook_id: WebhookId, delivery_id: DeliveryId
 ) -> schemas.Delivery:
     """Sends an event again with the same `webhook-id`, even if it was delivered."""
-    return _delivery(await channels.redeliver(actor.user_id, webhook_id, delivery_id))
+    return _delivery(await deliveries.redeliver(actor.user_id, webhook_id, delivery_id))
 
 
 @router.get("/me/channels/email", summary="Read your e-mail channel")
-async def get_email_channel(actor: Actor, channels: Service) -> schemas.EmailChannel:
+async def get_email_channel(actor: Actor, deliveries: Service) -> schemas.EmailChannel:
     """Tells which of your notifications are sent by e-mail; at first none."""
-    return schemas.EmailChannel.model_validate(await channels.email(actor.user_id))
+    return schemas.EmailChannel.model_validate(await deliveries.email(actor.user_id))
 
 
 @router.put("/me/channels/email", summary="Set your e-mail channel")
 async def set_email_channel(
     actor: Actor,
-    channels: Service,
+    deliveries: Service,
     body: Annotated[schemas.EmailChannelChange, Depends(json_body(schemas.EmailChannelChange))],
 ) -> schemas.EmailChannel:
     """Sets which of your notifications are sent to your account's address."""
-    return schemas.EmailChannel.model_validate(await channels.set_email(actor.user_id, body))
+    return schemas.EmailChannel.model_validate(await deliveries.set_email(actor.user_id, body))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskbell.api.channels.policy import MOST_WEBHOOKS, url_fault
+from taskbell.api.deliveries.policy import MOST_WEBHOOKS, url_fault
 
 URL = "https://hooks.example.com/taskbell"
 

@@ -1,4 +1,4 @@
-"""What people do with channels. The service owns the transaction."""
+"""What users do with webhooks and e-mail. The service owns the transaction."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from uuid import UUID
 
 import orjson
 
-from taskbell.api.channels import repository
-from taskbell.api.channels.errors import (
+from taskbell.api.deliveries import repository
+from taskbell.api.deliveries.errors import (
     DeliveryNotFound,
     TooManyWebhooks,
     UrlRefused,
@@ -16,9 +16,9 @@ from taskbell.api.channels.errors import (
     WebhooksNotPermitted,
     WebhookSwitchedOff,
 )
-from taskbell.api.channels.policy import MOST_WEBHOOKS, new_secret, url_fault
-from taskbell.api.channels.repository import DeliveryRow, EmailChannelRow, WebhookRow
-from taskbell.api.channels.schemas import EmailChannelChange, WebhookChange, WebhookCreate
+from taskbell.api.deliveries.policy import MOST_WEBHOOKS, new_secret, url_fault
+from taskbell.api.deliveries.repository import DeliveryRow, EmailChannelRow, WebhookRow
+from taskbell.api.deliveries.schemas import EmailChannelChange, WebhookChange, WebhookCreate
 from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role
@@ -32,8 +32,8 @@ from taskbell.store.pool import Connection, Database
 _TEST_RETRIED_FOR = timedelta(minutes=10)
 
 
-class Channels:
-    """Webhooks of workspaces and the e-mail channel of a person, on behalf of a signed-in user."""
+class Deliveries:
+    """The webhooks of workspaces and the e-mail of a user, on behalf of a signed-in user."""
 
     def __init__(self, database: Database, *, allow_http: bool, secret_overlap: timedelta) -> None:
         self._database = database
@@ -101,9 +101,7 @@ class Channels:
             if not await repository.delete_webhook(connection, webhook_id):
                 raise WebhookNotFound
 
-    async def deliveries(
-        self, actor: UUID, webhook_id: UUID, wanted: PageRequest, *, state: str | None
-    ) -> Slice[DeliveryRow]:
+    async def log(self, actor: UUID, webhook_id: UUID, wanted: PageRequest, *, state: str | None) -> Slice[DeliveryRow]:
         """Read a page of deliveries, the newest first. Raises `WebhookNotFound`."""
         async with self._database.acting(actor) as connection:
             await _webhook(connection, webhook_id)
