@@ -104,18 +104,3 @@ def test_a_feature_is_layered(modules):
     """In a feature of the API: endpoints > service > repository > models, and no feature knows another's repository."""
     api = [module for module in modules if module.words[0] == "api"]
     assert [(str(m), name) for m in api for name in m.imports() if _against_the_layers(m, name)] == []
-
-
-@pytest.mark.feature("F6")
-def test_endpoints_speak_no_sql(modules):
-    """SQL is in repositories, models and the schema; no endpoint, service or policy holds a statement."""
-    words = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ")
-    elsewhere = {"endpoints", "service", "policy", "schemas", "app", "deps"}
-    found = [
-        (str(module), word)
-        for module in modules
-        if module.words[-1] in elsewhere
-        for word in words
-        if word in module.path.read_text()
-    ]
-    assert found == []

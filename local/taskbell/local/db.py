@@ -8,6 +8,8 @@ from typing import Final
 
 import asyncpg
 
+from taskbell.kit.postgres.connection import open_session
+from taskbell.kit.postgres.errors import FAILED, describe, translating
 from taskbell.store import databases
 from taskbell.store.roles import prepare_roles
 
@@ -29,20 +31,20 @@ async def connected(url: str, *, patience: float = 10.0) -> AsyncIterator[asyncp
 
 
 class DatabaseUnreachable(Exception):
-    """There is no PostgreSQL at an address, or it lets nobody in. The message is one line."""
+    """There is no PostgreSQL at an address, or it refuses the connection. The message is one line."""
+
+
+_UNREACHABLE = translating(lambda refused: DatabaseUnreachable(describe(refused)), errors=FAILED)
 
 
 async def require(url: str) -> None:
-    """See whether a database can be spoken to.
+    """Check that a database accepts connections.
 
     Raises:
-        DatabaseUnreachable: It cannot.
+        DatabaseUnreachable: It does not.
     """
-    try:
-        async with connected(url):
-            return
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as refused:
-        raise DatabaseUnreachable(" ".join(f"{type(refused).__name__}: {refused}".split())) from refused
+    async with open_session(url, away=_UNREACHABLE):
+        return
 
 
 async def ensure_roles(superuser_url: str, passwords: Mapping[str, str]) -> None:
