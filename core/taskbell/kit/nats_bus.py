@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import structlog
 from nats.aio.client import Client
@@ -44,6 +44,15 @@ async def connect(
     except (OSError, NatsError, TimeoutError) as refused:
         raise BusUnavailable(f"no connection to NATS: {type(refused).__name__}") from refused
     return client
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raise `BusUnavailable` where JetStream does not answer or refuses."""
+    try:
+        yield
+    except (NatsError, TimeoutError, OSError) as refused:
+        raise BusUnavailable(f"JetStream: {refused!r}") from refused
 
 
 @asynccontextmanager

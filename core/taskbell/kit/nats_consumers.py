@@ -12,11 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from taskbell.kit.nats_bus import BusUnavailable, connecting
+from taskbell.kit.nats_bus import BusUnavailable, answering, connecting
 
 _TIMEOUT = 5.0
 _FIRST_PATIENCE = 2.0
@@ -89,12 +88,11 @@ class Consumers:
         await self._close_unused(after=self._unused_after)
         if not client.is_connected:
             raise BusUnavailable("not connected to NATS")
-        try:
-            info = await JetStreamContext(client, timeout=_TIMEOUT).consumer_info(stream, consumer)
-        except NotFoundError as missing:
-            raise ConsumerMissing(f"there is no consumer {consumer} on stream {stream}") from missing
-        except (NatsError, TimeoutError, OSError) as refused:
-            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+        with answering():
+            try:
+                info = await JetStreamContext(client, timeout=_TIMEOUT).consumer_info(stream, consumer)
+            except NotFoundError as missing:
+                raise ConsumerMissing(f"there is no consumer {consumer} on stream {stream}") from missing
         return ConsumerFacts(
             pending=info.num_pending or 0,
             unacked=info.num_ack_pending or 0,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js.api import RawStreamMsg, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_bus import answering
 from taskbell.kit.nats_message import MESSAGE_ID
 
 _TIMEOUT = 5.0
@@ -76,13 +76,11 @@ class DeadLetters:
             storage=StorageType.FILE,
             max_age=spec.max_age,
         )
-        try:
+        with answering():
             try:
                 await self._context.update_stream(config)
             except NotFoundError:
                 await self._context.add_stream(config)
-        except (NatsError, TimeoutError) as refused:
-            raise BusUnavailable(f"JetStream: {refused!r}") from refused
 
     async def keep(
         self, *, identity: str, subject: str, headers: Mapping[str, str], data: bytes, reason: str, deliveries: int
@@ -95,17 +93,15 @@ class DeadLetters:
             HEADER_DELIVERIES: str(deliveries),
             MESSAGE_ID: identity,
         }
-        try:
+        with answering():
             await self._context.publish(self._spec.letters, data, headers=marked)
-        except (NatsError, TimeoutError) as refused:
-            raise BusUnavailable(f"JetStream: {refused!r}") from refused
 
     async def page(self, *, limit: int) -> list[DeadLetter]:
         """Return the oldest dead letters, up to a limit."""
         found: list[DeadLetter] = []
         after = 0
         while len(found) < limit:
-            raw = await self._next(after)
+            raw = await self._message(self._spec.stream, seq=after + 1, subject=">", next=True)
             if raw is None or raw.seq is None:
                 break
             after = raw.seq
@@ -116,13 +112,8 @@ class DeadLetters:
 
     async def get(self, sequence: int) -> DeadLetter | None:
         """Return one dead letter, or None."""
-        try:
-            raw = await self._context.get_msg(self._spec.stream, seq=sequence)
-        except NotFoundError:
-            return None
-        except (NatsError, TimeoutError) as refused:
-            raise BusUnavailable(f"JetStream: {refused!r}") from refused
-        return await self._letter(raw)
+        raw = await self._message(self._spec.stream, seq=sequence)
+        return None if raw is None else await self._letter(raw)
 
     async def redrive(self, letter: DeadLetter) -> bool:
         """Publish a message for processing again and remove its letter; return False if the message has expired.
@@ -132,22 +123,19 @@ class DeadLetters:
         if letter.data is None:
             return False
         headers = {name: value for name, value in letter.headers.items() if name not in _OWN}
-        try:
+        with answering():
             await self._context.publish(
                 self._spec.redrive, letter.data, headers={**headers, HEADER_SUBJECT: letter.subject}
             )
             await self._context.delete_msg(self._spec.stream, letter.sequence)
-        except (NatsError, TimeoutError) as refused:
-            raise BusUnavailable(f"JetStream: {refused!r}") from refused
         return True
 
-    async def _next(self, after: int) -> RawStreamMsg | None:
-        try:
-            return await self._context.get_msg(self._spec.stream, seq=after + 1, subject=">", next=True)
-        except NotFoundError:
-            return None
-        except (NatsError, TimeoutError) as refused:
-            raise BusUnavailable(f"JetStream: {refused!r}") from refused
+    async def _message(self, stream: str, **place: Any) -> RawStreamMsg | None:
+        with answering():
+            try:
+                return await self._context.get_msg(stream, **place)
+            except NotFoundError:
+                return None
 
     async def _letter(self, raw: RawStreamMsg) -> DeadLetter | None:
         """Read a stored message; None for one that waits to be processed again."""
@@ -166,7 +154,7 @@ class DeadLetters:
                 data=raw.data or b"",
             )
         advisory = orjson.loads(raw.data or b"{}")
-        source = await self._source(advisory["stream_seq"])
+        source = await self._message(self._spec.source[0], seq=advisory["stream_seq"])
         return DeadLetter(
             sequence=raw.seq,
             time=time,
@@ -176,9 +164,3 @@ class DeadLetters:
             headers=(source.headers or {}) if source else {},
             data=(source.data or b"") if source else None,
         )
-
-    async def _source(self, sequence: int) -> RawStreamMsg | None:
-        try:
-            return await self._context.get_msg(self._spec.source[0], seq=sequence)
-        except NotFoundError:
-            return None

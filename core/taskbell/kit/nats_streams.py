@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError, ServerError
 
-from taskbell.kit.nats_bus import BusUnavailable
+from taskbell.kit.nats_bus import answering
 from taskbell.kit.nats_message import MESSAGE_ID
 
 _TIMEOUT = 5.0
@@ -72,7 +71,7 @@ class Streams:
 
     async def look(self, name: str) -> StreamFacts | None:
         """Return the state of a stream; None when it does not exist."""
-        async with _answering():
+        with answering():
             try:
                 info = await self._context.stream_info(name)
             except NotFoundError:
@@ -87,7 +86,7 @@ class Streams:
 
     async def create(self, spec: StreamSpec) -> None:
         """Create a stream; delete one of that name before, with all its messages."""
-        async with _answering():
+        with answering():
             with suppress(NotFoundError):
                 await self._context.delete_stream(spec.name)
             await self._add(spec)
@@ -107,7 +106,7 @@ class Streams:
 
     async def adjust(self, spec: StreamSpec) -> None:
         """Change the configuration of a stream and keep its messages."""
-        async with _answering():
+        with answering():
             await self._context.update_stream(_config(spec))
 
     async def message_ids(self, name: str, *, first: int, last: int) -> list[str | None]:
@@ -119,7 +118,7 @@ class Streams:
         return found
 
     async def _message_id(self, name: str, sequence: int) -> str | None:
-        async with _answering():
+        with answering():
             try:
                 message = await self._context.get_msg(name, seq=sequence)
             except NotFoundError:
@@ -140,11 +139,3 @@ def _config(spec: StreamSpec) -> StreamConfig:
         allow_direct=True,
         metadata=dict(spec.metadata),
     )
-
-
-@asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
-    try:
-        yield
-    except (NatsError, TimeoutError, OSError) as refused:
-        raise BusUnavailable(f"JetStream: {refused!r}") from refused

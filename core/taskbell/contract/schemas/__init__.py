@@ -1,1 +1,1 @@
-"""JSON Schemas (2020-12) of what goes over the wire, and the module that reads them. No decisions here."""
+"""JSON Schemas (2020-12) of the events, in `events/`; `documents` reads them."""

@@ -10,12 +10,8 @@ import orjson
 
 
 @cache
-def _all() -> dict[str, dict[str, Any]]:
+def event_schemas() -> dict[str, dict[str, Any]]:
+    """Return every schema by its name: an event type, the part that kinds of events share (`task`), or `envelope`."""
     folder = files(__package__) / "events"
     found = {entry.name.removesuffix(".json"): orjson.loads(entry.read_bytes()) for entry in folder.iterdir()}
     return dict(sorted(found.items()))
-
-
-def event_schemas() -> dict[str, dict[str, Any]]:
-    """Return every schema by its name: an event type, what the events of one kind share (`task`), or `envelope`."""
-    return dict(_all())
