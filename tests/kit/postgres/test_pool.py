@@ -45,6 +45,14 @@ async def test_too_many_connections_mean_away(database, servers):
     await holder.close()
 
 
+async def test_a_block_ends_within_the_time_given(database):
+    """Waiting, connecting and statements together take no longer than `within`."""
+    opened = await create_pool(database.api_url, most=1, statement_seconds=60)
+    with pytest.raises(Away, match="TimeoutError"):
+        await Pool(opened, away=_AWAY, within=0.3).fetchval("SELECT pg_sleep(60)")
+    opened.terminate()
+
+
 async def test_a_mistake_in_a_statement_is_not_taken_for_an_outage(pool):
     """What PostgreSQL says of a statement reaches the caller unchanged."""
     with pytest.raises(asyncpg.UndefinedTableError):
