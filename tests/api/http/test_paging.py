@@ -14,19 +14,19 @@ from taskbell.api.http.paging import CursorInvalid, LimitTooLarge, PageLimits, P
 @given(last=st.uuids(), key=st.text(), bound_to=st.text(), other=st.text())
 def test_a_cursor_fits_its_own_list_alone(last, key, bound_to, other):
     """It reads back where it was made, and is refused at another list."""
-    cursor = write_cursor(Place(id=last, key=key), bound_to=bound_to)
+    cursor = write_cursor(Place(id=last, key=key), bound_to=(bound_to,))
     assert cursor.isascii()
-    assert read_cursor(cursor, bound_to=bound_to) == Place(id=last, key=key)
+    assert read_cursor(cursor, bound_to=(bound_to,)) == Place(id=last, key=key)
     if other != bound_to:
         with pytest.raises(CursorInvalid):
-            read_cursor(cursor, bound_to=other)
+            read_cursor(cursor, bound_to=(other,))
 
 
 def test_a_cursor_keeps_its_form():
     """A cursor that a list ordered by id has given out stays valid."""
     cursor = "30Xmoty-xFgAAAAAAAAAAAAAAAAAAAAB"
-    assert write_cursor(Place(id=UUID(int=1)), bound_to="workspaces") == cursor
-    assert read_cursor(cursor, bound_to="workspaces") == Place(id=UUID(int=1))
+    assert write_cursor(Place(id=UUID(int=1)), bound_to=("workspaces",)) == cursor
+    assert read_cursor(cursor, bound_to=("workspaces",)) == Place(id=UUID(int=1))
 
 
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=60).map(urlsafe_b64encode).map(bytes.decode)))
@@ -35,7 +35,7 @@ def test_a_cursor_keeps_its_form():
 def test_any_text_is_read_or_refused(text):
     """Made-up cursors are refused in one way."""
     with contextlib.suppress(CursorInvalid):
-        assert isinstance(read_cursor(text, bound_to="list").id, UUID)
+        assert isinstance(read_cursor(text, bound_to=("list",)).id, UUID)
 
 
 def test_limits():

@@ -278,7 +278,7 @@ async def test_another_method_is_refused(ann, problem, method):
 
 async def test_an_unknown_path_is_told(ann, problem):
     """A path that is none, also one with NUL bytes, is a problem document, too."""
-    for path in ("/nothing", "/tasks/", "/tasks%00", "/tasks/x/y/z", "/tasks/%2e%2e", "/%ff%fe"):
+    for path in ("/nothing", "/tasks/", "/tasks%00", "/tasks/x/y/z", "/%ff%fe"):
         problem(await ann.request("GET", path), 404, "not_found")
 
 

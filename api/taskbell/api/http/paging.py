@@ -118,15 +118,14 @@ class PageRequest:
 
     limit: int
     after: Place | None
-    bound_to: str
+    bound_to: tuple[object, ...]
 
     @classmethod
     def of(cls, request: Request, query: PageQuery, *bound_to: object) -> PageRequest:
         """Read a query. Raises `LimitTooLarge`, `CursorInvalid`."""
         limits: PageLimits = request.app.state.page_limits
-        joined = "\x1f".join(map(str, bound_to))
-        after = None if query.cursor is None else read_cursor(query.cursor, bound_to=joined)
-        return cls(limit=limits.of(query.limit), after=after, bound_to=joined)
+        after = None if query.cursor is None else read_cursor(query.cursor, bound_to=bound_to)
+        return cls(limit=limits.of(query.limit), after=after, bound_to=bound_to)
 
     def meta(self, found: Slice[T]) -> PageMeta:
         """Tell where the page stands."""
@@ -145,12 +144,12 @@ def documents_page(documents: Sequence[str], meta: BaseModel) -> Response:
     )
 
 
-def write_cursor(place: Place, *, bound_to: str) -> str:
+def write_cursor(place: Place, *, bound_to: tuple[object, ...]) -> str:
     """The opaque cursor for the page after `place` of one list."""
     return urlsafe_b64encode(_mark(bound_to) + place.id.bytes + place.key.encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, *, bound_to: str) -> Place:
+def read_cursor(cursor: str, *, bound_to: tuple[object, ...]) -> Place:
     """The place in a cursor. Raises `CursorInvalid` unless `write_cursor` made it for this list."""
     try:
         raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
@@ -162,5 +161,5 @@ def read_cursor(cursor: str, *, bound_to: str) -> Place:
     return Place(id=UUID(bytes=raw[_MARK_BYTES : _MARK_BYTES + _ID_BYTES]), key=key)
 
 
-def _mark(bound_to: str) -> bytes:
-    return blake2b(bound_to.encode(), digest_size=_MARK_BYTES).digest()
+def _mark(bound_to: tuple[object, ...]) -> bytes:
+    return blake2b("\x1f".join(map(str, bound_to)).encode(), digest_size=_MARK_BYTES).digest()

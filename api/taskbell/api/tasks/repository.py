@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -150,12 +151,7 @@ async def page(database: Database, *, actor: UUID, listing: Listing, after: Plac
         rows = await statement.rows(database, actor=actor, limit=limit + 1, **listing.arguments, **place)
     except asyncpg.DataError as malformed:
         raise CursorInvalid from malformed
-    return Slice.of(rows, limit=limit, item=_first, place=lambda row: Place(key=row[1], id=row[2]))
-
-
-def _first(row: asyncpg.Record) -> str:
-    document: str = row[0]
-    return document
+    return Slice.of(rows, limit=limit, item=itemgetter(0), place=lambda row: Place(key=row[1], id=row[2]))
 
 
 async def place_of(database: Database, *, actor: UUID, task_id: UUID, sort: Sort) -> Place | None:
