@@ -135,7 +135,7 @@ class Reader(Person):
 
     @task(1)
     def list_own(self) -> None:
-        """Look at one's own tasks in all workspaces."""
+        """List the user's own tasks in all workspaces."""
         self.read("/v1/me/tasks?limit=20", kind="list")
 
     @task(3)

@@ -72,7 +72,7 @@ async def _until_ended(found):
 
 
 async def test_an_event_that_was_not_taken_comes_again():
-    """The cursor moves when the next frame is asked for: whoever fails at an event has not passed it."""
+    """The cursor moves when the next frame is asked for: a client that fails at an event gets it again."""
     async with scripted([_event(1), _event(2)]) as (url, _):
         connection = await _connect(url, None)
         async for frame in connection:

@@ -1,4 +1,4 @@
-"""A delivery worker on real PostgreSQL and NATS, and receivers that misbehave as they are told."""
+"""A delivery worker on real PostgreSQL and NATS, and receivers that misbehave on request."""
 
 import asyncio
 import base64

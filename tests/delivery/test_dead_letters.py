@@ -48,7 +48,7 @@ def taskbell(database, nats_url):
 async def test_an_event_that_always_fails_becomes_a_dead_letter_and_is_redriven(
     platform, receiver, run_worker, stream, taskbell
 ):
-    """An event that the ledger does not take holds up nobody; once its cause is mended, it is processed after all."""
+    """An event that the ledger refuses delays no other; once the cause is repaired, it is processed."""
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
     await platform.connection.execute(_POISON)

@@ -180,7 +180,7 @@ async def test_only_what_is_wanted_and_only_to_its_person(platform, mailroom, ru
 
 
 async def test_without_a_mail_server_e_mail_is_retried_and_webhooks_go_on(platform, mailroom, receiver, run_worker):
-    """A worker that has no mail server says so of each e-mail; one that has a mail server sends it."""
+    """A worker without a mail server records that for each e-mail; one with a mail server sends it."""
     user, workspace = await wants(platform)
     await platform.webhook(workspace, receiver.url)
     async with run_worker():

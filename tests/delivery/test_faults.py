@@ -30,7 +30,7 @@ async def test_a_worker_killed_between_send_and_record_loses_nothing(platform, r
     await eventually(lambda: receiver.accepted() == {event_id})
     first.process.send_signal(signal.SIGKILL)
     await first.ended()
-    # A statement that waits for a lock would be carried out though whoever sent it is dead.
+    # A statement that waits for a lock would be carried out although its sender is dead.
     await platform.connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1",
         "taskbell_delivery",

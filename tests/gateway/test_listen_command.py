@@ -87,7 +87,7 @@ async def test_a_token_that_is_refused_ends_it(run_gateway, people):
 
 
 def test_a_remark_tells_what_happened_to_the_connection():
-    """A gap, an ended subscription and a pause are told; an event and a ping need no remark."""
+    """A gap, an ended subscription and a pause are reported; an event and a ping are not."""
 
     def told(**fields):
         return remark(Frame("", fields))

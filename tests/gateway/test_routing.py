@@ -109,7 +109,7 @@ def test_a_removal_is_remembered_for_checks_under_way():
 
 
 def test_another_stream_sends_everybody_away():
-    """Only connections that saw an earlier stream are told, once each."""
+    """Only connections that saw an earlier stream are notified, once each."""
     routing, client = hub(), Client("u")
     routing.register(client)
     routing.begin(epoch=2, position=9)

@@ -141,7 +141,7 @@ def test_the_published_set_holds_no_private_part():
     ],
 )
 def test_malformed_signing_keys_are_refused(text):
-    """Anything but a set of Ed25519 private keys with ids is told as such."""
+    """Anything but a set of Ed25519 private keys with ids is refused."""
     with pytest.raises(SigningKeysMalformed):
         jwt.parse_keys(text)
 

@@ -6,7 +6,7 @@ from taskbell.kit import looper
 
 
 class _Role:
-    """Fails a number of times, then waits until it is told to end."""
+    """Fails a number of times, then waits until it is asked to end."""
 
     def __init__(self, failures):
         self.failures = failures

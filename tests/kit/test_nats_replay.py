@@ -14,7 +14,7 @@ from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplays
 
 
 class Server:
-    """Answers one question after the other, when it is told to."""
+    """Answers one question after the other, on request."""
 
     def __init__(self):
         self.asked = 0

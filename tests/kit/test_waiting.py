@@ -26,7 +26,7 @@ async def test_the_wait_ends_with_its_time():
 
 
 async def test_a_cancellation_is_passed_on():
-    """Whoever cancels the waiting task is not taken for the deadline."""
+    """A cancellation of the waiting task is not mistaken for the deadline."""
     waiting = asyncio.create_task(happens(asyncio.Event(), within=3600))
     await asyncio.sleep(0)
     waiting.cancel()

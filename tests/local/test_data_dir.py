@@ -20,7 +20,7 @@ def test_one_holder_at_a_time(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
-    """A file where the folder should be is told, and left alone."""
+    """A file in place of the folder is reported and not touched."""
     (tmp_path / "data").write_text("mine")
     with pytest.raises(StartRefused, match="cannot be used"), DataDir(tmp_path / "data").locked():
         pass
@@ -54,7 +54,7 @@ def test_credentials_survive(data):
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "\0", '{"superuser_password": 1}'])
 def test_damaged_credentials_are_one_line_without_secrets(data, text):
-    """A damaged file is told with a remedy and left as it is."""
+    """A damaged file is reported with a remedy and not changed."""
     data.secrets.write_text(text)
     with pytest.raises(StartRefused, match=r"is damaged: restore the file.*nothing was changed") as told:
         credentials.load_or_generate(data)

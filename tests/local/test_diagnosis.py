@@ -39,7 +39,7 @@ async def test_reminders_that_do_not_fire_are_told(database):
 
 
 async def test_a_folder_of_somebody_else_is_a_finding(tmp_path, monkeypatch):
-    """A data directory that cannot be entered is told with what to do, like anything else that is wrong."""
+    """A data directory that cannot be entered is reported with a remedy, like any other finding."""
     foreign = tmp_path / "foreign" / "data"
     whole = Path.stat
 

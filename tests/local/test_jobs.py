@@ -26,7 +26,7 @@ class Repeated:
 
 
 async def test_a_job_that_ends_runs_again():
-    """The next begins when one ends; a failure is told and does not end the schedule."""
+    """The next job starts when one ends; a failure is reported and does not end the schedule."""
     job, told = Repeated(), []
     running = asyncio.create_task(always(job, pause=0.01, tell=told.append))
     await job.stays.wait()

@@ -73,7 +73,7 @@ async def _held(sample, relay, wanted):
 
 
 async def test_a_relay_that_gave_its_lease_back_tells_nothing(relay, overdue):
-    """The figure is there while the relay is the active one, and gone with its term, though the process lives on."""
+    """The metric exists only while the relay is active, even if the process continues."""
     async with relay():
         await eventually(lambda: OLDEST in generate_latest().decode())
     assert OLDEST not in generate_latest().decode()

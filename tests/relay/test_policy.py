@@ -40,7 +40,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
     ],
 )
 def test_a_stream_is_kept_only_while_it_holds_what_was_acknowledged(sequence, stream, action):
-    """Missing, cut or foreign streams are told from new ones."""
+    """Missing, truncated or foreign streams are distinguished from new ones."""
     assert judge(epoch=3, sequence=sequence, stream=stream) is action
 
 

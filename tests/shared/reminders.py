@@ -95,7 +95,7 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
 
 @pytest.fixture
 def fired(owner: asyncpg.Connection) -> Callable[[], Awaitable[list[tuple[UUID, UUID]]]]:
-    """Reads who was told of which task, in order."""
+    """Reads who was notified of which task, in order."""
 
     async def read() -> list[tuple[UUID, UUID]]:
         rows = await owner.fetch("SELECT task_id, user_id FROM notifications WHERE kind = 'due_soon' ORDER BY id")

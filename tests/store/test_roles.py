@@ -1,4 +1,4 @@
-"""The services' roles are made by whoever may make roles."""
+"""Any admin that may create roles can create the roles of the programs."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ def fresh(tmp_path_factory):
 
 @pytest.fixture
 def settings(fresh, monkeypatch):
-    """What the chart's first container is told, with an admin as providers of PostgreSQL give one."""
+    """The environment of the chart's init container, with an admin as database providers offer."""
     urls = [fresh.url(role, "secret", "taskbell") for role in roles.ROLES]
     monkeypatch.setenv("TASKBELL_ADMIN_DATABASE_URL", fresh.url("admin", "secret"))
     monkeypatch.setenv("TASKBELL_ROLE_URLS", ",".join(urls))

@@ -75,7 +75,7 @@ async def test_a_single_reminder_that_takes_too_long_ends_it():
 
 
 async def test_a_statement_that_is_cut_off_is_a_batch_too_slow(plan, owner, database, fired):
-    """The server's own limit is told from other failures, and the session can be used on."""
+    """The server's own limit is distinguished from other failures, and the session stays usable."""
     await plan()
     async with sweeping(database.sweeper_url) as reminders:
         blocking = owner.transaction()

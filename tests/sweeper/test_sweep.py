@@ -18,7 +18,7 @@ NOW, SECOND, HOUR = timedelta(0), timedelta(seconds=1), timedelta(hours=1)
 
 @pytest.mark.feature("P13", "P18", "T14")
 async def test_assignees_are_told_or_else_the_creator(team, plan, fired, run_sweep):
-    """Those who shall do it; with nobody assigned, or none of them a member any more, who created it."""
+    """The assignees are notified; without assignees who are still members, the creator is."""
     stranger = team.workspace  # the id of no user
     shared = (await plan(assignees=team.members[1:]))[0]
     own = (await plan())[0]
@@ -59,7 +59,7 @@ async def test_what_is_not_due_waits(plan, fired, run_sweep, owner):
 
 
 async def test_a_task_that_was_finished_is_void(plan, fired, run_sweep, owner):
-    """A reminder that is still there for a task that is done is taken away, and nobody is told."""
+    """A reminder of a finished task is removed, and nobody is notified."""
     await plan(status="completed")
     summary = await run_sweep()
     assert (summary.fired, summary.void) == (0, 1)

@@ -206,7 +206,7 @@ class Relay:
         """Take one step; return the number of events found.
 
         Whoever held the lease before may have sent messages that only now arrive. They can but continue the stream as
-        this relay would: so it looks where the stream ends now, and goes on.
+        this relay would: so it reads the present end of the stream, and continues.
         """
         try:
             found = await self._page() if self._position.window else await self._look()

@@ -35,7 +35,7 @@ _PING_SECONDS = 2.0
 _SETTINGS = {
     "application_name": "taskbell-relay",
     "plan_cache_mode": "force_generic_plan",
-    # A plan made while a partition is still empty reads it as a whole, and lives on while it fills.
+    # A plan made while a partition is still empty reads it completely, and is kept while it fills.
     "enable_seqscan": "off",
     # Every query here wants the order of an index; a bitmap would be sorted again for each page.
     "enable_bitmapscan": "off",

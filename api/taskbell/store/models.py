@@ -234,7 +234,7 @@ class Event(Model):
 
 
 class Notification(Model):
-    """What one person is told about. Append-only but for `read_at`, partitioned by time."""
+    """A notification of one user. Append-only except for `read_at`, partitioned by time."""
 
     __tablename__ = "notifications"
     __table_args__ = (

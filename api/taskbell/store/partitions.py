@@ -83,7 +83,7 @@ class Report:
 
 
 def plan(*, table: str, now: datetime, width: Width, ahead: int) -> list[Partition]:
-    """The partitions a table shall have at `now`: the one that covers it and `ahead` more."""
+    """The partitions that a table needs at `now`: the one that covers it and `ahead` more."""
     first = (now.year * 12 + now.month - 1) // width.months * width.months
     starts = [first + width.months * step for step in range(ahead + 2)]
     days = [datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in starts]

@@ -34,7 +34,7 @@ _BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin"
 _PLANS: Mapping[str, Mapping[str, str]] = {
     # A few reminders among any number of tasks: each is looked up by its key, whatever the planner guesses of a batch.
     SWEEPER: {**_BY_KEY, "jit": "off"},
-    # A plan that was made while the ledger was empty lives on while it fills.
+    # A plan made while the ledger was empty is kept while it fills.
     DELIVERY: _BY_KEY,
 }
 """Further settings of one role."""

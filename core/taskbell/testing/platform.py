@@ -79,12 +79,12 @@ class Platform:
 
     @property
     def run_json(self) -> Path:
-        """Where it tells of itself once it is ready."""
+        """The file that describes it once it is ready."""
         return self.data / "run.json"
 
     @property
     def run(self) -> dict[str, Any]:
-        """What it tells of itself now."""
+        """The present content of that file."""
         found: dict[str, Any] = json.loads(self.run_json.read_text())
         return found
 

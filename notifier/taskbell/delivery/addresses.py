@@ -10,7 +10,7 @@ _REFUSED = (
     IPv4Network("168.63.129.16/32"),  # Azure's metadata service
     IPv6Network("3fff::/20"),  # documentation (RFC 9637)
 )
-"""Networks that are not public, although some releases of Python, or all, say so."""
+"""Networks that are not public, although some or all releases of Python report them as public."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
 

@@ -32,7 +32,7 @@ EVENTS_LOST = Counter(
 )
 LEADER = Gauge(
     "taskbell_operator_leader_ratio",
-    "1 while this process holds the Lease and works, 0 while it stands by. The sum over all pods must be 1.",
+    "1 while this process holds the Lease and works, 0 while it is on standby. The sum over all pods must be 1.",
 )
 POOL_REPLICAS = Gauge(
     "taskbell_operator_pool_replicas",

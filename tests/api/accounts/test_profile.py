@@ -67,7 +67,7 @@ async def test_a_bad_change_is_refused(api, sign_up, change):
 
 
 async def test_a_new_password_ends_the_other_sessions(api, sign_up):
-    """After the change only the new password signs in, other sessions are over, and the present one lives on."""
+    """After the change only the new password signs in, other sessions end, and the present one continues."""
     ann = await sign_up()
     other = (await api.post("/v1/auth/login", json={"email": ann.email, "password": ann.password})).json()
     body = {"current_password": ann.password, "new_password": "a new passphrase"}

@@ -36,7 +36,7 @@ async def test_tokens_rotate(api, sign_up, refresh):
 
 @pytest.mark.feature("H3")
 async def test_a_second_use_ends_the_whole_session(api, sign_up, refresh):
-    """A used token tells of a theft: it and all its descendants are worth nothing any more, other sessions live on."""
+    """A second use means theft: the token and all its successors stop working; other sessions continue."""
     ann = await sign_up()
     other = (await api.post("/v1/auth/login", json={"email": ann.email, "password": ann.password})).json()
     newest = (await refresh(ann.refresh_token)).json()["refresh_token"]
@@ -73,7 +73,7 @@ async def test_a_token_is_refused_in_the_other_ones_place(api, sign_up, refresh)
 
 
 async def test_an_unused_session_expires(sign_up, refresh, database):
-    """A refresh token that was left alone too long is refused; using one in time lets the session live on."""
+    """A refresh token that was not used for too long is refused; using one in time prolongs the session."""
     ann, bob = await sign_up(), await sign_up()
     connection = await asyncpg.connect(database.superuser_url)
     await connection.execute("UPDATE sessions SET expires_at = now() + interval '1 hour'")

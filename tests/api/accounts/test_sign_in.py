@@ -143,7 +143,7 @@ async def test_simultaneous_honest_sign_ins_all_succeed(ann, sign_in):
 
 @pytest.fixture
 def held(app, monkeypatch):
-    """Holds up every verification of a password until it is set."""
+    """Delays every verification of a password until it is set."""
     passwords, release = app.state.services.accounts._passwords, asyncio.Event()
     verify = passwords.verify
 

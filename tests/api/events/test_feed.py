@@ -56,7 +56,7 @@ class Relay:
             await self.write(random.choice(WORKSPACES), kind=kind, user=random.choice((ANN, BOB)))
 
     def for_reader(self, workspace_id, reader, *, after=0):
-        """What a reader shall get of a workspace."""
+        """What a reader must get of a workspace."""
         return [
             (sequence, text)
             for sequence, of, kind, user, text in self.written

@@ -88,7 +88,7 @@ async def test_it_knows_one_stream_alone():
 
 
 async def test_what_is_no_event_is_passed_by():
-    """A message that the relay cannot have written neither stops the reader nor holds up those who wait."""
+    """A message that the relay cannot have written neither stops the reader nor delays waiting callers."""
     recent = window()
     recent.message(1, f"{EVENTS_ROOT}.stray", {}, b"")
     assert await sequences(recent, 0, 1) == []

@@ -71,7 +71,7 @@ def test_nothing_is_coerced_or_ignored(body):
 
 @pytest.mark.feature("M35")
 async def test_many_wrong_fields_are_counted_not_told(api):
-    """Up to 50 are told each by itself; of more there is one error with their number, however many they are."""
+    """Up to 50 wrong fields get one error each; the rest get one error with their number."""
     for count, told in ((48, 50), (49, 1), (80_000, 1)):  # two more are missing
         body = b"{" + b",".join(b'"k%d":0' % number for number in range(count)) + b"}"
         answer = await api.post("/v1/auth/register", content=body)

@@ -85,7 +85,7 @@ async def test_reading_many(ann, fill, told):
 
 @pytest.mark.feature("P15")
 async def test_all_may_be_thousands_and_the_count_is_bounded(ann, fill):
-    """The unread count stops at its cap and says so; reading all goes on until nothing is left."""
+    """The unread count stops at its cap and reports that; reading all continues until nothing is unread."""
     await fill(ann, COUNTED)
     assert (await ann.inbox(limit=1))["meta"]["unread"] == COUNTED
     assert not (await ann.inbox(limit=1))["meta"]["unread_capped"]

@@ -1,4 +1,4 @@
-"""The inbox reads little, however much a person was told, and whoever else was told how much."""
+"""The inbox reads few rows, however many notifications the user and all other users have."""
 
 import json
 

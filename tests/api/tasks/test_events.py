@@ -130,7 +130,7 @@ async def test_a_deletion_writes_the_last_document(ann, change, written, owner):
 
 
 async def test_the_creator_hears_what_others_do(ann, bob, join, change, written):
-    """The audience of an event is the task's creator, whoever acts; the actor is who did it."""
+    """The audience of an event is the task's creator, and the actor is the user who made the change."""
     await join(bob, ann, "member")
     task = await ann.create()
     other = await ann.create()

@@ -70,7 +70,7 @@ async def test_a_sweep_passes_over_what_is_being_changed(send, path, run_sweep, 
 
 
 async def test_sweeps_and_changes_at_once(send, run_sweep, fired, owner):
-    """Many tasks are moved and finished while sweeps run: no request fails, and no task is told of twice."""
+    """Many tasks are moved and finished while sweeps run: no request fails, and no task is notified twice."""
     due = datetime.now(UTC) + timedelta(minutes=30)
     bodies = [{"title": f"T{number}", "due_at": due.isoformat()} for number in range(40)]
     tasks = [(await send("POST", "/tasks", **body)).json()["id"] for body in bodies]
@@ -95,8 +95,8 @@ async def test_sweeps_and_changes_at_once(send, run_sweep, fired, owner):
 async def test_tasks_may_change_in_any_way_during_sweeps(send, run_sweep, owner):
     """Tasks are moved to and fro, cleared, finished, reopened and deleted while three sweeps fire.
 
-    No request fails, nobody is told twice of one due time, and of every task that is open and due soon somebody was
-    told.
+    No request fails, nobody is notified twice of one due time, and somebody is notified of every open task that is
+    due soon.
     """
     chance = random.Random()
     now = datetime.now(UTC)

@@ -36,7 +36,7 @@ async def test_a_bad_name_is_refused(api, sign_up, name):
 
 @pytest.mark.feature("M33")
 async def test_a_foreign_workspace_does_not_exist(api, sign_up):
-    """Read, members, add and remove: a stranger is told 404, as for an id that nobody has."""
+    """Read, members, add and remove: a stranger gets a 404, as for an unknown id."""
     ann, bob = await sign_up(), await sign_up()
     for identity in (bob.workspace_id, uuid4()):
         path = f"/v1/workspaces/{identity}"

@@ -16,7 +16,7 @@ async def _silent():
 
 
 async def test_all_parts_are_examined_at_once():
-    """Each part's answer is told by name; one that is not well makes the whole not well, and tells no detail."""
+    """Each part is reported by name; one failure fails the whole, without details."""
     found = await health.examine({"database": _well, "bus": _unwell, "disk": _silent}, deadline=0.05)
     assert not found.ok
     assert found.checks == {

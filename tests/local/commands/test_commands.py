@@ -91,7 +91,7 @@ def test_a_second_up_names_the_first(taskbell, tmp_path):
     ],
 )
 def test_a_damaged_data_directory_is_one_line(taskbell, tmp_path, file, text, pattern):
-    """What is wrong is told and nothing is deleted; `doctor` says the same."""
+    """Errors are reported and nothing is deleted; `doctor` reports the same."""
     data = DataDir(tmp_path / "data")
     data.logs.mkdir(parents=True)
     if not file.startswith("secrets"):
@@ -179,7 +179,7 @@ async def test_migrate_brings_an_empty_database_to_head(taskbell, empty_database
     ],
 )
 def test_what_listen_cannot_use_is_one_line(taskbell, arguments, status, pattern):
-    """A wrong address or cursor is told at once, not after the first attempt to use it."""
+    """A wrong address or cursor is reported at once, not after the first attempt to use it."""
     assert_refused(taskbell(*arguments), status=status, pattern=pattern)
 
 
@@ -197,7 +197,7 @@ def test_a_database_that_cannot_be_migrated_is_one_line(taskbell, url, pattern):
 
 @pytest.mark.parametrize("command", [["replay", "--from", "P1D"], ["deadletters", "list"]])
 def test_a_database_that_is_away_is_named(taskbell, command):
-    """Whoever reads the line knows what could not be reached."""
+    """The line names what could not be reached."""
     away = {"TASKBELL_DATABASE_URL": "postgresql://127.0.0.1:1/x", "TASKBELL_NATS_URL": "nats://127.0.0.1:1"}
     assert_refused(taskbell(*command, **away), status=1, pattern="PostgreSQL does not answer: ConnectionRefusedError")
 

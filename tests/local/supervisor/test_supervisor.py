@@ -86,7 +86,7 @@ async def test_start_returns_when_all_are_ready(supervisor, component, tmp_path)
 
 
 async def test_a_part_that_never_gets_ready_is_given_up(supervisor, component):
-    """A deadline bounds the waiting, and the reason says so."""
+    """A deadline limits the waiting, and the reason names it."""
 
     async def is_ready():
         return False

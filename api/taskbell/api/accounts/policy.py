@@ -13,9 +13,9 @@ WINDOW = timedelta(minutes=15)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=15)
 ACCOUNT_FACTOR = 10
-"""One account may fail so many times as often from all addresses together as from one."""
+"""Factor: how many more failures one account may have from all addresses together than from one."""
 ADDRESS_FACTOR = 50
-"""One address may fail so many times as often for all accounts together as for one: offices share an address."""
+"""Factor: how many more failures one address may have for all accounts together than for one (offices share one)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""How users and workspaces are told outside the inbox: webhooks and e-mail. The delivery workers send them."""
+"""Notifications outside the inbox: webhooks and e-mail. The delivery workers send them."""

@@ -30,7 +30,7 @@ async def livez() -> Response:
 async def readyz(checks: Checks) -> Response:
     """Checks the database (with the schema that this code needs) and NATS, each with a deadline of 2 s.
 
-    While NATS is away the answer says so and stays 200: tasks are still saved, and their events follow later.
+    While NATS is down the response names it and stays 200: tasks are saved, and their events follow later.
     """
     found = await examine(checks)
     can_serve = found.checks.get("database") == "ok"

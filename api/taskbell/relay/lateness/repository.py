@@ -15,7 +15,7 @@ _MEASURE_OVERDUE = load(__package__, "measure_overdue")
 _STATEMENT_SECONDS = 10.0
 _SETTINGS = {
     "application_name": "taskbell-relay-lateness",
-    # A plan that was made while a table was empty lives on while it fills.
+    # A plan made while a table was empty is kept while it fills.
     "enable_seqscan": "off",
     "jit": "off",
 }

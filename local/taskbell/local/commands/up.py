@@ -30,7 +30,7 @@ from taskbell.store import roles
 
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
 _SWEEP_PAUSE = 2.0  # seconds after a sweep that failed, such as while PostgreSQL starts again
-_RELAYS = 2  # one carries events, one stands by
+_RELAYS = 2  # one is active, one is on standby
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -1,4 +1,4 @@
-"""All tables, as the first release has them. The number goes on from a chain of migrations that this one replaced."""
+"""All tables, as the first release has them. The number continues the chain of migrations that this one replaced."""
 
 from __future__ import annotations
 
