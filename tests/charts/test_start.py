@@ -1,9 +1,11 @@
 """The rendered containers start: commands, arguments, environments and probes fit the programs."""
 
-import asyncio
-
 import httpx
 import pytest
+
+from taskbell.testing.waiting import eventually
+
+pytestmark = pytest.mark.timeout(600)  # every service starts at once
 
 
 async def _register(stack):
@@ -36,11 +38,11 @@ async def test_stores_of_ones_own_work_and_the_operator_keeps_the_sweeps(stack):
         store.create(schedules, "tasks", thing, manager="helm")
     await stack.cluster.wake()
     kind = stack.cluster.kind("cronjobs")
-    made = {}
-    async with asyncio.timeout(30):
-        while len(made) < 2:
-            await asyncio.sleep(0.05)
-            made = {found["metadata"]["name"]: found for found in store.all(kind, "tasks")}
+
+    def jobs():
+        return {found["metadata"]["name"]: found for found in store.all(kind, "tasks")}
+
+    made = await eventually(jobs, "both CronJobs", wanted=lambda found: len(found) == 2)
     assert set(made) == set(stack.rendered.of("ReminderSchedule"))
     selector = stack.rendered.one("NetworkPolicy", "-sweeper")["spec"]["podSelector"]["matchExpressions"][0]
     for name, cron_job in made.items():
