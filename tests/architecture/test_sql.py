@@ -76,8 +76,8 @@ def _text(node: ast.AST) -> str | None:
 @pytest.fixture(scope="module")
 def sources(root, modules) -> list[Source]:
     """Every module of the project but its tests."""
-    beside = [path for folder in ("loadtests", "docs/_generate") for path in (root / folder).rglob("*.py")]
-    return [Source(path) for path in [*(module.path for module in modules), *beside]]
+    others = [path for folder in ("loadtests", "docs/_generate") for path in (root / folder).rglob("*.py")]
+    return [Source(path) for path in [*(module.path for module in modules), *others]]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_prose_is_not_taken_for_a_statement(text):
 
 
 def test_every_statement_is_loaded(sources, files):
-    """Every `.sql` file is loaded by a module beside it, and every loaded file exists."""
+    """Every `.sql` file is loaded by a module next to it, and every loaded file exists."""
     assert {file for source in sources for file in source.loaded} == set(files)
     assert len(files) > 100
 
