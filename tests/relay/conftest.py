@@ -18,6 +18,7 @@ from nats.js.errors import NotFoundError
 from taskbell.contract.events import EventType
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.trace import Tracing
+from taskbell.local import db
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.supervision import Supervision
 from taskbell.testing.waiting import DEADLINE, eventually
@@ -65,14 +66,9 @@ class EventTable:
         )
         return sorted(row["id"] for row in rows)
 
-    @contextlib.asynccontextmanager
-    async def session(self):
-        """Yield another session."""
-        connection = await asyncpg.connect(self.url)
-        try:
-            yield connection
-        finally:
-            await connection.close()
+    def session(self):
+        """Another session, for the length of a block."""
+        return db.connected(self.url)
 
 
 @dataclasses.dataclass
@@ -90,13 +86,11 @@ class StreamReader:
 
     async def epoch(self):
         """The stream's epoch, or None."""
-        info = await self.info()
-        return int(info.config.metadata[METADATA_EPOCH]) if info else None
+        return int(info.config.metadata[METADATA_EPOCH]) if (info := await self.info()) else None
 
     async def length(self):
         """How many messages it holds."""
-        info = await self.info()
-        return info.state.messages if info else 0
+        return info.state.messages if (info := await self.info()) else 0
 
     async def messages(self):
         """All messages, in order."""
