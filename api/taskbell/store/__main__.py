@@ -12,10 +12,13 @@ import asyncpg
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from taskbell.kit.postgres.errors import AWAY, FAILED
 from taskbell.kit.settings import Settings, load
 from taskbell.store import roles
 from taskbell.store.databases import give_database
 from taskbell.store.migrate import SchemaNotReached, SchemaTooOld, TableHeld, upgrade, wait_for_head
+
+_REFUSALS: tuple[type[BaseException], ...] = (*FAILED, SchemaNotReached, SchemaTooOld, TableHeld)
 
 
 class SchemaSettings(Settings):
@@ -76,7 +79,7 @@ async def _connected(url: str, *, patience: float) -> asyncpg.Connection:
     while True:
         try:
             return await asyncpg.connect(url, timeout=10)
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+        except AWAY:
             if loop.time() >= deadline:
                 raise
         await asyncio.sleep(0.5)
@@ -101,7 +104,7 @@ def main() -> None:
                 print(f"schema: {upgrade(_database_url())}")  # noqa: T201 -- the same
             case _:
                 print(f"schema: {asyncio.run(wait_for_head(_database_url(), patience=arguments.patience))}")  # noqa: T201 -- the same
-    except (OSError, TimeoutError, asyncpg.PostgresError, SchemaNotReached, SchemaTooOld, TableHeld) as refused:
+    except _REFUSALS as refused:
         sys.stderr.write(f"taskbell.store {arguments.job}: {str(refused) or type(refused).__name__}\n")
         raise SystemExit(1) from None
 

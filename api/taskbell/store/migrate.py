@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from taskbell.kit.postgres.errors import FAILED, describe
 from taskbell.kit.postgres.statements import load
 from taskbell.store import schema_files
 from taskbell.store.partitions import MaintenanceSettings, run
@@ -139,8 +140,8 @@ async def wait_for_head(url: str, *, patience: float) -> str:
     while True:
         try:
             found, files_found = await _found(url)
-        except (OSError, TimeoutError, asyncpg.PostgresError) as refused:
-            seen = f"{type(refused).__name__}: {refused}"
+        except FAILED as refused:
+            seen = describe(refused)
         else:
             if found > wanted or (found == wanted and schema_files.suffices(files_found, wanted_files)):
                 return found
