@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from taskbell.api.tasks.errors import ParameterInvalid
 from taskbell.api.tasks.policy import (
+    FIELDS,
     GAP,
     ROOMY,
     WIDEST,
@@ -23,7 +24,7 @@ from taskbell.api.tasks.policy import (
 )
 from taskbell.contract.events import EventType
 
-_CURRENT = {
+_CURRENT = dict.fromkeys(FIELDS) | {
     "title": "t",
     "description": None,
     "status": "pending",
