@@ -52,9 +52,10 @@ async def test_killed_relays_lose_nothing_and_repeat_nothing(relay_process, tabl
     written = []
 
     async def write():
-        for _ in range(300):
-            written.append(await table.write())
-            await asyncio.sleep(0.01)
+        async with table.session() as own:
+            for _ in range(300):
+                written.append(await table.write(own))
+                await asyncio.sleep(0.01)
 
     writing = asyncio.create_task(write())
     for kill in range(3):
