@@ -150,7 +150,10 @@ async def database(servers) -> Database:
 async def _fresh_database(servers: Servers, *, template: str):
     name = f"test_{os.getpid()}_{secrets.token_hex(6)}"
     superuser = servers.postgres_url()
-    await db.ensure_database(superuser, name, template=template)
+    async with db.connected(superuser) as connection:
+        # Copying files is quicker than logging each page where nothing waits for the disk.
+        copied = f'CREATE DATABASE "{name}" OWNER {roles.OWNER} TEMPLATE "{template}" STRATEGY FILE_COPY'
+        await connection.execute(copied)
     yield Database(
         name=name,
         superuser_url=servers.postgres_url(database=name),
