@@ -141,10 +141,8 @@ def relay(settings):
 
     @contextlib.asynccontextmanager
     async def run(**overrides):
-        values = {**settings.model_dump(), **overrides}
-        supervision = Supervision(
-            RelaySettings(**values), holder=f"test:{uuid.uuid4()}", tracing=Tracing(service="test")
-        )
+        changed = RelaySettings(**{**settings.model_dump(), **overrides})
+        supervision = Supervision(changed, holder=f"test:{uuid.uuid4()}", tracing=Tracing(service="test"))
         task = asyncio.create_task(supervision.run())
         try:
             yield supervision
