@@ -10,7 +10,11 @@ from datetime import timedelta
 import pytest
 
 from taskbell.sweeper.__main__ import main
+from taskbell.testing.waiting import eventually
 
+_SWEEPS_CONNECTED = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'taskbell_sweeper'
+"""
 REMINDERS = int(os.environ.get("REMINDERS_UNDER_KILLS", "4000"))
 """How many fall due at once in the test of kills; 100,000 in the acceptance."""
 
@@ -79,10 +83,15 @@ async def test_it_ends_when_asked(database, plan, spawn, left):
 @pytest.mark.timeout(600)
 async def test_killed_sweeps_lose_and_double_nothing(database, plan, spawn, owner, fired, left):
     """Four sweeps at once, two killed at random moments while they fire: each reminder fires once, none is lost."""
-    tasks = await plan(REMINDERS, over=timedelta(hours=2))
     chance = random.Random()
     small = {"TASKBELL_REMINDER_BATCH_SIZE": str(max(50, REMINDERS // 200))}
     sweeps = [await spawn(database.sweeper_url, "--until", "+1h", "--json", **small) for _ in range(4)]
+
+    async def all_are_connected():
+        return await owner.fetchval(_SWEEPS_CONNECTED) == len(sweeps)
+
+    await eventually(all_are_connected)
+    tasks = await plan(REMINDERS, fires_in=timedelta(seconds=2))  # all of them look ahead, and begin at once
     for number, victim in enumerate(sweeps[:2], 1):
         await left(REMINDERS - int(REMINDERS * chance.uniform(0.1, 0.4) * number))
         victim.kill()
@@ -93,7 +102,8 @@ async def test_killed_sweeps_lose_and_double_nothing(database, plan, spawn, owne
     for survivor in sweeps[2:]:
         survivor.send_signal(signal.SIGTERM)
     reports = [json.loads((await _ended(survivor))[1]) for survivor in sweeps[2:]]
-    assert all(report["fired"] and not report["repeated"] for report in reports)
+    assert any(report["fired"] for report in reports)
+    assert not any(report["repeated"] for report in reports)
     told = [task for task, _ in await fired()]
     assert len(told) == REMINDERS
     assert set(told) == set(tasks)

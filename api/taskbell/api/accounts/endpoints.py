@@ -11,9 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from taskbell.api.accounts import schemas
-from taskbell.api.accounts.repository import Profile
 from taskbell.api.accounts.service import Accounts
-from taskbell.api.accounts.sessions import TokenPair
 from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
 from taskbell.api.http.problem import field_errors
@@ -86,16 +84,6 @@ def _address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def _user(profile: Profile) -> schemas.User:
-    return schemas.User.model_validate(profile, from_attributes=True)
-
-
-def _tokens(pair: TokenPair) -> schemas.TokenPair:
-    return schemas.TokenPair(
-        access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.expires_in
-    )
-
-
 @auth.post("/register", status_code=201, summary="Create an account")
 async def register(
     accounts: Service,
@@ -103,9 +91,9 @@ async def register(
     body: Annotated[schemas.Registration, Depends(json_body(schemas.Registration))],
 ) -> schemas.Registered:
     """Creates an account with a personal workspace and signs in. Returns 409 `email_taken` if the e-mail is in use."""
-    profile, pair = await accounts.register(email=body.email, password=body.password, name=body.name)
+    user, pair = await accounts.register(email=body.email, password=body.password, name=body.name)
     response.headers.update(_SECRET)
-    return schemas.Registered(user=_user(profile), **_tokens(pair).model_dump())
+    return schemas.Registered(user=user, **pair.model_dump())
 
 
 @auth.post("/login", summary="Sign in", openapi_extra=_FORM_DOCUMENT)
@@ -122,7 +110,7 @@ async def login(
     account, password = credentials
     pair = await accounts.sign_in(account=account, password=password, address=_address(request))
     response.headers.update(_SECRET)
-    return _tokens(pair)
+    return pair
 
 
 @auth.post("/refresh", summary="Exchange a refresh token")
@@ -137,7 +125,7 @@ async def refresh(
     """
     pair = await accounts.sessions.refresh(body.refresh_token)
     response.headers.update(_SECRET)
-    return _tokens(pair)
+    return pair
 
 
 @auth.post("/logout", status_code=204, summary="Sign out", openapi_extra=_SIGN_OUT_DOCUMENT)
@@ -159,7 +147,7 @@ async def logout(
 @me.get("", summary="Read your account")
 async def get_me(accounts: Service, actor: Actor) -> schemas.User:
     """Returns the account of the access token."""
-    return _user(await accounts.profile(actor.user_id))
+    return await accounts.profile(actor.user_id)
 
 
 @me.patch("", summary="Change your account")
@@ -168,8 +156,7 @@ async def change_me(
 ) -> schemas.User:
     """Changes the given fields and returns the whole account."""
     given = body.model_dump(exclude_unset=True)
-    changed = await accounts.change_profile(actor.user_id, name=given.get("name"), time_zone=given.get("time_zone"))
-    return _user(changed)
+    return await accounts.change_profile(actor.user_id, name=given.get("name"), time_zone=given.get("time_zone"))
 
 
 @me.post("/password", status_code=204, summary="Change your password")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 import asyncpg
 
 from taskbell.api.accounts.errors import EmailTaken
 from taskbell.api.accounts.policy import Attempts, TokenState
+from taskbell.api.accounts.schemas import User
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection, Database
@@ -40,18 +40,6 @@ _UPDATE_PROFILE = load(__package__, "update_profile")
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """An account without its secret."""
-
-    id: UUID
-    email: str
-    name: str
-    time_zone: str
-    personal_workspace_id: UUID
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     """What a sign-in needs to know of an account."""
 
@@ -72,7 +60,7 @@ class PresentedToken:
 
 async def add_account(
     connection: Connection, *, user_id: UUID, workspace_id: UUID, email: str, name: str, password_hash: str
-) -> Profile:
+) -> User:
     """Write a user with a personal workspace that the user owns. Raises `EmailTaken`."""
     try:
         row = await _INSERT_USER.row(
@@ -82,7 +70,7 @@ async def add_account(
         raise EmailTaken from taken
     await _INSERT_PERSONAL_WORKSPACE.count(connection, id=workspace_id, owner=user_id)
     await _INSERT_OWNER.count(connection, user_id=user_id, workspace_id=workspace_id)
-    return _profile(cast("asyncpg.Record", row))
+    return User.of(row)
 
 
 async def find_account(database: Database, email: str) -> Account | None:
@@ -97,18 +85,18 @@ async def find_account(database: Database, email: str) -> Account | None:
     )
 
 
-async def get_profile(connection: Connection, user_id: UUID) -> Profile | None:
+async def get_profile(connection: Connection, user_id: UUID) -> User | None:
     """An account, or None when it is gone."""
     row = await _GET_PROFILE.row(connection, id=user_id)
-    return None if row is None else _profile(row)
+    return None if row is None else User.of(row)
 
 
 async def change_profile(
     connection: Connection, user_id: UUID, *, name: str | None, time_zone: str | None
-) -> Profile | None:
+) -> User | None:
     """Change what is given and keep what is None. Returns None when the account is gone."""
     row = await _UPDATE_PROFILE.row(connection, id=user_id, name=name, time_zone=time_zone)
-    return None if row is None else _profile(row)
+    return None if row is None else User.of(row)
 
 
 async def get_password_hash(connection: Connection, user_id: UUID) -> str | None:
@@ -202,14 +190,3 @@ async def change_attempts(
             window_starts=[each.window_started_at for each in changed.values()],
             blocked_until=[each.blocked_until for each in changed.values()],
         )
-
-
-def _profile(row: asyncpg.Record) -> Profile:
-    return Profile(
-        id=bare_uuid(row["id"]),
-        email=row["email"],
-        name=row["name"],
-        time_zone=row["time_zone"],
-        personal_workspace_id=bare_uuid(row["personal_workspace_id"]),
-        created_at=row["created_at"],
-    )

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from taskbell.api.accounts.emails import EmailMalformed, normalised
 from taskbell.api.http.body import NO_NUL, Name, RequestBody
+from taskbell.api.http.rows import RowModel
 
 
 def _email(text: str) -> str:
@@ -141,7 +142,7 @@ class PasswordChange(RequestBody):
     """8 to 256 characters."""
 
 
-class User(BaseModel):
+class User(RowModel):
     """An account, as its owner sees it."""
 
     id: UUID

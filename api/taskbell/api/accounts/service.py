@@ -9,8 +9,8 @@ from taskbell.api.accounts import repository
 from taskbell.api.accounts.emails import normalised_or_same
 from taskbell.api.accounts.errors import AccountGone, CredentialsRefused, CurrentPasswordWrong, SignInThrottled
 from taskbell.api.accounts.passwords import Passwords
-from taskbell.api.accounts.repository import Profile
-from taskbell.api.accounts.sessions import Sessions, TokenPair
+from taskbell.api.accounts.schemas import TokenPair, User
+from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.contract.tokens import Claims
 from taskbell.kit.ids import new_id
@@ -26,7 +26,7 @@ class Accounts:
         self._throttle = throttle
         self.sessions = sessions
 
-    async def register(self, *, email: str, password: str, name: str | None) -> tuple[Profile, TokenPair]:
+    async def register(self, *, email: str, password: str, name: str | None) -> tuple[User, TokenPair]:
         """Make an account with a personal workspace, and sign in; `email` is normalised already.
 
         Raises:
@@ -82,7 +82,7 @@ class Accounts:
                 await repository.replace_password_hash(connection, found.id, old=hashed, new=renewed)
             return await self.sessions.begin(connection, user_id=found.id, workspace_id=found.personal_workspace_id)
 
-    async def profile(self, user_id: UUID) -> Profile:
+    async def profile(self, user_id: UUID) -> User:
         """One's own account. Raises `AccountGone` if it is gone."""
         async with self._database.acting(user_id) as connection:
             found = await repository.get_profile(connection, user_id)
@@ -90,7 +90,7 @@ class Accounts:
             raise AccountGone
         return found
 
-    async def change_profile(self, user_id: UUID, *, name: str | None, time_zone: str | None) -> Profile:
+    async def change_profile(self, user_id: UUID, *, name: str | None, time_zone: str | None) -> User:
         """Change what is given. Raises `AccountGone` if the account is gone."""
         async with self._database.acting(user_id) as connection:
             found = await repository.change_profile(connection, user_id, name=name, time_zone=time_zone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
@@ -15,22 +14,13 @@ from taskbell.api import metrics
 from taskbell.api.accounts import repository
 from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused
 from taskbell.api.accounts.policy import RefreshDecision, judge
+from taskbell.api.accounts.schemas import TokenPair
 from taskbell.api.accounts.tokens import issue
 from taskbell.contract.tokens import REFRESH_PREFIX, TokenType
 from taskbell.kit.ids import new_id
 from taskbell.store.pool import Connection, Database
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPair:
-    """What a client needs to go on: an access token, and a refresh token for the next pair."""
-
-    access_token: str
-    refresh_token: str
-    expires_in: int
-    """Seconds that the access token is valid."""
 
 
 class Sessions:
@@ -106,7 +96,8 @@ class Sessions:
             ttl=self._access_ttl,
             keys=self._keys,
         )
-        return TokenPair(access_token, refresh_token, int(self._access_ttl.total_seconds()))
+        expires_in = int(self._access_ttl.total_seconds())
+        return TokenPair(access_token=access_token, refresh_token=refresh_token, expires_in=expires_in)
 
 
 def _new_token() -> str:

@@ -40,8 +40,8 @@ class Throttle:
         """Make one attempt in the block: an exception leaves it counted as failed.
 
         A process makes the attempts for an account from one address one after the other, so that many honest
-        sign-ins at the same time do not look like guesses. `place` is what an attempt needs besides its turn: who waits
-        for a turn holds none, and so takes none from others; that there is none is not counted.
+        sign-ins at the same time do not look like guesses. `place` is held during the attempt, but not while it waits
+        for its turn; an attempt that gets no place is not counted.
 
         Raises:
             SignInThrottled: It is too early for another attempt, or too many wait already.

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 
 from taskbell.api.deliveries import schemas
-from taskbell.api.deliveries.repository import DeliveryRow, WebhookRow
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
@@ -24,18 +23,6 @@ DeliveryId = Annotated[UUID, Path(description="The delivery's id.")]
 Service = Annotated[Deliveries, Depends(service("deliveries"))]
 
 
-def _shown(row: WebhookRow) -> schemas.Webhook:
-    return schemas.Webhook.model_validate(row)
-
-
-def _with_secret(row: WebhookRow, secret: str) -> schemas.WebhookWithSecret:
-    return schemas.WebhookWithSecret(**_shown(row).model_dump(), secret=secret)
-
-
-def _delivery(row: DeliveryRow) -> schemas.Delivery:
-    return schemas.Delivery.model_validate(row)
-
-
 @router.post("/webhooks", status_code=201, summary="Create a webhook")
 async def create_webhook(
     actor: Actor,
@@ -47,7 +34,7 @@ async def create_webhook(
     Only this response holds the signing secret.
     """
     workspace_id = body.workspace_id or actor.workspace_id
-    return _with_secret(*await deliveries.create(actor.user_id, workspace_id, body))
+    return await deliveries.create(actor.user_id, workspace_id, body)
 
 
 @router.get("/webhooks", summary="List webhooks")
@@ -66,7 +53,7 @@ async def list_webhooks(
 @router.get("/webhooks/{webhook_id}", summary="Read a webhook")
 async def get_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.Webhook:
     """Returns 404 also for a webhook of a workspace that you do not administer."""
-    return _shown(await deliveries.get(actor.user_id, webhook_id))
+    return await deliveries.get(actor.user_id, webhook_id)
 
 
 @router.patch("/webhooks/{webhook_id}", summary="Change a webhook")
@@ -77,7 +64,7 @@ async def change_webhook(
     body: Annotated[schemas.WebhookChange, Depends(json_body(schemas.WebhookChange))],
 ) -> schemas.Webhook:
     """Changes its address or types, disables it, or enables it from now on."""
-    return _shown(await deliveries.change(actor.user_id, webhook_id, body))
+    return await deliveries.change(actor.user_id, webhook_id, body)
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, summary="Delete a webhook")
@@ -89,13 +76,13 @@ async def delete_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookI
 @router.post("/webhooks/{webhook_id}/rotate-secret", summary="Rotate a webhook's secret")
 async def rotate_secret(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.WebhookWithSecret:
     """Creates a new secret. Until `previous_secret_expires_at` deliveries have signatures of both."""
-    return _with_secret(*await deliveries.rotate(actor.user_id, webhook_id))
+    return await deliveries.rotate(actor.user_id, webhook_id)
 
 
 @router.post("/webhooks/{webhook_id}/test", status_code=201, summary="Send a test event")
 async def test_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.Delivery:
     """Sends an event of type `webhook.test`; follow it in the delivery log."""
-    return _delivery(await deliveries.test(actor.user_id, webhook_id))
+    return await deliveries.test(actor.user_id, webhook_id)
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="Read the delivery log")
@@ -117,13 +104,13 @@ async def redeliver(
     actor: Actor, deliveries: Service, webhook_id: WebhookId, delivery_id: DeliveryId
 ) -> schemas.Delivery:
     """Sends an event again with the same `webhook-id`, even if it was delivered."""
-    return _delivery(await deliveries.redeliver(actor.user_id, webhook_id, delivery_id))
+    return await deliveries.redeliver(actor.user_id, webhook_id, delivery_id)
 
 
 @router.get("/me/channels/email", summary="Read your e-mail channel")
 async def get_email_channel(actor: Actor, deliveries: Service) -> schemas.EmailChannel:
     """Tells which of your notifications are sent by e-mail; at first none."""
-    return schemas.EmailChannel.model_validate(await deliveries.email(actor.user_id))
+    return await deliveries.email(actor.user_id)
 
 
 @router.put("/me/channels/email", summary="Set your e-mail channel")
@@ -133,4 +120,4 @@ async def set_email_channel(
     body: Annotated[schemas.EmailChannelChange, Depends(json_body(schemas.EmailChannelChange))],
 ) -> schemas.EmailChannel:
     """Sets which of your notifications are sent to your account's address."""
-    return schemas.EmailChannel.model_validate(await deliveries.set_email(actor.user_id, body))
+    return await deliveries.set_email(actor.user_id, body)

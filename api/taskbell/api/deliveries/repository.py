@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from taskbell.api.deliveries.schemas import Delivery, EmailChannel, Webhook
 from taskbell.api.http.paging import Place, Slice
-from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
 
@@ -28,47 +25,6 @@ _REDELIVER = load(__package__, "redeliver")
 _ROTATE_SECRET = load(__package__, "rotate_secret")
 _SET_EMAIL_CHANNEL = load(__package__, "set_email_channel")
 _UPDATE_WEBHOOK = load(__package__, "update_webhook")
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookRow:
-    """A webhook without its secrets."""
-
-    id: UUID
-    workspace_id: UUID
-    url: str
-    event_types: list[str]
-    enabled: bool
-    disabled_reason: str | None
-    previous_secret_expires_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """A line of the delivery log."""
-
-    id: UUID
-    event_id: UUID
-    event_type: str
-    state: str
-    attempts: int
-    response_status: int | None
-    error: str | None
-    next_attempt_at: datetime | None
-    created_at: datetime
-    attempted_at: datetime | None
-    delivered_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class EmailChannelRow:
-    """A person's e-mail channel."""
-
-    enabled: bool
-    kinds: list[str]
-    address: str
 
 
 async def reserve_webhook(connection: Connection, workspace_id: UUID) -> int:
@@ -88,7 +44,7 @@ async def add_webhook(
     enabled: bool,
     secret: str,
     actor: UUID,
-) -> WebhookRow:
+) -> Webhook:
     """Write a webhook."""
     row = await _INSERT_WEBHOOK.row(
         connection,
@@ -100,26 +56,25 @@ async def add_webhook(
         secret=secret,
         actor=actor,
     )
-    assert row is not None  # noqa: S101 -- an INSERT of one row returns it
-    return _webhook(row)
+    return Webhook.of(row)
 
 
 async def list_webhooks(
     connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int
-) -> Slice[WebhookRow]:
+) -> Slice[Webhook]:
     """Webhooks of a workspace, by id."""
     past = None if after is None else after.id
     rows = await _LIST_WEBHOOKS.rows(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
-    return Slice.of(rows, limit=limit, item=_webhook, place=lambda row: Place(row["id"]))
+    return Slice.of(rows, limit=limit, item=Webhook.of, place=lambda row: Place(row["id"]))
 
 
-async def get_webhook(connection: Connection, webhook_id: UUID) -> WebhookRow | None:
+async def get_webhook(connection: Connection, webhook_id: UUID) -> Webhook | None:
     """One webhook, or None when there is none that the actor administers."""
     row = await _GET_WEBHOOK.row(connection, id=webhook_id)
-    return None if row is None else _webhook(row)
+    return None if row is None else Webhook.of(row)
 
 
-async def change_webhook(connection: Connection, webhook_id: UUID, *, changes: Mapping[str, Any]) -> WebhookRow | None:
+async def change_webhook(connection: Connection, webhook_id: UUID, *, changes: Mapping[str, Any]) -> Webhook | None:
     """Change what is named. A webhook that is switched on forgets why it was off."""
     row = await _UPDATE_WEBHOOK.row(
         connection,
@@ -128,15 +83,13 @@ async def change_webhook(connection: Connection, webhook_id: UUID, *, changes: M
         event_types=changes.get("event_types"),
         enabled=changes.get("enabled"),
     )
-    return None if row is None else _webhook(row)
+    return None if row is None else Webhook.of(row)
 
 
-async def rotate_secret(
-    connection: Connection, webhook_id: UUID, *, secret: str, overlap: timedelta
-) -> WebhookRow | None:
+async def rotate_secret(connection: Connection, webhook_id: UUID, *, secret: str, overlap: timedelta) -> Webhook | None:
     """Give it a new secret. The present one signs too during `overlap`; an older one is forgotten."""
     row = await _ROTATE_SECRET.row(connection, id=webhook_id, secret=secret, overlap=overlap)
-    return None if row is None else _webhook(row)
+    return None if row is None else Webhook.of(row)
 
 
 async def delete_webhook(connection: Connection, webhook_id: UUID) -> bool:
@@ -146,16 +99,16 @@ async def delete_webhook(connection: Connection, webhook_id: UUID) -> bool:
 
 async def list_deliveries(
     connection: Connection, *, webhook_id: UUID, state: str | None, after: Place | None, limit: int
-) -> Slice[DeliveryRow]:
+) -> Slice[Delivery]:
     """Deliveries to a webhook, the newest first."""
     past = None if after is None else after.id
     rows = await _LIST_DELIVERIES.rows(connection, webhook_id=webhook_id, state=state, past=past, at_most=limit + 1)
-    return Slice.of(rows, limit=limit, item=_delivery, place=lambda row: Place(row["id"]))
+    return Slice.of(rows, limit=limit, item=Delivery.of, place=lambda row: Place(row["id"]))
 
 
 async def add_test(
-    connection: Connection, *, webhook: WebhookRow, event_id: UUID, event_type: str, payload: str, retry_for: timedelta
-) -> DeliveryRow:
+    connection: Connection, *, webhook: Webhook, event_id: UUID, event_type: str, payload: str, retry_for: timedelta
+) -> Delivery:
     """Write a delivery of an event that only this webhook receives."""
     row = await _INSERT_TEST_DELIVERY.row(
         connection,
@@ -166,32 +119,21 @@ async def add_test(
         payload=payload,
         retry_for=retry_for,
     )
-    assert row is not None  # noqa: S101 -- an INSERT of one row returns it
-    return _delivery(row)
+    return Delivery.of(row)
 
 
-async def redeliver(connection: Connection, *, webhook_id: UUID, delivery_id: UUID) -> DeliveryRow | None:
+async def redeliver(connection: Connection, *, webhook_id: UUID, delivery_id: UUID) -> Delivery | None:
     """Begin a delivery again, at once and for as long as it first had; None when there is none."""
     row = await _REDELIVER.row(connection, webhook_id=webhook_id, id=delivery_id)
-    return None if row is None else _delivery(row)
+    return None if row is None else Delivery.of(row)
 
 
-async def get_email_channel(connection: Connection, actor: UUID) -> EmailChannelRow:
+async def get_email_channel(connection: Connection, actor: UUID) -> EmailChannel:
     """The actor's e-mail channel; switched off if it was never set."""
     row = await _GET_EMAIL_CHANNEL.row(connection, user_id=actor)
-    assert row is not None  # noqa: S101 -- the actor has an account
-    return EmailChannelRow(**dict(row))
+    return EmailChannel.of(row)
 
 
 async def set_email_channel(connection: Connection, actor: UUID, *, enabled: bool, kinds: list[str]) -> None:
     """Set the actor's e-mail channel. When it is switched on, it receives notifications from now on."""
     await _SET_EMAIL_CHANNEL.count(connection, user_id=actor, enabled=enabled, kinds=kinds)
-
-
-def _webhook(row: asyncpg.Record) -> WebhookRow:
-    found = dict(row)
-    return WebhookRow(**found | {"id": bare_uuid(row["id"]), "workspace_id": bare_uuid(row["workspace_id"])})
-
-
-def _delivery(row: asyncpg.Record) -> DeliveryRow:
-    return DeliveryRow(**dict(row) | {"id": bare_uuid(row["id"]), "event_id": bare_uuid(row["event_id"])})

@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import NO_NUL, RequestBody
 from taskbell.api.http.paging import Page, PageQuery
+from taskbell.api.http.rows import RowModel
 from taskbell.api.notifications.schemas import Kind
 from taskbell.contract.events import EventType
 from taskbell.contract.webhooks import EVERYTHING, is_shared
@@ -72,10 +73,8 @@ class WebhookChange(RequestBody):
     """When switched on, it receives events from now on. When switched off, its pending deliveries end."""
 
 
-class Webhook(BaseModel):
+class Webhook(RowModel):
     """A webhook."""
-
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
     id: UUID
     workspace_id: UUID
@@ -128,10 +127,8 @@ class DeliveryQuery(PageQuery):
     """Only deliveries in this state."""
 
 
-class Delivery(BaseModel):
+class Delivery(RowModel):
     """One event on its way to one webhook."""
-
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
     id: UUID
     event_id: UUID
@@ -164,10 +161,8 @@ class EmailChannelChange(RequestBody):
     """Kinds of notifications; `*` means all, including future ones."""
 
 
-class EmailChannel(BaseModel):
+class EmailChannel(RowModel):
     """Which notifications are sent to you by e-mail."""
-
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
     enabled: bool
     kinds: list[str]

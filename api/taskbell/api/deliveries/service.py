@@ -17,8 +17,15 @@ from taskbell.api.deliveries.errors import (
     WebhookSwitchedOff,
 )
 from taskbell.api.deliveries.policy import MOST_WEBHOOKS, new_secret, url_fault
-from taskbell.api.deliveries.repository import DeliveryRow, EmailChannelRow, WebhookRow
-from taskbell.api.deliveries.schemas import EmailChannelChange, WebhookChange, WebhookCreate
+from taskbell.api.deliveries.schemas import (
+    Delivery,
+    EmailChannel,
+    EmailChannelChange,
+    Webhook,
+    WebhookChange,
+    WebhookCreate,
+    WebhookWithSecret,
+)
 from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role
@@ -40,8 +47,8 @@ class Deliveries:
         self._allow_http = allow_http
         self._secret_overlap = secret_overlap
 
-    async def create(self, actor: UUID, workspace_id: UUID, wanted: WebhookCreate) -> tuple[WebhookRow, str]:
-        """Make a webhook; it with its secret.
+    async def create(self, actor: UUID, workspace_id: UUID, wanted: WebhookCreate) -> WebhookWithSecret:
+        """Make a webhook.
 
         Raises:
             WorkspaceNotFound: The actor does not belong to the workspace.
@@ -65,9 +72,9 @@ class Deliveries:
                 secret=secret,
                 actor=actor,
             )
-        return row, secret
+        return _with_secret(row, secret)
 
-    async def page(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[WebhookRow]:
+    async def page(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[Webhook]:
         """Read a page of webhooks, by id. Raises `WorkspaceNotFound`, `WebhooksNotPermitted`."""
         async with self._database.acting(actor) as connection:
             await _require_administrator(connection, actor, workspace_id)
@@ -75,12 +82,12 @@ class Deliveries:
                 connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit
             )
 
-    async def get(self, actor: UUID, webhook_id: UUID) -> WebhookRow:
+    async def get(self, actor: UUID, webhook_id: UUID) -> Webhook:
         """Read one. Raises `WebhookNotFound` also when its workspace is not the actor's to administer."""
         async with self._database.acting(actor) as connection:
             return await _webhook(connection, webhook_id)
 
-    async def change(self, actor: UUID, webhook_id: UUID, wanted: WebhookChange) -> WebhookRow:
+    async def change(self, actor: UUID, webhook_id: UUID, wanted: WebhookChange) -> Webhook:
         """Change what the body names. Raises `WebhookNotFound`, `UrlRefused`."""
         changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
         if "url" in changes:
@@ -88,12 +95,12 @@ class Deliveries:
         async with self._database.acting(actor) as connection:
             return _known(await repository.change_webhook(connection, webhook_id, changes=changes))
 
-    async def rotate(self, actor: UUID, webhook_id: UUID) -> tuple[WebhookRow, str]:
+    async def rotate(self, actor: UUID, webhook_id: UUID) -> WebhookWithSecret:
         """Give it a new secret; the old one also signs for a while. Raises `WebhookNotFound`."""
         secret = new_secret()
         async with self._database.acting(actor) as connection:
             row = await repository.rotate_secret(connection, webhook_id, secret=secret, overlap=self._secret_overlap)
-        return _known(row), secret
+        return _with_secret(_known(row), secret)
 
     async def delete(self, actor: UUID, webhook_id: UUID) -> None:
         """Delete it. Raises `WebhookNotFound`."""
@@ -101,7 +108,7 @@ class Deliveries:
             if not await repository.delete_webhook(connection, webhook_id):
                 raise WebhookNotFound
 
-    async def log(self, actor: UUID, webhook_id: UUID, wanted: PageRequest, *, state: str | None) -> Slice[DeliveryRow]:
+    async def log(self, actor: UUID, webhook_id: UUID, wanted: PageRequest, *, state: str | None) -> Slice[Delivery]:
         """Read a page of deliveries, the newest first. Raises `WebhookNotFound`."""
         async with self._database.acting(actor) as connection:
             await _webhook(connection, webhook_id)
@@ -109,7 +116,7 @@ class Deliveries:
                 connection, webhook_id=webhook_id, state=state, after=wanted.after, limit=wanted.limit
             )
 
-    async def test(self, actor: UUID, webhook_id: UUID) -> DeliveryRow:
+    async def test(self, actor: UUID, webhook_id: UUID) -> Delivery:
         """Send it an event of its own. Raises `WebhookNotFound`, `WebhookSwitchedOff`."""
         async with self._database.acting(actor) as connection:
             webhook = await _switched_on(connection, webhook_id)
@@ -133,7 +140,7 @@ class Deliveries:
                 retry_for=_TEST_RETRIED_FOR,
             )
 
-    async def redeliver(self, actor: UUID, webhook_id: UUID, delivery_id: UUID) -> DeliveryRow:
+    async def redeliver(self, actor: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
         """Send an event once more. Raises `WebhookNotFound`, `WebhookSwitchedOff`, `DeliveryNotFound`."""
         async with self._database.acting(actor) as connection:
             await _switched_on(connection, webhook_id)
@@ -142,12 +149,12 @@ class Deliveries:
             raise DeliveryNotFound
         return row
 
-    async def email(self, actor: UUID) -> EmailChannelRow:
+    async def email(self, actor: UUID) -> EmailChannel:
         """The actor's e-mail channel."""
         async with self._database.acting(actor) as connection:
             return await repository.get_email_channel(connection, actor)
 
-    async def set_email(self, actor: UUID, wanted: EmailChannelChange) -> EmailChannelRow:
+    async def set_email(self, actor: UUID, wanted: EmailChannelChange) -> EmailChannel:
         """Set it."""
         async with self._database.acting(actor) as connection:
             await repository.set_email_channel(connection, actor, enabled=wanted.enabled, kinds=wanted.kinds)
@@ -164,18 +171,22 @@ async def _require_administrator(connection: Connection, actor: UUID, workspace_
         raise WebhooksNotPermitted
 
 
-async def _webhook(connection: Connection, webhook_id: UUID) -> WebhookRow:
+async def _webhook(connection: Connection, webhook_id: UUID) -> Webhook:
     return _known(await repository.get_webhook(connection, webhook_id))
 
 
-async def _switched_on(connection: Connection, webhook_id: UUID) -> WebhookRow:
+async def _switched_on(connection: Connection, webhook_id: UUID) -> Webhook:
     webhook = await _webhook(connection, webhook_id)
     if not webhook.enabled:
         raise WebhookSwitchedOff
     return webhook
 
 
-def _known(row: WebhookRow | None) -> WebhookRow:
+def _known(row: Webhook | None) -> Webhook:
     if row is None:
         raise WebhookNotFound
     return row
+
+
+def _with_secret(webhook: Webhook, secret: str) -> WebhookWithSecret:
+    return WebhookWithSecret(**webhook.model_dump(), secret=secret)

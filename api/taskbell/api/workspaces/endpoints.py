@@ -31,8 +31,7 @@ async def create_workspace(
     body: Annotated[schemas.WorkspaceCreate, Depends(json_body(schemas.WorkspaceCreate))],
 ) -> schemas.Workspace:
     """Creates a workspace that you own."""
-    found = await workspaces.create(actor.user_id, name=body.name)
-    return schemas.Workspace.model_validate(found)
+    return await workspaces.create(actor.user_id, name=body.name)
 
 
 @router.get("", summary="List your workspaces")
@@ -45,8 +44,7 @@ async def list_workspaces(request: Request, actor: Actor, workspaces: Service, q
 @router.get("/{workspace_id}", summary="Read a workspace")
 async def get_workspace(actor: Actor, workspaces: Service, workspace_id: WorkspaceId) -> schemas.Workspace:
     """Returns 404 also for a workspace of which you are not a member."""
-    found = await workspaces.get(actor.user_id, workspace_id)
-    return schemas.Workspace.model_validate(found)
+    return await workspaces.get(actor.user_id, workspace_id)
 
 
 @router.get("/{workspace_id}/members", summary="List a workspace's members")
@@ -66,8 +64,7 @@ async def add_member(
     body: Annotated[schemas.MemberAdd, Depends(json_body(schemas.MemberAdd))],
 ) -> schemas.Member:
     """Adds an existing account to the workspace. Only for owners and admins; only owners add owners."""
-    member = await workspaces.add_member(actor.user_id, workspace_id, email=body.email, role=body.role)
-    return schemas.Member.model_validate(member)
+    return await workspaces.add_member(actor.user_id, workspace_id, email=body.email, role=body.role)
 
 
 @router.delete("/{workspace_id}/members/{user_id}", status_code=204, summary="Remove a member")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from taskbell.api.http.paging import Place, Slice
 from taskbell.api.workspaces.policy import Role
+from taskbell.api.workspaces.schemas import Member, Workspace
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
@@ -32,63 +31,38 @@ class RowRefused(Exception):
     """Row-level security did not admit the row: what the actor was allowed a statement ago is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceRow:
-    """A workspace with the actor's role in it."""
-
-    id: UUID
-    name: str
-    role: Role
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MemberRow:
-    """A member with the account's public part."""
-
-    user_id: UUID
-    email: str
-    name: str
-    role: Role
-    created_at: datetime
-
-
-async def add_workspace(connection: Connection, *, workspace_id: UUID, name: str, owner: UUID) -> WorkspaceRow:
+async def add_workspace(connection: Connection, *, workspace_id: UUID, name: str, owner: UUID) -> Workspace:
     """Write a workspace and its owner's membership."""
     created_at = await _INSERT_WORKSPACE.value(connection, id=workspace_id, name=name, owner=owner)
     await _INSERT_MEMBER.count(connection, user_id=owner, workspace_id=workspace_id, role=Role.OWNER.value)
-    return WorkspaceRow(id=workspace_id, name=name, role=Role.OWNER, created_at=created_at)
+    return Workspace(id=workspace_id, name=name, role=Role.OWNER, created_at=created_at)
 
 
-async def list_workspaces(
-    connection: Connection, *, actor: UUID, after: Place | None, limit: int
-) -> Slice[WorkspaceRow]:
+async def list_workspaces(connection: Connection, *, actor: UUID, after: Place | None, limit: int) -> Slice[Workspace]:
     """Workspaces the actor belongs to, by id."""
     past = None if after is None else after.id
     rows = await _LIST_WORKSPACES.rows(connection, actor=actor, past=past, at_most=limit + 1)
-    return Slice.of(rows, limit=limit, item=_workspace, place=lambda row: Place(row["id"]))
+    return Slice.of(rows, limit=limit, item=Workspace.of, place=lambda row: Place(row["id"]))
 
 
-async def get_workspace(connection: Connection, *, actor: UUID, workspace_id: UUID) -> WorkspaceRow | None:
+async def get_workspace(connection: Connection, *, actor: UUID, workspace_id: UUID) -> Workspace | None:
     """A workspace the actor belongs to, or None."""
     row = await _GET_WORKSPACE.row(connection, actor=actor, workspace_id=workspace_id)
-    return None if row is None else _workspace(row)
+    return None if row is None else Workspace.of(row)
 
 
-async def list_members(
-    connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int
-) -> Slice[MemberRow]:
+async def list_members(connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int) -> Slice[Member]:
     """Members of a workspace that the actor belongs to, by user id."""
     past = None if after is None else after.id
     rows = await _LIST_MEMBERS.rows(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
-    return Slice.of(rows, limit=limit, item=_member, place=lambda row: Place(row["user_id"]))
+    return Slice.of(rows, limit=limit, item=Member.of, place=lambda row: Place(row["user_id"]))
 
 
-async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> MemberRow | None:
+async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> Member | None:
     """One member; None when there is none, or when the actor is no longer a member of the workspace."""
     before = UUID(int=user_id.int - 1)
     row = await _LIST_MEMBERS.row(connection, workspace_id=workspace_id, past=before, at_most=1)
-    return _member(row) if row is not None and row["user_id"] == user_id else None
+    return Member.of(row) if row is not None and row["user_id"] == user_id else None
 
 
 async def find_user(connection: Connection, email: str) -> UUID | None:
@@ -148,18 +122,4 @@ async def remove_member(
         await _DELETE_MEMBER.count(
             connection, workspace_id=workspace_id, user_id=user_id, actor=actor, traceparent=traceparent
         )
-    )
-
-
-def _workspace(row: asyncpg.Record) -> WorkspaceRow:
-    return WorkspaceRow(id=bare_uuid(row["id"]), name=row["name"], role=Role(row["role"]), created_at=row["created_at"])
-
-
-def _member(row: asyncpg.Record) -> MemberRow:
-    return MemberRow(
-        user_id=bare_uuid(row["user_id"]),
-        email=row["email"],
-        name=row["name"],
-        role=Role(row["role"]),
-        created_at=row["created_at"],
     )

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from taskbell.api.accounts.schemas import Email
 from taskbell.api.http.body import Name, RequestBody
 from taskbell.api.http.paging import Page
+from taskbell.api.http.rows import RowModel
 from taskbell.api.workspaces.policy import Role
 
 WorkspaceName = Annotated[Name, Field(examples=["Garden"])]
@@ -32,10 +33,8 @@ class MemberAdd(RequestBody):
     """The role of the member."""
 
 
-class Workspace(BaseModel):
+class Workspace(RowModel):
     """A workspace, as one of its members sees it."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     name: str = Field(examples=["Garden"])
@@ -47,10 +46,8 @@ class WorkspacePage(Page[Workspace]):
     """A page of workspaces."""
 
 
-class Member(BaseModel):
+class Member(RowModel):
     """A member of a workspace."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     user_id: UUID
     email: str = Field(examples=["ann@example.com"])

@@ -18,7 +18,7 @@ from taskbell.api.workspaces.errors import (
 )
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role, may_change_membership
-from taskbell.api.workspaces.repository import MemberRow, WorkspaceRow
+from taskbell.api.workspaces.schemas import Member, Workspace
 from taskbell.contract.events import EventType
 from taskbell.kit.ids import new_id
 from taskbell.kit.trace import traceparent
@@ -33,12 +33,12 @@ class Workspaces:
         self._database = database
         self._recorder = recorder
 
-    async def create(self, actor: UUID, *, name: str) -> WorkspaceRow:
+    async def create(self, actor: UUID, *, name: str) -> Workspace:
         """Found a workspace; the founder owns it."""
         async with self._database.acting(actor) as connection:
             return await repository.add_workspace(connection, workspace_id=new_id(), name=name, owner=actor)
 
-    async def get(self, actor: UUID, workspace_id: UUID) -> WorkspaceRow:
+    async def get(self, actor: UUID, workspace_id: UUID) -> Workspace:
         """Read one. Raises `WorkspaceNotFound` also when it is not the actor's."""
         async with self._database.acting(actor) as connection:
             found = await repository.get_workspace(connection, actor=actor, workspace_id=workspace_id)
@@ -46,12 +46,12 @@ class Workspaces:
             raise WorkspaceNotFound
         return found
 
-    async def page(self, actor: UUID, wanted: PageRequest) -> Slice[WorkspaceRow]:
+    async def page(self, actor: UUID, wanted: PageRequest) -> Slice[Workspace]:
         """Read a page of the actor's workspaces, by id."""
         async with self._database.acting(actor) as connection:
             return await repository.list_workspaces(connection, actor=actor, after=wanted.after, limit=wanted.limit)
 
-    async def members(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[MemberRow]:
+    async def members(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[Member]:
         """Read a page of members, by user id. Raises `WorkspaceNotFound`."""
         async with self._database.acting(actor) as connection:
             await require_role(connection, actor=actor, workspace_id=workspace_id)
@@ -59,7 +59,7 @@ class Workspaces:
                 connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit
             )
 
-    async def add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> MemberRow:
+    async def add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> Member:
         """Let an account belong to a workspace; `email` is normalised already.
 
         Raises:
@@ -78,7 +78,7 @@ class Workspaces:
         await self._recorder.committed(EventType.MEMBER_ADDED)
         return member
 
-    async def _add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> MemberRow:
+    async def _add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> Member:
         async with self._database.acting(actor) as connection:
             own = await require_role(connection, actor=actor, workspace_id=workspace_id)
             if not may_change_membership(actor=own, of=role):
