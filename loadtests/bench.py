@@ -176,7 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="taskbell-bench-") as folder,
-        running(Path(folder), TASKBELL_API_WORKERS="1") as platform,
+        running(Path(folder), own_session=False, TASKBELL_API_WORKERS="1") as platform,
     ):
         figures = uvloop.run(measure(platform.run, arguments))
     print(table(figures))

@@ -63,8 +63,11 @@ class PlatformUnderLoad:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[PlatformUnderLoad]:
+def running(folder: Path, *, own_session: bool = True, **settings: str) -> Iterator[PlatformUnderLoad]:
     """Start the platform in a folder, on free ports; stop it at the end. No `TASKBELL_` variable of the caller counts.
+
+    In a session of its own it does not receive Ctrl-C, but Linux shares the processor between sessions (sched_autogroup),
+    so that a program to compare it with must be in the same one.
 
     Raises:
         PlatformNotStarted: It did not come up.
@@ -79,7 +82,7 @@ def running(folder: Path, **settings: str) -> Iterator[PlatformUnderLoad]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then stops it
+            start_new_session=own_session,
         )
     try:
         run_file = folder / "data" / "run.json"
