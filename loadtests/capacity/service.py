@@ -66,8 +66,8 @@ class PlatformUnderLoad:
 def running(folder: Path, *, own_session: bool = True, **settings: str) -> Iterator[PlatformUnderLoad]:
     """Start the platform in a folder, on free ports; stop it at the end. No `TASKBELL_` variable of the caller counts.
 
-    In a session of its own it does not receive Ctrl-C, but Linux shares the processor between sessions (sched_autogroup),
-    so that a program to compare it with must be in the same one.
+    In a session of its own it does not receive Ctrl-C. Linux shares the processor between sessions (sched_autogroup): a
+    program that is compared with it must be in the same one.
 
     Raises:
         PlatformNotStarted: It did not come up.
