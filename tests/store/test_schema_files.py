@@ -229,7 +229,7 @@ async def test_the_version_before_leaves_newer_files_alone(database, owner, read
 
 
 def test_versions_are_compared_as_numbers():
-    """0.10 is newer than 0.9; the same version with other files is not enough, and no files are not either."""
+    """0.10 is newer than 0.9; the same version with other files is not enough, nor is its pre-release."""
     wanted = schema_files.Applied(version="0.10.0", hashes={"functions/a.sql": "1"})
     same = {"version": "0.10.0", "hashes": wanted.hashes}
     for replaced, enough in [
@@ -239,6 +239,8 @@ def test_versions_are_compared_as_numbers():
         ({"version": "0.9.9", "hashes": {}}, False),
         ({"version": "0.11.0", "hashes": {}}, True),
         ({"version": "1.0", "hashes": {}}, True),
+        ({"version": "0.10.0rc1", "hashes": {}}, False),
+        ({"version": "0.10.0+build5", "hashes": {}}, False),
     ]:
         assert schema_files.suffices(schema_files.Applied(**{**same, **replaced}), wanted) is enough
     assert not schema_files.suffices(None, wanted)

@@ -26,8 +26,11 @@ _log = structlog.get_logger(__name__)
 _REVISION = load(__package__, "revision")
 _ADVISORY_LOCK = 0x7461736B
 """One migration at a time in a database; this connection is direct, never pooled."""
-_LOCK_TIMEOUT = "3s"
-"""How long a change of a table may wait for its lock: all who come later to that table wait behind it."""
+_LOCK_TIMEOUT = "300ms"
+"""How long a change of a table may wait for its lock: all who come later to that table wait behind it.
+
+It is shorter than PostgreSQL's deadlock_timeout (1 s), so that in a deadlock the migration gives way, not a request.
+"""
 _FOR_THE_SESSION = False
 _LOCK_TRIES = 100
 _LOCK_PAUSE = 2.0

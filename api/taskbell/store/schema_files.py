@@ -71,7 +71,9 @@ def suffices(applied: Applied | None, wanted: Applied) -> bool:
 
 
 def _release(name: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", name)]
+    """The numbers of a version without its pre-release: builds of one version replace each other's files."""
+    release = re.match(r"[0-9.]*", name)
+    return [int(number) for number in re.findall(r"\d+", release[0] if release else "")]
 
 
 async def read(connection: asyncpg.Connection) -> Applied | None:

@@ -85,14 +85,15 @@ class Queue:
 
     async def run(self) -> None:
         """Make passes until cancelled; passes that run then are cancelled, too. Run again, it looks at all objects."""
-        try:
-            async with asyncio.TaskGroup() as self._tasks:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
                 for key, changed in self._changed.items():
                     changed.set()
-                    self._tasks.create_task(self._keep(key))
+                    tasks.create_task(self._keep(key))
                 await asyncio.Event().wait()
-        finally:
-            self._tasks = None
+            finally:
+                self._tasks = None  # a group that ends takes no more tasks
 
     async def _keep(self, key: Key) -> None:
         """Make passes over one object until it is gone."""

@@ -90,15 +90,16 @@ class PoolKeeper:
             memory = replace(memory, generation=generation, paces={}, decided_at=-math.inf)
         readings = await self._signals.read(spec, scale, memory.paces) if spec.engine == "Native" else ()
         before = int(scale["spec"].get("replicas", 0))
-        decision, memory = decide(spec, memory, readings, current=before, now=now)
-        self._memories[key] = memory
+        former, (decision, memory) = memory, decide(spec, memory, readings, current=before, now=now)
         if decision.size != before:
+            self._memories[key] = replace(former, paces=memory.paces)  # all that counts of a size that is refused
             scale = await self._scale(owner, scale, decision, readings, before=before)
             memory = memory.changed(now, decision.size - before)
-        self._memories[key] = replace(memory, decided_at=now)
+        self._memories[key] = memory
         _measure(key, scale, decision, readings)
         scaled = decision.size != before
         await self._report(owner, describe(owner, scale, decision, readings, scaled=scaled, now=self._now()))
+        self._memories[key] = replace(memory, decided_at=now)
         return Outcome(again_in=self._interval)
 
     def _forget(self, key: Key) -> None:
