@@ -221,3 +221,26 @@ async def test_a_status_that_cannot_be_written_causes_no_events(place, proxy, ta
         with pytest.raises(RequestRefused):
             await look_away(place)
     assert proxy.writes(path_part="/events") == []
+
+
+async def test_a_status_that_could_not_be_written_is_written_by_the_next_pass(place, proxy, signals):
+    """A retry that comes right after the failure does not rest until the next interval: the status follows the size."""
+    signals.needed = 5.0
+    proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/status", status=403))
+    with pytest.raises(RequestRefused):
+        await place.look()
+    assert await place.condition("Ready") is None
+    assert await place.look(after=0.5) == 5
+    assert await place.condition("Ready") == ("True", "SizeKept")
+
+
+async def test_a_refused_size_counts_as_no_reading(place, proxy, signals):
+    """Retries of a refused size come within seconds: they leave the paces, and nothing that is counted by readings."""
+    signals.needed = 8.0
+    proxy.faults.append(Fault(method="PATCH", path_ends="/delivery/scale", status=403, times=3))
+    for _ in range(3):
+        with pytest.raises(RequestRefused):
+            await place.look(after=1)
+    memory = place.keeper._memories[place.key()]
+    assert memory.paces == {"s": Pace(per_pod=3)}
+    assert (memory.recommended, memory.changes, memory.failures) == ((), (), 0)

@@ -211,3 +211,32 @@ async def test_a_queue_that_runs_again_looks_at_all_objects(working):
     await eventually(lambda: passes.count(KEY) == 2 and passes.count(OTHER) >= 1 and queue.idle, "all were looked at")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_change_that_comes_while_the_queue_stops_is_kept():
+    """Passes that take their time to end do not make an addition fail; the object is looked at by the next run."""
+    passes, begun, may_end = [], asyncio.Event(), asyncio.Event()
+
+    async def work(key):
+        passes.append(key)
+        begun.set()
+        if key == KEY and not may_end.is_set():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await may_end.wait()
+        return Outcome()
+
+    queue = Queue({"K": work}, intervals=Intervals())
+    queue.add(KEY)
+    stopped = asyncio.create_task(queue.run())
+    await begun.wait()
+    stopped.cancel()
+    await asyncio.sleep(0)  # the cancellation has reached the queue, and waits for the pass
+    queue.add(OTHER)
+    may_end.set()
+    await asyncio.gather(stopped, return_exceptions=True)
+    again = asyncio.create_task(queue.run())
+    await eventually(lambda: OTHER in passes, "the object was looked at")
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

@@ -347,3 +347,9 @@ async def test_an_older_database_of_the_former_chain_is_refused(former, migrate_
     assert len(done.stderr.splitlines()) == 1
     assert "the database has schema 0004" in done.stderr
     assert "bring it to 0007 with the version before, then migrate again" in done.stderr
+
+
+async def test_a_migration_gives_way_before_a_deadlock_is_looked_for(database, owner):
+    """Its wait for a lock is shorter than PostgreSQL's deadlock check, which could end a request instead."""
+    waits_less = "SELECT $1::text::interval < current_setting('deadlock_timeout')::interval"
+    assert await owner.fetchval(waits_less, migrate._LOCK_TIMEOUT)
