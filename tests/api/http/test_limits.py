@@ -62,12 +62,36 @@ async def test_a_senseless_length_is_refused(length):
     assert sent[0]["status"] == 413
 
 
+@pytest.mark.parametrize("zeros", [19, 20, 5000])
+async def test_a_length_with_leading_zeros_is_read_to_its_end(zeros):
+    """However many zeros stand before it (RFC 9110, section 8.6: `1*DIGIT`), a length counts with its whole value."""
+    statuses = []
+    for length in (LIMIT, LIMIT + 1):
+        sent = []
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        async def answer(scope, receive, send):
+            await read_all(scope, receive, send)
+            await send({"type": "http.response.start", "status": 200})
+
+        headers = [(b"host", b"x"), (b"content-length", b"0" * zeros + b"%d" % length)]
+        scope = {"type": "http", "path": "/", "headers": headers, "method": "POST"}
+        await BodyLimit(answer, limit=LIMIT)(scope, arriving(b"x" * length).__anext__, send)
+        statuses.append(sent[0]["status"])
+    assert statuses == [200, 413]
+
+
+@pytest.mark.parametrize(
+    "headers", [[(b"transfer-encoding", b"chunked")], [(b"content-length", b"1")], []], ids=["chunked", "short", "none"]
+)
 @pytest.mark.parametrize(
     "bodies", [[b"x" * (LIMIT + 1)], [b"x" * LIMIT, b"x"], [b"x" * LIMIT, b"x", b"x" * LIMIT, b""]]
 )
-async def test_a_body_is_refused_in_whatever_pieces_it_comes(bodies):
-    """One byte too many is refused, be it in the first message, the last or between, and nothing more is awaited."""
-    scope = {"type": "http", "path": "/", "headers": [(b"transfer-encoding", b"chunked")], "method": "POST"}
+async def test_a_body_is_refused_in_whatever_pieces_it_comes(bodies, headers):
+    """One byte too many is refused, whatever the head announces: in the first message, the last or between."""
+    scope = {"type": "http", "path": "/", "headers": headers, "method": "POST"}
     with pytest.raises(BodyTooLarge):
         await BodyLimit(read_all, limit=LIMIT)(scope, arriving(*bodies).__anext__, None)
 

@@ -13,6 +13,7 @@ DRAINED_BYTES = 64 * 1024 * 1024
 """How much of a refused body is read and discarded. Closing at once would reset the connection, and most clients read
 the response only after they have sent everything."""
 DRAIN_SECONDS = 10.0
+_MOST_DIGITS = 19
 
 
 class BodyTooLarge(Refused):
@@ -22,7 +23,10 @@ class BodyTooLarge(Refused):
 
 
 class BodyLimit:
-    """Refuses bodies over `limit` bytes: at once by their Content-Length, otherwise as soon as they exceed it."""
+    """Refuses bodies over `limit` bytes: at once by their Content-Length, otherwise as soon as they exceed it.
+
+    The bytes of every body are counted, whatever its head announces.
+    """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         """Wrap an application."""
@@ -36,17 +40,20 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         for name, value in scope["headers"]:
-            if name == b"content-length" and (not value.isdigit() or int(value[:20]) > self._limit):
+            if name == b"content-length" and not self._permits(value):
                 await _drain(receive)
                 answer = problem_response(
                     ProblemCode.BODY_TOO_LARGE, detail=self._detail, instance=scope["path"], headers=_CLOSE
                 )
                 await answer(scope, receive, send)
                 return
-            if name == b"transfer-encoding":
-                receive = self._counting(receive)
-                break
-        await self._app(scope, receive, send)
+        await self._app(scope, self._counting(receive), send)
+
+    def _permits(self, length: bytes) -> bool:
+        """Whether a Content-Length is a number up to the limit (RFC 9110, section 8.6: any number of digits)."""
+        digits = length.lstrip(b"0")
+        # `int` refuses thousands of digits, and needs time that grows with their square.
+        return length.isdigit() and len(digits) <= _MOST_DIGITS and int(digits or b"0") <= self._limit
 
     def _counting(self, receive: Receive) -> Receive:
         seen = 0
