@@ -188,25 +188,32 @@ async def update(
     """Write a change with its events, notifications and reminders.
 
     One round trip in a transaction that holds the task's lock.
+
+    Raises:
+        RowRefused: The actor may no longer change the task; the transaction is void.
     """
-    row = await _UPDATE.row(
-        connection,
-        task_id=task["id"],
-        workspace_id=task["workspace_id"],
-        **change.values,
-        changes_status=change.changes_status,
-        actor=actor,
-        traceparent=traceparent,
-        event_types=[kind.value for kind, _ in change.facts],
-        former_values=[
-            orjson.dumps({name: iso(old) for name, old in facts.items()}).decode() for _, facts in change.facts
-        ],
-        former_assignee_ids=task["assignee_ids"],
-        newly_assigned=change.assigned,
-        former_status=task["status"],
-        leads=leads if change.moves_reminders else None,
-    )
-    assert row is not None  # noqa: S101 -- this transaction holds the row's lock
+    try:
+        row = await _UPDATE.row(
+            connection,
+            task_id=task["id"],
+            workspace_id=task["workspace_id"],
+            **change.values,
+            changes_status=change.changes_status,
+            actor=actor,
+            traceparent=traceparent,
+            event_types=[kind.value for kind, _ in change.facts],
+            former_values=[
+                orjson.dumps({name: iso(old) for name, old in facts.items()}).decode() for _, facts in change.facts
+            ],
+            former_assignee_ids=task["assignee_ids"],
+            newly_assigned=change.assigned,
+            former_status=task["status"],
+            leads=leads if change.moves_reminders else None,
+        )
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise RowRefused from refused
+    if row is None:
+        raise RowRefused
     return Document(id=task["id"], text=row[0], version=row[1])
 
 

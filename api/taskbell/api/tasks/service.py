@@ -138,6 +138,16 @@ class TaskService:
         return await self._change(actor, task_id, dict(wanted.__dict__), version=version)
 
     async def _change(self, actor: Claims, task_id: UUID, wanted: dict[str, Any], *, version: int | None) -> Document:
+        try:
+            return await self._change_allowed(actor, task_id, wanted, version=version)
+        except repository.RowRefused as refused:
+            # The actor was removed or demoted since the task was locked: what is left of it decides.
+            async with self._database.acting(actor.user_id) as connection:
+                raise await self._refusal(connection, task_id) from refused
+
+    async def _change_allowed(
+        self, actor: Claims, task_id: UUID, wanted: dict[str, Any], *, version: int | None
+    ) -> Document:
         workspace_id = wanted.pop("workspace_id", None)
         async with self._database.acting(actor.user_id) as connection:
             task = await repository.lock(connection, task_id=task_id)
@@ -214,8 +224,8 @@ class TaskService:
             moved = await repository.move(
                 connection, workspace_id=workspace_id, positions=places, actor=actor.user_id, traceparent=traceparent()
             )
-            if task_id not in moved:  # deleted while this move waited for its turn
-                raise TaskNotFound
+            if task_id not in moved:  # deleted while this move waited for its turn, or the actor may only read it now
+                raise await self._refusal(connection, task_id)
         await self._recorder.committed(*(EventType.TASK_MOVED for _ in moved))
         return moved[task_id]
 
@@ -243,7 +253,7 @@ class TaskService:
     async def _reread(self, connection: Connection, task_id: UUID) -> Document:
         task = await repository.lock(connection, task_id=task_id)
         if task is None:
-            raise TaskNotFound
+            raise await self._refusal(connection, task_id)
         return _document(task)
 
     async def _refusal(self, connection: Connection, task_id: UUID) -> TaskNotFound | ChangeForbidden:
