@@ -186,8 +186,8 @@ _INSERTS = {
     "tasks": "INSERT INTO tasks (workspace_id, title, created_by) VALUES ($1, 'Planted', $2)",
     "deleted_tasks": "INSERT INTO deleted_tasks (id, workspace_id, priority, position, created_at, updated_at)"
     " VALUES ($2, $1, 5, 1, now(), now())",
-    "events": "INSERT INTO events (workspace_id, type, subject_id, audience, data)"
-    " VALUES ($1, 'task.created', $2, '{}', '{}')",
+    "events": "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)"
+    " VALUES ($1, 'task.created', $2, $2, '{}', '{}')",
     "memberships": "INSERT INTO memberships (workspace_id, user_id, role) VALUES ($1, $2, 'owner')",
 }
 
@@ -256,9 +256,45 @@ async def test_a_viewer_reads_and_changes_nothing(api, act_as, owner, mine, fore
     assert await api.fetchval("SELECT title FROM tasks WHERE id = $1", foreign.task) == "Secret"
     for change in _CHANGES.values():
         assert (await api.execute(change, foreign.task)).endswith(" 0")
-    for table in ("tasks", "deleted_tasks"):
+    for table in ("tasks", "deleted_tasks", "events"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
             await api.execute(_INSERTS[table], foreign.workspace, mine.user)
+
+
+_EVENT = (
+    "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data) VALUES ($1, $2, $3, $4, $5, '{}')"
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "about", "audience", "allowed"),
+    [
+        ("member", "task.updated", "foreign", [], True),
+        ("viewer", "task.updated", "foreign", [], False),
+        ("viewer", "notification.created", "foreign", ["foreign"], False),
+        ("viewer", "notification.read", "foreign", ["mine"], True),
+        ("viewer", "notification.read", "foreign", ["foreign"], False),
+        ("admin", "member.added", "foreign", ["foreign"], True),
+        ("member", "member.removed", "foreign", ["foreign"], False),
+        ("member", "member.removed", "mine", ["mine"], True),
+        ("owner", "secret.invented", "foreign", [], False),
+    ],
+)
+async def test_an_event_is_written_by_who_may_make_its_change(
+    api, act_as, owner, mine, foreign, role, kind, about, audience, allowed
+):
+    """Each kind of event is for its roles, in the actor's own name, and never for another's eyes instead of theirs."""
+    await _add_member(owner, user=mine.user, workspace=foreign.workspace, role=role)
+    await act_as(mine.user)
+    users = {"mine": mine.user, "foreign": foreign.user}
+    about, audience = users[about], [users[name] for name in audience]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await api.execute(_EVENT, foreign.workspace, kind, about, foreign.user, audience)
+    if allowed:
+        await api.execute(_EVENT, foreign.workspace, kind, about, mine.user, audience)
+        return
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await api.execute(_EVENT, foreign.workspace, kind, about, mine.user, audience)
 
 
 async def test_an_actor_ends_with_its_transaction(api, mine):

@@ -15,7 +15,7 @@ from pydantic_settings import NoDecode
 from taskbell.kit.postgres.errors import AWAY, FAILED
 from taskbell.kit.settings import Settings, load
 from taskbell.store import roles
-from taskbell.store.databases import give_database
+from taskbell.store.databases import close_database, give_database
 from taskbell.store.migrate import SchemaNotReached, SchemaTooOld, TableHeld, upgrade, wait_for_head
 
 _REFUSALS: tuple[type[BaseException], ...] = (*FAILED, SchemaNotReached, SchemaTooOld, TableHeld)
@@ -61,16 +61,22 @@ class RoleSettings(Settings):
 
 
 async def provide_roles(settings: RoleSettings, *, patience: float = 0.0) -> None:
-    """Create the roles that are missing, give each its password, and give the database to the schema's owner.
+    """Create the roles that are missing, give each its password, give the database to the schema's owner, and close it.
 
     A server that does not answer yet is awaited for `patience` seconds: it may have been started just now.
     """
-    connection = await _connected(settings.admin_database_url.get_secret_value(), patience=patience)
+    admin = settings.admin_database_url.get_secret_value()
+    connection = await _connected(admin, patience=patience)
     try:
         await roles.prepare_roles(connection, passwords=settings.passwords())
         await give_database(connection, settings.database())
     finally:
         await connection.close(timeout=10)
+    within = await asyncpg.connect(admin, database=settings.database(), timeout=10)
+    try:
+        await close_database(within)
+    finally:
+        await within.close(timeout=10)
 
 
 async def _connected(url: str, *, patience: float) -> asyncpg.Connection:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from taskbell.kit.postgres.errors import FAILED, describe
 from taskbell.kit.postgres.statements import load
 from taskbell.store import schema_files
+from taskbell.store.databases import close_database
 from taskbell.store.partitions import MaintenanceSettings, run
 
 _log = structlog.get_logger(__name__)
@@ -87,6 +88,7 @@ async def upgrade_async(url: str) -> str:
             await connection.execute(select(func.set_config("lock_timeout", _LOCK_TIMEOUT, _FOR_THE_SESSION)))
             await connection.commit()
             revision = await _upgrade_between_others(connection)
+            await connection.run_sync(_close_database)
             await connection.execute(select(func.pg_advisory_unlock(_ADVISORY_LOCK)))
             await connection.commit()
     finally:
@@ -109,6 +111,13 @@ async def _upgrade_between_others(connection: AsyncConnection) -> str:
             _log.warning("migration_waits_for_a_table", tries=tries, reason=str(reason))
         await asyncio.sleep(_LOCK_PAUSE)
     raise TableHeld(f"a table was held by another session at {_LOCK_TRIES} tries; end that session, then migrate again")
+
+
+def _close_database(connection: Connection) -> None:
+    """Take from PUBLIC what no program needs: a database that was copied or restored has the rights of a new one."""
+    driver: Any = connection.connection.dbapi_connection
+    driver.run_async(close_database)
+    connection.commit()
 
 
 def _upgrade(connection: Connection) -> str:

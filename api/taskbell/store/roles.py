@@ -21,14 +21,26 @@ ROLES = (OWNER, API, RELAY, GATEWAY, SWEEPER, DELIVERY)
 
 _POWERS = load(__package__, "role_powers")
 _LITERAL = load(__package__, "quote_literal")
+_MAX_CONNECTIONS = load(__package__, "max_connections")
 
 _SETTINGS: Mapping[str, str] = {
     "timezone": "'UTC'",
     # Hot statements are prepared once; PostgreSQL's own choice re-plans over every partition (measured 4 times slower).
     "plan_cache_mode": "'force_generic_plan'",
-    "statement_timeout": "'30s'",
-    "idle_in_transaction_session_timeout": "'60s'",
+    "idle_in_transaction_session_timeout": "'15s'",
 }
+
+_STATEMENT_TIMEOUTS: Mapping[str, str] = {
+    API: "'10s'",
+    RELAY: "'30s'",  # a page of a large window; counting a backlog lifts it
+    GATEWAY: "'5s'",
+    SWEEPER: "'30s'",  # a batch of a thousand reminders
+    DELIVERY: "'10s'",
+}
+"""How long one statement of a role may take. A program may end its own sooner."""
+
+_CONNECTION_SHARES: Mapping[str, float] = {API: 0.7, RELAY: 0.25, GATEWAY: 0.25, SWEEPER: 0.25, DELIVERY: 0.25}
+"""The part of PostgreSQL's `max_connections` that a role may hold, so that no program takes those of all others."""
 
 _BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _PLANS: Mapping[str, Mapping[str, str]] = {
@@ -41,7 +53,11 @@ _PLANS: Mapping[str, Mapping[str, str]] = {
 
 
 async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[str, str]) -> None:
-    """Create the roles that are missing, give each its password and settings. Needs a superuser or CREATEROLE."""
+    """Create the roles that are missing, give each its password, settings and number of connections.
+
+    Needs a superuser or CREATEROLE.
+    """
+    most = await _MAX_CONNECTIONS.value(connection)
     for role in ROLES:
         powers = await _POWERS.value(connection, role=role)
         if powers is None:
@@ -52,5 +68,8 @@ async def prepare_roles(connection: asyncpg.Connection, *, passwords: Mapping[st
             f"ALTER ROLE {role} LOGIN PASSWORD {await _LITERAL.value(connection, text=passwords[role])}"
         )
         if role != OWNER:
-            for name, value in {**_SETTINGS, **_PLANS.get(role, {})}.items():
+            share = max(1, int(most * _CONNECTION_SHARES[role]))
+            await connection.execute(f"ALTER ROLE {role} CONNECTION LIMIT {share}")
+            timeout = {"statement_timeout": _STATEMENT_TIMEOUTS[role]}
+            for name, value in {**_SETTINGS, **timeout, **_PLANS.get(role, {})}.items():
                 await connection.execute(f"ALTER ROLE {role} SET {name} = {value}")

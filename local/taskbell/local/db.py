@@ -54,9 +54,14 @@ async def ensure_roles(superuser_url: str, passwords: Mapping[str, str]) -> None
 
 
 async def ensure_database(superuser_url: str, name: str = DATABASE, *, template: str = "template0") -> None:
-    """Create a database for the owner if it is absent: empty, or a copy of another."""
+    """Create a database for the owner if it is absent, empty or a copy of another, and close it to everybody else."""
     async with connected(superuser_url) as connection:
         await databases.create_database(connection, name, template=template)
+    within = await asyncpg.connect(superuser_url, database=name, timeout=10)
+    try:
+        await databases.close_database(within)
+    finally:
+        await within.close(timeout=10)
 
 
 async def drop_database(superuser_url: str, name: str) -> None:

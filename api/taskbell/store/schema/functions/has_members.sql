@@ -1,7 +1,7 @@
 -- SECURITY DEFINER: the founder of a workspace may have been removed from it, and then sees no membership of it.
 CREATE OR REPLACE FUNCTION taskbell.has_members(workspace uuid) RETURNS boolean
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-  SELECT EXISTS (SELECT FROM memberships m WHERE m.workspace_id = workspace)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM public.memberships m WHERE m.workspace_id = workspace)
 $$;
 COMMENT ON FUNCTION taskbell.has_members IS 'Whether anybody belongs to a workspace; false while it is founded.';
 REVOKE EXECUTE ON FUNCTION taskbell.has_members FROM PUBLIC;

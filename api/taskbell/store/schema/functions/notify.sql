@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION taskbell.notify(
 DECLARE
   person uuid;
   told integer := 0;
-  notice notifications;
+  notice public.notifications;
 BEGIN
   notice.kind := kind;
   notice.workspace_id := workspace;
@@ -20,8 +20,8 @@ BEGIN
     notice.id := taskbell.new_id();
     notice.user_id := person;
     notice.created_at := clock_timestamp();
-    INSERT INTO notifications SELECT notice.*;
-    INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
+    INSERT INTO public.notifications SELECT notice.*;
+    INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
     VALUES (workspace, 'notification.created', notice.id, actor, ARRAY[person], traceparent,
             taskbell.notification_document(notice));
     told := told + 1;

@@ -3,8 +3,8 @@ CREATE OR REPLACE FUNCTION taskbell.plan_reminders(task uuid, workspace uuid, du
 DECLARE
   planned integer;
 BEGIN
-  DELETE FROM reminders r WHERE r.task_id = task;
-  INSERT INTO reminders (task_id, workspace_id, lead, fire_at)
+  DELETE FROM public.reminders r WHERE r.task_id = task;
+  INSERT INTO public.reminders (task_id, workspace_id, lead, fire_at)
   SELECT task, workspace, l.lead, greatest(due - l.lead, now())
   FROM unnest(leads) AS l (lead)
   WHERE due > now()
