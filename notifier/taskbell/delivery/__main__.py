@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from taskbell.delivery.app import delivery
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.kit import entry
@@ -11,7 +9,6 @@ from taskbell.kit import entry
 
 def main() -> None:
     """Deliver until SIGTERM or SIGINT, then finish deliveries or give them back."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs the address of every receiver
     entry.run(delivery, "delivery", "Deliver events to webhooks and by e-mail.", settings=DeliverySettings, port=8003)
 
 

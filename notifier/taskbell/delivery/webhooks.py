@@ -11,24 +11,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
 from taskbell.delivery import metrics
 from taskbell.delivery.addresses import is_public
+from taskbell.delivery.exchange import NotConnected, Response, ResponseExcessive, ResponseMalformed, Target, exchange
 from taskbell.delivery.policy import Outcome
 from taskbell.delivery.repository import Claim
 from taskbell.delivery.signature import signed_headers
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Looks up the addresses of a host name in ASCII. Raises `OSError`."""
-_MOST_BYTES = 64 * 1024
 _MOST_ADDRESSES = 3
 _LONGEST_RETRY_AFTER = 86_400.0
+_IN_A_PATH = "!#$%&'()*+,/:;=?@[]~"
+NO_PUBLIC_ADDRESS = "the name leads to no public address"
+"""Why an attempt was not made, whether the name is unknown or refused: users must not learn the names of this network
+(CWE-204)."""
 
 
 class AddressRefused(Exception):
-    """The receiver's name resolves to an address that is not public."""
+    """The receiver's name has no address, or one that is not public."""
 
 
 @contextmanager
@@ -52,10 +58,9 @@ def resolver(*, threads: int) -> Iterator[Resolve]:
 
 
 class WebhookTransport:
-    """Posts events, with a new HTTP client for each attempt.
+    """Posts events, each attempt on a connection of its own: two receivers at one address share nothing.
 
-    A client keeps connections and cookies by address, and two receivers at one address must not share them. A pool
-    would also lose the connection of each attempt that times out. It follows no redirect and uses no proxy.
+    It follows no redirect, keeps no cookie and uses no proxy.
     """
 
     def __init__(
@@ -79,83 +84,66 @@ class WebhookTransport:
         if claim.url is None:
             return Outcome(delivered=False, error="the webhook was deleted or switched off", permanent=True)
         try:
-            async with asyncio.timeout(self._within), self._client() as client:
-                return await self._post(client, httpx.URL(claim.url), claim)
+            url = urlsplit(claim.url)
+            port = url.port or (443 if url.scheme == "https" else 80)
+        except ValueError:
+            return Outcome(delivered=False, error="the address cannot be read", permanent=True)
+        try:
+            async with asyncio.timeout(self._within):
+                response = await self._post(url, port, claim)
         except TimeoutError:
             return Outcome(delivered=False, error=f"no answer within {self._within:g} s")
-        except AddressRefused as refused:
-            metrics.REFUSED.inc()
+        except (AddressRefused, NotConnected, ResponseExcessive, ResponseMalformed) as refused:
             return Outcome(delivered=False, error=str(refused))
-        except httpx.InvalidURL:
-            return Outcome(delivered=False, error="the address cannot be read", permanent=True)
-        except (httpx.HTTPError, OSError, ssl.SSLError) as failed:
+        except OSError as failed:
             return Outcome(delivered=False, error=type(failed).__name__)
+        return judge(response.status, response.retry_after, now=self._clock())
 
-    def _client(self) -> httpx.AsyncClient:
-        timeout = httpx.Timeout(self._within, connect=self._within / 3)
-        return httpx.AsyncClient(follow_redirects=False, trust_env=False, verify=self._trusted, timeout=timeout)
-
-    async def _post(self, client: httpx.AsyncClient, url: httpx.URL, claim: Claim) -> Outcome:
+    async def _post(self, url: SplitResult, port: int, claim: Claim) -> Response:
         body = claim.payload.encode()
-        headers = {
-            "Host": url.netloc.decode("ascii"),
-            "Content-Type": "application/json",
-            "User-Agent": "Taskbell-Webhooks/1",
-            **signed_headers(
-                message_id=str(claim.event_id), timestamp=int(self._clock()), body=body, secrets=claim.secrets
-            ),
-        }
-        addresses = await self._checked(url)
+        signed = signed_headers(
+            message_id=str(claim.event_id), timestamp=int(self._clock()), body=body, secrets=claim.secrets
+        )
+        headers = [
+            ("Host", url.netloc),
+            ("Content-Type", "application/json"),
+            ("User-Agent", "Taskbell-Webhooks/1"),
+            *signed.items(),
+        ]
+        path = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe=_IN_A_PATH)
+        name = url.hostname or ""
+        addresses = await self._checked(name, port)
         for number, address in enumerate(addresses, 1):
-            request = client.build_request(
-                "POST",
-                url.copy_with(host=address, username=None, password=None),
-                content=body,
-                headers=headers,
-                extensions={"sni_hostname": _name(url)},  # the certificate must be for this name too
+            target = Target(
+                address=address, port=port, name=name, trusted=self._trusted if url.scheme == "https" else None
             )
             try:
-                response = await client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+                return await exchange(
+                    target, path=path, headers=headers, body=body, connect_within=self._within / _MOST_ADDRESSES
+                )
+            except NotConnected:
                 if number == len(addresses):
                     raise
-                continue
-            try:
-                await _read_some(response)
-            finally:
-                await response.aclose()
-            return judge(response.status_code, response.headers.get("retry-after"), now=self._clock())
-        raise httpx.ConnectError("no address")
+        raise AddressRefused(NO_PUBLIC_ADDRESS)
 
-    async def _checked(self, url: httpx.URL) -> list[str]:
+    async def _checked(self, name: str, port: int) -> list[str]:
         """Return the addresses to connect to. If one of them is refused, the name is not trusted and all are."""
-        port = url.port or (443 if url.scheme == "https" else 80)
-        found = await self._resolve(_name(url), port)
+        try:
+            found = await self._resolve(name, port)
+        except OSError as unknown:
+            raise AddressRefused(NO_PUBLIC_ADDRESS) from unknown
         for address in found:
             if not self._allowed(address):
-                raise AddressRefused("the name resolves to an address that is not public")
+                metrics.REFUSED.inc()
+                raise AddressRefused(NO_PUBLIC_ADDRESS)
         return found[:_MOST_ADDRESSES]
-
-
-def _name(url: httpx.URL) -> str:
-    """Return the host as it was written. `url.host` decodes Punycode, and encoding it again may give another name."""
-    return url.raw_host.decode("ascii")
-
-
-async def _read_some(response: httpx.Response) -> None:
-    """Read a short response to its end, and a long one in part."""
-    read = 0
-    async for piece in response.aiter_raw():
-        read += len(piece)
-        if read > _MOST_BYTES:
-            return
 
 
 def judge(status: int, retry_after: str | None, *, now: float) -> Outcome:
     """Judge a response: 2xx means delivered, 410 disables the webhook, everything else is retried."""
     if 200 <= status < 300:
         return Outcome(delivered=True, status=status)
-    if status == httpx.codes.GONE:
+    if status == HTTPStatus.GONE:
         return Outcome(delivered=False, status=status, error="the receiver is gone", gone=True)
     error = f"answered {status}"
     return Outcome(delivered=False, status=status, error=error, retry_after=_seconds(retry_after, now=now))
