@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) docs/_generate docs/examples loadtests tests .ci
 
-.PHONY: help setup tools run test check fix bench capacity features lock docs clean
+.PHONY: help setup tools run test check fix bench capacity attack features lock docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -45,6 +45,9 @@ bench: tools ## compare the hot paths with their floors; writes build/bench.json
 
 capacity: tools ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
 	@exec env PYTHONPATH=loadtests $(BIN)/python -m capacity $(CAPACITY_ARGS)
+
+attack: tools ## let hostile users attack among honest ones; writes build/attack (ATTACK_ARGS: --help)
+	@exec env PYTHONPATH=loadtests $(BIN)/python -m attack $(ATTACK_ARGS)
 
 features: tools ## print the feature list and the tests that prove each line
 	@exec $(BIN)/python -m docs._generate.features

@@ -21,6 +21,7 @@ class Account:
     token: str
     workspace_id: str
     teammate_id: str
+    email: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ from capacity.processor import UP
 
 _START_SECONDS = 150.0
 _STOP_SECONDS = 60.0
-_PASSWORD = "capacity " * 2
+PASSWORD = "capacity " * 2
+"""The password of all accounts of a run."""
 
 
 class PlatformNotStarted(Exception):
@@ -131,13 +132,13 @@ def _make_team(client: httpx.Client, name: str) -> tuple[Account, Account]:
     client.post(f"/v1/workspaces/{workspace}/members", json=member, headers=headers).raise_for_status()
     ids = owner["user"]["id"], mate["user"]["id"]
     return (
-        Account(ids[0], owner["access_token"], workspace, ids[1]),
-        Account(ids[1], mate["access_token"], workspace, ids[0]),
+        Account(ids[0], owner["access_token"], workspace, ids[1], owner["user"]["email"]),
+        Account(ids[1], mate["access_token"], workspace, ids[0], mate["user"]["email"]),
     )
 
 
 def _register(client: httpx.Client, email: str) -> dict[str, Any]:
     made: dict[str, Any] = (
-        client.post("/v1/auth/register", json={"email": email, "password": _PASSWORD}).raise_for_status().json()
+        client.post("/v1/auth/register", json={"email": email, "password": PASSWORD}).raise_for_status().json()
     )
     return made

@@ -33,7 +33,7 @@ async def test_a_gateway_that_drops_and_repeats_frames_is_found_out():
     async with serve(gateway, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
         ear = Ear()
-        listener = Listener(Account("mate", "token", "garden", "owner"), url=url, heard=ear)
+        listener = Listener(Account("mate", "token", "garden", "owner", "mate@example.com"), url=url, heard=ear)
         listening = asyncio.create_task(listener.listen(asyncio.Semaphore(1)))
         await came_back.wait()
         listening.cancel()

@@ -1,0 +1,26 @@
+"""`make attack`."""
+
+from __future__ import annotations
+
+import sys
+
+from capacity.service import PlatformNotPrepared, PlatformNotStarted
+
+from attack.arguments import parse
+from attack.run import run, say
+
+
+def main() -> int:
+    """Run the attack; return 0 if the platform withstood it, 1 if not, 2 if it could not run."""
+    command = parse()
+    try:
+        return run(command)
+    except (PlatformNotStarted, PlatformNotPrepared, OSError) as failed:
+        say(f"could not run: {failed}")
+    except KeyboardInterrupt:
+        say("interrupted; there is no report")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
