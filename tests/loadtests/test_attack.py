@@ -141,7 +141,7 @@ async def test_the_hinting_receiver_never_answers():
 
 @pytest.mark.timeout(240)
 def test_the_platform_withstands_all_kinds_at_once(loadtests, tmp_path):
-    """Beside all kinds of hostile users, honest ones get no error and lose nothing, and no process exceeds its limit.
+    """Next to all kinds of hostile users, honest ones get no error and lose nothing, and no process exceeds its limit.
 
     How long they wait is measured by `make attack`, not tested.
     """
