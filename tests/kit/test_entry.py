@@ -1,12 +1,14 @@
 """What the entries of all services share."""
 
 import contextlib
+import resource
 import socket
 import subprocess
 import sys
 
 import pytest
 
+from taskbell.kit import entry
 from taskbell.kit.entry import listen, parser
 
 
@@ -56,3 +58,15 @@ def test_a_second_signal_ends_at_once():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "asked\n")
+
+
+def test_a_program_may_open_as_many_files_as_the_system_permits():
+    """The soft limit of open files is raised: with 1,024, a flood of connections would leave none for the stores."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        entry.allow_open_files()
+        raised = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert raised == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -35,3 +35,13 @@ REFRESH_REUSES = Counter(
 EVENTS_WRITTEN = Counter(
     "taskbell_api_events_written_total", "Event rows committed by this process, by type.", ["type"]
 )
+CONNECTIONS = Gauge(
+    "taskbell_api_connections",
+    "Connections of clients and proxies to this process. It has at most TASKBELL_API_MAX_CONNECTIONS.",
+)
+CONNECTIONS_CUT = Counter(
+    "taskbell_api_connections_cut_total",
+    "Connections cut by reason: head, body and reading are clients that took too long; full gave way to a new "
+    "connection; refused came while all others were busy. Many with full or refused: add API pods.",
+    ["reason"],
+)

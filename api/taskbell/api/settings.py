@@ -46,6 +46,18 @@ class ApiSettings(ProgramSettings):
     """The largest limit that a client may send."""
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """A larger request body gets a 413 before it is read completely."""
+    api_max_connections: int = Field(default=2_000, ge=16)
+    """Most connections of this process. One more takes the place of those that have waited longest without a request;
+    it gets a 503 if all others are busy. Each may hold 64 KiB of an unfinished head."""
+    request_head_timeout: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0))
+    """How long the head of a request may take, from its first byte; also how long a new connection may stay silent."""
+    request_timeout: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """How long a request may take to arrive, from its first byte to the last one of its body."""
+    response_timeout: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    """How long a client may leave a response unread, and a second more for each 32 KiB."""
+    keep_alive_timeout: timedelta = Field(default=timedelta(seconds=75), ge=timedelta(seconds=1))
+    """How long a connection waits for its next request. Keep it above the idle timeout of a proxy in front, which
+    would otherwise send requests on connections that are being closed."""
     password_hash_memory_kib: int = Field(default=19_456, ge=8)
     """argon2id memory cost in KiB (OWASP Password Storage Cheat Sheet: 19 MiB with 2 iterations)."""
     password_hash_iterations: int = Field(default=2, ge=1)

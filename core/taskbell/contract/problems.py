@@ -42,6 +42,7 @@ class ProblemCode(Enum):
     FORBIDDEN = Problem("forbidden", 403, "Your role does not permit this")
     NOT_FOUND = Problem("not_found", 404, "There is nothing here")
     METHOD_NOT_ALLOWED = Problem("method_not_allowed", 405, "The method is not allowed here")
+    REQUEST_TIMEOUT = Problem("request_timeout", 408, "The request did not arrive in time")
     CONFLICT = Problem("conflict", 409, "The change conflicts with the present state")
     EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
     CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")

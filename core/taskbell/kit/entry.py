@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import socket
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +18,7 @@ from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.settings import ProgramSettings, load
 from taskbell.kit.trace import Tracing
 
+_MOST_OPEN_FILES = 65_536
 S = TypeVar("S", bound=ProgramSettings)
 S_contra = TypeVar("S_contra", bound=ProgramSettings, contravariant=True)
 
@@ -40,6 +42,7 @@ def run(program: Program[S], name: str, about: str, *, settings: type[S], port: 
     """
     arguments = parser(f"taskbell-{name}", about, port=port).parse_args()
     loaded = load(settings)
+    allow_open_files()
     configure_logs(service=name, level=loaded.log_level)
     tracing = Tracing.from_environment(service=f"taskbell-{name}")
 
@@ -76,6 +79,17 @@ def listen(*, host: str, port: int, fd: int | None = None) -> socket.socket:
     if ":" in host:
         return socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=host == "::")
     return socket.create_server((host, port))
+
+
+def allow_open_files() -> None:
+    """Raise the soft limit of open files to the hard one, at most 65,536.
+
+    A connection is an open file. The soft limit is 1,024 on many systems, for programs that use `select`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def asked_to_stop() -> asyncio.Event:

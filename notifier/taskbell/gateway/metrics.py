@@ -13,8 +13,9 @@ CONNECTIONS_OPENED = Counter(
 )
 CONNECTIONS_REFUSED = Counter(
     "taskbell_gateway_connections_refused_total",
-    "Refused upgrades by reason (origin, full, draining, token_in_address, repeated_header). Many with "
-    "origin: TASKBELL_ALLOWED_ORIGINS lacks one. Many with full: add pods.",
+    "Refused upgrades by reason (origin, full, draining, token_in_address, repeated_header, head for one that is too "
+    "long, handshakes for one that gave way to a new connection). Many with origin: TASKBELL_ALLOWED_ORIGINS lacks "
+    "one. Many with full or handshakes: add pods.",
     ["reason"],
 )
 CLOSES = Counter(

@@ -7,6 +7,7 @@ import math
 import random
 import socket as sockets
 from collections.abc import Callable
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -16,7 +17,7 @@ from taskbell.gateway import metrics
 from taskbell.gateway.http import HttpSide, credential_of
 from taskbell.gateway.session import TRY_AGAIN_LATER
 from taskbell.gateway.socket import Socket, Surroundings
-from taskbell.gateway.wire import GatewayConnection
+from taskbell.gateway.wire import GatewayConnection, Handshakes
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +40,7 @@ class GatewayServer:
         self._open: set[Socket] = set()
         self._server: Server | None = None
         self._draining = False
+        self.handshakes = Handshakes()
 
     def is_full(self) -> bool:
         """Whether one more connection would be too many."""
@@ -53,7 +55,9 @@ class GatewayServer:
         self._server = await serve(
             self._serve,
             process_request=self._http,
-            create_connection=GatewayConnection,
+            create_connection=partial(  # type: ignore[arg-type]  # the library only calls it
+                GatewayConnection, handshakes=self.handshakes
+            ),
             compression=None,
             ping_interval=None,
             open_timeout=10,
@@ -104,6 +108,7 @@ class GatewayServer:
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, GatewayConnection)  # noqa: S101 -- what `create_connection` made
         assert connection.request is not None  # noqa: S101 -- the handshake is over
+        self.handshakes.ended(connection)
         if self.is_full():  # several handshakes may have passed the first check at once
             metrics.CONNECTIONS_REFUSED.labels(reason="full").inc()
             connection.close_now(TRY_AGAIN_LATER, "the gateway is full")

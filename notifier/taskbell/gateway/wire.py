@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode as StandardCode
 from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN, Event
+from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 """How long a peer has to answer a close frame before its connection is cut."""
+HEAD_BYTES = 64 * 1024
+"""The longest head of a handshake."""
+MOST_HANDSHAKES = 1_024
+"""Connections at a time that are no WebSockets (yet). Each has 10 s for its head, and 2 s to go after an answer."""
 _WRITE_BUFFER_BYTES = 64 * 1024
 _MAX_UNREAD_BYTES = 256 * 1024
 """Bytes beyond the write buffer for a client that does not read. Events and replays wait, so these are replies and
@@ -51,10 +55,35 @@ class GatewayProtocol(ServerProtocol):
         super().fail(code, reason)
 
 
+class Handshakes:
+    """The connections that are no WebSockets yet, or never will be, oldest first: at most `most`."""
+
+    def __init__(self, *, most: int = MOST_HANDSHAKES) -> None:
+        """Begin without connections."""
+        self.most = most
+        self._open: dict[GatewayConnection, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def began(self, connection: GatewayConnection) -> None:
+        """Count a new connection. If there are too many, the oldest is cut."""
+        self._open[connection] = None
+        if len(self._open) > self.most:
+            oldest = next(iter(self._open))
+            self.ended(oldest)
+            metrics.CONNECTIONS_REFUSED.labels(reason="handshakes").inc()
+            oldest.transport.abort()
+
+    def ended(self, connection: GatewayConnection) -> None:
+        """It has become a WebSocket, or is gone."""
+        self._open.pop(connection, None)
+
+
 class GatewayConnection(ServerConnection):
     """A connection that takes finished frames, and tells its `Socket` about back-pressure and signs of life."""
 
-    def __init__(self, protocol: ServerProtocol, server: Any, **options: Any) -> None:
+    def __init__(self, protocol: ServerProtocol, server: Any, *, handshakes: Handshakes, **options: Any) -> None:
         """Replace the library's protocol by ours; called by `websockets.asyncio.server.serve`."""
         ours = GatewayProtocol(select_subprotocol=negotiate, max_size=MAX_CLIENT_FRAME_BYTES, logger=protocol.logger)
         options["write_limit"] = _WRITE_BUFFER_BYTES
@@ -62,6 +91,23 @@ class GatewayConnection(ServerConnection):
         self.socket: Socket | None = None
         self._room: asyncio.Future[None] | None = None
         self._unread = 0
+        self._handshakes = handshakes
+        self._head = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        super().connection_made(transport)
+        self._handshakes.began(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrives. The head of a handshake has a limit; the library's own is 1 MiB."""
+        if self.protocol.state is CONNECTING:
+            self._head += len(data)
+            if self._head > HEAD_BYTES:
+                metrics.CONNECTIONS_REFUSED.labels(reason="head").inc()
+                self.transport.abort()
+                return
+        super().data_received(data)
 
     def write_frames(self, encoded: bytes) -> None:
         """Write finished frames without waiting, unless the connection is closing."""
@@ -112,6 +158,7 @@ class GatewayConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        self._handshakes.ended(self)
         super().connection_lost(exc)
         self._make_room()
 
