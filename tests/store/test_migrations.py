@@ -5,18 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 
 import asyncpg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.dialects.postgresql import base
 
 from taskbell.local import db
-from taskbell.store import migrate, schema_files
+from taskbell.store import migrate, revisions, schema_files
 from taskbell.store.models import Model, PgSnapshot, Xid8
 
 _OBJECTS = """
@@ -54,7 +54,7 @@ async def _on_engine(url, work):
 async def test_from_empty_to_head(empty_database):
     """Migrating builds the schema from nothing, also when two processes do it at once."""
     url = empty_database.owner_url
-    assert await asyncio.gather(*(migrate.upgrade_async(url) for _ in range(2))) == [migrate.head()] * 2
+    assert await asyncio.gather(*(migrate.upgrade_async(url) for _ in range(2))) == [revisions.head()] * 2
     assert len(await _objects(url)) > 40
 
 
@@ -212,8 +212,8 @@ async def test_a_table_in_use_delays_the_migration_and_nobody_else(behind):
         await other.fetchval("SELECT count(*) FROM reminders", timeout=15)
         assert not migrating.done()
         await held.rollback()
-    assert await migrating == migrate.head()
-    assert await migrate.wait_for_head(url, patience=0) == migrate.head()
+    assert await migrating == revisions.head()
+    assert await revisions.wait_for_head(url, patience=0) == revisions.head()
 
 
 async def test_a_table_that_is_held_forever_is_told(behind, monkeypatch):
@@ -227,25 +227,24 @@ async def test_a_table_that_is_held_forever_is_told(behind, monkeypatch):
         with pytest.raises(migrate.TableHeld, match="2 tries"):
             await migrate.upgrade_async(url)
     assert await _objects(url) == before
-    assert await migrate.upgrade_async(url) == migrate.head()
+    assert await migrate.upgrade_async(url) == revisions.head()
+
+
+def test_the_newest_file_is_alembics_head():
+    """What programs take for the newest revision by the files' names, Alembic takes for it by their links."""
+    assert ScriptDirectory.from_config(migrate._config()).get_current_head() == revisions.head()
 
 
 @pytest.fixture
 def next_release(tmp_path, monkeypatch):
     """The code of a later release: a migration that adds a column, and a file that reads it."""
     folder = tmp_path / "migrations"
-    shutil.copytree(files("taskbell.store") / "migrations", folder)
-    (folder / "versions" / "9000_shade.py").write_text(_SHADE.format(before=migrate.head()))
-    config, texts = migrate._config, schema_files.texts()
-
-    def configured(connection=None):
-        found = config(connection)
-        found.set_main_option("script_location", str(folder))
-        return found
-
+    shutil.copytree(revisions.MIGRATIONS, folder)
+    (folder / "versions" / "9000_shade.py").write_text(_SHADE.format(before=revisions.head()))
+    texts = schema_files.texts()
     path = "functions/task_document.sql"
     document = texts[path].replace("\n);", ", shade text\n);").replace("\n  )::", ", t.shade\n  )::")
-    monkeypatch.setattr(migrate, "_config", configured)
+    monkeypatch.setattr(revisions, "MIGRATIONS", folder)
     monkeypatch.setattr(schema_files, "texts", lambda: texts | {path: document})
     return texts
 
@@ -315,7 +314,7 @@ async def test_a_database_of_the_former_chain_gets_the_files(former, database, r
     """Its tables are those of the first migration: it keeps its rows, gets the files, and equals the models."""
     async with db.connected(former.owner_url) as owner:
         user, _ = await _account(owner)
-        assert await migrate.upgrade_async(former.owner_url) == migrate.head()
+        assert await migrate.upgrade_async(former.owner_url) == revisions.head()
         assert await owner.fetchval("SELECT name FROM users WHERE id = $1", user) == "One"
     assert await _objects(former.owner_url) == await _objects(database.owner_url)
     assert (await read_schema(former))[0] == []

@@ -9,7 +9,7 @@ import pytest
 from taskbell.kit.settings import load
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.store import __main__ as jobs
-from taskbell.store import migrate, roles
+from taskbell.store import migrate, revisions, roles
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def test_an_admin_that_is_no_superuser_suffices(fresh, settings):
     for _ in range(2):
         await jobs.provide_roles(settings)
     owner = fresh.url(roles.OWNER, "secret", "taskbell") + "?sslmode=prefer"
-    assert await migrate.upgrade_async(owner) == migrate.head()
+    assert await migrate.upgrade_async(owner) == revisions.head()
     for role in roles.ROLES:
         await (await asyncpg.connect(fresh.url(role, "secret", "taskbell"))).close()
     await superuser.close()

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from taskbell.local import db
-from taskbell.store import migrate, schema_files
+from taskbell.store import migrate, revisions, schema_files
 from taskbell.store.models import Model
 
 _CATALOG = """
@@ -225,7 +225,7 @@ async def test_the_version_before_leaves_newer_files_alone(database, owner, read
     before = await read(_ROWS)
     await migrate.upgrade_async(database.owner_url)
     assert await read(_ROWS) == before
-    assert await migrate.wait_for_head(database.gateway_url, patience=0) == migrate.head()
+    assert await revisions.wait_for_head(database.gateway_url, patience=0) == revisions.head()
 
 
 def test_versions_are_compared_as_numbers():
@@ -249,8 +249,8 @@ def test_versions_are_compared_as_numbers():
 async def test_services_wait_for_the_files_too(database, owner):
     """A pod whose functions have not come yet waits, and starts when they are there."""
     await _forget(owner, "functions/notify.sql")
-    with pytest.raises(migrate.SchemaNotReached, match="without its functions and policies"):
-        await migrate.wait_for_head(database.sweeper_url, patience=0)
-    waiting = asyncio.create_task(migrate.wait_for_head(database.sweeper_url, patience=30))
+    with pytest.raises(revisions.SchemaNotReached, match="without its functions and policies"):
+        await revisions.wait_for_head(database.sweeper_url, patience=0)
+    waiting = asyncio.create_task(revisions.wait_for_head(database.sweeper_url, patience=30))
     await migrate.upgrade_async(database.owner_url)
-    assert await waiting == migrate.head()
+    assert await waiting == revisions.head()

@@ -16,7 +16,8 @@ from taskbell.kit.postgres.errors import AWAY, FAILED
 from taskbell.kit.settings import Settings, load
 from taskbell.store import roles
 from taskbell.store.databases import close_database, give_database
-from taskbell.store.migrate import SchemaNotReached, SchemaTooOld, TableHeld, upgrade, wait_for_head
+from taskbell.store.migrate import SchemaTooOld, TableHeld, upgrade
+from taskbell.store.revisions import SchemaNotReached, wait_for_head
 
 _REFUSALS: tuple[type[BaseException], ...] = (*FAILED, SchemaNotReached, SchemaTooOld, TableHeld)
 

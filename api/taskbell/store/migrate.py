@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 import asyncpg
@@ -17,14 +16,11 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from taskbell.kit.postgres.errors import FAILED, describe
-from taskbell.kit.postgres.statements import load
-from taskbell.store import schema_files
+from taskbell.store import revisions
 from taskbell.store.databases import close_database
 from taskbell.store.partitions import MaintenanceSettings, run
 
 _log = structlog.get_logger(__name__)
-_REVISION = load(__package__, "revision")
 _ADVISORY_LOCK = 0x7461736B
 """One migration at a time in a database; this connection is direct, never pooled."""
 _LOCK_TIMEOUT = "300ms"
@@ -44,26 +40,15 @@ class TableHeld(Exception):
     """Some session, such as a dump, held a table for so long that the schema could not be changed."""
 
 
-class SchemaNotReached(Exception):
-    """The database did not come to the schema that this code knows within the time given."""
-
-
 class SchemaTooOld(Exception):
     """The database has a revision from before the first migration of this code; it was left as it is."""
 
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(files("taskbell.store") / "migrations"))
+    config.set_main_option("script_location", str(revisions.MIGRATIONS))
     config.attributes["connection"] = connection
     return config
-
-
-def head() -> str:
-    """The newest revision that this code knows. Revisions are numbers of four digits: a greater one is newer."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None  # noqa: S101 -- the first migration is part of the package
-    return revision
 
 
 def engine_of(url: str) -> AsyncEngine:
@@ -123,7 +108,7 @@ def _close_database(connection: Connection) -> None:
 def _upgrade(connection: Connection) -> str:
     found = MigrationContext.configure(connection).get_current_revision()
     connection.commit()
-    if found is not None and found > head():
+    if found is not None and found > revisions.head():
         return found
     first = ScriptDirectory.from_config(_config()).get_base()
     if found is not None and first is not None and found < first:
@@ -132,42 +117,9 @@ def _upgrade(connection: Connection) -> str:
             " version before, then migrate again, or begin with an empty database"
         )
     command.upgrade(_config(connection), "head")
-    return head()
+    return revisions.head()
 
 
 def upgrade(url: str) -> str:
     """Bring a database to head from a place without an event loop."""
     return asyncio.run(upgrade_async(url))
-
-
-async def wait_for_head(url: str, *, patience: float) -> str:
-    """Return the database's revision once it has the schema of this code or a newer one; `url` may be any service's.
-
-    Raises:
-        SchemaNotReached: It has not within `patience` seconds; the message says what was found instead.
-    """
-    wanted, wanted_files = head(), schema_files.present()
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    while True:
-        try:
-            found, files_found = await _found(url)
-        except FAILED as refused:
-            seen = describe(refused)
-        else:
-            if found > wanted or (found == wanted and schema_files.suffices(files_found, wanted_files)):
-                return found
-            seen = f"schema {found}" + (" without its functions and policies" if found == wanted else "")
-        if loop.time() >= deadline:
-            raise SchemaNotReached(f"wanted schema {wanted}, after {patience:g} s: {seen}")
-        await asyncio.sleep(0.5)
-
-
-async def _found(url: str) -> tuple[str, schema_files.Applied | None]:
-    """The revision of a database, and its files."""
-    connection = await asyncpg.connect(url, timeout=5)
-    try:
-        revision = await _REVISION.value(connection)
-        return revision or "", await schema_files.read(connection)
-    finally:
-        await connection.close(timeout=5)

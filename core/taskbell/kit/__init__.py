@@ -2,3 +2,5 @@
 
 Nothing here knows what a task is, and nothing here imports another room.
 """
+
+from taskbell.kit import lean as lean

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 _TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z", re.ASCII)
 
@@ -77,9 +77,7 @@ class Tracing:
         endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
         if not endpoint or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             return cls(service=service)
-        name = os.environ.get("OTEL_SERVICE_NAME", service)
-        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        provider = _exporting(name=os.environ.get("OTEL_SERVICE_NAME", service))
         return cls(service=service, provider=provider, ratio=float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "1.0")))
 
     def begin(self, traceparent: str | None) -> TraceContext:
@@ -121,3 +119,15 @@ class Tracing:
         """Send what is buffered and stop."""
         if self._provider is not None:
             self._provider.shutdown()
+
+
+def _exporting(*, name: str) -> TracerProvider:
+    """A provider that sends spans by OTLP over HTTP. Its libraries load here: most programs start without them."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 -- see above
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415 -- the same
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 -- the same
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 -- the same
+
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider

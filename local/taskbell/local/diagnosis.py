@@ -23,7 +23,7 @@ from taskbell.local.embedded.process import ServerNotStarted, ordinary_identity,
 from taskbell.local.run_file import RunFile
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
 from taskbell.relay.lateness.repository import watching
-from taskbell.store import migrate
+from taskbell.store import revisions
 
 _LATE_SECONDS = 60.0
 _REVISION = load(__package__, "schema_revision")
@@ -196,8 +196,10 @@ async def _part(name: str, running: RunFile) -> Finding:
 async def _database(url: str) -> Finding:
     async with db.connected(url, patience=4) as connection:
         revision = await _REVISION.value(connection)
-    if revision != migrate.head():
-        return _fail("database", f"schema at {revision}, this code needs {migrate.head()}", "start `taskbell up` again")
+    if revision != revisions.head():
+        return _fail(
+            "database", f"schema at {revision}, this code needs {revisions.head()}", "start `taskbell up` again"
+        )
     return _ok("database", f"reachable, schema at {revision}")
 
 

@@ -11,7 +11,7 @@ import pytest
 from taskbell.kit.jwt import parse_keys
 from taskbell.local import credentials, db
 from taskbell.local.data_dir import DataDir
-from taskbell.store import migrate
+from taskbell.store import revisions
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ async def test_migrate_brings_an_empty_database_to_head(taskbell, empty_database
         done = await asyncio.to_thread(taskbell, "migrate", TASKBELL_DATABASE_URL=empty_database.owner_url)
         assert done.returncode == 0, done.stderr
     async with db.connected(empty_database.owner_url) as connection:
-        assert await connection.fetchval("SELECT version_num FROM alembic_version") == migrate.head()
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == revisions.head()
     assert_refused(await asyncio.to_thread(taskbell, "migrate"), status=2, pattern="TASKBELL_DATABASE_URL: .*required")
 
 

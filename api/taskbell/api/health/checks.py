@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from taskbell.kit.postgres.statements import load
 from taskbell.kit.probes.health import Check
-from taskbell.store.migrate import head
 from taskbell.store.pool import Database
+from taskbell.store.revisions import head
 
 _REVISION = load(__package__, "select_revision")
 
