@@ -167,6 +167,7 @@ def claim(url):
         event_id=new_id(),
         channel="webhook",
         endpoint_id=new_id(),
+        workspace_id=new_id(),
         event_type="task.created",
         payload="{}",
         traceparent=None,

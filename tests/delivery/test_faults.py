@@ -86,8 +86,8 @@ async def test_two_workers_share(platform, receiver, run_worker, monkeypatch):
     takers = {}
     claim = Ledger.claim
 
-    async def counted(ledger, **options):
-        found = await claim(ledger, **options)
+    async def counted(ledger, granted, **options):
+        found = await claim(ledger, granted, **options)
         takers[id(ledger)] = takers.get(id(ledger), 0) + len(found)
         return found
 
@@ -105,16 +105,16 @@ async def test_an_outage_of_the_database_loses_nothing(platform, receiver, run_w
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
     failures = []
-    claim = Ledger.claim
+    look = Ledger.oldest_due
 
     async def counted(ledger, **options):
         try:
-            return await claim(ledger, **options)
+            return await look(ledger, **options)
         except LedgerUnavailable as away:
             failures.append(away)
             raise
 
-    monkeypatch.setattr(Ledger, "claim", counted)
+    monkeypatch.setattr(Ledger, "oldest_due", counted)
     superuser = await asyncpg.connect(servers.postgres_url())
     try:
         async with run_worker(delivery_max_deliver=2):

@@ -356,6 +356,14 @@ class Delivery(Model):
     __tablename__ = "deliveries"
     __table_args__ = (
         Index("deliveries_due_idx", "due_at", postgresql_where=text("state IN ('pending', 'retrying')")),
+        # What waits for one receiver: a webhook, or the e-mail of a workspace.
+        Index(
+            "deliveries_queue_idx",
+            # As PostgreSQL writes it: the comparison of the models with a database is one of texts.
+            text("(\nCASE\n    WHEN channel = 'webhook'::text THEN endpoint_id\n    ELSE workspace_id\nEND)"),
+            "due_at",
+            postgresql_where=text("state IN ('pending', 'retrying')"),
+        ),
         Index("deliveries_endpoint_idx", "endpoint_id", "id"),
         Index("deliveries_dead_idx", "id", postgresql_where=text("state = 'dead'")),
         CheckConstraint("channel IN ('webhook', 'email')", name="deliveries_channel"),

@@ -15,6 +15,7 @@ from taskbell.delivery.policy import Backoff
 from taskbell.delivery.repository import open_ledger
 from taskbell.delivery.sender import Bounds, Sender, Transport
 from taskbell.delivery.settings import DeliverySettings
+from taskbell.delivery.shares import Places
 from taskbell.delivery.webhooks import open_webhooks
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Pokes, connect
@@ -67,8 +68,11 @@ async def delivery(
             ledger,
             transports,
             bounds=Bounds(
-                concurrency=settings.delivery_concurrency,
-                per_endpoint=min(settings.delivery_concurrency_per_endpoint, settings.delivery_concurrency),
+                places=Places(
+                    all=settings.delivery_concurrency,
+                    per_receiver=min(settings.delivery_concurrency_per_endpoint, settings.delivery_concurrency),
+                    per_workspace=min(settings.delivery_concurrency_per_workspace, settings.delivery_concurrency),
+                ),
                 lease=settings.delivery_lease,
                 poll=settings.delivery_poll,
             ),

@@ -35,6 +35,15 @@ IN_FLIGHT = Gauge(
     "taskbell_delivery_in_flight",
     "Attempts in flight in this process. If it stays at TASKBELL_DELIVERY_CONCURRENCY, add workers.",
 )
+SLOW_IN_FLIGHT = Gauge(
+    "taskbell_delivery_slow_in_flight",
+    "Attempts in flight to receivers that fail or take longer than a second: at most about half of all places.",
+)
+HELD = Gauge(
+    "taskbell_delivery_held",
+    "Receivers with due deliveries that got no further place at the last look, because they or their workspace have "
+    "their share, or because all places are taken.",
+)
 DUE = Gauge(
     "taskbell_delivery_due",
     "Due deliveries in the ledger that wait for a worker (counted up to 10,000). The same at every worker.",

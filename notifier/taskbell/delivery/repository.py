@@ -6,7 +6,7 @@ worker dies, the row is due again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.delivery.policy import Decision, Outcome
+from taskbell.delivery.shares import Queue
 from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, translating
 from taskbell.kit.postgres.pool import Pool, create_pool
@@ -32,7 +33,10 @@ _LIST_DEAD = load(__package__, "list_dead")
 _MEASURE_BACKLOG = load(__package__, "measure_backlog")
 _RECORD_ATTEMPT = load(__package__, "record_attempt")
 _REVIVE_DEAD = load(__package__, "revive_dead")
+_SELECT_OLDEST_DUE = load(__package__, "select_oldest_due")
+_WALK_QUEUES = load(__package__, "walk_queues")
 _SECONDS = 10.0
+_MANY = 1_000_000
 
 
 class LedgerUnavailable(Exception):
@@ -76,6 +80,7 @@ class Claim:
     event_id: UUID
     channel: str
     endpoint_id: UUID
+    workspace_id: UUID
     event_type: str
     payload: str
     traceparent: str | None
@@ -85,6 +90,11 @@ class Claim:
     url: str | None
     secrets: tuple[str, ...]
     email: str | None
+
+    @property
+    def queue_id(self) -> UUID:
+        """The queue that it waited in."""
+        return self.endpoint_id if self.channel == "webhook" else self.workspace_id
 
 
 class Ledger:
@@ -117,11 +127,28 @@ class Ledger:
                 )
         return added
 
-    async def claim(
-        self, *, limit: int, lease: timedelta, channels: Collection[str], busy: Collection[UUID]
-    ) -> list[Claim]:
-        """Take deliveries that are due, the longest waiting first, but none to `busy` endpoints."""
-        rows = await _CLAIM_DUE.rows(self._pool, at_most=limit, lease=lease, channels=list(channels), busy=list(busy))
+    async def oldest_due(self, *, limit: int) -> list[Queue]:
+        """Queues of the deliveries that have been due for the longest time; `waiting` counts at most `limit` in all."""
+        return [Queue(**row) for row in await _SELECT_OLDEST_DUE.rows(self._pool, at_most=limit)]
+
+    async def walk(self, *, past: UUID, limit: int) -> tuple[list[Queue], UUID | None]:
+        """Queues after an id with something due, and the id to continue after; None when there are no more.
+
+        It looks at no more than `limit` queues, due or not. How many deliveries wait in each is unknown: many.
+        """
+        rows = await _WALK_QUEUES.rows(self._pool, past=past, at_most=limit)
+        queues = [
+            Queue(id=row["id"], channel=row["channel"], workspace_id=row["workspace_id"], waiting=_MANY)
+            for row in rows
+            if row["is_due"]
+        ]
+        return queues, rows[-1]["id"] if len(rows) == limit else None
+
+    async def claim(self, granted: Mapping[UUID, int], *, lease: timedelta) -> list[Claim]:
+        """Take what has been due the longest from each queue, up to the places granted to it."""
+        rows = await _CLAIM_DUE.rows(
+            self._pool, queues=list(granted.keys()), places=list(granted.values()), lease=lease
+        )
         return [_claim(row) for row in rows]
 
     async def record(self, claim: Claim, outcome: Outcome, decision: Decision) -> None:
@@ -228,6 +255,7 @@ def _claim(row: asyncpg.Record) -> Claim:
         event_id=row["event_id"],
         channel=row["channel"],
         endpoint_id=row["endpoint_id"],
+        workspace_id=row["workspace_id"],
         event_type=row["event_type"],
         payload=row["payload"],
         traceparent=row["traceparent"],

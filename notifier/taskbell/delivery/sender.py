@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
-from uuid import UUID
 
 import structlog
 from opentelemetry.trace import SpanKind
 
 from taskbell.delivery import metrics
+from taskbell.delivery.lookout import Lookout
 from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide
 from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
+from taskbell.delivery.shares import Place, Places, Queue, Shares
 from taskbell.kit import trace
 from taskbell.kit.trace import Tracing
 from taskbell.kit.waiting import happens
@@ -25,8 +25,6 @@ from taskbell.kit.waiting import happens
 _log = structlog.get_logger(__name__)
 _RECORD_AGAIN = 0.25
 _MEASURE_EVERY = 5.0
-Receiver = UUID | str
-"""Who receives an attempt: a webhook's id or, because one mail server takes all e-mails, "email"."""
 
 
 class Transport(Protocol):
@@ -41,20 +39,14 @@ class Bounds:
     """The limits of one worker.
 
     Attributes:
-        concurrency: Attempts in flight; at most about half of them go to receivers whose last attempt failed.
-        per_endpoint: About how many of them go to one receiver; also how many one query takes from the ledger.
+        places: How many attempts may be in flight, and for whom.
         lease: How long a worker may keep a delivery.
         poll: How often an idle worker looks for due deliveries.
     """
 
-    concurrency: int
-    per_endpoint: int
+    places: Places
     lease: timedelta
     poll: timedelta
-
-
-def _receiver(claim: Claim) -> Receiver:
-    return claim.endpoint_id if claim.channel == "webhook" else claim.channel
 
 
 class Sender:
@@ -75,9 +67,9 @@ class Sender:
         self._bounds = bounds
         self._backoff = backoff
         self._tracing = tracing
+        self._lookout = Lookout(ledger)
+        self._shares = Shares(bounds.places)
         self._attempts: set[asyncio.Task[None]] = set()
-        self._to: Counter[Receiver] = Counter()
-        self._failing: set[Receiver] = set()
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -87,7 +79,7 @@ class Sender:
 
     async def room(self) -> None:
         """Wait until another attempt may start."""
-        while len(self._attempts) >= self._bounds.concurrency and not self._stopping.is_set():
+        while len(self._attempts) >= self._bounds.places.all and not self._stopping.is_set():
             self._changed.clear()
             await self._changed.wait()
 
@@ -96,22 +88,24 @@ class Sender:
         while not self._stopping.is_set():
             await self.room()
             self._changed.clear()
-            limit = min(self._bounds.concurrency - len(self._attempts), self._bounds.per_endpoint)
-            full = self._full()
-            claims = await self._ledger.claim(
-                limit=limit,
-                lease=self._bounds.lease,
-                channels=self._transports.keys() - full,
-                busy=[receiver for receiver in full if isinstance(receiver, UUID)],
-            )
-            for claim in claims:
-                if self._stopping.is_set():
-                    await self._ledger.give_back(claim)
-                else:
-                    self._begin(claim)
-            if len(claims) < limit:
-                spread = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads the workers' queries, not a secret
-                await happens(self._changed, within=self._bounds.poll.total_seconds() * spread)
+            if await self._serve():
+                continue
+            spread = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads the workers' queries, not a secret
+            await happens(self._changed, within=self._bounds.poll.total_seconds() * spread)
+
+    async def _serve(self) -> bool:
+        """Look for what is due and begin attempts. Returns whether another look now may find more to begin."""
+        queues, more = await self._lookout.look()
+        granted = self._shares.grant(queues, now=asyncio.get_running_loop().time())
+        known = {queue.id: queue for queue in queues}
+        metrics.HELD.set(sum(queue.id not in granted for queue in queues))
+        claims = await self._ledger.claim(granted, lease=self._bounds.lease) if granted else []
+        for claim in claims:
+            if self._stopping.is_set():
+                await self._ledger.give_back(claim)
+            else:
+                self._begin(claim, known[claim.queue_id])
+        return more or (bool(claims) and any(granted.get(queue.id, 0) < queue.waiting for queue in queues))
 
     async def measure(self) -> None:
         """Measure regularly what waits in the ledger; a role for `kit.looper`."""
@@ -120,6 +114,7 @@ class Sender:
                 count, oldest = await self._ledger.backlog()
                 metrics.DUE.set(count)
                 metrics.OLDEST_DUE.set(oldest)
+            metrics.SLOW_IN_FLIGHT.set(self._shares.slow(now=asyncio.get_running_loop().time()))
             await asyncio.sleep(_MEASURE_EVERY)
 
     async def stop(self, *, within: float) -> None:
@@ -135,29 +130,15 @@ class Sender:
             _log.info("deliveries_given_back", count=len(left))
             await asyncio.wait(left)
 
-    def _full(self) -> set[Receiver]:
-        """Return the receivers that get no new attempt now.
-
-        These are receivers with `per_endpoint` attempts in flight and, while failing receivers together have half of
-        all attempts, the failing ones.
-        """
-        full = {receiver for receiver, count in self._to.items() if count >= self._bounds.per_endpoint}
-        if 2 * sum(self._to[receiver] for receiver in self._failing) >= self._bounds.concurrency:
-            full |= self._failing
-        return full
-
-    def _begin(self, claim: Claim) -> None:
-        receiver = _receiver(claim)
-        task = asyncio.create_task(self._attempt(claim), name=f"delivery-{claim.id}")
+    def _begin(self, claim: Claim, queue: Queue) -> None:
+        place = self._shares.take(queue, now=asyncio.get_running_loop().time())
+        task = asyncio.create_task(self._attempt(claim, place), name=f"delivery-{claim.id}")
         self._attempts.add(task)
-        self._to[receiver] += 1
         metrics.IN_FLIGHT.set(len(self._attempts))
 
         def ended(done: asyncio.Task[None]) -> None:
             self._attempts.discard(done)
-            self._to[receiver] -= 1
-            if not self._to[receiver]:
-                del self._to[receiver]
+            self._shares.release(place, now=asyncio.get_running_loop().time())
             metrics.IN_FLIGHT.set(len(self._attempts))
             self._changed.set()
             if not done.cancelled() and (error := done.exception()) is not None:
@@ -165,7 +146,7 @@ class Sender:
 
         task.add_done_callback(ended)
 
-    async def _attempt(self, claim: Claim) -> None:
+    async def _attempt(self, claim: Claim, place: Place) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -181,10 +162,7 @@ class Sender:
             backoff=self._backoff,
             share=random.random(),  # noqa: S311 -- jitter, not a secret
         )
-        if decision.state is State.RETRYING:
-            self._failing.add(_receiver(claim))
-        else:
-            self._failing.discard(_receiver(claim))
+        self._shares.learn(place.queue, seconds=loop.time() - began, failing=decision.state is State.RETRYING)
         metrics.ATTEMPTS.labels(channel=claim.channel, state=decision.state.value).inc()
         if decision.state is State.DELIVERED and claim.attempts == 1:
             metrics.LATENCY.labels(channel=claim.channel).observe(claim.age + loop.time() - began)

@@ -26,8 +26,12 @@ class DeliverySettings(ProgramSettings):
     """Attempts that this process makes at a time. While all are taken it reads no events, and the consumer's backlog
     grows."""
     delivery_concurrency_per_endpoint: int = Field(default=8, ge=1, le=1_000)
-    """Of those, about how many go to one webhook, or to the mail server, so that a slow one does not delay the others.
-    All failing webhooks together get about half of them."""
+    """Of those, at most how many go to one webhook, or to the mail server. One that has not answered yet gets one."""
+    delivery_concurrency_per_workspace: int = Field(default=32, ge=1, le=1_000)
+    """Of those, at most how many are for one workspace while it is alone; with TASKBELL_DELIVERY_CONCURRENCY or more
+    nothing bounds a workspace. The more workspaces have attempts in flight, the fewer each may have, so that some
+    places are free for the next one. Webhooks that fail or take longer than a second get at most half of them, and of
+    all places."""
     delivery_lease: timedelta = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
     """How long a worker may keep a delivery; if the worker dies, another one tries it after that. Longer than
     TASKBELL_WEBHOOK_TIMEOUT and TASKBELL_SMTP_TIMEOUT."""

@@ -1,14 +1,19 @@
+-- A queue is what waits for one receiver: the order and the expression are those of the index deliveries_queue_idx.
 WITH due AS (
-  SELECT d.event_id, d.channel, d.endpoint_id FROM deliveries d
-  WHERE d.state IN ('pending', 'retrying') AND d.due_at <= now()
-    AND d.channel = ANY (:channels::text[]) AND d.endpoint_id <> ALL (:busy::uuid[])
-  ORDER BY d.due_at LIMIT :at_most FOR UPDATE SKIP LOCKED
+  SELECT d.event_id, d.channel, d.endpoint_id
+  FROM unnest(:queues::uuid[], :places::int[]) AS q (id, places)
+  CROSS JOIN LATERAL (
+    SELECT event_id, channel, endpoint_id FROM deliveries
+    WHERE state IN ('pending', 'retrying') AND due_at <= now()
+      AND CASE WHEN channel = 'webhook' THEN endpoint_id ELSE workspace_id END = q.id
+    ORDER BY due_at LIMIT q.places FOR UPDATE SKIP LOCKED
+  ) d
 ), taken AS (
   UPDATE deliveries d SET due_at = now() + :lease::interval, attempts = d.attempts + 1, attempted_at = now()
   FROM due WHERE d.event_id = due.event_id AND d.channel = due.channel AND d.endpoint_id = due.endpoint_id
   RETURNING d.*
 )
-SELECT t.id, t.event_id, t.channel, t.endpoint_id, t.event_type, t.payload, t.traceparent, t.attempts,
+SELECT t.id, t.event_id, t.channel, t.endpoint_id, t.workspace_id, t.event_type, t.payload, t.traceparent, t.attempts,
   extract(epoch FROM t.give_up_at - now())::float8 AS remaining,
   extract(epoch FROM now() - t.created_at)::float8 AS age,
   w.url, w.enabled, w.secret, CASE WHEN w.previous_secret_expires_at > now() THEN w.previous_secret END AS previous,

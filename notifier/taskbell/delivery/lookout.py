@@ -1,0 +1,47 @@
+"""Finds the queues with something due, in bounded work, however much waits for one receiver."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from taskbell.delivery.shares import Queue
+
+_OLDEST = 500
+_STEPS = 100
+_START = UUID(int=0)
+
+
+class Queues(Protocol):
+    """The part of the ledger that tells what is due."""
+
+    async def oldest_due(self, *, limit: int) -> list[Queue]:
+        """Queues of the deliveries that have been due for the longest time."""
+
+    async def walk(self, *, past: UUID, limit: int) -> tuple[list[Queue], UUID | None]:
+        """Some queues after an id, and the id to continue after."""
+
+
+class Lookout:
+    """Looks for queues.
+
+    Mostly few deliveries are due, and the oldest 500 are all of them. If they are not, one receiver may have them all.
+    So a look then also goes on from queue to queue for some steps; the next look continues there.
+    """
+
+    def __init__(self, ledger: Queues) -> None:
+        """Begin with the first queue."""
+        self._ledger = ledger
+        self._past = _START
+
+    async def look(self) -> tuple[list[Queue], bool]:
+        """Return the queues found, the longest waiting first, and whether there may be more of them."""
+        queues = await self._ledger.oldest_due(limit=_OLDEST)
+        if sum(queue.waiting for queue in queues) < _OLDEST:
+            self._past = _START
+            return queues, False
+        found, past = await self._ledger.walk(past=self._past, limit=_STEPS)
+        self._past = past or _START
+        walked = {queue.id: queue for queue in found}
+        # Of a queue that the walk has not met, more may wait than was counted.
+        return [walked.pop(queue.id, queue) for queue in queues] + list(walked.values()), past is not None
