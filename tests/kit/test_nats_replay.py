@@ -31,7 +31,7 @@ class Server:
         if isinstance(answer, Exception):
             raise answer
         config = SimpleNamespace(metadata={"epoch": "1"})
-        return SimpleNamespace(config=config, state=SimpleNamespace(first_seq=1, last_seq=answer))
+        return SimpleNamespace(config=config, state=SimpleNamespace(first_seq=1, last_seq=answer, num_deleted=0))
 
 
 @pytest.fixture

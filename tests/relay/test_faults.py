@@ -1,6 +1,7 @@
 """Sudden ends, pauses and losses: nothing is lost, nothing is stored twice, order holds."""
 
 import asyncio
+import shutil
 import signal
 
 import asyncpg
@@ -13,9 +14,11 @@ from taskbell.contract.subjects import METADATA_EPOCH, STREAM
 from taskbell.kit.probes.health import examine
 from taskbell.kit.trace import Tracing
 from taskbell.local import db
+from taskbell.local.embedded import nats as embedded_nats
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.relay import supervision
+from taskbell.relay.relay import Relay
 from taskbell.relay.repository import Events
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.supervision import Supervision
@@ -291,3 +294,66 @@ async def test_a_crash_of_postgresql_repeats_nothing_and_loses_nothing(settings,
         supervision.stop()
         await asyncio.wait_for(running, DEADLINE)
     assert await stream.ids() == committed
+
+
+@pytest.mark.parametrize("how", ["delete", "purge"])
+async def test_a_stream_that_lost_messages_is_rebuilt_under_a_new_epoch(relay, table, stream, how):
+    """A hole and a beginning that is gone too early are seen while the relay runs, busy or not."""
+    written = [await table.write() for _ in range(5)]
+    async with relay(relay_stream_check="PT0.2S"):
+        await stream.holds(5)
+        written.append(await table.write())  # the look at the stream, at the start, may have been before the others
+        await stream.holds(6)
+        context = stream.client.jetstream()
+        await (context.delete_msg(STREAM, 3) if how == "delete" else context.purge_stream(STREAM))
+        assert await stream.holds(6, epoch=2) == written
+
+
+async def test_no_sequence_is_used_twice_in_an_epoch_after_a_loss_of_power(
+    relay, table, own_nats, tmp_path, monkeypatch
+):
+    """Relay and NATS end suddenly; NATS lost its newest messages, the database the newest position.
+
+    Readers saw messages 5 to 8. If the relay gave these sequences to other events, they would never see those.
+    """
+    log, url = tmp_path / "nats.log", own_nats.url("a")
+    boots = iter(["first", "first", "second", "third"])
+    monkeypatch.setattr(embedded_nats, "boot_id", lambda: next(boots))
+
+    async def holds(count, *, epoch):
+        client = await nats.connect(url)
+        context = client.jetstream()
+
+        async def enough():
+            try:
+                info = await context.stream_info(STREAM)
+            except nats.js.errors.NotFoundError:
+                return False
+            return info.state.messages >= count and info.config.metadata[METADATA_EPOCH] == str(epoch)
+
+        await eventually(enough)
+        await client.close()
+
+    await table.write_many(3)
+    with own_nats.running(log):
+        async with relay(nats_url=url):
+            await holds(3, epoch=1)
+    await table.write_many(1)
+    store, before = own_nats.data_dir / "store", tmp_path / "before"
+    with monkeypatch.context() as patch:
+        patch.setattr(Relay, "_end", lambda _: asyncio.sleep(0))
+        patch.setattr(Relay, "_save_when_due", lambda _, **__: asyncio.sleep(0))
+        with own_nats.running(log):
+            async with relay(nats_url=url):
+                await holds(4, epoch=1)
+                await asyncio.to_thread(shutil.copytree, store, before)
+                await table.write_many(4)
+                await holds(8, epoch=1)
+    assert await table.connection.fetchval("SELECT stream_sequence FROM relay_state") == 3
+    await asyncio.to_thread(shutil.rmtree, store)
+    await asyncio.to_thread(shutil.move, before, store)
+    await table.write_many(2)
+    for _ in range(2):  # the second time everything ended as it should: no new epoch
+        with own_nats.running(log):
+            async with relay(nats_url=url):
+                await holds(10, epoch=2)

@@ -50,7 +50,8 @@ class Started:
         """A container's command line for this machine."""
         program, *arguments = [*container["command"], *container.get("args", [])]
         own = Path(sys.executable).with_name(program)
-        line = [sys.executable if program == "python" else str(own), *map(self.local, arguments)]
+        here = sys.executable if program == "python" else str(own) if own.exists() else program
+        line = [here, *map(self.local, arguments)]
         if port is not None:
             line[line.index("--port") + 1] = str(port)
         return line
@@ -58,7 +59,8 @@ class Started:
     def environment(self, container: Thing) -> dict[str, str]:
         """A container's environment and the variables of its image, nothing else."""
         given = {name: self.local(value) for name, value in self.rendered.environment(container).items()}
-        return {"PATH": os.defpath, "PYTHONSAFEPATH": "1", **given}
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
+        return {"PATH": path, "PYTHONSAFEPATH": "1", **given}
 
     async def run(self, container: Thing, *, of: str) -> str:
         """Run a container of the pod of `of` to its end; fail with its output."""

@@ -41,7 +41,9 @@ STREAM_EPOCH = Gauge(
 )
 REBUILDS = Counter(
     "taskbell_relay_rebuilds_total",
-    "How often the stream was rebuilt from PostgreSQL, by reason. Any reason but `replay` means that NATS lost data.",
+    "How often the stream was rebuilt from PostgreSQL, by reason: `replay` (somebody asked for it), `lost` (the stream "
+    "is gone), `changed` (it is another one), `damaged` (messages are gone), `doubtful` (the machine of NATS restarted "
+    "after the relay died, so messages may be gone).",
     ["reason"],
 )
 INTERRUPTIONS = Counter(

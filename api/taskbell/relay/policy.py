@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -12,6 +13,9 @@ from taskbell.kit.ids import lowest_id
 NOTHING = "1:1:"
 """The snapshot in which no row is visible: transaction ids begin at 3."""
 _NIL = UUID(int=0)
+_MARKS = 100
+_SURELY_KEPT = 0.95
+"""The part of a message's age in which no difference of clocks makes it expire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,7 @@ class Position:
         done: Snapshot whose visible events are all in the stream; None if none is known.
         window: Snapshot that ends the large window being published in pages; None if there is none.
         window_last_id: The last event of that window in the stream; None before its first event.
+        server: The NATS server that may hold messages after `sequence`; None if none can: the relay ended as it should.
     """
 
     epoch: int
@@ -31,6 +36,7 @@ class Position:
     done: str | None = None
     window: str | None = None
     window_last_id: UUID | None = None
+    server: str | None = None
 
     @property
     def after_id(self) -> UUID:
@@ -55,20 +61,70 @@ class StreamAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamState:
-    """The state of the stream; `epoch` is None if its metadata has none."""
+    """The state of the stream.
+
+    Attributes:
+        epoch: None if its metadata has none.
+        last_sequence: Its last sequence.
+        first_sequence: Its first sequence.
+        missing: How many messages between the first and the last are gone.
+        server: The name of its server; None if it has several replicas.
+    """
 
     epoch: int | None
     last_sequence: int
+    first_sequence: int = 1
+    missing: int = 0
+    server: str | None = None
 
 
-def judge(*, epoch: int, sequence: int, stream: StreamState | None) -> StreamAction:
-    """Compare the stream with the position: `sequence` is the highest acknowledged one known."""
+@dataclass(slots=True)
+class Youth:
+    """Which messages are too young to have expired, as far as this process has seen the stream grow."""
+
+    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+    """Times (seconds), and the last sequence at each."""
+
+    def note(self, sequence: int, *, now: float, max_age: float) -> None:
+        """Remember where the stream ends now. `max_age` is how many seconds it keeps a message."""
+        while self._marks and now - self._marks[0][0] >= max_age * _SURELY_KEPT:
+            self._marks.popleft()
+        if not self._marks or now - self._marks[-1][0] >= max_age / _MARKS:
+            self._marks.append((now, sequence))
+
+    def forget(self) -> None:
+        """Begin again, for another stream."""
+        self._marks.clear()
+
+    def lost(self, first_sequence: int, *, now: float, max_age: float) -> bool:
+        """Tell whether messages before the stream's first sequence are gone although they are too young to expire."""
+        return any(
+            now - time < max_age * _SURELY_KEPT and first_sequence > sequence + 1 for time, sequence in self._marks
+        )
+
+
+def judge(*, epoch: int, sequence: int, stream: StreamState | None, cut: bool = False) -> StreamAction:
+    """Compare the stream with the position.
+
+    `sequence` is the highest acknowledged one known; `cut`: young messages are gone from the stream's beginning.
+    """
     if stream is None:
         return StreamAction.CREATE if sequence == 0 else StreamAction.REBUILD
     if stream.epoch != epoch:
         begun = sequence == 0 and (stream.epoch is None or stream.epoch < epoch)
         return StreamAction.CREATE if begun else StreamAction.REBUILD
-    return StreamAction.KEEP if stream.last_sequence >= sequence else StreamAction.REBUILD
+    damaged = cut or stream.missing or stream.last_sequence < sequence
+    return StreamAction.REBUILD if damaged else StreamAction.KEEP
+
+
+def in_doubt(position: Position, *, stream: StreamState) -> bool:
+    """Tell whether sequences after the saved position may have been used for messages that the server lost.
+
+    NATS acknowledges before its files are on the disk, so a machine that loses power loses acknowledged messages. If
+    the relay died, too, nobody knows how far readers came: one that saw the lost messages would pass over as many new
+    ones. The bundled server and that of `taskbell up` are named after the boot of their machine for this.
+    """
+    return position.server is not None and stream.server is not None and position.server != stream.server
 
 
 def next_epoch(*, epoch: int, stream: StreamState | None) -> int:

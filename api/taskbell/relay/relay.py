@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -24,7 +24,9 @@ from taskbell.relay.policy import (
     Position,
     StreamAction,
     StreamState,
+    Youth,
     before,
+    in_doubt,
     judge,
     next_epoch,
     rebuild_after,
@@ -48,14 +50,36 @@ class RelayInputs:
 
 @dataclass(slots=True)
 class Watermark:
-    """The highest acknowledged sequence that this process knows, over all its terms: the database may lag."""
+    """What this process knows of the stream, over all its terms: the database may lag.
+
+    Attributes:
+        epoch: The epoch that the rest is about.
+        sequence: The highest acknowledged sequence.
+        term: The last term in which this process published.
+        in_flight: Whether messages after `sequence` may be stored.
+        youth: Which messages cannot have expired.
+    """
 
     epoch: int = 0
     sequence: int = 0
+    term: int = 0
+    in_flight: bool = False
+    youth: Youth = field(default_factory=Youth)
 
     def over(self, position: Position) -> int:
         """The highest sequence known of the epoch of a position."""
         return max(position.sequence, self.sequence) if self.epoch == position.epoch else position.sequence
+
+    def is_exact(self, *, term: int) -> bool:
+        """Whether the stream had ended at `sequence` when this term began: nobody has published since."""
+        return not self.in_flight and self.term in {term - 1, term}
+
+    def begin(self, *, epoch: int, term: int) -> None:
+        """Publish from now on."""
+        if self.epoch != epoch:
+            self.epoch, self.sequence = epoch, 0
+            self.youth.forget()
+        self.term, self.in_flight = term, False
 
 
 @dataclass(slots=True)
@@ -137,12 +161,12 @@ class Relay:
             found = await self._carry()
             empty_looks = 0 if found else empty_looks + 1
             await self._save_when_due(idle=not found)
-            if not found and time.monotonic() - checked_at >= self._rhythm.stream_check:
+            if time.monotonic() - checked_at >= self._rhythm.stream_check:
                 await self._check()
                 checked_at = time.monotonic()
             if not self._position.window and await self._rest(started, empty_looks):
                 empty_looks = 0
-        await self._save_when_due(idle=True)
+        await self._end()
 
     async def _rest(self, started: float, empty_looks: int) -> bool:
         """Wait for a poke or the next poll, and at least for the gather time; return whether a poke came."""
@@ -160,20 +184,29 @@ class Relay:
         """Prepare the stream, and find out which events of the table it already holds."""
         saved = await self._events.position()
         self._inputs.replay_wanted = False
-        position, stream = saved.position, await self._stream.state()
-        action = judge(epoch=position.epoch, sequence=self._watermark.over(position), stream=stream)
+        position, looked, stream = saved.position, time.time(), await self._stream.state()
+        action = self._judged(position, stream)
         if saved.replay_from is not None:
             position = await self._rebuild(position, stream, since=saved.replay_from, reason="replay")
         elif action is StreamAction.REBUILD:
             since = saved.now - self._rhythm.retention
-            reason = "lost" if stream is None else "changed"
+            reason = "lost" if stream is None else "changed" if stream.epoch != position.epoch else "damaged"
             position = await self._rebuild(position, stream, since=since, reason=reason)
+        elif action is StreamAction.KEEP and self._doubts(position, stream):
+            since = saved.now - self._rhythm.retention
+            position = await self._rebuild(position, stream, since=since, reason="doubtful")
         elif action is StreamAction.CREATE:
             await self._stream.create(position.epoch)
             _log.info("stream_created", epoch=position.epoch)
         elif await self._stream.adjust(position.epoch):
             _log.info("stream_adjusted", epoch=position.epoch)
         tail = await self._stream.tail(after=position.sequence)
+        if position.server != tail.server:
+            # Durable before the first message: if this relay and the server's machine die, its successor is warned.
+            position = replace(position, server=tail.server)
+            await self._events.save(position, wait_for_disk=True)
+        self._watermark.begin(epoch=position.epoch, term=self._events.term)
+        self._watermark.youth.note(tail.sequence, now=looked, max_age=self._rhythm.retention.total_seconds())
         self._position, self._saved = replace(position, sequence=tail.sequence), position
         self._last_id, self._found, self._found_after = tail.last_id, set(tail.ids), position.sequence
         metrics.STREAM_EPOCH.set(position.epoch)
@@ -196,11 +229,25 @@ class Relay:
         _log.warning("stream_rebuilt", reason=reason, epoch=fresh.epoch, since=since.isoformat())
         return fresh
 
+    def _judged(self, position: Position, stream: StreamState | None) -> StreamAction:
+        known = self._watermark
+        cut = (
+            stream is not None
+            and known.epoch == position.epoch
+            and known.youth.lost(stream.first_sequence, now=time.time(), max_age=self._rhythm.retention.total_seconds())
+        )
+        return judge(epoch=position.epoch, sequence=known.over(position), stream=stream, cut=cut)
+
+    def _doubts(self, position: Position, stream: StreamState | None) -> bool:
+        known = self._watermark.epoch == position.epoch and self._watermark.is_exact(term=self._events.term)
+        return not known and stream is not None and in_doubt(position, stream=stream)
+
     async def _check(self) -> None:
-        state = await self._stream.state()
-        known = self._position.sequence
-        if judge(epoch=self._position.epoch, sequence=known, stream=state) is not StreamAction.KEEP:
-            raise StreamChanged("the stream is gone, cut or another")
+        looked, stream = time.time(), await self._stream.state()
+        if stream is None or self._judged(self._position, stream) is not StreamAction.KEEP:
+            raise StreamChanged("the stream is gone, damaged or another")
+        max_age = self._rhythm.retention.total_seconds()
+        self._watermark.youth.note(stream.last_sequence, now=looked, max_age=max_age)
 
     async def _carry(self) -> int:
         """Take one step; return the number of events found.
@@ -261,6 +308,7 @@ class Relay:
 
     async def _publish(self, rows: Sequence[EventRecord]) -> None:
         self._lag.since = rows[0].created_at.timestamp()
+        self._watermark.in_flight = True
         pending = self._unpublished(rows) if self._found else rows
         while pending:
             with metrics.PUBLISH_SECONDS.time(), ExitStack() as spans:
@@ -277,6 +325,7 @@ class Relay:
                 else:
                     self._advance(messages)
                     pending = []
+        self._watermark.in_flight = False
         if self._position.window:
             metrics.BACKLOG_EVENTS.dec(len(rows))
 
@@ -292,7 +341,7 @@ class Relay:
             return
         self._position = replace(self._position, sequence=self._position.sequence + len(messages))
         self._last_id = messages[-1].id
-        self._watermark.epoch, self._watermark.sequence = self._position.epoch, self._position.sequence
+        self._watermark.sequence = self._position.sequence
         metrics.EVENTS_PUBLISHED.inc(len(messages))
 
     def _message(self, row: EventRecord, spans: ExitStack) -> Message:
@@ -324,6 +373,12 @@ class Relay:
         first = self._saved.sequence == 0  # so that a lost stream is never mistaken for a new one
         if first or idle or time.monotonic() - self._saved_at >= self._rhythm.save_every:
             await self._save(wait_for_disk=first)
+
+    async def _end(self) -> None:
+        """Save the position. Unless ids found in the stream are not yet found in the table, it is exact."""
+        if not self._found:
+            self._position = replace(self._position, server=None)
+        await self._save(wait_for_disk=True)
 
     async def _save(self, *, wait_for_disk: bool = False) -> None:
         # While ids found in the stream are not yet found in the table, a successor must find them again.

@@ -139,6 +139,11 @@ class Events:
         self._session = session
         self._term = term
 
+    @property
+    def term(self) -> int:
+        """The number of the term."""
+        return self._term.number
+
     async def position(self) -> Saved:
         """Read how far the stream has come.
 
@@ -156,6 +161,7 @@ class Events:
             done=row["done"],
             window=row["window"],
             window_last_id=row["window_last_id"],
+            server=row["stream_server"],
         )
         return Saved(position=position, replay_from=row["replay_from"], now=row["now"])
 
@@ -174,6 +180,7 @@ class Events:
             done=position.done,
             window=position.window,
             window_last_id=position.window_last_id,
+            server=position.server,
             wait_for_disk="on" if wait_for_disk else "off",
         )
         if not saved:

@@ -17,11 +17,13 @@ class Tail:
         sequence: Its last sequence.
         last_id: The id of the last message; None if it has expired or never existed.
         ids: The ids of all messages after the requested sequence.
+        server: The name of the stream's server; None if it has several replicas.
     """
 
     sequence: int
     last_id: str | None
     ids: frozenset[str]
+    server: str | None
 
 
 class EventStream:
@@ -33,9 +35,17 @@ class EventStream:
         self._configuration = configuration
 
     async def state(self) -> StreamState | None:
-        """The stream's epoch and last sequence, or None if there is no stream."""
+        """The state of the stream, or None if there is no stream."""
         facts = await self._streams.look(STREAM)
-        return None if facts is None else StreamState(epoch=_epoch(facts), last_sequence=facts.last_sequence)
+        if facts is None:
+            return None
+        return StreamState(
+            epoch=_epoch(facts),
+            last_sequence=facts.last_sequence,
+            first_sequence=facts.first_sequence,
+            missing=facts.missing,
+            server=facts.server,
+        )
 
     async def create(self, epoch: int) -> None:
         """Replace the stream by an empty one."""
@@ -54,12 +64,12 @@ class EventStream:
         """Read the end of the stream after a sequence, message by message."""
         facts = await self._streams.look(STREAM)
         if facts is None or facts.last_sequence == 0:
-            return Tail(sequence=0, last_id=None, ids=frozenset())
+            return Tail(sequence=0, last_id=None, ids=frozenset(), server=facts.server if facts else None)
         first = min(max(after + 1, facts.first_sequence), facts.last_sequence)
         ids = await self._streams.message_ids(STREAM, first=first, last=facts.last_sequence)
         beyond = ids if first > after else []
         known = frozenset(identity for identity in beyond if identity is not None)
-        return Tail(sequence=facts.last_sequence, last_id=ids[-1], ids=known)
+        return Tail(sequence=facts.last_sequence, last_id=ids[-1], ids=known, server=facts.server)
 
     def _spec(self, epoch: int) -> StreamSpec:
         wanted = self._configuration

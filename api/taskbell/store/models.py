@@ -301,6 +301,9 @@ class RelayState(Model):
     done_snapshot: Mapped[str | None] = mapped_column(PgSnapshot)
     window_snapshot: Mapped[str | None] = mapped_column(PgSnapshot)
     window_last_id: Mapped[UUID | None]
+    stream_server: Mapped[str | None]
+    """Name of the NATS server that may hold messages after `stream_sequence`; NULL if none can: the relay ended as it
+    should."""
     replay_from: Mapped[datetime | None]
     """Set by `taskbell replay`: the active relay starts a new epoch from this time and clears it."""
     lease_holder: Mapped[str | None]

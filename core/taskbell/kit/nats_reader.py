@@ -38,11 +38,19 @@ class StreamNotRead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamBounds:
-    """The first and last sequence of a stream, and its epoch: None when its metadata names none."""
+    """What a stream holds.
+
+    Attributes:
+        epoch: None when its metadata names none.
+        first: Its first sequence.
+        last: Its last sequence.
+        missing: How many messages between these two the server has lost. The relay then begins a new epoch.
+    """
 
     epoch: int | None
     first: int
     last: int
+    missing: int = 0
 
 
 class StreamHandler(Protocol):
@@ -134,6 +142,8 @@ class StreamReader:
                     waiting = "the stream has no epoch yet"
                 elif bounds.epoch == self.epoch and bounds.last < self.position:
                     waiting = "the stream has lost its end; the relay gives it a new epoch"
+                elif bounds.missing:
+                    waiting = "the stream has lost messages; the relay gives it a new epoch"
                 else:
                     return bounds
             if waiting != told:
@@ -245,6 +255,9 @@ class _Attachment:
         if consumer_sequence != self._next:
             self._break("messages were lost")
             return
+        if sequence != self._reader.position + 1:
+            self._break("the stream has a hole")  # by a loss, or by retention where this reader was very slow
+            return
         try:
             self._handler.message(sequence, message.subject, headers_of(message), message.data)
         except Exception:  # noqa: BLE001 -- whatever fails, the message must come again
@@ -275,5 +288,8 @@ def read_bounds(info: StreamInfo, epoch_key: str) -> StreamBounds:
     """Read a stream's bounds and epoch from the server's answer."""
     epoch = (info.config.metadata or {}).get(epoch_key, "")
     return StreamBounds(
-        epoch=int(epoch) if epoch.isdecimal() else None, first=info.state.first_seq, last=info.state.last_seq
+        epoch=int(epoch) if epoch.isdecimal() else None,
+        first=info.state.first_seq,
+        last=info.state.last_seq,
+        missing=info.state.num_deleted or 0,
     )

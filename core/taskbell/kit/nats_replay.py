@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -52,7 +52,7 @@ class StreamReplays:
         """Return the stream's bounds. Callers share an answer, but never one that was requested before they called.
 
         Raises:
-            ReplayInterrupted: NATS does not answer or has no such stream.
+            ReplayInterrupted: NATS does not answer, has no such stream, or has lost messages of it.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._ask_after(self._asking))
@@ -64,9 +64,12 @@ class StreamReplays:
             await asyncio.wait([previous])
         self._asking, self._next = self._next, None
         try:
-            return read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
+            bounds = read_bounds(await self._jetstream.stream_info(self._stream), self._epoch_key)
         except (NatsError, TimeoutError) as away:
             raise ReplayInterrupted(type(away).__name__) from away
+        if bounds.missing:  # until the relay has begun a new epoch
+            raise ReplayInterrupted("the stream has lost messages")
+        return bounds
 
     @contextlib.asynccontextmanager
     async def open(self, *, subjects: Sequence[str], after: int, until: int) -> AsyncIterator[StreamReplay]:
@@ -80,7 +83,7 @@ class StreamReplays:
         """
         newest = max(await asyncio.gather(*(self._newest(subject) for subject in subjects)))
         if newest <= after:
-            yield StreamReplay(self._client, pending=0, request_subject="", after=after, until=after)
+            yield StreamReplay(self._client, self.bounds, pending=0, request_subject="", after=after, until=after)
             return
         name = f"replay-{uuid4().hex}"
         config = ConsumerConfig(
@@ -100,6 +103,7 @@ class StreamReplays:
         try:
             yield StreamReplay(
                 self._client,
+                self.bounds,
                 pending=info.num_pending or 0,
                 request_subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
                 after=after,
@@ -121,10 +125,20 @@ class StreamReplays:
 class StreamReplay:
     """One replay. `pending` is roughly how many messages wait, including those after its end."""
 
-    def __init__(self, client: Client, *, pending: int, request_subject: str, after: int, until: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        bounds: Callable[[], Awaitable[StreamBounds]],
+        *,
+        pending: int,
+        request_subject: str,
+        after: int,
+        until: int,
+    ) -> None:
         """Take what `StreamReplays.open` prepared. Unless `after` is `until`, a message exists at `until` or later."""
         self.pending = pending
         self._client = client
+        self._bounds = bounds
         self._subject = request_subject
         self._after = after
         self._until = until
@@ -138,6 +152,9 @@ class StreamReplay:
         done, position = 0, self._after
         while position < self._until:
             batch = await self._fetch(min(at_most, _BATCH), after=done)
+            # The server passes over messages whose files are gone, and learns of the loss only by reading them.
+            if (await self._bounds()).first > position + 1:
+                raise ReplayInterrupted("messages are gone")
             done, position = done + len(batch), batch[-1].sequence
             within = [message for message in batch if message.sequence <= self._until]
             if within:

