@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 
+from capacity import service
 from capacity.arguments import parse
 from capacity.interrupts import Interrupts
 from capacity.load import LoadFailed
-from capacity.run import run, say
+from capacity.run import Start, run, say
 from capacity.service import PlatformNotPrepared, PlatformNotStarted
 
 
-def main() -> int:
+def main(*, start: Start = service.running) -> int:
     """Run the check; return 0 if it passed, 1 if not, 2 if it could not run or did not finish."""
     command = parse()
     interrupts = Interrupts()
     interrupts.install()
     try:
-        return run(command, interrupts)
+        return run(command, interrupts, start=start)
     except (PlatformNotStarted, PlatformNotPrepared, LoadFailed, OSError) as failed:
         say(f"could not run: {failed}")
     except KeyboardInterrupt:

@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--settle", type=_within(float, 0.5, 60), default=4, help="seconds after growing that are not measured")
     add("--hold", type=_within(float, 1, 300), default=10, help="seconds of each step that are measured")
     add("--minutes", type=_within(float, 2, 60), default=7.5, help="the longest time of the whole run")
+    add("--quiet", type=_within(float, 1, 60), default=5, help="seconds without news after which all has arrived")
     add("--teams", type=_within(int, 1, 500), default=40, help="workspaces with two users, each with a listener")
     add("--listeners", type=_within(float, 0, 0.9), default=0.15, help="share of users that listen by WebSocket")
     add("--reads-ms", type=_within(float, 1, 60_000), default=300, help="limit: p99 of get and list")
@@ -88,6 +89,7 @@ def parse(given: Sequence[str] | None = None) -> Command:
         minimum_users=minimum,
         settle_seconds=found.settle,
         hold_seconds=found.hold,
+        quiet_seconds=found.quiet,
         load_seconds=found.minutes * 60 - RESERVED_SECONDS,
         teams=found.teams,
         listener_share=found.listeners,

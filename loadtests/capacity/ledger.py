@@ -18,9 +18,6 @@ from capacity.briefing import Account, Briefing, whole_lines
 from capacity.evidence import EventRow, Evidence, FeedItem, Heard, Notice, TaskRow, is_followed, owed
 from taskbell.contract.cursors import EventCursor
 
-QUIET_SECONDS = 5.0
-"""Seconds without a change after which everything counts as arrived."""
-
 
 class NotCounted(Exception):
     """The evidence could not be read; the message says why."""
@@ -161,7 +158,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
     Raises:
         NotCounted: The database or the API does not answer.
     """
-    deadline = time.monotonic() + within
+    deadline, quiet = time.monotonic() + within, briefing.plan.quiet_seconds
     seen: tuple[int, int, int] | None = None
     changed_at = time.monotonic()
     away: Exception | None = None
@@ -181,7 +178,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
         waited = now - changed_at
         # Missing events get three times as long before they count as lost.
         complete = feeds.events >= rows and report["open"] == report["wanted"]
-        if waited >= (QUIET_SECONDS if complete else 3 * QUIET_SECONDS):
+        if waited >= (quiet if complete else 3 * quiet):
             return
         await asyncio.sleep(0.5)
     if away is not None:

@@ -48,6 +48,7 @@ class Plan:
         minimum_users: A step with at least this many users must hold, or the run fails.
         settle_seconds: Time after growing that is not measured.
         hold_seconds: Time that is measured.
+        quiet_seconds: Time without a change after which everything counts as arrived.
         load_seconds: The longest time of all steps together.
         teams: Workspaces of two accounts; each account has a listener from the start.
         listener_share: Share of users that listen by WebSocket.
@@ -60,6 +61,7 @@ class Plan:
     minimum_users: int
     settle_seconds: float
     hold_seconds: float
+    quiet_seconds: float
     load_seconds: float
     teams: int
     listener_share: float

@@ -8,7 +8,8 @@ import secrets
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,12 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def run(command: Command, interrupts: Interrupts) -> int:
-    """Run the whole check, write both reports, return the exit status.
+Start = Callable[[Path], AbstractContextManager[service.PlatformUnderLoad]]
+"""Starts a platform in a folder, for the length of a block."""
+
+
+def run(command: Command, interrupts: Interrupts, *, start: Start = service.running) -> int:
+    """Run the whole check on the platform that `start` yields, write both reports, return the exit status.
 
     Raises:
         PlatformNotStarted: The platform did not start.
@@ -51,7 +56,7 @@ def run(command: Command, interrupts: Interrupts) -> int:
     with tempfile.TemporaryDirectory(prefix="taskbell-capacity-") as name, ExitStack() as held:
         folder = Path(name)
         say("starting the platform")
-        platform = held.enter_context(service.running(folder))
+        platform = held.enter_context(start(folder))
         run_name = secrets.token_hex(4)
         say(f"the platform is up after {time.time() - began:.0f} s; making {command.plan.teams} teams of two")
         accounts = service.make_teams(platform.run["api_url"], run=run_name, teams=command.plan.teams)

@@ -61,6 +61,7 @@ def _plan(**changes) -> Plan:
         "minimum_users": 10,
         "settle_seconds": 1,
         "hold_seconds": 5,
+        "quiet_seconds": 5,
         "load_seconds": 300,
         "teams": 4,
         "listener_share": 0.2,
