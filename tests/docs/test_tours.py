@@ -13,6 +13,8 @@ import pytest
 
 from taskbell.testing.waiting import until
 
+pytestmark = pytest.mark.xdist_group("tours")  # one platform for all
+
 _ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

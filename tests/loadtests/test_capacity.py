@@ -435,21 +435,22 @@ def test_a_report_of_an_earlier_run_is_not_taken_for_this_one(monkeypatch, tmp_p
     def refuse(folder):
         raise service.PlatformNotStarted("no space left")
 
-    monkeypatch.setattr(service, "running", refuse)
     with pytest.raises(service.PlatformNotStarted):
-        run(parse(["--output", str(tmp_path)]), Interrupts())
+        run(parse(["--output", str(tmp_path)]), Interrupts(), start=refuse)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_cannot_be_made_ends_with_2(monkeypatch, capsys, tmp_path):
     """What keeps the check from running is said in one line, and is not taken for a verdict."""
 
-    def refuse(command, interrupts):
+    def refuse(folder):
         raise service.PlatformNotStarted("the platform did not start: no space left")
 
-    monkeypatch.setattr(check, "run", refuse)
     monkeypatch.setattr(check.Interrupts, "install", lambda _: None)
     monkeypatch.setattr(sys, "argv", ["capacity", "--output", str(tmp_path)])
-    assert check.main() == 2
-    assert capsys.readouterr().err == "capacity: could not run: the platform did not start: no space left\n"
+    assert check.main(start=refuse) == 2
+    assert (
+        capsys.readouterr().err
+        == "capacity: starting the platform\ncapacity: could not run: the platform did not start: no space left\n"
+    )
     assert list(tmp_path.iterdir()) == []
