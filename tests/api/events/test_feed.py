@@ -124,6 +124,19 @@ async def test_pollers_get_everything_once_and_in_order(nats_url, relay, max_byt
 
 
 @pytest.mark.parametrize("max_bytes", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize("page_bytes", [1, 20])
+async def test_a_page_ends_before_it_is_too_large(nats_url, relay, monkeypatch, max_bytes, page_bytes):
+    """A page has one event at least and as many as its bytes allow; joined, nothing is skipped, nothing twice."""
+    monkeypatch.setattr(service, "PAGE_BYTES", page_bytes)
+    await relay.write_any(60)
+    async with serving(nats_url, max_bytes=max_bytes) as feed:
+        page = await feed.page(workspace_id=WORKSPACES[0], reader=ANN, after="1-0", limit=100)
+        assert sum(len(text) for _, text in page.items) <= max(page_bytes, 2)
+        found, _ = await read_on(feed, WORKSPACES[0], ANN, "1-0", limit=100)
+    assert found == relay.for_reader(WORKSPACES[0], ANN)
+
+
+@pytest.mark.parametrize("max_bytes", WINDOWS.values(), ids=WINDOWS)
 async def test_from_any_cursor_the_rest_comes(nats_url, relay, max_bytes):
     """Whether a cursor lies within the window, before it or at its edge makes no difference."""
     await relay.write_any(30)

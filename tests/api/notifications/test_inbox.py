@@ -1,9 +1,11 @@
 """The inbox: pages, the unread count, reading, and that it is one's own."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from taskbell.api.http import paging
 from taskbell.api.notifications.repository import COUNTED
 from taskbell.kit.ids import lowest_id
 
@@ -40,6 +42,22 @@ async def test_pages_go_on_by_cursor(ann, fill):
         cursor = {"cursor": following} if following else {}
     assert [item["title"] for item in found] == [f"T{n}" for n in range(7, 0, -1)]
     assert [item["id"] for item in found] == sorted((item["id"] for item in found), reverse=True)
+
+
+async def test_a_page_ends_before_it_is_too_large(ann, fill, monkeypatch):
+    """A page has one notification at least and as many as its bytes allow; joined they are the inbox."""
+    await fill(ann, 9)
+    size = len(json.dumps((await ann.inbox(limit=1))["items"][0], separators=(",", ":")))
+    for most, pages in ((1, [1] * 9), (2 * size + 1, [2, 2, 2, 2, 1]), (9 * size, [9])):
+        monkeypatch.setattr(paging, "PAGE_BYTES", most)
+        found, cursor = [], {}
+        while not found or cursor:
+            page = await ann.inbox(limit=1000, **cursor)
+            found.append([item["title"] for item in page["items"]])
+            following = page["meta"]["next_cursor"]
+            cursor = {"cursor": following} if following else {}
+        assert [len(page) for page in found] == pages
+        assert [title for page in found for title in page] == [f"T{n}" for n in range(9, 0, -1)]
 
 
 async def test_a_cursor_is_of_its_list(ann, fill):

@@ -44,17 +44,14 @@ class Person:
 
     async def everything(self, path="/tasks", *, limits=(1000,), **params):
         """Read a list to its end, page by page; `limits` are taken in turns."""
-        found, cursor = [], None
-        turns = itertools.cycle(limits)
-        while not found or cursor:
+        found, cursor, turns = [], "", itertools.cycle(limits)
+        while cursor is not None:
             limit = next(turns)
             here = await self.page(path, limit=limit, **params, **({"cursor": cursor} if cursor else {}))
             found += here["items"]
             cursor = here["meta"]["next_cursor"]
             assert here["meta"] == {"limit": limit, "has_more": cursor is not None, "next_cursor": cursor}
-            assert len(here["items"]) == limit or cursor is None
-            if not here["items"]:
-                break
+            assert len(here["items"]) <= limit
         return found
 
 

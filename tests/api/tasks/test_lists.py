@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from taskbell.api.http import paging
+from taskbell.api.http.paging import PAGE_BYTES
+from taskbell.api.tasks import repository
 from taskbell.api.tasks.schemas import Sort
 
 _RELAXED = settings(
@@ -89,9 +92,19 @@ def _matches(task, filters):
 
 @pytest.mark.feature("M3", "M4", "M5", "P6", "H6", "H20")
 @_RELAXED
-@given(rows=_ROWS, filters=_FILTERS, limits=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-async def test_pages_joined_are_the_list(owner, person, rows, filters, limits):
-    """For every sort, pages of any size joined are exactly the matching tasks in order, ties included."""
+@given(
+    rows=_ROWS,
+    filters=_FILTERS,
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    budget=st.sampled_from([2, 25]),
+)
+async def test_pages_joined_are_the_list(owner, person, monkeypatch, rows, filters, limits, budget):
+    """For every sort, pages of any size joined are exactly the matching tasks in order, ties included.
+
+    So they are when a page may read hardly more rows than it holds, and ends wherever it stopped.
+    """
+    monkeypatch.setattr(repository, "READ_PER_ITEM", budget)
+    monkeypatch.setattr(repository, "_SMALLEST", 1)
     somebody = await person()
     tasks = await _insert(owner, somebody, rows)
     for sort in Sort:
@@ -237,6 +250,39 @@ async def test_a_page_is_bounded(ann, owner, problem):
             answer = await ann.request("GET", path, params={"limit": limit})
             told = problem(answer, 422, "validation_failed")["errors"]
             assert [error["pointer"] for error in told] == ["?limit"]
+
+
+@pytest.mark.feature("H8")
+@pytest.mark.parametrize("text", ["\u0001", "\U0001f514"], ids=ascii)
+async def test_a_page_is_bounded_in_bytes(ann, owner, text):
+    """Pages of long descriptions end early, with a cursor; joined they are the list, and none is larger than 1 MiB."""
+    await owner.execute(
+        "INSERT INTO tasks (workspace_id, created_by, title, description, assignee_ids)"
+        " SELECT $1, $2, repeat($3, 255), repeat($3, 20000), array_fill(gen_random_uuid(), ARRAY[50])"
+        " FROM generate_series(1, 120)",
+        ann.workspace_id,
+        ann.user_id,
+        text,
+    )
+    for filters in ({}, {"sort": "-due_at", "priority_min": 3}):
+        seen, cursor = [], ""
+        while cursor is not None:
+            params = {"limit": 1000, **filters, **({"cursor": cursor} if cursor else {})}
+            answer = await ann.request("GET", "/tasks", params=params)
+            assert len(answer.content) <= PAGE_BYTES + 1000
+            found = answer.json()
+            assert found["items"]
+            seen += [task["id"] for task in found["items"]]
+            cursor = found["meta"]["next_cursor"]
+        assert len(set(seen)) == len(seen) == 120
+
+
+async def test_a_document_larger_than_a_page_is_a_page(monkeypatch, ann):
+    """One item at least is on each page, however large it is."""
+    monkeypatch.setattr(paging, "PAGE_BYTES", 10)
+    tasks = [await ann.create() for _ in range(3)]
+    assert [len((await ann.page(limit=limit))["items"]) for limit in (1, 3, 1000)] == [1, 1, 1]
+    assert await ann.everything() == tasks
 
 
 @pytest.mark.feature("H6")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from taskbell.api.events.errors import EventCursorExpired, EventCursorMalformed, EventsUnavailable
 from taskbell.api.events.recent import RecentEvents
+from taskbell.api.http.paging import PAGE_BYTES
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.events import is_personal
 from taskbell.contract.subjects import HEADER_AUDIENCE, parse_event_subject, workspace_filter
@@ -71,8 +72,8 @@ class ChangeFeed:
                 )
         except ReplayInterrupted as away:
             raise EventsUnavailable(headers={"Retry-After": "1"}) from away
-        items = [(EventCursor(cursor.epoch, message.sequence), message.data) for message in found[:limit]]
-        has_more = len(found) > limit
+        found, has_more = _one_page(found, limit=limit)
+        items = [(EventCursor(cursor.epoch, message.sequence), message.data) for message in found]
         return FeedPage(items=items, next_cursor=items[-1][0] if has_more else end, has_more=has_more)
 
     async def _remembered(
@@ -104,9 +105,21 @@ class ChangeFeed:
                 raise _expired(workspace_id, latest)
             async for batch in replay.batches(at_most=limit):
                 found += [message for message in batch if _is_for(message, reader)]
-                if len(found) >= limit:
+                if len(found) >= limit or (len(found) > 1 and sum(len(each.data) for each in found) > PAGE_BYTES):
                     break
         return found
+
+
+def _one_page(found: list[StreamMessage], *, limit: int) -> tuple[list[StreamMessage], bool]:
+    """The events of one page, which ends before it is larger than `PAGE_BYTES`, and whether there are more."""
+    items: list[StreamMessage] = []
+    size = 0
+    for message in found:
+        size += len(message.data)
+        if items and (len(items) == limit or size > PAGE_BYTES):
+            return items, True
+        items.append(message)
+    return items, False
 
 
 def _expired(workspace_id: UUID, latest: EventCursor) -> EventCursorExpired:

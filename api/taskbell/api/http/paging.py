@@ -22,6 +22,8 @@ from taskbell.contract.problems import FieldError, ProblemCode, Refused
 T = TypeVar("T")
 R = TypeVar("R")
 P = TypeVar("P", bound="Page")  # type: ignore[type-arg]  # any page
+PAGE_BYTES = 1024 * 1024
+"""A page ends, with a cursor, before it is larger than this; it has one item at least."""
 _MARK_BYTES = 8
 _ID_BYTES = 16
 
@@ -46,7 +48,7 @@ class PageMeta(BaseModel):
     limit: int
     """The most items the page could hold."""
     has_more: bool
-    """Whether another page follows."""
+    """Whether another page may follow. A page may hold fewer items than `limit`, or none, and still not be the last."""
     next_cursor: str | None
     """Send it as `cursor`, with the same sort and filters, for the next page."""
 
@@ -93,7 +95,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[T]):
-    """The items of one page, and the place of the last one if another page follows."""
+    """The items of one page, and the place to continue after if another page follows: of the last item, or further."""
 
     items: Sequence[T]
     last: Place | None
@@ -104,6 +106,31 @@ class Slice(Generic[T]):
         if len(rows) <= limit:
             return cls([item(row) for row in rows], None)
         return cls([item(row) for row in rows[:limit]], place(rows[limit - 1]))
+
+    @classmethod
+    def of_documents(cls, rows: Sequence[R], *, limit: int, place: Callable[[R], Place]) -> Slice[str]:
+        """Take rows that were read with `limit` + 1 and begin with a document, as far as the page stays small enough.
+
+        A document that is None was not read, because the page is full before it.
+        """
+        items: list[str] = []
+        size = 0
+        for row in rows:
+            document: str | None = row[0]  # type: ignore[index]  # a record of asyncpg
+            if document is None or len(items) == limit:
+                break
+            size += json_bytes(document)
+            if size > PAGE_BYTES and items:
+                break
+            items.append(document)
+        if len(items) == len(rows):
+            return Slice(items, None)
+        return Slice(items, place(rows[len(items) - 1]))
+
+
+def json_bytes(document: str) -> int:
+    """The size of a document in UTF-8."""
+    return len(document) if document.isascii() else len(document.encode())
 
 
 @dataclass(frozen=True, slots=True)

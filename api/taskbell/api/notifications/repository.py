@@ -63,10 +63,9 @@ async def page(
     statement = list_statement(unread=unread, continued=after is not None)
     place: dict[str, Any] = {} if after is None else {"after": after.id}
     rows = await statement.rows(database, actor=actor, limit=limit + 1, counted=COUNTED + 1, **place)
-    found = Slice.of(
+    found = Slice.of_documents(
         [row for row in rows if row["id"] is not None],  # an empty page is one row with the count alone
         limit=limit,
-        item=lambda row: str(row["document"]),
         place=lambda row: Place(bare_uuid(row["id"])),
     )
     return found, rows[0]["counted"]

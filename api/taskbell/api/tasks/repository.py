@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,8 @@ from taskbell.api.tasks.policy import Change, Neighbour, iso
 from taskbell.api.tasks.schemas import Sort
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import Statement, load
-from taskbell.store.compose import actor_set, compile_statement, parameter
+from taskbell.store import task_lists
+from taskbell.store.compose import compile_statement, parameter
 from taskbell.store.models import Task
 from taskbell.store.pool import Connection, Database
 
@@ -47,27 +47,6 @@ _LOCK = compile_statement(
     .with_for_update(key_share=True)
 )
 """Reads every column that the model has, and locks the row (FOR NO KEY UPDATE)."""
-_CONDITIONS = {
-    "workspace_id": _COLUMN.workspace_id == parameter("workspace_id", _COLUMN.workspace_id.type),
-    "created_by": _COLUMN.created_by == parameter("created_by", _COLUMN.created_by.type),
-    "status": _COLUMN.status == parameter("status", _COLUMN.status.type),
-    "statuses": _COLUMN.status == sa.any_(parameter("statuses", sa.ARRAY(sa.Text))),
-    "priority": _COLUMN.priority == parameter("priority", _COLUMN.priority.type),
-    "priorities": _COLUMN.priority == sa.any_(parameter("priorities", sa.ARRAY(sa.SmallInteger))),
-    "due_before": _COLUMN.due_at < parameter("due_before", _COLUMN.due_at.type),
-    "due_after": _COLUMN.due_at >= parameter("due_after", _COLUMN.due_at.type),
-    "updated_since": _COLUMN.updated_at >= parameter("updated_since", _COLUMN.updated_at.type),
-}
-"""What each argument of a `Listing` asks of a task."""
-_KEYS: dict[str, sa.ColumnElement[Any]] = {
-    "position": _COLUMN.position,
-    "priority": _COLUMN.priority,
-    # As the index has it. Not coalesce: row-level security takes it for leaky, and no index would serve a cursor.
-    "due_at": sa.func.least(_COLUMN.due_at, sa.literal_column("'infinity'::timestamptz"), type_=_COLUMN.due_at.type),
-    "created_at": _COLUMN.created_at,
-    "updated_at": _COLUMN.updated_at,
-}
-"""What an index begins with after the workspace or the creator, for each field that lists are sorted by."""
 
 
 class RowRefused(Exception):
@@ -116,42 +95,65 @@ async def get(database: Database, *, actor: UUID, task_id: UUID) -> Document | N
     return None if row is None else Document(id=task_id, text=row[0], version=row[1])
 
 
+READ_PER_ITEM = 25
+"""How many rows one statement may read for one item of a page; a page may take two statements."""
+_SMALLEST = 20
+"""A smaller page may read as many rows as a page of this size."""
+
+
 @lru_cache(maxsize=1024)
 def list_statement(names: tuple[str, ...], sort: Sort, *, continued: bool) -> Statement:
-    """The statement of a list by the names of its arguments: one index range per partition, merged, up to the limit.
+    """The statement that goes along the order of a list, see `taskbell.store.task_lists`."""
+    return task_lists.list_statement(names, field=sort.field, descending=sort.descending, continued=continued)
 
-    Its parameters are `actor`, `limit`, those names and, when it continues after a place, `after_key` and `after_id`.
-    """
-    actor, key = actor_set(), _KEYS[sort.field]
-    conditions = [actor.c.id.is_not(None), *(_CONDITIONS[name] for name in names)]
-    if continued:
-        place = sa.tuple_(key, _COLUMN.id)
-        after = sa.tuple_(sa.cast(parameter("after_key", sa.Text()), key.type), parameter("after_id", _COLUMN.id.type))
-        conditions.append(place < after if sort.descending else place > after)
-    order = [key.desc(), _COLUMN.id.desc()] if sort.descending else [key, _COLUMN.id]
-    page = (
-        sa.select(_DOCUMENT, sa.cast(key, sa.Text).label("key"), _COLUMN.id)
-        .where(*conditions)
-        .order_by(*order)
-        .limit(parameter("limit", sa.Integer()))
-        .lateral("page")
-    )
-    return compile_statement(sa.select(page.c.document, page.c.key, page.c.id).select_from(actor.join(page, sa.true())))
+
+@lru_cache(maxsize=1024)
+def few_statement(names: tuple[str, ...], sort: Sort, *, continued: bool) -> Statement | None:
+    """The statement that reads a list by the index of one of its filters; None when no index serves one."""
+    by = task_lists.finds_few(names, field=sort.field)
+    if by is None:
+        return None
+    return task_lists.few_statement(names, by=by, field=sort.field, descending=sort.descending, continued=continued)
 
 
 async def page(database: Database, *, actor: UUID, listing: Listing, after: Place | None, limit: int) -> Slice[str]:
-    """Read a page of tasks as documents. One round trip.
+    """Read a page of tasks as documents. One round trip; two when hardly any task on the way matches the filters.
+
+    The page may end early, with the place to continue: when it has grown to `PAGE_BYTES`, or when it has read
+    `READ_PER_ITEM` rows for each item that it could hold.
 
     Raises:
         CursorInvalid: PostgreSQL cannot hold the key of the place to continue after.
     """
-    statement = list_statement(tuple(listing.arguments), listing.sort, continued=after is not None)
+    names, continued = tuple(listing.arguments), after is not None
     place: dict[str, Any] = {} if after is None else {"after_key": after.key, "after_id": after.id}
+    statement = list_statement(names, listing.sort, continued=continued)
+    given = {"actor": actor, "limit": limit + 1, **listing.arguments, **place}
+    if "most" not in statement.parameters:
+        rows = await _rows(database, statement, given)
+        return Slice.of_documents(rows, limit=limit, place=_place)
+    most = READ_PER_ITEM * max(limit, _SMALLEST)
+    rows = await _rows(database, statement, given | {"most": most})
+    found = Slice.of_documents([row for row in rows if row["matches"]], limit=limit, place=_place)
+    if found.last is not None or not rows or not rows[-1]["stopped"]:
+        return found
+    few = few_statement(names, listing.sort, continued=continued)
+    if few is not None:
+        fewer = await _rows(database, few, given | {"most": most})
+        if fewer[0]["found"] <= most:
+            return Slice.of_documents([row for row in fewer if row["id"] is not None], limit=limit, place=_place)
+    return Slice(found.items, _place(rows[-1]))
+
+
+async def _rows(database: Database, statement: Statement, given: dict[str, Any]) -> list[asyncpg.Record]:
     try:
-        rows = await statement.rows(database, actor=actor, limit=limit + 1, **listing.arguments, **place)
+        return await statement.rows(database, **given)
     except asyncpg.DataError as malformed:
         raise CursorInvalid from malformed
-    return Slice.of(rows, limit=limit, item=itemgetter(0), place=lambda row: Place(key=row[1], id=row[2]))
+
+
+def _place(row: asyncpg.Record) -> Place:
+    return Place(key=row["key"], id=row["id"])
 
 
 async def place_of(database: Database, *, actor: UUID, task_id: UUID, sort: Sort) -> Place | None:
