@@ -26,7 +26,7 @@ from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.store import migrate, roles
 
-pytest_plugins = ["chart_processes", "event_stream", "reminders", "webhook_receiver"]
+pytest_plugins = ["chart_processes", "event_schemas", "event_stream", "reminders", "webhook_receiver"]
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"

@@ -54,7 +54,10 @@ class Client:
         print(f"loaded {len(self.tasks)} tasks", flush=True)
 
     def take(self, event: dict[str, Any]) -> None:
-        """Apply an event. Its data is the whole object as it was then; `version` tells which is newer."""
+        """Apply an event. Its data is the object as it was then; `version` tells which is newer.
+
+        Texts that are long and did not change are not in it, so it is merged into the copy.
+        """
         data = event["data"]
         if event["type"] == "notification.created":
             print(f"for you: {data['title']}: {data['body']}", flush=True)
@@ -62,8 +65,10 @@ class Client:
             self.tasks.pop(data["id"], None)
             print(f"deleted: {data['title']}", flush=True)
         elif event["type"].startswith("task."):
-            if data["version"] >= self.tasks.get(data["id"], data)["version"]:
-                self.tasks[data["id"]] = data
+            known = self.tasks.get(data["id"], {})
+            if data["version"] >= known.get("version", 0):
+                fields = {name: value for name, value in data.items() if name not in ("previous", "omitted")}
+                self.tasks[data["id"]] = {**known, **fields}
             print(f"{event['type']}: {data['title']}", flush=True)
 
     async def listen(self) -> None:

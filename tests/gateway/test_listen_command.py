@@ -118,7 +118,14 @@ def test_an_event_is_one_line():
     event = {
         "type": "task.updated",
         "time": "2026-11-20T21:00:00.000000Z",
-        "data": {"title": "Buy milk", "priority": 2, "previous": {"priority": 5}},
+        "data": {
+            "title": "Buy milk",
+            "priority": 2,
+            "previous": {"priority": 5},
+            "omitted": ["/previous/description"],
+        },
     }
-    assert describe(event) == "2026-11-20 21:00:00  task.updated          Buy milk  priority: 5 -> 2"
+    assert (
+        describe(event) == "2026-11-20 21:00:00  task.updated          Buy milk  priority: 5 -> 2, description: changed"
+    )
     assert describe({}).strip().startswith("?")

@@ -5,6 +5,7 @@ import asyncio
 import nats
 import pytest
 
+from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_publisher import (
     AcknowledgementLost,
     AppendPublisher,
@@ -49,6 +50,15 @@ async def test_batches_larger_than_the_window_are_stored_in_order(publisher, cli
     await publisher.append(messages(*range(95)), after=0, after_id=None)
     await publisher.append(messages(*range(95, 200)), after=95, after_id="94")
     assert await stored(client) == [str(n) for n in range(200)]
+
+
+async def test_a_server_that_takes_too_little_is_refused_before_anything_is_published(client, monkeypatch):
+    """An event that it would refuse could not be skipped, and would hold up all later ones."""
+    monkeypatch.setattr(client, "_max_payload", 1000)
+    publisher = AppendPublisher(client)
+    await publisher.start(largest=1000)
+    with pytest.raises(BusUnavailable, match="max_payload is 1000 bytes, events need 1001"):
+        await publisher.start(largest=1001)
 
 
 async def test_a_batch_for_another_end_is_not_stored(publisher, client):

@@ -19,6 +19,9 @@ from taskbell.local import db
 from taskbell.store import migrate, revisions, schema_files
 from taskbell.store.models import Model, PgSnapshot, Xid8
 
+# SQLAlchemy 2.1 warns of what it reflects itself about a constraint that is NOT VALID.
+pytestmark = pytest.mark.filterwarnings("ignore:Can't validate argument 'dialect_options'")
+
 _OBJECTS = """
 SELECT 'relation ' || n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname IN ('public', 'taskbell')

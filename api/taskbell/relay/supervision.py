@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from taskbell.contract.events import MAX_MESSAGE_BYTES
 from taskbell.contract.subjects import RELAY_POKE, StreamConfiguration
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import BusUnavailable, Pokes, connect
@@ -110,7 +111,7 @@ class Supervision:
                 in_flight=settings.relay_batch_size,
                 ack_timeout=settings.relay_acknowledgement_timeout.total_seconds(),
             )
-            await publisher.start()
+            await publisher.start(largest=MAX_MESSAGE_BYTES)
             configuration = StreamConfiguration(max_age=settings.event_retention, replicas=settings.stream_replicas)
             yield publisher, EventStream(Streams(client), configuration=configuration)
         finally:

@@ -31,6 +31,8 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
+from taskbell.contract.events import MAX_DATA_BYTES
+
 
 class Xid8(UserDefinedType[int]):
     """PostgreSQL's 64-bit transaction id, which never wraps around."""
@@ -217,6 +219,7 @@ class Event(Model):
 
     __tablename__ = "events"
     __table_args__ = (
+        CheckConstraint(f"octet_length(data::text) <= {MAX_DATA_BYTES}", name="events_data_size"),
         Index("events_xid_idx", "xid", "id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )

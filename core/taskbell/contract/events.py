@@ -14,6 +14,12 @@ from uuid import UUID
 import orjson
 
 SPEC_VERSION = "1.0"
+LONG_TEXT_BYTES = 4096
+"""A field of a task that is longer than this as JSON text is in an event only if the event gives it its new value."""
+MAX_DATA_BYTES = 160 * 1024
+"""The longest `data` of an event, as JSON text. The database refuses a longer one together with its change."""
+MAX_MESSAGE_BYTES = 256 * 1024
+"""What NATS must take in one message, headers included: an event of the largest size, with room to spare."""
 SCHEMA_BASE = "https://taskbell.dev/schemas/events"
 
 

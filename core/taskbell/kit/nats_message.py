@@ -11,6 +11,7 @@ MESSAGE_ID = "Nats-Msg-Id"
 """Header: the id by which JetStream recognises a duplicate."""
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Sequence"
 EXPECTED_ID = "Nats-Expected-Last-Msg-Id"
+_HEADER_FRAME = b"NATS/1.0\r\n\r\n"
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -36,6 +37,22 @@ def headers_of(message: Msg) -> Mapping[str, str]:
 def status_of(message: Msg) -> str:
     """Return the status of a control message, such as "408"; empty for any other message."""
     return headers_of(message).get("Status", "")
+
+
+def is_out_of_bytes(message: Msg) -> bool:
+    """Tell whether a pull request ended because the next message would exceed its `max_bytes` (ADR-13)."""
+    headers = headers_of(message)
+    return headers.get("Status") == "409" and headers.get("Description", "").startswith("Message Size Exceeds MaxBytes")
+
+
+def pulled_bytes(message: Msg) -> int:
+    """Return what a delivery counts against `max_bytes` (tried with server 2.15): subjects, headers and payload."""
+    size = len(message.subject) + len(message.reply) + len(message.data)
+    if message.headers:
+        size += len(_HEADER_FRAME) + sum(
+            len(name.encode()) + len(value.encode()) + 4 for name, value in message.headers.items()
+        )
+    return size
 
 
 def is_delivery(message: Msg) -> bool:

@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_message import EXPECTED_ID, EXPECTED_SEQUENCE, MESSAGE_ID
 
 _WRONG_POSITION = frozenset({10070, 10071})
@@ -81,8 +82,15 @@ class AppendPublisher:
         self._failure: AppendInterrupted | None = None
         self._progress = asyncio.Event()
 
-    async def start(self) -> None:
-        """Listen for acknowledgements. The subscription ends with the connection."""
+    async def start(self, *, largest: int = 0) -> None:
+        """Listen for acknowledgements. The subscription ends with the connection.
+
+        Raises:
+            BusUnavailable: The server refuses messages of `largest` bytes, headers included.
+        """
+        if self._client.max_payload < largest:
+            taken = f"its max_payload is {self._client.max_payload} bytes, events need {largest}"
+            raise BusUnavailable(f"NATS takes no message of the largest size: {taken}")
         await self._client.subscribe(f"{self._inbox}.*.*", cb=self._answered)
 
     async def append(self, messages: Sequence[Message], *, after: int, after_id: str | None) -> None:

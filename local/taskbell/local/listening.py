@@ -16,6 +16,7 @@ from taskbell.client.following import Ended, follow
 from taskbell.contract.frames import Resume, ServerFrame
 
 _RENEW_BEFORE = 30.0
+_PREVIOUS = "/previous/"
 _NOT_ACCEPTED = frozenset({"sign_in_refused", "token_expired"})
 """Codes of `error` frames after which the same token would be refused again."""
 
@@ -102,8 +103,10 @@ def describe(event: dict[str, Any]) -> str:
     data = event.get("data") or {}
     words = [str(event.get("time", ""))[:19].replace("T", " "), f"{event.get('type', '?'):<20}"]
     words.append(str(data.get("title") or event.get("subject", "")))
-    if previous := data.get("previous"):
-        words.append(", ".join(f"{name}: {old!s} -> {data.get(name)!s}" for name, old in previous.items()))
+    if "previous" in data:
+        changed = [f"{name}: {old!s} -> {data.get(name)!s}" for name, old in data["previous"].items()]
+        long = [pointer.removeprefix(_PREVIOUS) for pointer in data.get("omitted", ()) if pointer.startswith(_PREVIOUS)]
+        words.append(", ".join([*changed, *(f"{name}: changed" for name in long)]))
     return "  ".join(words)
 
 

@@ -23,6 +23,12 @@ class TaskVersionMismatch(Refused):
     code = ProblemCode.VERSION_MISMATCH
 
 
+class ChangeTooLarge(Refused):
+    """The task with the values that it had before is too large for one event."""
+
+    code = ProblemCode.BODY_TOO_LARGE
+
+
 class ParameterInvalid(Refused):
     """A parameter is not valid."""
 

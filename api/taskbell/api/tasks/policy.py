@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from taskbell.api.tasks.errors import ParameterInvalid
 from taskbell.api.tasks.schemas import TaskFields
-from taskbell.contract.events import EventType
+from taskbell.contract.events import LONG_TEXT_BYTES, EventType
 from taskbell.contract.problems import FieldError
 
 GAP = 1000
@@ -142,6 +144,29 @@ def spread(below: Sequence[Neighbour], above: Sequence[Neighbour], *, take: int)
     placed = [(task, at + 1 if is_for_new(at) else at) for task, at in zip(ordered, even, strict=True)]
     moved = [Neighbour(id=task.id, position=position) for task, position in placed if task is not None]
     return Spread(position=next(position for task, position in placed if task is None), neighbours=moved)
+
+
+@dataclass(frozen=True, slots=True)
+class FormerValues:
+    """What an event tells of how a task was.
+
+    Attributes:
+        text: The old values, as a JSON object.
+        omitted: JSON Pointers, from the event's data, of those that are too long to be told.
+    """
+
+    text: str
+    omitted: Sequence[str] = ()
+
+
+def former_values(facts: Mapping[str, Any]) -> FormerValues:
+    """Write old values as an event tells them. A long one is only named: whoever follows the task has it."""
+    texts = {name: orjson.dumps(iso(old)).decode() for name, old in facts.items()}
+    told = {name: text for name, text in texts.items() if len(text.encode()) <= LONG_TEXT_BYTES}
+    return FormerValues(
+        text="{" + ",".join(f'"{name}":{text}' for name, text in told.items()) + "}",
+        omitted=[f"/previous/{name}" for name in texts if name not in told],
+    )
 
 
 def iso(value: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 import sqlalchemy as sa
 
 from taskbell.api.http.paging import CursorInvalid, Place, Slice
+from taskbell.api.tasks.errors import ChangeTooLarge
 from taskbell.api.tasks.lists import Listing
-from taskbell.api.tasks.policy import Change, Neighbour, iso
+from taskbell.api.tasks.policy import Change, Neighbour, former_values
 from taskbell.api.tasks.schemas import Sort
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import Statement, load
@@ -38,6 +38,8 @@ _SEEN = load(__package__, "select_seen")
 _MEMBERS = load(__package__, "select_members")
 _SORT_KEYS = load(__package__, "select_sort_keys")
 
+_EVENT_SIZE = "events_data_size"
+"""The constraint of the table `events` that bounds the size of an event."""
 _TASK = sa.alias(sa.inspect(Task).local_table, "t")
 _COLUMN = _TASK.c
 _DOCUMENT = sa.cast(sa.func.taskbell.task_document(_TASK.table_valued()), sa.Text).label("document")
@@ -79,14 +81,22 @@ async def create(database: Database, *, actor: UUID, traceparent: str | None, **
 
     Raises:
         RowRefused: The actor may not create tasks there, or an assignee is not a member.
+        ChangeTooLarge: An event would be larger than events may be.
     """
     try:
         row = await _CREATE.row(database, actor=actor, traceparent=traceparent, **values)
     except (asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError) as refused:
         raise RowRefused from refused
+    except asyncpg.CheckViolationError as refused:
+        raise _too_large(refused) from refused
     if row is None:
         raise RowRefused
     return Document(id=row[1], text=row[0])
+
+
+def _too_large(refused: asyncpg.CheckViolationError) -> Exception:
+    """What it means that a row breaks a rule of its table: only the size of an event is a client's doing."""
+    return ChangeTooLarge() if refused.constraint_name == _EVENT_SIZE else refused
 
 
 async def get(database: Database, *, actor: UUID, task_id: UUID) -> Document | None:
@@ -193,7 +203,9 @@ async def update(
 
     Raises:
         RowRefused: The actor may no longer change the task; the transaction is void.
+        ChangeTooLarge: An event would be larger than events may be.
     """
+    former = [former_values(facts) for _, facts in change.facts]
     try:
         row = await _UPDATE.row(
             connection,
@@ -204,9 +216,9 @@ async def update(
             actor=actor,
             traceparent=traceparent,
             event_types=[kind.value for kind, _ in change.facts],
-            former_values=[
-                orjson.dumps({name: iso(old) for name, old in facts.items()}).decode() for _, facts in change.facts
-            ],
+            former_values=[told.text for told in former],
+            omitted=[pointer for told in former for pointer in told.omitted],
+            changes_description=change.values["description"] != task["description"],
             former_assignee_ids=task["assignee_ids"],
             newly_assigned=change.assigned,
             former_status=task["status"],
@@ -214,6 +226,8 @@ async def update(
         )
     except asyncpg.InsufficientPrivilegeError as refused:
         raise RowRefused from refused
+    except asyncpg.CheckViolationError as refused:
+        raise _too_large(refused) from refused
     if row is None:
         raise RowRefused
     return Document(id=task["id"], text=row[0], version=row[1])
@@ -277,18 +291,24 @@ async def move(
     connection: Connection,
     *,
     workspace_id: UUID,
+    moved_id: UUID,
     positions: Sequence[Neighbour],
     actor: UUID,
     traceparent: str | None,
-) -> Mapping[UUID, Document]:
-    """Give tasks new positions, with an event each. One round trip in a transaction that holds the order's lock."""
+) -> tuple[Document | None, int]:
+    """Give tasks new positions, with an event each. One round trip in a transaction that holds the order's lock.
+
+    Returns `moved_id`'s document, or None when that task is gone, and how many tasks have moved.
+    """
     rows = await _MOVE.rows(
         connection,
         workspace_id=workspace_id,
         task_ids=[task.id for task in positions],
         positions=[task.position for task in positions],
+        moved_id=moved_id,
         actor=actor,
         traceparent=traceparent,
     )
-    moved = [Document(id=bare_uuid(row["id"]), text=row["document"], version=row["version"]) for row in rows]
-    return {document.id: document for document in moved}
+    moved = next((row for row in rows if row["id"] == moved_id), None)
+    document = None if moved is None else Document(id=moved_id, text=moved["document"], version=moved["version"])
+    return document, len(rows)

@@ -221,13 +221,18 @@ class TaskService:
             places = await self._places(
                 connection, workspace_id=workspace_id, task_id=task_id, lower=lower, upper=upper
             )
-            moved = await repository.move(
-                connection, workspace_id=workspace_id, positions=places, actor=actor.user_id, traceparent=traceparent()
+            moved, changed = await repository.move(
+                connection,
+                workspace_id=workspace_id,
+                moved_id=task_id,
+                positions=places,
+                actor=actor.user_id,
+                traceparent=traceparent(),
             )
-            if task_id not in moved:  # deleted while this move waited for its turn, or the actor may only read it now
+            if moved is None:  # deleted while this move waited for its turn, or the actor may only read it now
                 raise await self._refusal(connection, task_id)
-        await self._recorder.committed(*(EventType.TASK_MOVED for _ in moved))
-        return moved[task_id]
+        await self._recorder.committed(*[EventType.TASK_MOVED] * changed)
+        return moved
 
     async def _places(
         self, connection: Connection, *, workspace_id: UUID, task_id: UUID, lower: int | None, upper: int | None

@@ -12,7 +12,8 @@ WITH actor AS MATERIALIZED (
   WHERE cardinality(:assignee_ids::uuid[]) = 0
      OR cardinality(taskbell.audience(CASE WHEN actor.id IS NOT NULL THEN :workspace_id::uuid END, :assignee_ids))
         = cardinality(:assignee_ids)
-  RETURNING id, workspace_id, created_by, title, status, due_at, assignee_ids, taskbell.task_document(tasks) AS document
+  RETURNING id, workspace_id, created_by, title, description, status, due_at, assignee_ids,
+            taskbell.task_document(tasks) AS document
 ), event AS (
   INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
   SELECT workspace_id, 'task.created', id, created_by,
@@ -21,7 +22,7 @@ WITH actor AS MATERIALIZED (
   UNION ALL
   SELECT workspace_id, 'task.assigned', id, created_by,
          taskbell.task_audience(workspace_id, created_by, assignee_ids, created_by), :traceparent,
-         (left(document::text, -1) || ',"previous":{"assignee_ids":[]}}')::json
+         taskbell.task_event(document::text, description, '{"assignee_ids":[]}')
   FROM task WHERE cardinality(assignee_ids) > 0
   RETURNING id
 )
