@@ -39,9 +39,9 @@ async def publish(stream, count):
 
 
 @contextlib.asynccontextmanager
-async def working(client, handle, *, batch=10, heartbeat=HEARTBEAT):
+async def working(client, handle, *, heartbeat=HEARTBEAT, **bounds):
     """Run a worker for the length of a block."""
-    worker = PullWorker(client, SPEC, handle, batch=batch, heartbeat=heartbeat)
+    worker = PullWorker(client, SPEC, handle, heartbeat=heartbeat, **{"batch": 10, **bounds})
     async with running(worker.run, name="worker") as task:
         yield worker
         worker.stop()
@@ -72,6 +72,26 @@ async def test_workers_share_and_answer_all(client, stream):
         await publish(stream, 200)
         await eventually(lambda: len(seen["a"]) + len(seen["b"]) >= 200)
     assert sorted(seen["a"] + seen["b"]) == list(range(200))
+    assert await drained(stream)
+
+
+async def test_a_batch_ends_at_its_bytes(client, stream):
+    """However many messages are allowed, a batch is no larger; a message that is larger than a batch comes alone."""
+    sizes = [400] * 5 + [3000] + [400] * 5 + [3000]
+    for size in sizes:
+        await stream.publish("work.x", b"x" * size)
+    batches = []
+
+    async def handle(items):
+        batches.append([len(item.data) for item in items])
+        for item in items:
+            await item.done()
+
+    async with working(client, handle, batch=100, batch_bytes=1500):
+        await eventually(lambda: sum(map(len, batches)) >= len(sizes))
+    assert [size for batch in batches for size in batch] == sizes
+    assert all(sum(batch) <= 1500 or batch == [3000] for batch in batches)
+    assert [400] * 3 in batches[batches.index([3000]) :]  # what follows comes together again
     assert await drained(stream)
 
 

@@ -9,6 +9,7 @@ from nats.errors import NoServersError
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
+from taskbell.kit import nats_replay
 from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplays
 
@@ -131,6 +132,60 @@ async def test_a_replay_misses_nothing_where_its_consumer_lags(client, monkeypat
     async with replays.open(subjects=["s.0.>"], after=after, until=until) as replay:
         found = [message.sequence async for batch in replay.batches(at_most=2) for message in batch]
     assert found == [sequence for sequence in range(after + 1, until + 1) if sequence % 2]
+
+
+@pytest.mark.feature("M34")
+async def test_a_batch_ends_at_its_bytes(client):
+    """However many messages were asked for; one that is larger than a batch comes alone, and nothing is missed."""
+    sizes = [200_000] * 5 + [700_000] + [200_000] * 3
+    for size in sizes:
+        await client.jetstream().publish("s.x", b"x" * size)
+    async with StreamReplays(client, stream="S", epoch_key="epoch").open(subjects=["s.>"], after=0, until=9) as replay:
+        batches = [[len(message.data) for message in batch] async for batch in replay.batches()]
+    assert [size for batch in batches for size in batch] == sizes
+    assert batches == [[200_000] * 2, [200_000] * 2, [200_000], [700_000], [200_000] * 2, [200_000]]
+
+
+async def test_a_batch_whose_bytes_are_used_up_exactly_is_not_waited_for(client, monkeypatch):
+    """The server says nothing at the end of such a request."""
+    for number in range(6):
+        await client.jetstream().publish("s.x", b"x" * 100, headers={"X": "é"} if number else None)
+    replays, sizes = StreamReplays(client, stream="S", epoch_key="epoch"), []
+    count = nats_replay.pulled_bytes
+    monkeypatch.setattr(nats_replay, "pulled_bytes", lambda message: sizes.append(count(message)) or sizes[-1])
+    for first in (6, 2):
+        async with replays.open(subjects=["s.>"], after=0, until=6) as replay:
+            found = await replay._fetch(6, after=0, at_most_bytes=sum(sizes) or 10_000)
+        assert len(found) == first
+        del sizes[2:]
+
+
+@pytest.mark.feature("M34")
+async def test_few_requests_are_under_way_at_a_time(client, monkeypatch):
+    """However many replays there are: so what the server may have to keep for the connection is bounded."""
+    for number in range(40):
+        await client.jetstream().publish(f"s.{number % 2}", b"x" * 1000)
+    under_way, most = 0, 0
+    replays = StreamReplays(client, stream="S", epoch_key="epoch")
+    fetch = nats_replay.StreamReplay._fetch
+
+    async def counted(*args, **options):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await fetch(*args, **options)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(nats_replay.StreamReplay, "_fetch", counted)
+
+    async def read():
+        async with replays.open(subjects=["s.0", "s.1"], after=0, until=40) as replay:
+            return sum([len(batch) async for batch in replay.batches(at_most=5)])
+
+    assert await asyncio.gather(*(read() for _ in range(20))) == [40] * 20
+    assert most == nats_replay._AT_ONCE
 
 
 async def test_where_nothing_is_to_be_replayed_no_consumer_is_made(client, monkeypatch):

@@ -20,7 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_bus import BusUnavailable
-from taskbell.kit.nats_message import headers_of, is_delivery, read_reply, status_of
+from taskbell.kit.nats_message import headers_of, is_delivery, is_out_of_bytes, read_reply, status_of
 from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
@@ -104,11 +104,13 @@ class PullWorker:
         handle: Handle,
         *,
         batch: int,
+        batch_bytes: int = 2 * 2**20,
         heartbeat: float = 1.0,
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take a connection (the caller closes it), the consumer, the function that works on a batch, and its size.
 
+        A batch ends at `batch` messages or `batch_bytes` bytes. A message that is larger than this comes alone.
         `prepare` creates the stream if it may be missing; it raises `BusUnavailable` on failure.
         """
         self._client = client
@@ -116,6 +118,7 @@ class PullWorker:
         self._spec = spec
         self._handle = handle
         self._batch = batch
+        self._batch_bytes = batch_bytes
         self._heartbeat = heartbeat
         self._prepare = prepare
         self._attached = False
@@ -190,38 +193,46 @@ class PullWorker:
                     await WorkItem(message).give_back()
 
     async def _pull(self, inbox: str, arrivals: asyncio.Queue[Msg]) -> str:
-        wanted = 0
-        expires = 10 * self._heartbeat
+        wanted, came, alone = 0, 0, False
         while not self._stopping.is_set():
             if wanted <= 0:
-                wanted = self._batch
-                request = {
-                    "batch": wanted,
-                    "expires": int(expires * _NANOSECONDS),
-                    "idle_heartbeat": int(self._heartbeat * _NANOSECONDS),
-                }
-                subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._spec.stream}.{self._spec.durable}"
+                wanted, came = 1 if alone else self._batch, 0
                 try:
-                    await self._client.publish(subject, orjson.dumps(request), reply=inbox)
+                    await self._request(inbox, wanted, at_most=0 if alone else self._batch_bytes)
                 except NatsError as away:
                     return f"NATS does not answer: {type(away).__name__}"
+                alone = False
             messages = await self._arrived(arrivals)
             if messages is None:
                 return "" if self._stopping.is_set() else "silence"
             items = []
             for message in messages:
                 if is_delivery(message):
-                    wanted -= 1
+                    wanted, came = wanted - 1, came + 1
                     items.append(WorkItem(message))
                     continue
                 status = status_of(message)
-                if status in _REQUEST_OVER:
+                if is_out_of_bytes(message):
+                    wanted, alone = 0, came == 0  # nothing came: the next message is larger than a batch
+                elif status in _REQUEST_OVER:
                     wanted = 0
                 elif status != _HEARTBEAT:
                     await self._hand_over(items)
                     return f"{status} {headers_of(message).get('Description', '')}"
             await self._hand_over(items)
         return ""
+
+    async def _request(self, inbox: str, wanted: int, *, at_most: int) -> None:
+        """Ask for messages; `at_most` bytes, or of any size when it is 0."""
+        request = {
+            "batch": wanted,
+            "expires": int(10 * self._heartbeat * _NANOSECONDS),
+            "idle_heartbeat": int(self._heartbeat * _NANOSECONDS),
+        }
+        if at_most:
+            request["max_bytes"] = at_most
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._spec.stream}.{self._spec.durable}"
+        await self._client.publish(subject, orjson.dumps(request), reply=inbox)
 
     async def _arrived(self, arrivals: asyncio.Queue[Msg]) -> list[Msg] | None:
         """Wait for a message and return all that are there; None when none came in time, or after `stop`."""

@@ -15,10 +15,22 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from taskbell.kit.nats_message import headers_of, is_delivery, read_reply, status_of
+from taskbell.kit.nats_message import (
+    headers_of,
+    is_delivery,
+    is_out_of_bytes,
+    pulled_bytes,
+    read_reply,
+    status_of,
+)
 from taskbell.kit.nats_reader import REQUEST_TIMEOUT, StreamBounds, read_bounds
 
 _BATCH = 500
+_BATCH_BYTES = 512 * 1024
+"""A batch ends before it is larger than this; a message that is larger alone is a batch of its own."""
+_AT_ONCE = 8
+"""Requests that bring messages, at a time on one connection. With `_BATCH_BYTES` they bound what may be on the way: the
+server cuts a connection on which 64 MiB wait."""
 _BATCH_TIMEOUT = 5.0
 
 
@@ -45,6 +57,7 @@ class StreamReplays:
         self._jetstream = client.jetstream(timeout=REQUEST_TIMEOUT)
         self._stream = stream
         self._epoch_key = epoch_key
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._asking: asyncio.Task[StreamBounds] | None = None
         self._next: asyncio.Task[StreamBounds] | None = None
 
@@ -83,7 +96,9 @@ class StreamReplays:
         """
         newest = max(await asyncio.gather(*(self._newest(subject) for subject in subjects)))
         if newest <= after:
-            yield StreamReplay(self._client, self.bounds, pending=0, request_subject="", after=after, until=after)
+            yield StreamReplay(
+                self._client, self.bounds, self._turns, pending=0, request_subject="", after=after, until=after
+            )
             return
         name = f"replay-{uuid4().hex}"
         config = ConsumerConfig(
@@ -104,6 +119,7 @@ class StreamReplays:
             yield StreamReplay(
                 self._client,
                 self.bounds,
+                self._turns,
                 pending=info.num_pending or 0,
                 request_subject=f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}",
                 after=after,
@@ -115,7 +131,8 @@ class StreamReplays:
 
     async def _newest(self, subject: str) -> int:
         try:
-            return (await self._jetstream.get_last_msg(self._stream, subject)).seq or 0
+            async with self._turns:
+                return (await self._jetstream.get_last_msg(self._stream, subject)).seq or 0
         except NotFoundError:
             return 0
         except (NatsError, TimeoutError) as away:
@@ -129,6 +146,7 @@ class StreamReplay:
         self,
         client: Client,
         bounds: Callable[[], Awaitable[StreamBounds]],
+        turns: asyncio.Semaphore,
         *,
         pending: int,
         request_subject: str,
@@ -139,19 +157,26 @@ class StreamReplay:
         self.pending = pending
         self._client = client
         self._bounds = bounds
+        self._turns = turns
         self._subject = request_subject
         self._after = after
         self._until = until
 
     async def batches(self, *, at_most: int = _BATCH) -> AsyncIterator[list[StreamMessage]]:
-        """Yield the messages in order, up to `at_most` at a time. The next are requested when the caller continues.
+        """Yield the messages in order, up to `at_most` or 512 KiB at a time.
+
+        The next are requested when the caller continues.
 
         Raises:
             ReplayInterrupted: Messages were lost or have expired, or NATS went away.
         """
         done, position = 0, self._after
         while position < self._until:
-            batch = await self._fetch(min(at_most, _BATCH), after=done)
+            wanted = min(at_most, _BATCH)
+            async with self._turns:
+                batch = await self._fetch(wanted, after=done)
+                if not batch:
+                    batch = await self._fetch(1, after=done, at_most_bytes=None)
             # The server passes over messages whose files are gone, and learns of the loss only by reading them.
             if (await self._bounds()).first > position + 1:
                 raise ReplayInterrupted("messages are gone")
@@ -160,12 +185,17 @@ class StreamReplay:
             if within:
                 yield within
 
-    async def _fetch(self, wanted: int, *, after: int) -> list[StreamMessage]:
+    async def _fetch(self, wanted: int, *, after: int, at_most_bytes: int | None = _BATCH_BYTES) -> list[StreamMessage]:
+        """Request messages; none come if the next one alone exceeds `at_most_bytes`."""
         batch: list[StreamMessage] = []
+        left = [at_most_bytes or -1]
         finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def receive(message: Msg) -> None:
             if finished.done():
+                return
+            if is_out_of_bytes(message) and at_most_bytes is not None:
+                finished.set_result(None)
                 return
             if not is_delivery(message):
                 finished.set_exception(ReplayInterrupted(f"status {status_of(message)}"))
@@ -175,15 +205,19 @@ class StreamReplay:
                 finished.set_exception(ReplayInterrupted("messages were lost"))
                 return
             batch.append(StreamMessage(sequence, message.subject, headers_of(message), message.data))
-            if len(batch) == wanted or sequence >= self._until:
+            left[0] -= pulled_bytes(message)
+            # A request whose bytes are used up to the last ends without a word.
+            if len(batch) == wanted or sequence >= self._until or left[0] == 0:
                 finished.set_result(None)
 
         inbox = self._client.new_inbox()
         try:
             subscription = await self._client.subscribe(inbox, cb=receive)
             try:
-                request = orjson.dumps({"batch": wanted, "expires": int(_BATCH_TIMEOUT * 1e9)})
-                await self._client.publish(self._subject, request, reply=inbox)
+                request = {"batch": wanted, "expires": int(_BATCH_TIMEOUT * 1e9)}
+                if at_most_bytes is not None:
+                    request["max_bytes"] = at_most_bytes
+                await self._client.publish(self._subject, orjson.dumps(request), reply=inbox)
                 async with asyncio.timeout(_BATCH_TIMEOUT):
                     await finished
             finally:

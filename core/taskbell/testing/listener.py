@@ -182,6 +182,13 @@ class Listener(Collector):
             raise NotInTime(f"the close within {within:g} s")
         return self.close_code
 
+    async def until_closed_or_events(self, number: int, *, within: float = DEADLINE) -> int | None:
+        """Wait until this many events have come in all, or the connection ends; return the close code, if it did."""
+        with contextlib.suppress(ListenerClosed):
+            await self.until_events(number, within=within)
+            return None
+        return await self.until_closed(within=within)
+
     def stop_reading(self) -> None:
         """Read nothing more: soon the gateway cannot write any more."""
         self._gate.clear()

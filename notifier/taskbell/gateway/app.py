@@ -22,6 +22,7 @@ from taskbell.gateway.repository import open_memberships
 from taskbell.gateway.server import WHEEL_SECONDS, GatewayServer
 from taskbell.gateway.session import SessionLimits
 from taskbell.gateway.settings import GatewaySettings
+from taskbell.gateway.shares import ReplayShares
 from taskbell.gateway.sign_ins import SignIns
 from taskbell.gateway.socket import Surroundings
 from taskbell.gateway.wheel import TimerWheel
@@ -43,6 +44,8 @@ class Gateway:
     port: int
 
 
+REPLAY_PATIENCE = 10.0
+"""Seconds that a replay waits for its share; then the client is told to come back."""
 _SETTLE_SECONDS = 3.0
 """Seconds to wait for readiness before listening; after that the gateway listens, unready."""
 
@@ -74,6 +77,9 @@ async def gateway(
 
         bus = await connect(settings.nats_url.get_secret_value(), name="taskbell-gateway", on_reconnect=reconnected)
         stack.push_async_callback(bus.close)
+        # Replays have a connection of their own: however much they read, live events do not wait behind it.
+        replay_bus = await connect(settings.nats_url.get_secret_value(), name="taskbell-gateway-replays")
+        stack.push_async_callback(replay_bus.close)
         reader = StreamReader(
             bus,
             Intake(hub, tracing=tracing or Tracing(service="taskbell-gateway")),
@@ -88,8 +94,14 @@ async def gateway(
                 memberships=memberships,
                 resumption=Resumption(
                     hub,
-                    StreamReplays(bus, stream=STREAM, epoch_key=METADATA_EPOCH),
+                    StreamReplays(replay_bus, stream=STREAM, epoch_key=METADATA_EPOCH),
+                    ReplayShares(
+                        at_most=settings.gateway_max_replays,
+                        per_user=settings.gateway_max_replays_per_user,
+                        patience=REPLAY_PATIENCE,
+                    ),
                     max_events=settings.gateway_max_replay_events,
+                    max_bytes=settings.gateway_max_replay_bytes,
                 ),
                 max_connections_per_user=settings.gateway_max_connections_per_user,
             ),

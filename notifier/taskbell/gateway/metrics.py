@@ -44,8 +44,9 @@ DELIVERY_LATENCY = Histogram(
 )
 REPLAYS = Counter(
     "taskbell_gateway_replays_total",
-    "Resumes by outcome: memory, stream, gap, interrupted. Many gaps: clients stay away longer than events "
-    "are kept, or TASKBELL_GATEWAY_MAX_REPLAY_EVENTS is too low.",
+    "Resumes by outcome: memory, stream, gap, interrupted, refused. Many gaps: clients stay away longer than "
+    "events are kept, or TASKBELL_GATEWAY_MAX_REPLAY_EVENTS is too low. Many refused: more replays are asked for than "
+    "TASKBELL_GATEWAY_MAX_REPLAYS allows, or than one user may have.",
     ["outcome"],
 )
 REPLAYED_EVENTS = Counter("taskbell_gateway_replayed_events_total", "Event frames sent by replays.")

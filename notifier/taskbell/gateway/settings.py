@@ -38,6 +38,13 @@ class GatewaySettings(ProgramSettings):
     """The same limit in bytes."""
     gateway_max_replay_events: int = Field(default=10_000, ge=0)
     """A resume gets `gap` if the user's workspaces had more events since."""
+    gateway_max_replay_bytes: int = Field(default=64 * 2**20, ge=2**20)
+    """A replay that has sent this many bytes breaks off, and the client resumes: so large replays take turns."""
+    gateway_max_replays: int = Field(default=64, ge=1, le=1_000)
+    """Replays under way at a time. More wait up to 10 s for their turn, and are then closed with 1013. Each takes about
+    1 MiB of memory and, if it reads the stream, a consumer in NATS. Replays of 64 KiB from memory do not count."""
+    gateway_max_replays_per_user: int = Field(default=4, ge=1)
+    """The same limit for the connections of one user."""
     gateway_recent_events: int = Field(default=20_000, ge=0)
     """Newest events kept in memory, so that a reconnect after a short absence needs no JetStream. Read at the start."""
     gateway_recent_bytes: int = Field(default=32 * 2**20, ge=0)

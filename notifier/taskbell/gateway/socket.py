@@ -48,6 +48,11 @@ RETRY_AFTER_MS = 1_000
 """Clients reconnect within this time, each at a random moment."""
 
 
+REPLAY_READ_SECONDS = 20.0
+"""A client that reads nothing of its replay for this long is closed as slow. It must be shorter than the time after
+which NATS removes an idle consumer (30 s)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What all connections of a process share."""
@@ -237,10 +242,14 @@ class Socket:
         try:
             async with aclosing(prepared.chunks()) as chunks:
                 async for chunk in chunks:
-                    if not await self._connection.writable():
+                    async with asyncio.timeout(REPLAY_READ_SECONDS):
+                        writable = await self._connection.writable()
+                    if not writable:
                         return ()
                     self._connection.write_frames(chunk)
                     self._session.seen(self._loop.time())
+        except TimeoutError:  # a client that reads nothing gives its share of the replays to another
+            return self._session.overflowed()
         except ReplayInterrupted:
             metrics.REPLAYS.labels(outcome="interrupted").inc()
             return self._session.replay_failed(random.randint(0, RETRY_AFTER_MS))  # noqa: S311 -- jitter
