@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 import pytest
 
+from taskbell.contract.events import EventRecord, envelope
 from taskbell.contract.subjects import HEADER_AUDIENCE, event_subject
 from taskbell.delivery.app import delivery
 from taskbell.delivery.settings import DeliverySettings
@@ -78,6 +79,19 @@ class Platform:
         }
         await self.raw(workspace, event_type, orjson.dumps(document), event_id=event_id, audience=audience)
         return str(event_id)
+
+    async def kept_event(self, workspace, *, data=None):
+        """Write an event as the API does and publish it as the relay does; returns its id and document."""
+        row = await self.connection.fetchrow(
+            "INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)"
+            " VALUES ($1, 'task.created', $1, $1, '{}', $2) RETURNING *",
+            workspace,
+            orjson.dumps(data or {"title": "Water the plants"}).decode(),
+        )
+        names = [field.name for field in dataclasses.fields(EventRecord)]
+        document = envelope(EventRecord(**{name: row[name] for name in names}))
+        await self.raw(workspace, "task.created", document, event_id=row["id"])
+        return str(row["id"]), document
 
     async def raw(self, workspace, event_type, body, *, event_id=None, audience=()):
         """Publish whatever bytes."""

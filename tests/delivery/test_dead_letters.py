@@ -126,7 +126,7 @@ async def test_dead_deliveries_are_listed_and_redriven(platform, receiver, run_w
     _, workspace = await platform.person()
     await platform.webhook(workspace, receiver.url)
     async with run_worker(delivery_retry_for="PT0.2S"):
-        event_id = await platform.event(workspace)
+        event_id, document = await platform.kept_event(workspace)
 
         async def dead():
             return await platform.states() == ["dead"]
@@ -134,7 +134,8 @@ async def test_dead_deliveries_are_listed_and_redriven(platform, receiver, run_w
         await eventually(dead)
         (line,) = await taskbell("list", "--json")
         assert line["reason"] == "answered 500"
-        assert (await taskbell("show", line["id"]))["event_id"] == event_id
+        shown = await taskbell("show", line["id"])
+        assert (shown["event_id"], shown["payload"]) == (event_id, document.decode())
         receiver.script = []
         assert (await taskbell("redrive", "--all", "--json"))["deliveries"] == 1
         await eventually(lambda: receiver.accepted() == {event_id})

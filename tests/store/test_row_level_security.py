@@ -380,8 +380,11 @@ async def test_the_sweeper_sees_of_a_task_only_what_a_reminder_says(owner):
     assert {tuple(row) for row in columns} == {("tasks", column) for column in seen}
 
 
+_DELIVERED = ("id", "workspace_id", "type", "subject_id", "actor_id", "traceparent", "created_at", "data")
+
+
 async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
-    """Besides its own tables it may only read a user's id and e-mail address, and disable webhooks."""
+    """Besides its own tables it may only read events and a user's id and address, and disable webhooks."""
     columns = await owner.fetch(
         "SELECT c.relname, a.attname, p.privilege FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) AS p (privilege)"
@@ -391,6 +394,7 @@ async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
         " AND NOT (p.privilege = 'SELECT' AND c.relname IN ('webhooks', 'email_channels'))"
     )
     assert {tuple(row) for row in columns} == {
+        *(("events", column, "SELECT") for column in _DELIVERED),
         ("users", "id", "SELECT"),
         ("users", "email", "SELECT"),
         ("webhooks", "enabled", "UPDATE"),

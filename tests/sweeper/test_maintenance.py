@@ -110,6 +110,15 @@ async def test_deliveries_under_way_stay(run, old, owner, carried):
     assert (await run())["dropped"] == ["deliveries_2025_01"]
 
 
+async def test_events_that_deliveries_refer_to_stay(run, old, owner, carried):
+    """An old event goes when its deliveries have ended, because they hold no copy of it."""
+    await carried()
+    await owner.execute("UPDATE deliveries SET payload = NULL, give_up_at = now() + interval '1 day'")
+    assert (await run())["dropped"] == ["notifications_2025_01"]
+    await owner.execute("UPDATE deliveries SET state = 'dead'")
+    assert set((await run())["dropped"]) == {"events_2025_01", "deliveries_2025_01"}
+
+
 async def test_the_log_of_deliveries_is_kept_as_long_as_events(monkeypatch, capsys):
     """Else a replay of the stream would send what was delivered."""
     monkeypatch.setenv("TASKBELL_DATABASE_URL", "postgresql://x@127.0.0.1/x")

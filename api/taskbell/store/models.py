@@ -384,8 +384,8 @@ class Delivery(Model):
     """A webhook's id, or a user's."""
     workspace_id: Mapped[UUID]
     event_type: Mapped[str]
-    payload: Mapped[str]
-    """The event's CloudEvents document, byte for byte as the stream held it."""
+    payload: Mapped[str | None]
+    """The event's CloudEvents document, if `events` does not hold the event, such as that of a test delivery."""
     traceparent: Mapped[str | None]
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")

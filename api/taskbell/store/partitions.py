@@ -22,7 +22,7 @@ from taskbell.kit.settings import Settings
 _EVENTS_TO_CARRY = load(__package__, "events_to_carry")
 _DELIVERIES_TO_ATTEMPT = load(__package__, "deliveries_to_attempt")
 _STILL_NEEDED = {"events": _EVENTS_TO_CARRY, "deliveries": _DELIVERIES_TO_ATTEMPT}
-"""Whether a range of ids holds what is not done with, by table: events to be carried, deliveries under way."""
+"""Whether a range of ids holds what is not done with, by table: events to carry or deliver, deliveries under way."""
 _ROWS_IN_DEFAULT = load(__package__, "rows_in_default")
 _BOUNDS = load(__package__, "partition_bounds")
 _RELATION_EXISTS = load(__package__, "relation_exists")
@@ -152,8 +152,9 @@ async def drop_expired(
 ) -> list[str]:
     """Drop the partitions of tables all of whose rows are older than the table's retention; returns their names.
 
-    Events that the relay has not carried yet and deliveries under way are kept, however old. A table that is locked for
-    long is left for the next time (set `lock_timeout`); what was dropped until then stays dropped.
+    Events that the relay has not carried yet and deliveries under way, with their events, are kept, however old. A
+    table that is locked for long is left for the next time (set `lock_timeout`); what was dropped until then stays
+    dropped.
     """
     dropped = []
     for table, kept in retention.items():

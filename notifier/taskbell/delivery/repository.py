@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from taskbell.contract.events import EventRecord, envelope
 from taskbell.delivery.policy import Decision, Outcome
 from taskbell.delivery.shares import Queue
 from taskbell.kit.postgres.connection import Session, open_session
@@ -37,6 +38,8 @@ _SELECT_OLDEST_DUE = load(__package__, "select_oldest_due")
 _WALK_QUEUES = load(__package__, "walk_queues")
 _SECONDS = 10.0
 _MANY = 1_000_000
+_OF_THE_EVENT = frozenset({"subject_id", "actor_id", "event_traceparent", "event_time", "data"})
+"""Columns that the document contains."""
 
 
 class LedgerUnavailable(Exception):
@@ -68,6 +71,7 @@ class Claim:
     Attributes:
         id: The delivery's own id.
         event_id: The same in all attempts; receivers know the delivery by it.
+        payload: The event's CloudEvents document; empty when the event is not kept any more.
         attempts: How many there were, with this one.
         remaining: Seconds until it is given up.
         age: Seconds since it was written.
@@ -203,7 +207,10 @@ class DeadDeliveries:
     async def get(self, delivery_id: UUID) -> dict[str, Any] | None:
         """One with everything that is known of it, or None."""
         row = await _GET_DEAD.row(self._session, id=delivery_id)
-        return None if row is None else dict(row)
+        if row is None:
+            return None
+        found = dict(row) | {"payload": _document(row) or None}
+        return {name: value for name, value in found.items() if name not in _OF_THE_EVENT}
 
     async def redrive(self, delivery_ids: Sequence[UUID]) -> int:
         """Begin them again, at once and for as long as they first had. Returns how many of them were dead."""
@@ -248,6 +255,26 @@ def _columns(events: Sequence[Incoming]) -> dict[str, Any]:
     }
 
 
+def _document(row: asyncpg.Record) -> str:
+    """Return the event's document, from the delivery or from the event that it refers to, byte for byte the same."""
+    if row["payload"] is not None:
+        return str(row["payload"])
+    if row["data"] is None:
+        return ""
+    event = EventRecord(
+        id=row["event_id"],
+        workspace_id=row["workspace_id"],
+        type=row["event_type"],
+        subject_id=row["subject_id"],
+        actor_id=row["actor_id"],
+        audience=(),
+        traceparent=row["event_traceparent"],
+        created_at=row["event_time"],
+        data=row["data"],
+    )
+    return envelope(event).decode()
+
+
 def _claim(row: asyncpg.Record) -> Claim:
     is_on = row["enabled"] is True
     return Claim(
@@ -257,7 +284,7 @@ def _claim(row: asyncpg.Record) -> Claim:
         endpoint_id=row["endpoint_id"],
         workspace_id=row["workspace_id"],
         event_type=row["event_type"],
-        payload=row["payload"],
+        payload=_document(row),
         traceparent=row["traceparent"],
         attempts=row["attempts"],
         remaining=row["remaining"],

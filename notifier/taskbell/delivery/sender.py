@@ -189,6 +189,8 @@ class Sender:
                 return
 
     async def _send(self, claim: Claim) -> Outcome:
+        if not claim.payload:
+            return Outcome(delivered=False, error="the event is not kept any more", permanent=True)
         context = self._tracing.begin(claim.traceparent)
         token = trace.current.set(context)
         attributes: dict[str, str | int] = {

@@ -141,7 +141,6 @@ async def test_test_log_and_redelivery(api, sign_up, make, database):
     assert (line["event_type"], line["state"], line["attempts"]) == ("webhook.test", "pending", 0)
     connection = await asyncpg.connect(database.superuser_url)
     await connection.execute("UPDATE deliveries SET state = 'dead', attempts = 9, error = 'answered 500'")
-    await connection.close()
     log = (await api.get(f"{path}/deliveries", params={"state": "dead"}, headers=ann.headers)).json()
     assert [(item["id"], item["next_attempt_at"]) for item in log["items"]] == [(line["id"], None)]
     assert (await api.get(f"{path}/deliveries", params={"state": "delivered"}, headers=ann.headers)).json()[
@@ -153,6 +152,10 @@ async def test_test_log_and_redelivery(api, sign_up, make, database):
     assert again.json()["event_id"] == line["event_id"]
     missing = await api.post(f"{path}/deliveries/{made['id']}/redeliver", headers=ann.headers)
     assert missing.status_code == 404
+    await connection.execute("UPDATE deliveries SET payload = NULL")
+    await connection.close()
+    expired = await api.post(f"{path}/deliveries/{line['id']}/redeliver", headers=ann.headers)
+    assert (expired.status_code, "not kept" in expired.json()["detail"]) == (409, True)
     await api.patch(path, json={"enabled": False}, headers=ann.headers)
     assert (await api.post(f"{path}/test", headers=ann.headers)).status_code == 409
 

@@ -103,7 +103,10 @@ async def list_deliveries(
 async def redeliver(
     actor: Actor, deliveries: Service, webhook_id: WebhookId, delivery_id: DeliveryId
 ) -> schemas.Delivery:
-    """Sends an event again with the same `webhook-id`, even if it was delivered."""
+    """Sends an event again with the same `webhook-id`, even if it was delivered.
+
+    Returns 409 if the event is not kept any more.
+    """
     return await deliveries.redeliver(actor.user_id, webhook_id, delivery_id)
 
 

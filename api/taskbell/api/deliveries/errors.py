@@ -17,6 +17,12 @@ class DeliveryNotFound(Refused):
     code = ProblemCode.NOT_FOUND
 
 
+class EventExpired(Refused):
+    """The event of this delivery is not kept any more."""
+
+    code = ProblemCode.CONFLICT
+
+
 class WebhooksNotPermitted(Refused):
     """Only owners and admins of a workspace see and change its webhooks."""
 

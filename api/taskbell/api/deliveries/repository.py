@@ -16,6 +16,7 @@ _COUNT_WEBHOOKS = load(__package__, "count_webhooks")
 _DELETE_WEBHOOK = load(__package__, "delete_webhook")
 _GET_EMAIL_CHANNEL = load(__package__, "get_email_channel")
 _GET_WEBHOOK = load(__package__, "get_webhook")
+_HAS_DELIVERY = load(__package__, "has_delivery")
 _INSERT_TEST_DELIVERY = load(__package__, "insert_test_delivery")
 _INSERT_WEBHOOK = load(__package__, "insert_webhook")
 _LIST_DELIVERIES = load(__package__, "list_deliveries")
@@ -123,9 +124,14 @@ async def add_test(
 
 
 async def redeliver(connection: Connection, *, webhook_id: UUID, delivery_id: UUID) -> Delivery | None:
-    """Begin a delivery again, at once and for as long as it first had; None when there is none."""
+    """Begin a delivery again, at once and for as long as it first had; None when there is none, or no event."""
     row = await _REDELIVER.row(connection, webhook_id=webhook_id, id=delivery_id)
     return None if row is None else Delivery.of(row)
+
+
+async def has_delivery(connection: Connection, *, webhook_id: UUID, delivery_id: UUID) -> bool:
+    """Whether the log of a webhook holds a delivery."""
+    return bool(await _HAS_DELIVERY.value(connection, webhook_id=webhook_id, id=delivery_id))
 
 
 async def get_email_channel(connection: Connection, actor: UUID) -> EmailChannel:

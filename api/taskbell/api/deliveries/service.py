@@ -10,6 +10,7 @@ import orjson
 from taskbell.api.deliveries import repository
 from taskbell.api.deliveries.errors import (
     DeliveryNotFound,
+    EventExpired,
     TooManyWebhooks,
     UrlRefused,
     WebhookNotFound,
@@ -141,13 +142,22 @@ class Deliveries:
             )
 
     async def redeliver(self, actor: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
-        """Send an event once more. Raises `WebhookNotFound`, `WebhookSwitchedOff`, `DeliveryNotFound`."""
+        """Send an event once more.
+
+        Raises:
+            WebhookNotFound: There is no such webhook for the actor.
+            WebhookSwitchedOff: It receives nothing.
+            DeliveryNotFound: Its log does not hold this delivery.
+            EventExpired: The event is older than `TASKBELL_EVENT_RETENTION` and was removed.
+        """
         async with self._database.acting(actor) as connection:
             await _switched_on(connection, webhook_id)
             row = await repository.redeliver(connection, webhook_id=webhook_id, delivery_id=delivery_id)
-        if row is None:
+            if row is not None:
+                return row
+            if await repository.has_delivery(connection, webhook_id=webhook_id, delivery_id=delivery_id):
+                raise EventExpired
             raise DeliveryNotFound
-        return row
 
     async def email(self, actor: UUID) -> EmailChannel:
         """The actor's e-mail channel."""

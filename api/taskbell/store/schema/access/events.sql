@@ -15,8 +15,10 @@ CREATE POLICY written ON events FOR INSERT TO taskbell_api
       ELSE false
     END));
 CREATE POLICY carried ON events FOR SELECT TO taskbell_relay USING (true);
+CREATE POLICY delivered ON events FOR SELECT TO taskbell_delivery USING (true);
 CREATE POLICY reminded ON events FOR INSERT TO taskbell_sweeper WITH CHECK (type = 'notification.created');
 
 GRANT SELECT, INSERT ON events TO taskbell_api;
 GRANT SELECT ON events TO taskbell_relay;
+GRANT SELECT (id, workspace_id, type, subject_id, actor_id, traceparent, created_at, data) ON events TO taskbell_delivery;
 GRANT INSERT ON events TO taskbell_sweeper;
