@@ -14,7 +14,9 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import nats
@@ -136,17 +138,24 @@ def servers(request) -> Servers:
 @pytest.fixture
 async def empty_database(servers) -> Database:
     """A database without any schema, for tests of the migrations."""
-    async for database in _fresh_database(servers, template="template0"):
+    async with _fresh_database(servers, template="template0") as database:
         yield database
 
 
 @pytest.fixture
 async def database(servers) -> Database:
     """A fresh copy of the migrated database; dropped after the test, with whatever sessions are left in it."""
-    async for database in _fresh_database(servers, template=_TEMPLATE):
+    async with _fresh_database(servers, template=_TEMPLATE) as database:
         yield database
 
 
+@pytest.fixture(scope="session")
+def fresh_database(servers) -> Callable[[], AbstractAsyncContextManager[Database]]:
+    """Makes such copies for longer than a test: for tests that share one and look only at rows of their own."""
+    return partial(_fresh_database, servers, template=_TEMPLATE)
+
+
+@contextlib.asynccontextmanager
 async def _fresh_database(servers: Servers, *, template: str):
     name = f"test_{os.getpid()}_{secrets.token_hex(6)}"
     superuser = servers.postgres_url()

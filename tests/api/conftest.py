@@ -1,5 +1,6 @@
 """The API in the test's own event loop, on a fresh database and a real NATS; accounts that are made and signed in."""
 
+import contextlib
 import dataclasses
 import itertools
 
@@ -10,6 +11,7 @@ from taskbell.api.app import create_app
 from taskbell.api.settings import ApiSettings
 from taskbell.kit.jwt import generate_keys
 
+_NUMBERS = itertools.count(1)
 PASSWORD = "correct horse battery staple"
 
 
@@ -42,21 +44,34 @@ def overrides():
     return {}
 
 
+_CHEAP = {
+    "database_pool_size": 8,
+    "database_acquire_timeout": "PT1M",  # hundreds of requests at once may wait long on a busy machine
+    "password_hash_memory_kib": 8,
+    "password_hash_iterations": 1,
+}
+
+
 @pytest.fixture
 def settings(database, nats_url, signing_keys, overrides):
     """Settings of the API under test; passwords are cheap."""
-    return ApiSettings(
-        **{
-            "database_url": database.api_url,
-            "database_pool_size": 8,
-            "database_acquire_timeout": "PT1M",  # hundreds of requests at once may wait long on a busy machine
-            "nats_url": nats_url,
-            "signing_keys": signing_keys,
-            "password_hash_memory_kib": 8,
-            "password_hash_iterations": 1,
-        }
-        | overrides
-    )
+    own = {"database_url": database.api_url, "nats_url": nats_url, "signing_keys": signing_keys}
+    return ApiSettings(**_CHEAP | own | overrides)
+
+
+@pytest.fixture(scope="session")
+def serving(fresh_database, servers, signing_keys):
+    """Runs an API on a database of its own for as long as a block lasts, for modules that share one; yields both."""
+
+    @contextlib.asynccontextmanager
+    async def serve():
+        async with fresh_database() as database:
+            own = {"database_url": database.api_url, "nats_url": servers.nats_url("main"), "signing_keys": signing_keys}
+            application = create_app(ApiSettings(**_CHEAP | own))
+            async with application.router.lifespan_context(application), client_of(application) as client:
+                yield client, database
+
+    return serve
 
 
 @pytest.fixture
@@ -70,18 +85,22 @@ async def app(settings):
 @pytest.fixture
 async def api(app):
     """A client of the application; foreseen and unforeseen errors arrive as answers."""
-    transport = httpx.ASGITransport(app, client=("192.0.2.1", 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+    async with client_of(app) as client:
         yield client
+
+
+def client_of(app):
+    """A client of an application in this process."""
+    transport = httpx.ASGITransport(app, client=("192.0.2.1", 40000))
+    return httpx.AsyncClient(transport=transport, base_url="http://api.test")
 
 
 @pytest.fixture
 def sign_up(api):
     """Registers an account and returns it signed in; with an e-mail address and a name of its own, or those given."""
-    numbers = itertools.count(1)
 
     async def register(*, email=None, password=PASSWORD, name="Somebody"):
-        email = email or f"user{next(numbers)}@example.com"
+        email = email or f"user{next(_NUMBERS)}@example.com"
         answer = await api.post("/v1/auth/register", json={"email": email, "password": password, "name": name})
         assert answer.status_code == 201, answer.text
         found = answer.json()

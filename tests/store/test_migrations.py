@@ -227,7 +227,7 @@ async def test_a_table_that_is_held_forever_is_told(behind, monkeypatch):
     before = await _objects(url)
     async with db.connected(url) as dump, dump.transaction():
         await dump.fetch("SELECT 1 FROM reminders LIMIT 1")
-        with pytest.raises(migrate.TableHeld, match="2 tries"):
+        with pytest.raises(revisions.TableHeld, match="2 tries"):
             await migrate.upgrade_async(url)
     assert await _objects(url) == before
     assert await migrate.upgrade_async(url) == revisions.head()

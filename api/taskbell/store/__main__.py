@@ -16,8 +16,7 @@ from taskbell.kit.postgres.errors import AWAY, FAILED
 from taskbell.kit.settings import Settings, load
 from taskbell.store import roles
 from taskbell.store.databases import close_database, give_database
-from taskbell.store.migrate import SchemaTooOld, TableHeld, upgrade
-from taskbell.store.revisions import SchemaNotReached, wait_for_head
+from taskbell.store.revisions import SchemaNotReached, SchemaTooOld, TableHeld, wait_for_head
 
 _REFUSALS: tuple[type[BaseException], ...] = (*FAILED, SchemaNotReached, SchemaTooOld, TableHeld)
 
@@ -108,6 +107,8 @@ def main() -> None:
                 asyncio.run(provide_roles(load(RoleSettings), patience=arguments.patience))
                 print("roles: ready")  # noqa: T201 -- a job says what it did
             case "migrate":
+                from taskbell.store.migrate import upgrade  # noqa: PLC0415 -- Alembic; every pod waits, one job migrates
+
                 print(f"schema: {upgrade(_database_url())}")  # noqa: T201 -- the same
             case _:
                 print(f"schema: {asyncio.run(wait_for_head(_database_url(), patience=arguments.patience))}")  # noqa: T201 -- the same

@@ -36,14 +36,6 @@ _HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """A table is held by another session."""
 
 
-class TableHeld(Exception):
-    """Some session, such as a dump, held a table for so long that the schema could not be changed."""
-
-
-class SchemaTooOld(Exception):
-    """The database has a revision from before the first migration of this code; it was left as it is."""
-
-
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(revisions.MIGRATIONS))
@@ -95,7 +87,9 @@ async def _upgrade_between_others(connection: AsyncConnection) -> str:
             await connection.rollback()
             _log.warning("migration_waits_for_a_table", tries=tries, reason=str(reason))
         await asyncio.sleep(_LOCK_PAUSE)
-    raise TableHeld(f"a table was held by another session at {_LOCK_TRIES} tries; end that session, then migrate again")
+    raise revisions.TableHeld(
+        f"a table was held by another session at {_LOCK_TRIES} tries; end that session, then migrate again"
+    )
 
 
 def _close_database(connection: Connection) -> None:
@@ -112,7 +106,7 @@ def _upgrade(connection: Connection) -> str:
         return found
     first = ScriptDirectory.from_config(_config()).get_base()
     if found is not None and first is not None and found < first:
-        raise SchemaTooOld(
+        raise revisions.SchemaTooOld(
             f"the database has schema {found}, and this version migrates from {first} on: bring it to {first} with the"
             " version before, then migrate again, or begin with an empty database"
         )

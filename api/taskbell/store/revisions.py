@@ -18,6 +18,14 @@ _REVISION = load(__package__, "revision")
 _DIGITS = 4
 
 
+class TableHeld(Exception):
+    """Some session, such as a dump, held a table for so long that the schema could not be changed."""
+
+
+class SchemaTooOld(Exception):
+    """The database has a revision from before the first migration of this code; it was left as it is."""
+
+
 class SchemaNotReached(Exception):
     """The database did not come to the schema that this code knows within the time given."""
 

@@ -5,13 +5,52 @@ from datetime import datetime
 
 import httpx
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-pytestmark = pytest.mark.feature("M35")
+from taskbell.local import db
+
+# One API for all: what is sent here leaves nothing behind but rows of the account that sent it.
+pytestmark = [
+    pytest.mark.feature("M35"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("bad-input"),
+]
 
 _JSON = {"content-type": "application/json"}
 _RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(serving):
+    """The API and its database."""
+    async with serving() as both:
+        yield both
+
+
+@pytest.fixture
+def api(served):
+    """A client of it."""
+    return served[0]
+
+
+@pytest.fixture
+def events(served, ann):
+    """Reads the events of Ann's tasks."""
+
+    async def read():
+        async with db.connected(served[1].owner_url) as connection:
+            query = "SELECT id FROM events WHERE type LIKE 'task.%' AND workspace_id = $1"
+            return await connection.fetch(query, ann.workspace_id)
+
+    return read
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def ann(person):
+    """A person."""
+    return await person()
 
 
 _NOT_JSON = ("invalid_json", "", "json_invalid")

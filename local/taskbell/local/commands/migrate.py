@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from taskbell.kit.settings import Settings, load
 from taskbell.local import db
+from taskbell.store.revisions import SchemaTooOld, TableHeld
 
 
 class MigrateSettings(Settings):
@@ -31,7 +32,7 @@ def migrate() -> None:
         raise typer.Exit(1) from None
     try:
         revision = migrations.upgrade(url)
-    except (migrations.TableHeld, migrations.SchemaTooOld) as refused:
+    except (TableHeld, SchemaTooOld) as refused:
         sys.stderr.write(f"taskbell: {refused}\n")
         raise typer.Exit(1) from None
     print(f"schema at {revision}")
