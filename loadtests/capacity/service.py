@@ -129,7 +129,9 @@ def _make_team(client: httpx.Client, name: str) -> tuple[Account, Account]:
     made = client.post("/v1/workspaces", json={"name": f"Team {name}"}, headers=headers).raise_for_status()
     workspace = made.json()["id"]
     member = {"email": mate["user"]["email"], "role": "member"}
-    client.post(f"/v1/workspaces/{workspace}/members", json=member, headers=headers).raise_for_status()
+    invited = client.post(f"/v1/workspaces/{workspace}/members", json=member, headers=headers).raise_for_status()
+    accepting = {"Authorization": f"Bearer {mate['access_token']}"}
+    client.post(f"/v1/invitations/{invited.json()['id']}/accept", headers=accepting).raise_for_status()
     ids = owner["user"]["id"], mate["user"]["id"]
     return (
         Account(ids[0], owner["access_token"], workspace, ids[1], owner["user"]["email"]),

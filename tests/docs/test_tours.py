@@ -100,7 +100,7 @@ def test_the_tour_of_the_readme(running, listening):
     assert _documents(refused)[0]["code"] == "validation_failed"
     assert _documents(survived)[0]["title"] == "Written while the gateway was away"
     _, duty, inbox = _documents(assigned)
-    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"])]
+    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"]), ("invited", None)]
     assert _documents(hooked)[0]["secret"].startswith("whsec_")
     heard, _ = listening.communicate(timeout=300)
     titles = [json.loads(line)["event"]["data"]["title"] for line in heard.splitlines()]
@@ -149,7 +149,9 @@ def test_the_tutorials_client_misses_nothing(running, following):
             people[name] = post("/v1/auth/register", account)
         iris = {"Authorization": f"Bearer {people['iris']['access_token']}"}
         garden = post("/v1/workspaces", {"name": "Garden"}, **iris)["id"]
-        post(f"/v1/workspaces/{garden}/members", {"email": "jack@example.com", "role": "member"}, **iris)
+        invitation = post(f"/v1/workspaces/{garden}/members", {"email": "jack@example.com"}, **iris)
+        jack = {"Authorization": f"Bearer {people['jack']['access_token']}"}
+        post(f"/v1/invitations/{invitation['id']}/accept", None, **jack)
         dig = {"workspace_id": garden, "title": "Dig", "assignee_ids": [people["jack"]["user"]["id"]]}
         first = post("/v1/tasks", dig, **iris)
         client = following("jack@example.com", "a password of jack", garden)
@@ -167,9 +169,11 @@ def test_the_tutorials_client_misses_nothing(running, following):
 
 
 def test_the_tutorial(running):
-    """The tutorial's commands do what it says: a workspace, a move, a stale version, an assignment, a feed, a 404."""
+    """The tutorial's commands do what it says: an invitation, a move, a stale version, an assignment, a feed, a 404."""
     _, member, tasks, stale, assigned, feed, secret = _follow("docs/tutorial.md", running)
-    assert _documents(member)[0]["email"] == "bob@example.com"
+    waiting, joined = _documents(member)
+    assert [(item["workspace_name"], item["inviter_name"]) for item in waiting["items"]] == [("Garden", "Ann")]
+    assert (joined["name"], joined["role"]) == ("Garden", "member")
     moved, changed, listed = _documents(tasks)
     assert [task["title"] for task in listed["items"]] == ["Sow", "Dig"]
     assert moved["position"] < listed["items"][1]["position"]
@@ -177,6 +181,6 @@ def test_the_tutorial(running):
     assert "412" in stale.splitlines()[0]
     assert _documents(stale)[0]["code"] == "version_mismatch"
     duty, inbox = _documents(assigned)
-    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"])]
+    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"]), ("invited", None)]
     assert _documents(feed)[0]["meta"]["next_cursor"]
     assert "404" in secret.splitlines()[0]

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from joining import join
 from taskbell.testing.follower import Follower
 from taskbell.testing.listener import Listener
 from taskbell.testing.waiting import eventually
@@ -255,8 +256,7 @@ async def test_a_member_who_is_removed_hears_nothing_more(platform, role):
     bob = await platform.register(f"bob.{role}@example.com")
     async with platform.client(account=ann) as hers, platform.client(account=bob) as his:
         space = (await hers.post("/v1/workspaces", json={"name": "shared"})).raise_for_status().json()["id"]
-        body = {"email": bob.email, "role": role}
-        (await hers.post(f"/v1/workspaces/{space}/members", json=body)).raise_for_status()
+        await join(hers, ann, bob, workspace_id=space, role=role)
         mine = None
         if role == "member":
             mine = (await his.post("/v1/tasks", json={"title": "bob's", "workspace_id": space})).json()

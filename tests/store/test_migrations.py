@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import base
 
 from taskbell.local import db
 from taskbell.store import migrate, revisions, schema_files
-from taskbell.store.models import Model, PgSnapshot, Xid8
+from taskbell.store.declarative import PgSnapshot, Xid8
+from taskbell.store.models import Model
 
 # SQLAlchemy 2.1 warns of what it reflects itself about a constraint that is NOT VALID.
 pytestmark = pytest.mark.filterwarnings("ignore:Can't validate argument 'dialect_options'")

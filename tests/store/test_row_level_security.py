@@ -82,6 +82,13 @@ async def _account(owner) -> Account:
         " VALUES ($1, $1, 'https://a.example', '{*}', 's')",
         workspace,
     )
+    await owner.execute(
+        "INSERT INTO invitations (id, workspace_id, email, role, invited_by, expires_at)"
+        " VALUES (gen_random_uuid(), $1, $2, 'member', $3, now() + '1 day')",
+        workspace,
+        f"guest.{user}@example.com",
+        user,
+    )
     await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
     await owner.execute(
         "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"

@@ -157,8 +157,11 @@ async def test_partitions_are_made_ahead(run, owner):
     assert (await run(partitions_ahead=3))["partitions"]["created"] == []
 
 
+_OUTLIVED = ("sessions", "login_attempts", "deleted_tasks", "job_log", "invitations")
+
+
 async def test_what_outlived_its_use_is_deleted(run, owner, team):
-    """Sessions (with their tokens), throttles, tombstones and job log: the old rows go, the others stay."""
+    """Sessions with their tokens, throttles, tombstones, job log, invitations: old rows go, the others stay."""
     user, workspace = team.members[0], team.workspace
     for days in (8, 6, -1):
         session = new_id()
@@ -186,17 +189,26 @@ async def test_what_outlived_its_use_is_deleted(run, owner, team):
             str(days),
             days,
         )
+        await owner.execute(
+            "INSERT INTO invitations (id, workspace_id, email, role, invited_by, expires_at)"
+            " VALUES ($1, $2, $1::uuid::text, 'member', $3, now() - $4::int * interval '1 day')",
+            session,
+            workspace,
+            user,
+            days,
+        )
     await owner.execute(
         "INSERT INTO login_attempts (key, window_started_at, blocked_until) VALUES"
         " ('old', now() - interval '2 days', NULL), ('new', now(), NULL),"
         " ('blocked', now() - interval '2 days', now() + interval '1 hour')"
     )
     report = await run()
-    assert {name: report[name] for name in ("sessions", "login_attempts", "deleted_tasks", "job_log")} == {
+    assert {name: report[name] for name in _OUTLIVED} == {
         "sessions": 1,
         "login_attempts": 1,
         "deleted_tasks": 1,
         "job_log": 1,
+        "invitations": 2,
     }
     assert [await _count(owner, table) for table in ("sessions", "refresh_tokens", "deleted_tasks")] == [2, 2, 2]
 

@@ -13,6 +13,7 @@ from taskbell.api.http import openapi, problem
 from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
 from taskbell.api.http.paging import PageLimits
+from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
 from taskbell.api.realtime import endpoints as realtime
@@ -47,6 +48,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         notifications.router,
         *accounts.routers,
         workspaces.router,
+        invitations.router,
         events.router,
         deliveries.router,
         realtime.router,

@@ -18,6 +18,8 @@ from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import ChangeFeed
 from taskbell.api.health.checks import schema_check
+from taskbell.api.invitations.policy import Bounds
+from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
@@ -66,6 +68,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             waiting=settings.password_hash_waiting,
         )
         stack.callback(passwords.close)
+        workspaces = Workspaces(database, recorder=recorder, most=settings.workspaces_per_user)
         yield Services(
             settings=settings,
             database=database,
@@ -79,7 +82,19 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 ),
                 throttle=Throttle(database, allowed=settings.login_failures_allowed),
             ),
-            workspaces=Workspaces(database, recorder=recorder),
+            workspaces=workspaces,
+            invitations=Invitations(
+                database,
+                workspaces=workspaces,
+                recorder=recorder,
+                bounds=Bounds(
+                    members=settings.members_per_workspace,
+                    of_workspace=settings.invitations_per_workspace,
+                    by_user=settings.invitations_per_user,
+                    to_recipient=settings.invitations_per_recipient,
+                ),
+                lifetime=settings.invitation_ttl,
+            ),
             tasks=TaskService(database, recorder=recorder, reminder_leads=settings.reminder_leads),
             notifications=Notifications(database, recorder=recorder),
             events=ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),

@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.events.service import ChangeFeed
+from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
@@ -29,6 +30,7 @@ class Services:
     signing_keys: KeySet
     accounts: Accounts
     workspaces: Workspaces
+    invitations: Invitations
     tasks: TaskService
     notifications: Notifications
     events: ChangeFeed

@@ -68,6 +68,19 @@ class ApiSettings(ProgramSettings):
     """Further sign-ins that may wait for a worker; more get a 503."""
     login_failures_allowed: int = Field(default=10, ge=1)
     """Wrong passwords for one account from one address within 15 minutes before sign-ins are throttled."""
+    workspaces_per_user: int = Field(default=100, ge=1, le=10_000)
+    """Workspaces that a user may belong to, with the personal one. More are refused (`limit_reached`)."""
+    members_per_workspace: int = Field(default=1000, ge=1, le=100_000)
+    """Members of a workspace. Invitations that have not expired count, too, when another one is made."""
+    invitations_per_workspace: int = Field(default=100, ge=1, le=10_000)
+    """Invitations of a workspace. Each counts until it is accepted or expires, also when it was withdrawn or declined.
+    """
+    invitations_per_user: int = Field(default=50, ge=1, le=10_000)
+    """Invitations that a user has made, in all workspaces; counted in the same way."""
+    invitations_per_recipient: int = Field(default=20, ge=1, le=1000)
+    """Invitations to one e-mail address that wait for an answer. A quarter of them may come from one user."""
+    invitation_ttl: timedelta = Field(default=timedelta(days=7), ge=timedelta(minutes=1), le=timedelta(days=90))
+    """How long an invitation can be accepted."""
     webhook_allow_http: bool = False
     """Also accept webhook addresses that begin with `http://`. Events are then sent unencrypted."""
     webhook_secret_overlap: timedelta = Field(default=timedelta(days=1), ge=timedelta(0), le=timedelta(days=30))

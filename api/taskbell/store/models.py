@@ -8,19 +8,16 @@ table has a partition `<table>_default` for rows that no other partition covers.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    Interval,
     Sequence,
     SmallInteger,
     Text,
@@ -28,42 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import BYTEA, JSON
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy.orm import Mapped, mapped_column
 
 from taskbell.contract.events import MAX_DATA_BYTES
-
-
-class Xid8(UserDefinedType[int]):
-    """PostgreSQL's 64-bit transaction id, which never wraps around."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The type's name in DDL."""
-        return "xid8"
-
-
-class PgSnapshot(UserDefinedType[str]):
-    """PostgreSQL's `pg_snapshot`: which transactions were visible at an instant."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The type's name in DDL."""
-        return "pg_snapshot"
-
-
-class Model(DeclarativeBase):
-    """Base of all tables."""
-
-    type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy reads it as a class attribute
-        UUID: PG_UUID(as_uuid=True),
-        datetime: DateTime(timezone=True),
-        timedelta: Interval(),
-        str: Text(),
-    }
-
+from taskbell.store.declarative import Model, PgSnapshot, Xid8
 
 _NOW = text("clock_timestamp()")
 _POSITION = Sequence("task_position", start=1000, increment=1000, data_type=BigInteger(), metadata=Model.metadata)
@@ -115,6 +80,36 @@ class Membership(Model):
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Invitation(Model):
+    """An address that is invited to a workspace. Accepting it deletes it and makes the membership.
+
+    It is kept until it expires, also when it was withdrawn or declined: it counts until then.
+    """
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer')", name="invitations_role"),
+        CheckConstraint("char_length(email) <= 320", name="invitations_email_length"),
+        Index("invitations_workspace_id_key", "workspace_id", "email", unique=True),
+        Index("invitations_email_idx", "email", "id"),
+        Index("invitations_invited_by_idx", "invited_by", "expires_at"),
+        Index("invitations_expires_at_idx", "expires_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    """Also the id of the notification of it."""
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    role: Mapped[str]
+    invited_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    """It can be accepted while this user may make it."""
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    declined_at: Mapped[datetime | None]
+    """Only the invited person is told."""
 
 
 class Session(Model):
@@ -241,7 +236,7 @@ class Notification(Model):
 
     __tablename__ = "notifications"
     __table_args__ = (
-        CheckConstraint("kind IN ('assigned', 'status_changed', 'due_soon')", name="notifications_kind"),
+        CheckConstraint("kind IN ('assigned', 'status_changed', 'due_soon', 'invited')", name="notifications_kind"),
         Index("notifications_user_idx", "user_id", "id"),
         Index("notifications_unread_idx", "user_id", "id", postgresql_where=text("read_at IS NULL")),
         {"postgresql_partition_by": "RANGE (id)"},

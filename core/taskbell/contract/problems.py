@@ -45,6 +45,7 @@ class ProblemCode(Enum):
     REQUEST_TIMEOUT = Problem("request_timeout", 408, "The request did not arrive in time")
     CONFLICT = Problem("conflict", 409, "The change conflicts with the present state")
     EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
+    LIMIT_REACHED = Problem("limit_reached", 409, "There are as many of these as there may be")
     CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")
     VERSION_MISMATCH = Problem("version_mismatch", 412, "The object has changed since")
     BODY_TOO_LARGE = Problem("body_too_large", 413, "The body is too large")

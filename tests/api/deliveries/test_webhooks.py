@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from joining import join
 from taskbell.api.deliveries.policy import MOST_WEBHOOKS, url_fault
 
 URL = "https://hooks.example.com/taskbell"
@@ -60,7 +61,7 @@ async def test_only_administrators(api, sign_up, make):
     """A member is refused with 403, a stranger with 404; neither sees a webhook by its id, nor its deliveries."""
     ann, ben, eve = await sign_up(), await sign_up(), await sign_up()
     garden = (await api.post("/v1/workspaces", json={"name": "Garden"}, headers=ann.headers)).json()["id"]
-    await api.post(f"/v1/workspaces/{garden}/members", json={"email": ben.email, "role": "member"}, headers=ann.headers)
+    await join(api, ann, ben, workspace_id=garden)
     made = await make(ann, workspace_id=garden)
     for account, status in ((ben, 403), (eve, 404)):
         body = {"url": URL, "workspace_id": garden}

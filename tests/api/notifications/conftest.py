@@ -62,15 +62,15 @@ async def ann(person):
 
 
 @pytest.fixture
-async def bob(person, ann):
+async def bob(owner, person, ann):
     """A member of Ann's workspace."""
-    return await _joined(ann, await person())
+    return await _joined(owner, ann, await person())
 
 
 @pytest.fixture
-async def cid(person, ann):
+async def cid(owner, person, ann):
     """Another member of Ann's workspace."""
-    return await _joined(ann, await person())
+    return await _joined(owner, ann, await person())
 
 
 @pytest.fixture
@@ -79,9 +79,13 @@ async def dan(person):
     return await person()
 
 
-async def _joined(host, newcomer):
-    path = f"/workspaces/{host.workspace_id}/members"
-    await host.request("POST", path, status=201, json={"email": newcomer.email, "role": "member"})
+async def _joined(owner, host, newcomer):
+    """Belonging without an invitation, which would be a notification."""
+    await owner.execute(
+        "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'member')",
+        newcomer.user_id,
+        host.workspace_id,
+    )
     return newcomer
 
 

@@ -22,6 +22,7 @@ _KINDS = {
     "notification_id": "notification",
     "webhook_id": "webhook",
     "delivery_id": "delivery",
+    "invitation_id": "invitation",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 
@@ -106,6 +107,16 @@ async def _webhook(owner, person):
     return {"webhook": str(webhook), "delivery": str(delivery)}
 
 
+async def _invitation(owner, person):
+    """The id of an invitation that a person made."""
+    return await owner.fetchval(
+        "INSERT INTO invitations (id, workspace_id, email, role, invited_by, expires_at)"
+        " VALUES (taskbell.new_id(), $1, 'guest@example.com', 'member', $2, now() + '1 day') RETURNING id::text",
+        person.workspace_id,
+        person.user_id,
+    )
+
+
 async def _call(person, document, operation, *, method, path, own, place=None, identity=None):
     """Call an operation with own ids, but for the one in `place`."""
     where, name = place or (None, None)
@@ -134,6 +145,7 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     own, foreign = await _belongings(ann), await _belongings(bob)
     own["notification"], foreign["notification"] = await _notified(owner, ann), await _notified(owner, bob)
     own, foreign = own | await _webhook(owner, ann), foreign | await _webhook(owner, bob)
+    own["invitation"], foreign["invitation"] = await _invitation(owner, ann), await _invitation(owner, bob)
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):

@@ -1,4 +1,4 @@
-"""Members come and go, each with an event; roles say who may let them."""
+"""Members come by their own consent and go, each with an event; roles say who may let them."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import asyncpg
 import nats
 import pytest
 
+from joining import join
 from taskbell.api.workspaces.policy import Role, may_change_membership
 from taskbell.contract.subjects import RELAY_POKE
 
@@ -30,14 +31,22 @@ class Team:
         self.path = f"/v1/workspaces/{self.id}/members"
         for role in roles:
             self.people[role] = await self._sign_up(email=f"{role}@example.com")
-            assert (await self.add(role, role, by="owner")).status_code == 201
+            assert (await self.add(role, role, by="owner")).status_code == 200
         self.people["stranger"] = await self._sign_up(email="stranger@example.com")
         return self
 
-    async def add(self, who, role, *, by):
-        """Call to add a person."""
+    async def invite(self, who, role, *, by):
+        """Call to invite a person."""
         body = {"email": f"{who}@example.com", "role": role}
         return await self._api.post(self.path, json=body, headers=self.people[by].headers)
+
+    async def add(self, who, role, *, by):
+        """Call to invite a person and, if that is done, to accept."""
+        invited = await self.invite(who, role, by=by)
+        if invited.status_code != 201:
+            return invited
+        path = f"/v1/invitations/{invited.json()['id']}/accept"
+        return await self._api.post(path, headers=self.people[who].headers)
 
     async def remove(self, who, *, by):
         """Call to remove a person."""
@@ -53,7 +62,8 @@ class Team:
 async def _events(database):
     connection = await asyncpg.connect(database.superuser_url)
     rows = await connection.fetch(
-        "SELECT type, workspace_id, subject_id, actor_id, audience, traceparent, data FROM events ORDER BY id"
+        "SELECT type, workspace_id, subject_id, actor_id, audience, traceparent, data FROM events"
+        " WHERE type LIKE 'member.%' ORDER BY id"
     )
     await connection.close()
     return rows
@@ -66,17 +76,17 @@ def test_rights_by_role():
 
 
 async def test_a_member_is_added_with_an_event(members, database):
-    """The answer is the member; the event is for the new member and names workspace and role."""
+    """Who accepts is a member, and did it: the event is theirs, for them, and names workspace and role."""
     team = await members.gather()
     answer = await team.add("stranger", "member", by="owner")
     stranger = team.people["stranger"]
-    assert answer.status_code == 201
+    assert answer.status_code == 200
     found = answer.json()
-    assert (found["user_id"], found["email"], found["name"]) == (stranger.user_id, stranger.email, "Somebody")
-    assert (found["role"], found["created_at"][-1]) == ("member", "Z")
+    assert (found["id"], found["name"], found["role"], found["created_at"][-1]) == (team.id, "Team", "member", "Z")
+    assert await team.roles(seen_by="stranger") == {"owner": "owner", "stranger": "member"}
     (event,) = await _events(database)
     assert (event["type"], str(event["workspace_id"])) == ("member.added", team.id)
-    assert (str(event["subject_id"]), str(event["actor_id"])) == (stranger.user_id, team.people["owner"].user_id)
+    assert (str(event["subject_id"]), str(event["actor_id"])) == (stranger.user_id, stranger.user_id)
     assert [str(each) for each in event["audience"]] == [stranger.user_id]
     assert event["traceparent"].startswith("00-")
     assert json.loads(event["data"]) == {"id": stranger.user_id, "workspace_id": team.id, "role": "member"}
@@ -131,7 +141,7 @@ async def test_who_may_add_whom(members, actor):
     for role in Role:
         allowed = may_change_membership(actor=Role(actor), of=role)
         answer = await team.add("stranger", role.value, by=actor)
-        assert answer.status_code == (201 if allowed else 403)
+        assert answer.status_code == (200 if allowed else 403)
         if allowed:
             assert (await team.roles(seen_by=actor))["stranger"] == role.value
             await team.remove("stranger", by="owner")
@@ -177,11 +187,15 @@ async def test_two_owners_leaving_at_once_leave_one(members):
     assert sorted(answer.status_code for answer in answers) == [204, 409]
 
 
-async def test_adding_and_removing_twice(members, database):
-    """A member is added once and removed once, also by simultaneous calls, with one event each."""
+async def test_adding_and_removing_twice(api, members, database):
+    """A person is invited, joins and is removed once, also by simultaneous calls, with one event each."""
     team = await members.gather()
-    answers = await asyncio.gather(*(team.add("stranger", "member", by="owner") for _ in range(5)))
+    answers = await asyncio.gather(*(team.invite("stranger", "member", by="owner") for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 4
+    path = next(f"/v1/invitations/{each.json()['id']}/accept" for each in answers if each.status_code == 201)
+    stranger = team.people["stranger"]
+    answers = await asyncio.gather(*(api.post(path, headers=stranger.headers) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [404] * 4
     answers = await asyncio.gather(*(team.remove("stranger", by="owner") for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [204] + [404] * 4
     assert [row["type"] for row in await _events(database)] == ["member.added", "member.removed"]
@@ -190,18 +204,21 @@ async def test_adding_and_removing_twice(members, database):
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"email": "nobody@example.com"}, 404),
+        ({"email": "nobody@example.com"}, 201),
         ({"email": "nobody"}, 422),
         ({"email": "stranger@example.com", "role": "king"}, 422),
         ({"role": "member"}, 422),
         ({"email": "STRANGER@example.com"}, 201),
     ],
 )
-async def test_whom_to_add(api, members, body, status):
-    """An existing account by its address, in any letter case; the role is `member` when left out."""
+async def test_whom_to_invite(api, members, body, status):
+    """Anybody by an address, in any letter case; the role is `member` when left out."""
     team = await members.gather()
     answer = await api.post(team.path, json=body, headers=team.people["owner"].headers)
     assert answer.status_code == status
+    if status == 201:
+        found = answer.json()
+        assert (found["email"], found["role"]) == (body["email"].lower(), "member")
 
 
 async def test_paging_members(api, members):
@@ -225,7 +242,7 @@ async def test_paging_members(api, members):
 
 @pytest.mark.feature("M33")
 async def test_the_database_itself_keeps_strangers_from_memberships(members, database):
-    """Under the API's role strangers and members cannot touch or see memberships; an admin makes no owner."""
+    """Under the API's role nobody writes a membership without an invitation; strangers and members see none."""
     team = await members.gather("admin", "member")
     people = team.people
     connection = await asyncpg.connect(database.api_url)
@@ -234,7 +251,7 @@ async def test_the_database_itself_keeps_strangers_from_memberships(members, dat
         await connection.execute("SELECT set_config('taskbell.actor', $1, false)", people[who].user_id)
 
     insert = "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, $3)"
-    for who, role in (("stranger", "member"), ("member", "member"), ("admin", "owner")):
+    for who, role in (("stranger", "member"), ("member", "member"), ("admin", "member"), ("owner", "member")):
         await act_as(who)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
             await connection.execute(insert, people["stranger"].user_id, team.id, role)
@@ -277,8 +294,7 @@ async def test_a_person_stays_in_their_personal_workspace(api, sign_up):
     """Another owner of it may not remove its person, who goes on creating tasks there; the other may be removed."""
     ann, bob = await sign_up(email="ann@example.com"), await sign_up(email="bob@example.com")
     path = f"/v1/workspaces/{ann.workspace_id}/members"
-    added = {"email": bob.email, "role": "owner"}
-    assert (await api.post(path, json=added, headers=ann.headers)).status_code == 201
+    await join(api, ann, bob, workspace_id=ann.workspace_id, role="owner")
     for who in (ann, bob):
         answer = await api.delete(f"{path}/{ann.user_id}", headers=who.headers)
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict")

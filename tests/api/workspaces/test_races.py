@@ -3,7 +3,8 @@
 import asyncpg
 import pytest
 
-from taskbell.api.workspaces import repository
+from joining import join
+from taskbell.api.invitations import repository
 
 
 @pytest.fixture
@@ -11,10 +12,8 @@ async def team(api, sign_up):
     """A workspace of an owner, a second owner, and a stranger."""
     people = {who: await sign_up(email=f"{who}@example.com") for who in ("owner", "second", "stranger")}
     answer = await api.post("/v1/workspaces", json={"name": "Team"}, headers=people["owner"].headers)
-    path = f"/v1/workspaces/{answer.json()['id']}/members"
-    added = {"email": "second@example.com", "role": "owner"}
-    assert (await api.post(path, json=added, headers=people["owner"].headers)).status_code == 201
-    return people, path
+    await join(api, people["owner"], people["second"], workspace_id=answer.json()["id"], role="owner")
+    return people, f"/v1/workspaces/{answer.json()['id']}"
 
 
 _LOST = {
@@ -28,9 +27,9 @@ _LOST = {
 
 
 @pytest.mark.parametrize("change", _LOST)
-@pytest.mark.parametrize("step", ["add_member", "get_member"])
+@pytest.mark.parametrize("step", ["measure", "invite"])
 async def test_an_actor_who_loses_the_right_in_between_is_refused(api, team, database, monkeypatch, change, step):
-    """Removed or demoted right before a statement of the addition: a refusal, never 500, and no half addition."""
+    """Removed or demoted right before a statement of the invitation: a refusal, never 500, and no half invitation."""
     people, path = team
     sql, status, code = _LOST[change]
     real = getattr(repository, step)
@@ -43,10 +42,8 @@ async def test_an_actor_who_loses_the_right_in_between_is_refused(api, team, dat
 
     monkeypatch.setattr(repository, step, too_late)
     body = {"email": "stranger@example.com", "role": "member"}
-    answer = await api.post(path, json=body, headers=people["second"].headers)
-    if (change, step) == ("demoted", "get_member"):  # written already, and a viewer may read it
-        assert answer.status_code == 201
-        return
+    answer = await api.post(f"{path}/members", json=body, headers=people["second"].headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    listed = (await api.get(path, headers=people["owner"].headers)).json()["items"]
-    assert "stranger@example.com" not in {member["email"] for member in listed}
+    for whose, there in ((f"{path}/invitations", "owner"), ("/v1/invitations", "stranger")):
+        assert (await api.get(whose, headers=people[there].headers)).json()["items"] == []
+    assert (await api.get("/v1/notifications", headers=people["stranger"].headers)).json()["items"] == []

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """The status of a task that you created, or that is assigned to you, was changed."""
     DUE_SOON = "due_soon"
     """A task that is assigned to you (or to nobody, and created by you) is due soon."""
+    INVITED = "invited"
+    """You are invited to a workspace: the invitation has the id of the notification."""
 
 
 class Notification(BaseModel):
@@ -34,12 +36,13 @@ class Notification(BaseModel):
     """UUIDv7."""
     kind: Kind
     workspace_id: UUID
+    """The workspace of the task; of an invitation, your personal one."""
     task_id: UUID | None
-    """The task it is about, which may be deleted."""
+    """The task it is about, which may be deleted; null for an invitation."""
     actor_id: UUID | None
     """Who made the change; null for the platform itself."""
     title: str
-    """The title of the task at that time."""
+    """The title of the task at that time, or what kind of fact it is."""
     body: str
     """What happened, in a few English words."""
     urgent: bool

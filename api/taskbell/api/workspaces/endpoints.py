@@ -56,17 +56,6 @@ async def list_members(
     return wanted.page(schemas.MemberPage, await workspaces.members(actor.user_id, workspace_id, wanted))
 
 
-@router.post("/{workspace_id}/members", status_code=201, summary="Add a member")
-async def add_member(
-    actor: Actor,
-    workspaces: Service,
-    workspace_id: WorkspaceId,
-    body: Annotated[schemas.MemberAdd, Depends(json_body(schemas.MemberAdd))],
-) -> schemas.Member:
-    """Adds an existing account to the workspace. Only for owners and admins; only owners add owners."""
-    return await workspaces.add_member(actor.user_id, workspace_id, email=body.email, role=body.role)
-
-
 @router.delete("/{workspace_id}/members/{user_id}", status_code=204, summary="Remove a member")
 async def remove_member(actor: Actor, workspaces: Service, workspace_id: WorkspaceId, user_id: UserId) -> None:
     """Removes a member, and ends the user's subscriptions at once.

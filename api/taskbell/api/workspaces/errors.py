@@ -11,12 +11,6 @@ class WorkspaceNotFound(Refused):
     code = ProblemCode.NOT_FOUND
 
 
-class AccountNotFound(Refused):
-    """There is no account with this e-mail address."""
-
-    code = ProblemCode.NOT_FOUND
-
-
 class MemberNotFound(Refused):
     """The user is not a member of this workspace."""
 
@@ -29,10 +23,10 @@ class RoleInsufficient(Refused):
     code = ProblemCode.FORBIDDEN
 
 
-class AlreadyMember(Refused):
-    """The account is a member of this workspace already."""
+class TooManyWorkspaces(Refused):
+    """You belong to as many workspaces as a user may."""
 
-    code = ProblemCode.CONFLICT
+    code = ProblemCode.LIMIT_REACHED
 
 
 class LastOwnerKept(Refused):

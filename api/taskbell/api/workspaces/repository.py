@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import asyncpg
-
 from taskbell.api.http.paging import Place, Slice
 from taskbell.api.workspaces.policy import Role
 from taskbell.api.workspaces.schemas import Member, Workspace
-from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
 
+_COUNT_OWN_WORKSPACES = load(__package__, "count_own_workspaces")
 _COUNT_OWNERS = load(__package__, "count_owners")
 _DELETE_MEMBER = load(__package__, "delete_member")
-_FIND_USER = load(__package__, "find_user")
 _GET_ROLE = load(__package__, "get_role")
 _GET_WORKSPACE = load(__package__, "get_workspace")
 _INSERT_MEMBER = load(__package__, "insert_member")
-_INSERT_MEMBER_ADDED = load(__package__, "insert_member_added")
 _INSERT_WORKSPACE = load(__package__, "insert_workspace")
 _IS_PERSONAL = load(__package__, "is_personal")
 _LIST_MEMBERS = load(__package__, "list_members")
 _LIST_WORKSPACES = load(__package__, "list_workspaces")
+_LOCK_OWN_WORKSPACES = load(__package__, "lock_own_workspaces")
 _LOCK_WORKSPACE = load(__package__, "lock_workspace")
 
 
-class RowRefused(Exception):
-    """Row-level security did not admit the row: what the actor was allowed a statement ago is over."""
+async def reserve_workspace(connection: Connection, actor: UUID) -> int:
+    """Count the actor's workspaces; other transactions that would add one wait until this one ends."""
+    await _LOCK_OWN_WORKSPACES.value(connection, actor=actor)
+    count: int = await _COUNT_OWN_WORKSPACES.value(connection, actor=actor)
+    return count
 
 
 async def add_workspace(connection: Connection, *, workspace_id: UUID, name: str, owner: UUID) -> Workspace:
@@ -58,19 +58,6 @@ async def list_members(connection: Connection, *, workspace_id: UUID, after: Pla
     return Slice.of(rows, limit=limit, item=Member.of, place=lambda row: Place(row["user_id"]))
 
 
-async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> Member | None:
-    """One member; None when there is none, or when the actor is no longer a member of the workspace."""
-    before = UUID(int=user_id.int - 1)
-    row = await _LIST_MEMBERS.row(connection, workspace_id=workspace_id, past=before, at_most=1)
-    return Member.of(row) if row is not None and row["user_id"] == user_id else None
-
-
-async def find_user(connection: Connection, email: str) -> UUID | None:
-    """The account with this address, or None."""
-    found = await _FIND_USER.value(connection, email=email)
-    return None if found is None else bare_uuid(found)
-
-
 async def role_of(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> Role | None:
     """A member's role, or None when the actor may not see it."""
     found = await _GET_ROLE.value(connection, workspace_id=workspace_id, user_id=user_id)
@@ -87,31 +74,6 @@ async def lock_owners(connection: Connection, workspace_id: UUID) -> int:
     await _LOCK_WORKSPACE.count(connection, id=workspace_id)
     count: int = await _COUNT_OWNERS.value(connection, workspace_id=workspace_id)
     return count
-
-
-async def add_member(
-    connection: Connection, *, workspace_id: UUID, user_id: UUID, role: Role, actor: UUID, traceparent: str | None
-) -> bool:
-    """Write a membership and its event; False when the user is a member already.
-
-    Raises:
-        RowRefused: The actor may not do so, or no longer; the transaction is void.
-    """
-    try:
-        added = await _INSERT_MEMBER.count(connection, user_id=user_id, workspace_id=workspace_id, role=role.value)
-        if not added:
-            return False
-        await _INSERT_MEMBER_ADDED.count(
-            connection,
-            workspace_id=workspace_id,
-            user_id=user_id,
-            role=role.value,
-            actor=actor,
-            traceparent=traceparent,
-        )
-    except asyncpg.InsufficientPrivilegeError as refused:
-        raise RowRefused from refused
-    return True
 
 
 async def remove_member(

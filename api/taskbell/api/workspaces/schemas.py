@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pydantic import Field
 
-from taskbell.api.accounts.schemas import Email
 from taskbell.api.http.body import Name, RequestBody
 from taskbell.api.http.paging import Page
 from taskbell.api.http.rows import RowModel
@@ -22,15 +21,6 @@ class WorkspaceCreate(RequestBody):
 
     name: WorkspaceName
     """1 to 255 characters."""
-
-
-class MemberAdd(RequestBody):
-    """A new member of a workspace."""
-
-    email: Email
-    """The e-mail address of an existing account."""
-    role: Annotated[Role, Field(strict=False)] = Role.MEMBER
-    """The role of the member."""
 
 
 class Workspace(RowModel):

@@ -8,12 +8,11 @@ from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.workspaces import repository
 from taskbell.api.workspaces.errors import (
-    AccountNotFound,
-    AlreadyMember,
     LastOwnerKept,
     MemberNotFound,
     PersonalWorkspaceKept,
     RoleInsufficient,
+    TooManyWorkspaces,
     WorkspaceNotFound,
 )
 from taskbell.api.workspaces.membership import require_role
@@ -28,14 +27,17 @@ from taskbell.store.pool import Database
 class Workspaces:
     """Workspaces on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, recorder: EventRecorder) -> None:
-        """Take the database and the recorder of events."""
+    def __init__(self, database: Database, *, recorder: EventRecorder, most: int) -> None:
+        """Take the database, the recorder of events, and to how many workspaces a user may belong."""
         self._database = database
         self._recorder = recorder
+        self.most = most
 
     async def create(self, actor: UUID, *, name: str) -> Workspace:
-        """Found a workspace; the founder owns it."""
+        """Found a workspace; the founder owns it. Raises `TooManyWorkspaces`."""
         async with self._database.acting(actor) as connection:
+            if await repository.reserve_workspace(connection, actor) >= self.most:
+                raise TooManyWorkspaces(f"A user belongs to at most {self.most} workspaces.")
             return await repository.add_workspace(connection, workspace_id=new_id(), name=name, owner=actor)
 
     async def get(self, actor: UUID, workspace_id: UUID) -> Workspace:
@@ -58,48 +60,6 @@ class Workspaces:
             return await repository.list_members(
                 connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit
             )
-
-    async def add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> Member:
-        """Let an account belong to a workspace; `email` is normalised already.
-
-        Raises:
-            WorkspaceNotFound: The actor does not belong to it.
-            RoleInsufficient: The actor may not give this role.
-            AccountNotFound: Nobody has this address.
-            AlreadyMember: Its account is a member.
-        """
-        try:
-            member = await self._add_member(actor, workspace_id, email=email, role=role)
-        except repository.RowRefused:
-            # The actor was removed or demoted since the role was read: what is left of it decides.
-            async with self._database.acting(actor) as connection:
-                await require_role(connection, actor=actor, workspace_id=workspace_id)
-            raise RoleInsufficient from None
-        await self._recorder.committed(EventType.MEMBER_ADDED)
-        return member
-
-    async def _add_member(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> Member:
-        async with self._database.acting(actor) as connection:
-            own = await require_role(connection, actor=actor, workspace_id=workspace_id)
-            if not may_change_membership(actor=own, of=role):
-                raise RoleInsufficient
-            user_id = await repository.find_user(connection, email)
-            if user_id is None:
-                raise AccountNotFound
-            added = await repository.add_member(
-                connection,
-                workspace_id=workspace_id,
-                user_id=user_id,
-                role=role,
-                actor=actor,
-                traceparent=traceparent(),
-            )
-            if not added:
-                raise AlreadyMember
-            member = await repository.get_member(connection, workspace_id=workspace_id, user_id=user_id)
-            if member is None:
-                raise WorkspaceNotFound
-            return member
 
     async def remove_member(self, actor: UUID, workspace_id: UUID, user_id: UUID) -> None:
         """End a membership: another's by owners and admins, one's own by everybody.

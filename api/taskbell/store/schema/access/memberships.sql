@@ -9,11 +9,10 @@ CREATE POLICY founder ON memberships FOR INSERT TO taskbell_api
   WITH CHECK (user_id = taskbell.actor() AND role = 'owner'
               AND workspace_id IN (SELECT w.id FROM workspaces w WHERE w.created_by = taskbell.actor())
               AND NOT taskbell.has_members(workspace_id));
--- Only an owner makes or removes owners.
-CREATE POLICY added ON memberships FOR INSERT TO taskbell_api
-  WITH CHECK (CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'
-              ELSE taskbell.administers(workspace_id) END);
--- Every member may leave, except from the personal workspace.
+-- Nobody belongs to a workspace without having agreed: one joins by the invitation to one's own address.
+CREATE POLICY accepted ON memberships FOR INSERT TO taskbell_api
+  WITH CHECK (user_id = taskbell.actor() AND role = taskbell.invited_as(workspace_id));
+-- Every member may leave, except from the personal workspace. Only an owner removes owners.
 CREATE POLICY removed ON memberships FOR DELETE TO taskbell_api
   USING ((user_id = taskbell.actor()
           OR CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'

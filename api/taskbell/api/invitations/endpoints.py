@@ -1,0 +1,79 @@
+"""`/v1/invitations`, and the invitations of a workspace."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path
+from starlette.requests import Request
+
+from taskbell.api.deps import Actor, service
+from taskbell.api.http.body import json_body
+from taskbell.api.http.paging import PageQuery, PageRequest
+from taskbell.api.http.query import query_parameters
+from taskbell.api.http.route import DirectRoute
+from taskbell.api.invitations import schemas
+from taskbell.api.invitations.service import Invitations
+from taskbell.api.workspaces.schemas import Workspace
+
+router = APIRouter(prefix="/v1", tags=["invitations"], route_class=DirectRoute)
+
+Service = Annotated[Invitations, Depends(service("invitations"))]
+WorkspaceId = Annotated[UUID, Path(description="The workspace's id.")]
+InvitationId = Annotated[UUID, Path(description="The invitation's id.")]
+Paging = Annotated[PageQuery, Depends(query_parameters(PageQuery))]
+
+
+@router.post("/workspaces/{workspace_id}/members", status_code=201, summary="Invite a member")
+async def invite_member(
+    actor: Actor,
+    invitations: Service,
+    workspace_id: WorkspaceId,
+    body: Annotated[schemas.MemberInvite, Depends(json_body(schemas.MemberInvite))],
+) -> schemas.Invitation:
+    """Invites a person, who becomes a member by accepting. Only for owners and admins; only owners invite owners.
+
+    The answer is the same whether the address has an account or not. An account finds the invitation in its inbox.
+    """
+    return await invitations.invite(actor.user_id, workspace_id, email=body.email, role=body.role)
+
+
+@router.get("/workspaces/{workspace_id}/invitations", summary="List a workspace's invitations")
+async def list_invitations(
+    request: Request, actor: Actor, invitations: Service, workspace_id: WorkspaceId, query: Paging
+) -> schemas.InvitationPage:
+    """Pages through the invitations that may still be accepted, oldest first. Only for owners and admins."""
+    wanted = PageRequest.of(request, query, "invitations", workspace_id)
+    return wanted.page(schemas.InvitationPage, await invitations.page(actor.user_id, workspace_id, wanted))
+
+
+@router.delete(
+    "/workspaces/{workspace_id}/invitations/{invitation_id}", status_code=204, summary="Withdraw an invitation"
+)
+async def withdraw_invitation(
+    actor: Actor, invitations: Service, workspace_id: WorkspaceId, invitation_id: InvitationId
+) -> None:
+    """Ends an invitation. Only for owners and admins; only owners withdraw the invitation of an owner."""
+    await invitations.withdraw(actor.user_id, workspace_id, invitation_id)
+
+
+@router.get("/invitations", summary="List the invitations to you")
+async def list_invitations_to_you(
+    request: Request, actor: Actor, invitations: Service, query: Paging
+) -> schemas.InvitationToYouPage:
+    """Pages through the invitations to your e-mail address that you can accept, oldest first."""
+    wanted = PageRequest.of(request, query, "invitations to you")
+    return wanted.page(schemas.InvitationToYouPage, await invitations.page_to(actor.user_id, wanted))
+
+
+@router.post("/invitations/{invitation_id}/accept", summary="Accept an invitation")
+async def accept_invitation(actor: Actor, invitations: Service, invitation_id: InvitationId) -> Workspace:
+    """Makes you a member, and returns the workspace. The members are told (`member.added`)."""
+    return await invitations.accept(actor.user_id, invitation_id)
+
+
+@router.post("/invitations/{invitation_id}/decline", status_code=204, summary="Decline an invitation")
+async def decline_invitation(actor: Actor, invitations: Service, invitation_id: InvitationId) -> None:
+    """Marks an invitation as declined. Nobody is told, and until it expires you can still accept it."""
+    await invitations.decline(actor.user_id, invitation_id)

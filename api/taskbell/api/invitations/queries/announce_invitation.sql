@@ -1,0 +1,1 @@
+SELECT taskbell.announce_invitation(:id, :traceparent)

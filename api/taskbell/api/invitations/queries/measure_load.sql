@@ -1,0 +1,1 @@
+SELECT * FROM taskbell.invitation_load(:workspace_id, :email)

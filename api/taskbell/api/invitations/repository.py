@@ -1,0 +1,152 @@
+"""SQL about invitations, within a transaction of the actor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from taskbell.api.http.paging import Place, Slice
+from taskbell.api.invitations.policy import Load
+from taskbell.api.invitations.schemas import Invitation, InvitationToYou
+from taskbell.api.workspaces.policy import Role
+from taskbell.kit.ids import bare_uuid, new_id
+from taskbell.kit.postgres.statements import load
+from taskbell.store.pool import Connection
+
+_ACCEPT = load(__package__, "accept_invitation")
+_ANNOUNCE = load(__package__, "announce_invitation")
+_DECLINE = load(__package__, "decline_invitation")
+_DELETE_ENDED = load(__package__, "delete_ended_invitation")
+_GET_ROLE = load(__package__, "get_invitation_role")
+_INSERT = load(__package__, "insert_invitation")
+_INSERT_MEMBER_ADDED = load(__package__, "insert_member_added")
+_LIST = load(__package__, "list_invitations")
+_LIST_OWN = load(__package__, "list_invitations_to_me")
+_LOCK_ACCEPTING = load(__package__, "lock_accepting")
+_LOCK_INVITING = load(__package__, "lock_inviting")
+_MEASURE = load(__package__, "measure_load")
+_MEASURE_ROOM = load(__package__, "measure_room")
+_WITHDRAW = load(__package__, "withdraw_invitation")
+
+
+class RowRefused(Exception):
+    """Row-level security did not admit the row: what the actor was allowed a statement ago is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What an accepted invitation gave; `joined` is False for somebody who was a member already."""
+
+    workspace_id: UUID
+    role: Role
+    joined: bool
+
+
+async def measure(connection: Connection, *, workspace_id: UUID, actor: UUID, email: str) -> Load | None:
+    """Count what bounds an invitation; None when the actor no longer administers the workspace.
+
+    Other transactions that would add to the same counts wait until this one ends.
+    """
+    await _LOCK_INVITING.value(connection, workspace_id=workspace_id, actor=actor, email=email)
+    row = await _MEASURE.row(connection, workspace_id=workspace_id, email=email)
+    return None if row is None else Load(**dict(row.items()))
+
+
+async def invite(
+    connection: Connection, *, workspace_id: UUID, email: str, role: Role, actor: UUID, lifetime: timedelta
+) -> Invitation | None:
+    """Write an invitation; None when the address is invited already.
+
+    One that was withdrawn is replaced under its id, and so the person is notified once.
+
+    Raises:
+        RowRefused: The actor may not do so, or no longer; the transaction is void.
+    """
+    try:
+        former = await _DELETE_ENDED.value(connection, workspace_id=workspace_id, email=email)
+        row = await _INSERT.row(
+            connection,
+            id=new_id() if former is None else former,
+            workspace_id=workspace_id,
+            email=email,
+            role=role.value,
+            actor=actor,
+            lifetime=lifetime,
+        )
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise RowRefused from refused
+    return None if row is None else Invitation.of(row)
+
+
+async def announce(connection: Connection, invitation_id: UUID, *, traceparent: str | None) -> bool:
+    """Notify the account of the address, if there is one; whether somebody was notified."""
+    return bool(await _ANNOUNCE.value(connection, id=invitation_id, traceparent=traceparent))
+
+
+async def page(connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int) -> Slice[Invitation]:
+    """Invitations of a workspace that may still be accepted, by id."""
+    past = None if after is None else after.id
+    rows = await _LIST.rows(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=Invitation.of, place=lambda row: Place(row["id"]))
+
+
+async def role_of(connection: Connection, *, workspace_id: UUID, invitation_id: UUID) -> Role | None:
+    """The role that an invitation of a workspace gives; None when there is no such invitation, or it has ended."""
+    found = await _GET_ROLE.value(connection, workspace_id=workspace_id, id=invitation_id)
+    return None if found is None else Role(found)
+
+
+async def withdraw(connection: Connection, invitation_id: UUID) -> bool:
+    """End an invitation; False when it has ended already."""
+    return bool(await _WITHDRAW.count(connection, id=invitation_id))
+
+
+async def page_to_actor(connection: Connection, *, after: Place | None, limit: int) -> Slice[InvitationToYou]:
+    """Invitations to the actor's address that may be accepted, by id."""
+    past = None if after is None else after.id
+    rows = await _LIST_OWN.rows(connection, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=InvitationToYou.of, place=lambda row: Place(row["id"]))
+
+
+async def room(connection: Connection, *, actor: UUID, invitation_id: UUID) -> tuple[int, int] | None:
+    """How many workspaces the actor has, and how many members the one that an invitation is to.
+
+    Other transactions that would add to these counts wait until this one ends. None: the actor may not accept it.
+    """
+    await _LOCK_ACCEPTING.value(connection, actor=actor, id=invitation_id)
+    row = await _MEASURE_ROOM.row(connection, id=invitation_id)
+    return None if row is None else (row["workspaces"], row["members"])
+
+
+async def accept(
+    connection: Connection, invitation_id: UUID, *, actor: UUID, traceparent: str | None
+) -> Accepted | None:
+    """Make the actor a member, with the event; the invitation is over. None when there is no such invitation.
+
+    Raises:
+        RowRefused: Who made it may no longer do so; the transaction is void.
+    """
+    try:
+        row = await _ACCEPT.row(connection, id=invitation_id, actor=actor)
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise RowRefused from refused
+    if row is None:
+        return None
+    accepted = Accepted(bare_uuid(row["workspace_id"]), Role(row["role"]), joined=row["joined"])
+    if accepted.joined:
+        await _INSERT_MEMBER_ADDED.count(
+            connection,
+            workspace_id=accepted.workspace_id,
+            role=accepted.role.value,
+            actor=actor,
+            traceparent=traceparent,
+        )
+    return accepted
+
+
+async def decline(connection: Connection, invitation_id: UUID) -> bool:
+    """Note that the actor declined; False when there is no such invitation."""
+    return bool(await _DECLINE.count(connection, id=invitation_id))

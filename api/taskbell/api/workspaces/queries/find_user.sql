@@ -1,1 +1,0 @@
-SELECT id FROM taskbell.account_by_email(:email)
