@@ -14,8 +14,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.store import migrate, roles
 
-pytest_plugins = ["chart_processes", "event_schemas", "event_stream", "reminders", "webhook_receiver"]
+pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receiver"]
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"
@@ -101,14 +100,14 @@ def _started(config) -> Servers:
     folder = Path(tempfile.mkdtemp(prefix="taskbell-tests-", dir=_quick_folder()))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     secret = secrets.token_hex(16)
-    accounts = {f"gw{number}": secret for number in range(_MOST_WORKERS)} | {"main": secret}
+    names = ["main", "chart", "shared", *(f"gw{number}" for number in range(_MOST_WORKERS))]
+    accounts = dict.fromkeys(names, secret)
     postgres = stack.enter_context(
         PostgresServer(folder / "postgres", password=secret, durable=False).running(folder / "postgres.log")
     )
     nats_server = stack.enter_context(NatsServer(folder / "nats", accounts=accounts).running(folder / "nats.log"))
     servers = Servers(postgres_port=postgres.port, nats_port=nats_server.port, secret=secret)
     asyncio.run(_provide_template(servers))
-    migrate.upgrade(servers.postgres_url(roles.OWNER, _TEMPLATE))
     config.stash[_SERVERS] = servers
     return servers
 
@@ -124,9 +123,9 @@ def _quick_folder() -> str | None:
 
 
 async def _provide_template(servers: Servers) -> None:
-    superuser = servers.postgres_url()
-    await db.ensure_roles(superuser, dict.fromkeys(roles.ROLES, servers.secret))
-    await db.ensure_database(superuser, _TEMPLATE)
+    await db.ensure_roles(servers.postgres_url(), dict.fromkeys(roles.ROLES, servers.secret))
+    await db.ensure_database(servers.postgres_url(), _TEMPLATE)
+    await migrate.upgrade_async(servers.postgres_url(roles.OWNER, _TEMPLATE))
 
 
 @pytest.fixture(scope="session")
@@ -136,21 +135,21 @@ def servers(request) -> Servers:
 
 
 @pytest.fixture
-async def empty_database(servers) -> Database:
+async def empty_database(fresh_database) -> Database:
     """A database without any schema, for tests of the migrations."""
-    async with _fresh_database(servers, template="template0") as database:
+    async with fresh_database(template="template0") as database:
         yield database
 
 
 @pytest.fixture
-async def database(servers) -> Database:
+async def database(fresh_database) -> Database:
     """A fresh copy of the migrated database; dropped after the test, with whatever sessions are left in it."""
-    async with _fresh_database(servers, template=_TEMPLATE) as database:
+    async with fresh_database() as database:
         yield database
 
 
 @pytest.fixture(scope="session")
-def fresh_database(servers) -> Callable[[], AbstractAsyncContextManager[Database]]:
+def fresh_database(servers):
     """Makes such copies for longer than a test: for tests that share one and look only at rows of their own."""
     return partial(_fresh_database, servers, template=_TEMPLATE)
 

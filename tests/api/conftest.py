@@ -66,7 +66,8 @@ def serving(fresh_database, servers, signing_keys):
     @contextlib.asynccontextmanager
     async def serve():
         async with fresh_database() as database:
-            own = {"database_url": database.api_url, "nats_url": servers.nats_url("main"), "signing_keys": signing_keys}
+            bus = servers.nats_url("shared")
+            own = {"database_url": database.api_url, "nats_url": bus, "signing_keys": signing_keys}
             application = create_app(ApiSettings(**_CHEAP | own))
             async with application.router.lifespan_context(application), client_of(application) as client:
                 yield client, database

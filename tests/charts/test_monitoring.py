@@ -1,20 +1,13 @@
 """Dashboard and alerts: their form, their promtool tests, and every query on a running platform."""
 
-import asyncio
-import contextlib
 import json
 import re
 import shutil
 import subprocess
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
-
-from taskbell.local.embedded.process import free_port
-from taskbell.testing.listener import Listener
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "charts" / "taskbell" / "files"
@@ -219,130 +212,3 @@ def _unit_tests(cases, step):
                 "input_series": [{"series": selector, "values": values} for selector, values in series],
                 "promql_expr_test": [{"expr": alerts, "eval_time": at, "exp_samples": expected}],
             }
-
-
-async def _traffic(stack):
-    """Sign up, listen, and until cancelled create tasks that are due so soon that a reminder fires at once."""
-    address = stack.local("http://demo-taskbell-api:8000")
-    socket = stack.local("ws://demo-taskbell-gateway:8001/ws")
-    person = {"email": "ada@example.org", "password": "correct horse battery"}
-    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
-        (await client.post("/v1/auth/register", json={**person, "name": "Ada"})).raise_for_status()
-        token = (await client.post("/v1/auth/login", json=person)).raise_for_status().json()["access_token"]
-        async with Listener(socket, token=token) as listener:
-            while True:
-                soon = datetime.now(UTC) + timedelta(minutes=30)
-                task = {"title": "t", "due_at": soon.isoformat()}
-                made = await client.post("/v1/tasks", json=task, headers={"Authorization": f"Bearer {token}"})
-                made.raise_for_status()
-                assert listener is not None
-                await asyncio.sleep(0.2)
-
-
-@contextlib.asynccontextmanager
-async def _sweeping(stack):
-    """Run the sweep of the CronJob that the operator creates from the ReminderSchedule."""
-    for thing in stack.rendered.of("ReminderSchedule").values():
-        stack.cluster.store.create(stack.cluster.kind("reminderschedules"), "tasks", thing, manager="helm")
-    await stack.cluster.wake()
-    due = []
-    async with asyncio.timeout(30):
-        while not due:
-            await asyncio.sleep(0.05)
-            made = stack.cluster.store.all(stack.cluster.kind("cronjobs"), "tasks")
-            due = [found["spec"] for found in made if found["metadata"]["name"].endswith("-due")]
-    (container,) = due[0]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    process = await asyncio.create_subprocess_exec(
-        *stack.command(container), env=stack.environment(container), cwd=stack.folder, stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-def _scraping(stack):
-    """Prometheus' configuration for the running platform, with the labels that the ServiceMonitors give."""
-    jobs = []
-    for name, service in stack.rendered.of("Service").items():
-        component = service["metadata"]["labels"]["app.kubernetes.io/component"]
-        port = stack.ports[f"{name}:{service['spec']['ports'][0]['port']}"]
-        labels = {"platform": "taskbell", "component": component, "namespace": "tasks", "pod": f"{name}-0"}
-        targets = [{"targets": [f"127.0.0.1:{port}"], "labels": labels}]
-        jobs.append({"job_name": name, "static_configs": targets})
-    return {
-        "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
-        "rule_files": ["rules.yaml"],
-        "scrape_configs": jobs,
-    }
-
-
-def _without_threshold(query):
-    """An alert's expression without its comparisons and its check for absence, so that it always has data."""
-    query = re.sub(r"^absent\((.*)\)$", r"\1", query).replace(" unless ", " and ")
-    return re.sub(r" (?:>|<|==) [0-9.]+(?: \* [0-9.]+)?", "", query)
-
-
-@needs_prometheus
-@pytest.mark.feature("K14")
-async def test_every_query_finds_data(stack, tmp_path):
-    """Prometheus scrapes the running platform; every panel and every rule has data, and no alert that fires."""
-    shutil.copy(FILES / "rules.yaml", tmp_path / "rules.yaml")
-    rules = (tmp_path / "rules.yaml").read_text().replace("interval: 30s", "interval: 1s")
-    (tmp_path / "rules.yaml").write_text(rules)
-    (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(_scraping(stack)))
-    port = free_port()
-    with (tmp_path / "prometheus.log").open("wb") as log:
-        prometheus = await asyncio.create_subprocess_exec(
-            "prometheus",
-            f"--config.file={tmp_path / 'prometheus.yaml'}",
-            f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=log,
-            stderr=log,
-        )
-    queries = {
-        f"{panel['title']}: {target['legendFormat']}": target["expr"]
-        .replace("$__rate_interval", "60s")
-        .replace("$namespace", ".*")
-        for panel in PANELS
-        for target in panel["targets"]
-    }
-    queries |= {rule.get("alert") or rule["record"]: _without_threshold(rule["expr"]) for rule in RULES}
-    # A healthy platform never rebuilds the stream; another test checks that the metric exists.
-    del queries["TaskbellStreamRebuilt"]
-    try:
-        async with (
-            _sweeping(stack),
-            asyncio.TaskGroup() as group,
-            httpx.AsyncClient(trust_env=False, timeout=10) as client,
-        ):
-            traffic = group.create_task(_traffic(stack))
-            missing = dict(queries)
-            async with asyncio.timeout(60):
-                while missing:
-                    await asyncio.sleep(1)
-                    missing = {name: query for name, query in missing.items() if not await _data(client, port, query)}
-            alerts = await client.get(f"http://127.0.0.1:{port}/api/v1/alerts")
-            traffic.cancel()
-    except TimeoutError:
-        pytest.fail(f"no data for {missing}")
-    finally:
-        prometheus.terminate()
-        await prometheus.wait()
-    firing = [found for found in alerts.json()["data"]["alerts"] if found["state"] == "firing"]
-    assert firing == []
-
-
-async def _data(client, port, query):
-    """Whether a query has a number for an answer."""
-    try:
-        answer = await client.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query})
-    except httpx.TransportError:
-        return False  # it is still starting
-    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return False
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return any(found["value"][1] != "NaN" for found in answer.json()["data"]["result"])

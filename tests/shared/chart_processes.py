@@ -1,10 +1,9 @@
-"""Fixtures: what the chart renders, at work: its containers as processes of this machine."""
+"""What the chart renders, at work: its containers as processes of this machine."""
 
 import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Any
 
 import asyncpg
 import httpx
-import pytest
 
 from kubernetes_emulator.server import KubernetesServer
 from taskbell.local.embedded import postgres
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.local.embedded.process import free_port, launched, ordinary_identity
-from taskbell.store import roles
 from taskbell.testing.waiting import eventually
 
 Thing = dict[str, Any]
@@ -201,27 +198,3 @@ async def started(chart: Any, folder: Path, values: Thing) -> AsyncIterator[Star
                 for workload in rendered.of("Deployment").values():
                     group.create_task(running.serve(workload))
             yield running
-
-
-@pytest.fixture
-async def stack(chart: Any, empty_database: Any, nats_url: str, tmp_path: Path) -> AsyncIterator[Started]:
-    """All programs of the chart, run from the rendered Job and Deployments with a real PostgreSQL and NATS."""
-    urls = {
-        role.removeprefix("taskbell_"): empty_database.owner_url.replace(roles.OWNER, role, 1) + "?sslmode=prefer"
-        for role in roles.ROLES
-    }
-    external = {"urls": urls, "admin": {"url": empty_database.superuser_url}}
-    values = {
-        "database": {"mode": "external", "external": external},
-        "nats": {"mode": "external", "external": {"url": nats_url}},
-        "ipv6": socket.has_dualstack_ipv6(),
-    }
-    async with started(chart, tmp_path, values) as running:
-        yield running
-
-
-@pytest.fixture
-async def bundled_stack(chart: Any, tmp_path: Path) -> AsyncIterator[Started]:
-    """The chart with its defaults, running, with the bundled PostgreSQL and NATS."""
-    async with started(chart, tmp_path, {}) as running:
-        yield running
