@@ -25,7 +25,7 @@ from taskbell.gateway.actions import (
     VerifySignIn,
 )
 from taskbell.gateway.frames import event_frame, text_frame
-from taskbell.gateway.inputs import Credential, FrameMalformed, read, workspace_of
+from taskbell.gateway.inputs import Credential, FrameMalformed, Hello, read, read_address, workspace_of
 from taskbell.gateway.send_queue import QueueOverflow
 from taskbell.gateway.session import Phase, Session, SessionLimits
 
@@ -84,7 +84,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.wire = []
         self.closes = []
         self.offered = 0
-        self.replaying = False
+        self.late_hellos = 0
 
     def perform(self, actions):
         """Do what a shell does, but leave its questions open."""
@@ -105,17 +105,21 @@ class SessionMachine(RuleBasedStateMachine):
         if self.session.queue.take():
             self.wire.append("event")
 
-    @rule(credential=st.sampled_from([None, Credential("x"), Credential("y", is_ticket=True)]))
+    @rule(
+        credential=st.sampled_from([None, Credential("x"), Credential("y", is_ticket=True)]),
+        address=st.sampled_from(["/ws", "/ws?resume=1-5&channels=me,x", "/ws?resume=1&resume=2"]),
+    )
     @precondition(lambda self: self.session.phase is Phase.ARRIVED and not self.wire)
-    def arrive(self, credential):
-        """The connection brings a credential, or none."""
-        self.perform(self.session.arrive(credential))
+    def arrive(self, credential, address):
+        """The connection brings a credential and a hello in its address, or not."""
+        self.perform(self.session.arrive(credential, address))
 
     @rule(message=messages)
     @precondition(lambda self: not self.questions)
     def receive(self, message):
         """The client sends something."""
         self.perform(self.session.receive(message, self.now))
+        self.late_hellos += any(isinstance(question, Join) and question.late for question in self.questions)
 
     @rule()
     @precondition(lambda self: not self.questions)
@@ -142,7 +146,7 @@ class SessionMachine(RuleBasedStateMachine):
                     session.refreshed(request_id, identity) if granted else session.refresh_refused(request_id, refusal)
                 )
             case Join():
-                joined = Joined(1, "1-5", resume, ("me",), (("x", refusal),))
+                joined = Joined(1, "1-5", resume, ("me",), (("x", refusal),), replays=resume is Resume.OK)
                 actions = session.joined(joined) if granted else session.sign_in_refused(refusal)
             case AddChannel(id=request_id):
                 found = Subscribed("workspace:x", "1-5", resume)
@@ -201,10 +205,10 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def welcome_comes_before_events(self):
-        """No event is written before the welcome, and there is one welcome."""
+        """No event is written before the welcome; there is a second one only for a `hello` that comes after it."""
         if "event" in self.wire:
             assert self.wire.index("welcome") < self.wire.index("event")
-        assert self.wire.count("welcome") <= 1
+        assert self.wire.count("welcome") <= 1 + self.late_hellos <= 2
 
     @invariant()
     def it_closes_once_and_for_good(self):
@@ -275,8 +279,42 @@ def opened(*, expires_at=10_000.0, now=1000.0, resume=Resume.NEW):
     session.arrive(Credential("x"))
     session.signed_in(Identity("u", expires_at))
     session.greeting_over()
-    session.joined(Joined(1, "1-5", resume, ("me",)))
+    session.joined(Joined(1, "1-5", resume, ("me",), replays=resume is Resume.OK))
     return session
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/ws", None),
+        ("/ws?ticket=x", None),
+        ("/ws?resume=1-5", Hello(resume="1-5")),
+        ("/ws?ticket=x&channels=me,workspace%3Aa&resume=1-5", Hello(resume="1-5", channels=("me", "workspace:a"))),
+        ("/ws?channels=", Hello()),
+        ("/ws?token=x&channels=me", Hello(channels=("me",))),
+    ],
+)
+def test_an_address_may_be_a_hello(address, said):
+    """A cursor and channels, never a credential; neither of the two means that a hello may come."""
+    assert read_address(address) == said
+
+
+@pytest.mark.parametrize("query", ["resume=1-5&resume=1-6", "channels=a&channels=b", "resume=" + "1" * 200])
+def test_a_malformed_hello_in_an_address_closes(query):
+    """As in a frame."""
+    session = Session(connection_id="c", limits=SessionLimits(), now=0)
+    _, close = session.arrive(Credential("x"), f"/ws?{query}")
+    assert close.code == CloseCode.BAD_FRAME
+
+
+def test_a_hello_after_one_in_the_address_is_a_second_one():
+    """A hello comes once."""
+    session = Session(connection_id="c", limits=SessionLimits(), now=0)
+    session.arrive(Credential("x"), "/ws?channels=me")
+    assert session.signed_in(Identity("u", 100)) == (Join(user_id="u", channels=("me",), resume=None),)
+    session.joined(Joined(1, "1-5", Resume.NEW, ("me",)))
+    _, close = session.receive('{"t":"hello","resume":"1-5"}', 1)
+    assert close.code == CloseCode.BAD_FRAME
 
 
 def test_a_session_says_when_it_wants_to_be_called():

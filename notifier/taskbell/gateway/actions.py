@@ -32,10 +32,11 @@ class Joined:
 
     Attributes:
         epoch: The stream's identity.
-        cursor: The resumed cursor, or the reader's position.
+        cursor: The resumed cursor, that of the handshake, or the reader's position.
         resume: The answer to its cursor.
         channels: Its channels, `me` included.
         refused: Channels that it asked for and did not get, with the reasons.
+        replays: Whether events after `cursor` are to be replayed.
     """
 
     epoch: int
@@ -43,6 +44,7 @@ class Joined:
     resume: Resume
     channels: tuple[str, ...]
     refused: tuple[tuple[str, Refusal], ...] = ()
+    replays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,15 @@ class VerifyRefresh:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Register the connection; answer `joined` or `sign_in_refused`."""
+    """Register the connection; answer `joined` or `sign_in_refused`.
+
+    `late`: It is registered, and its `hello` has come after the `welcome`.
+    """
 
     user_id: str
     channels: tuple[str, ...]
     resume: str | None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

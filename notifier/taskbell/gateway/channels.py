@@ -51,8 +51,14 @@ class Channels:
         prepared: A replay that is to be written next, or None.
     """
 
-    def __init__(self, receiver: Receiver, admission: Admission, *, is_open: Callable[[], bool]) -> None:
-        """Take the connection as a receiver of the hub; `is_open` tells whether it is still open."""
+    def __init__(
+        self, receiver: Receiver, admission: Admission, *, handshake: EventCursor, is_open: Callable[[], bool]
+    ) -> None:
+        """Take the connection as a receiver of the hub.
+
+        `handshake` is the hub's place before the answer to the handshake; `is_open` tells whether the connection is.
+        """
+        self._handshake = handshake
         self.prepared: Prepared | None = None
         self._receiver = receiver
         self._is_open = is_open
@@ -63,29 +69,42 @@ class Channels:
         self._resumed_at: int | None = None
         self._me_after = 0
 
-    async def join(self, wish: Join) -> Joined | Refusal:
-        """Register the connection with the channels that it may have, and prepare the replay of its cursor."""
+    async def join(self, wish: Join, backlog: Backlog) -> Joined | Refusal:
+        """Register the connection with the channels that it may have, and prepare the replay of what it missed.
+
+        Without a cursor these are the events since its handshake.
+        """
         wanted = {channel: workspace_of(channel) for channel in wish.channels if channel != ME}
         stands_at: int | None = None
         try:
             if wish.resume is not None:
                 stands_at = await self._admission.resumption.locate(wish.resume)
             needed = bool(wanted) or wish.resume is not None
-            member_of = await self._workspaces_of(wish.user_id) if needed else frozenset()
-            refusal = self._register(wish.user_id, [found for found in wanted.values() if found in member_of])
+            member_of = await self._workspaces_of(wish.user_id) if needed else None
+            workspaces = [found for found in wanted.values() if found is not None and found in (member_of or ())]
+            if wish.late and not await backlog.settled():
+                return _UNAVAILABLE
+            refusal = self._extend(workspaces) if wish.late else self._register(wish.user_id, workspaces)
             if refusal is not None:
                 return refusal
-            epoch, cursor, resume = self._hub.epoch, self._hub.cursor, Resume.NEW
+            if wish.late:
+                backlog.hold()
+            epoch, place = self._hub.epoch, self._hub.place
+            resume, replays = Resume.NEW, False
             if wish.resume is not None:
                 resume = Resume.GAP
-                if stands_at is not None and await self._prepare_all(stands_at, member_of):
-                    cursor, resume = wish.resume, Resume.OK
+                if stands_at is not None and await self._prepare_all(stands_at, member_of or frozenset()):
+                    place, resume, replays = EventCursor(epoch, stands_at), Resume.OK, True
+            elif await self._missed_since_handshake(place, member_of):
+                replays = self.prepared is not None
+                place, resume = (self._handshake, Resume.NEW) if replays else (place, Resume.GAP)
         except (MembershipsUnavailable, ReplayInterrupted):
             return _UNAVAILABLE
         return Joined(
             epoch=epoch,
-            cursor=cursor,
+            cursor=str(place),
             resume=resume,
+            replays=replays,
             channels=(ME, *(channel for channel, workspace in wanted.items() if workspace in self._workspaces)),
             refused=tuple(
                 (channel, UNKNOWN_CHANNEL if workspace is None else _FORBIDDEN)
@@ -93,6 +112,33 @@ class Channels:
                 if workspace not in self._workspaces
             ),
         )
+
+    def _extend(self, workspaces: list[str]) -> Refusal | None:
+        """Add channels to a connection that is registered, because its `hello` came late."""
+        if not self._is_open():
+            return _UNAVAILABLE
+        for workspace in workspaces:
+            self._subscribe(workspace)
+        return None
+
+    async def _missed_since_handshake(self, place: EventCursor, member_of: frozenset[str] | None) -> bool:
+        """Prepare to replay what came since the handshake; return whether anything did, or may have.
+
+        Nothing is prepared when it cannot be replayed.
+        """
+        began = self._handshake
+        if began.epoch != place.epoch:
+            return began.epoch != 0
+        recent = self._hub.recent.after(began.sequence) if began.sequence < place.sequence else []
+        user_id = self._receiver.user_id
+        if recent is not None and not any(
+            event.workspace_id in self._workspaces or user_id in event.audience for event in recent
+        ):
+            return False
+        if member_of is None:
+            member_of = await self._workspaces_of(user_id)
+        await self._prepare_all(began.sequence, member_of, until=place.sequence, resumes=False)
+        return True
 
     async def add(  # noqa: PLR0911 -- one return per case
         self, wish: AddChannel, backlog: Backlog
@@ -169,18 +215,26 @@ class Channels:
         self._me_after = self._hub.position
         return None
 
-    async def _prepare_all(self, stands_at: int, member_of: frozenset[str]) -> bool:
+    async def _prepare_all(
+        self, after: int, member_of: frozenset[str], *, until: int | None = None, resumes: bool = True
+    ) -> bool:
+        """Prepare a replay of all channels; `resumes`: of a client that brought its cursor."""
         missed = Missed(
-            after=stands_at,
-            until=self._hub.position,
+            after=after,
+            until=self._hub.position if until is None else until,
             user_id=self._receiver.user_id,
             workspaces=frozenset(self._workspaces),
             member_of=member_of,
+            carried_user=self._receiver.user_id,
+            carried_after=self._me_after,
         )
         self.prepared = await self._admission.resumption.prepare(missed)
-        if self.prepared is not None:
-            self._me_after = self._resumed_at = stands_at
-        return self.prepared is not None
+        if self.prepared is None:
+            return False
+        self._me_after = min(self._me_after, after)
+        if resumes:
+            self._resumed_at = after
+        return True
 
     async def _prepare_one(self, workspace: str, after: int) -> bool:
         missed = Missed(

@@ -49,9 +49,14 @@ class Hub:
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
+    def place(self) -> EventCursor:
+        """The position in the stream."""
+        return EventCursor(self.epoch, self.position)
+
+    @property
     def cursor(self) -> str:
         """The position as a client's cursor."""
-        return str(EventCursor(self.epoch, self.position))
+        return str(self.place)
 
     def begin(self, *, epoch: int, position: int) -> None:
         """Start on a stream after `position`; connections that saw another one are sent away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import orjson
@@ -101,6 +102,24 @@ def read(message: str | bytes) -> ClientInput:
             return Refresh(credential=Credential(_required(fields, "token", _MAX_CREDENTIAL_LENGTH)), id=_id(fields))
         case _:
             raise FrameMalformed("unknown frame type")
+
+
+def read_address(address: str) -> Hello | None:
+    """Read what an address says in place of a `hello`: `?resume=<cursor>&channels=<channel>,<channel>`.
+
+    Returns None when it says neither.
+
+    Raises:
+        FrameMalformed: One of them is repeated, or has a wrong form.
+    """
+    query = parse_qs(urlsplit(address).query, keep_blank_values=True)
+    told = {name: query[name] for name in ("resume", "channels") if name in query}
+    if any(len(values) > 1 for values in told.values()):
+        raise FrameMalformed("resume and channels come once in an address")
+    fields: dict[str, Any] = {name: values[0] for name, values in told.items()}
+    if "channels" in fields:
+        fields["channels"] = [channel for channel in fields["channels"].split(",") if channel]
+    return _hello(fields) if fields else None
 
 
 def workspace_of(channel: str) -> str | None:

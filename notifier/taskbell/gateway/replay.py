@@ -52,9 +52,10 @@ class Missed:
         """Whether this event was missed."""
         if not self.after < event.sequence <= self.until:
             return False
+        if self.carried_user and event.sequence > self.carried_after and _addresses(event, self.carried_user):
+            return False
         if event.workspace_id in self.workspaces and not event.personal:
-            carried = self.carried_user and event.sequence > self.carried_after
-            return not (carried and _addresses(event, self.carried_user))
+            return True
         return bool(self.user_id) and event.workspace_id in self.member_of and _addresses(event, self.user_id)
 
     @property

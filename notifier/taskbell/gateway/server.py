@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from taskbell.gateway import metrics
 from taskbell.gateway.http import HttpSide, credential_of
@@ -54,7 +55,7 @@ class GatewayServer:
         """Accept connections on a server socket, and own it from now on."""
         self._server = await serve(
             self._serve,
-            process_request=self._http,
+            process_request=self._answer,
             create_connection=partial(  # type: ignore[arg-type]  # the library only calls it
                 GatewayConnection, handshakes=self.handshakes
             ),
@@ -105,6 +106,12 @@ class GatewayServer:
             await self._server.wait_closed()
         _log.info("drain_ended")
 
+    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer a plain request. For a handshake, note the place from which its connection gets events."""
+        assert isinstance(connection, GatewayConnection)  # noqa: S101 -- what `create_connection` made
+        connection.came_at = self._around.hub.place
+        return await self._http(connection, request)
+
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, GatewayConnection)  # noqa: S101 -- what `create_connection` made
         assert connection.request is not None  # noqa: S101 -- the handshake is over
@@ -113,7 +120,7 @@ class GatewayServer:
             metrics.CONNECTIONS_REFUSED.labels(reason="full").inc()
             connection.close_now(TRY_AGAIN_LATER, "the gateway is full")
             return
-        socket = Socket(connection, self._around, connection_id=uuid4().hex)
+        socket = Socket(connection, self._around, connection_id=uuid4().hex, handshake=connection.came_at)
         connection.socket = socket
         self._open.add(socket)
         metrics.CONNECTIONS.inc()
@@ -122,7 +129,7 @@ class GatewayServer:
             if self._draining:
                 socket.go_away()
                 socket.drained()
-            await socket.run(credential_of(connection.request))
+            await socket.run(credential_of(connection.request), connection.request.path)
         finally:
             self._open.discard(socket)
             metrics.CONNECTIONS.dec()

@@ -41,15 +41,16 @@ from taskbell.gateway.inputs import (
     Subscribe,
     Unsubscribe,
     read,
+    read_address,
     workspace_channel,
     workspace_of,
 )
 from taskbell.gateway.send_queue import SendQueue
 
-HELLO_GRACE_SECONDS = 2.0
-"""A connection that signed in by its address or header may send `hello {resume, channels}` within this time; then
-`welcome` is sent without it. Any other first frame ends the wait. It must exceed the round trip of a slow network: the
-client speaks after it got the answer to the handshake."""
+HELLO_GRACE_SECONDS = 0.25
+"""A connection that signed in by its address or header, and whose address has neither `resume` nor `channels`, gets its
+`welcome` after this time, or as soon as it sends a frame. So a client that says `hello` at once, as its cursor is in
+there, gets one `welcome`: it speaks a round trip after the handshake. A `hello` that comes later gets another one."""
 FRAMES_PER_SECOND = 20.0
 """Client frames allowed per second on average."""
 FRAMES_AT_ONCE = 100.0
@@ -109,6 +110,9 @@ class Session:
         self._counted = now
         self._stashed: ClientInput | None = None
         self._resumed: str | None = None
+        self._address: Hello | None = None
+        self._spoken = False
+        self._late = False
 
     @property
     def deadline(self) -> float:
@@ -121,8 +125,12 @@ class Session:
 
     # What happens
 
-    def arrive(self, credential: Credential | None) -> Sequence[Action]:
-        """The connection is open, with the credential of its address or header."""
+    def arrive(self, credential: Credential | None, address: str = "/ws") -> Sequence[Action]:
+        """The connection is open, with the credential of its address or header. Its address may be its `hello`."""
+        try:
+            self._address = read_address(address)
+        except FrameMalformed as malformed:
+            return self._fail("bad_frame", str(malformed), CloseCode.BAD_FRAME)
         if credential is None:
             return ()
         self.phase = Phase.VERIFYING
@@ -166,7 +174,10 @@ class Session:
         if isinstance(self._stashed, Hello):
             hello, self._stashed = self._stashed, None
             return self._join(hello)
-        return ()
+        if self._address is None:
+            return ()
+        self._spoken = True  # the address is its `hello`
+        return self._join(Hello())
 
     def sign_in_refused(self, refusal: Refusal) -> Sequence[Action]:
         """The credential is refused, or the user may not connect."""
@@ -176,9 +187,9 @@ class Session:
 
     def joined(self, outcome: Joined) -> Sequence[Action]:
         """The connection is registered."""
-        if self.phase is not Phase.JOINING:
+        if self.phase is not (Phase.OPEN if self._late else Phase.JOINING):
             return ()
-        self.phase = Phase.OPEN
+        self.phase, self._late = Phase.OPEN, False
         actions: list[Action] = [
             Send(
                 frames.welcome(
@@ -195,7 +206,7 @@ class Session:
         actions += [Send(_channel_refused(channel, refusal)) for channel, refusal in outcome.refused]
         if self._resumed is not None and _malformed(self._resumed):
             actions.append(Send(frames.error("invalid_cursor", "resume is not a cursor of this platform")))
-        actions += self._replay_or_release(outcome.resume)
+        actions += self._replay_or_release(replays=outcome.replays)
         if self._stashed is not None:
             stashed, self._stashed = self._stashed, None
             actions += self._handle(stashed)
@@ -207,7 +218,7 @@ class Session:
             return ()
         place = {} if outcome.cursor is None else {"cursor": outcome.cursor}
         answer = frames.reply(request_id, ok=True, channel=outcome.channel, resume=outcome.resume, **place)
-        return (Send(answer), *self._replay_or_release(outcome.resume))
+        return (Send(answer), *self._replay_or_release(replays=outcome.resume is Resume.OK))
 
     def subscribe_refused(self, request_id: str | int | None, channel: str, refusal: Refusal) -> Sequence[Action]:
         """A channel was not added. The connection goes on, with the events that were held back."""
@@ -287,6 +298,7 @@ class Session:
     def _handle(self, found: ClientInput) -> Sequence[Action]:  # noqa: PLR0911 -- one return per case
         if isinstance(found, Pong):
             return ()
+        spoken, self._spoken = self._spoken, True
         match self.phase:
             case Phase.ARRIVED:
                 if not isinstance(found, Hello) or found.credential is None:
@@ -300,6 +312,9 @@ class Session:
                 self._stashed = found
                 return self._join(Hello())
             case Phase.OPEN:
+                if isinstance(found, Hello) and not spoken:
+                    self._late = True
+                    return self._join(found)
                 return self._command(found)
             case _:
                 return ()
@@ -327,12 +342,15 @@ class Session:
                 return self._fail("bad_frame", "hello comes once, and first", CloseCode.BAD_FRAME)
 
     def _join(self, hello: Hello) -> Sequence[Action]:
-        self.phase = Phase.JOINING
-        self._resumed = hello.resume
-        return (Join(user_id=self.user_id, channels=hello.channels, resume=hello.resume),)
+        if not self._late:
+            self.phase = Phase.JOINING
+        address = self._address or Hello()
+        channels = hello.channels or address.channels
+        self._resumed = address.resume if hello.resume is None else hello.resume
+        return (Join(user_id=self.user_id, channels=channels, resume=self._resumed, late=self._late),)
 
-    def _replay_or_release(self, resume: Resume) -> Sequence[Action]:
-        if resume is Resume.OK:
+    def _replay_or_release(self, *, replays: bool) -> Sequence[Action]:
+        if replays:
             self.queue.hold()
             return (Replay(),)
         self.queue.release()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
 
+from taskbell.contract.cursors import EventCursor
 from taskbell.gateway import metrics
 from taskbell.gateway.actions import (
     Action,
@@ -67,8 +68,10 @@ class Surroundings:
 class Socket:
     """Connects a session with the hub, of which it is a `Receiver`, and with the transport."""
 
-    def __init__(self, connection: GatewayConnection, around: Surroundings, *, connection_id: str) -> None:
-        """Take an accepted connection."""
+    def __init__(
+        self, connection: GatewayConnection, around: Surroundings, *, connection_id: str, handshake: EventCursor
+    ) -> None:
+        """Take an accepted connection, and the hub's place at its handshake."""
         self.user_id = ""
         self._connection = connection
         self._around = around
@@ -81,13 +84,18 @@ class Socket:
             first_ping=random.uniform(0.5, 1),  # noqa: S311 -- jitter, not a secret
         )
         self._queue = self._session.queue
-        self._channels = Channels(self, around.admission, is_open=lambda: self._session.phase is not Phase.CLOSED)
+        self._channels = Channels(
+            self,
+            around.admission,
+            handshake=handshake,
+            is_open=lambda: self._session.phase is not Phase.CLOSED,
+        )
 
-    async def run(self, credential: Credential | None) -> None:
+    async def run(self, credential: Credential | None, address: str) -> None:
         """Serve the connection until its end."""
         self._around.wheel.schedule(self, self._session.deadline)
         try:
-            await self._perform(self._session.arrive(credential))
+            await self._perform(self._session.arrive(credential, address))
             if self._session.phase is Phase.GREETING:
                 await self._greet()
             while True:  # also after our close: frames that the client sent before come ahead of its answer
@@ -207,7 +215,7 @@ class Socket:
             case VerifyRefresh(credential=credential, id=request_id):
                 return await self._refresh(credential, request_id)
             case Join():
-                joined = await self._channels.join(action)
+                joined = await self._channels.join(action, self)
                 if isinstance(joined, Refusal):
                     return [*self._session.sign_in_refused(joined)]
                 return [*self._session.joined(joined)]

@@ -12,6 +12,7 @@ from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from taskbell.contract.cursors import EventCursor
 from taskbell.contract.frames import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
 from taskbell.gateway import frames, metrics
 
@@ -89,6 +90,8 @@ class GatewayConnection(ServerConnection):
         options["write_limit"] = _WRITE_BUFFER_BYTES
         super().__init__(ours, server, **options)
         self.socket: Socket | None = None
+        self.came_at = EventCursor(0, 0)
+        """The hub's place before the answer to the handshake."""
         self._room: asyncio.Future[None] | None = None
         self._unread = 0
         self._handshakes = handshakes
