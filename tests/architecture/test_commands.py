@@ -7,17 +7,38 @@ import sys
 import pytest
 import yaml
 
+_FILES_ONLY = """
+import pytest
+
+
+class Found(pytest.Item):
+    def runtest(self):
+        raise NotImplementedError
+
+
+class File(pytest.File):
+    def collect(self):
+        yield Found.from_parent(self, name="found")
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    return File.from_parent(parent, path=module_path)
+"""
+
 
 @pytest.mark.feature("F18")
-def test_one_command_runs_all_tests(root, tracked):
-    """The command that `make test` runs collects tests from every test file.
+def test_one_command_runs_all_tests(root, tracked, tmp_path):
+    """The command that `make test` runs collects every test file.
 
-    It is run as `make` prints it, but collects only.
+    It is run as `make` prints it, but collects only, and imports none of them: a file that fails to be imported fails
+    the suite.
     """
+    (tmp_path / "files_only.py").write_text(_FILES_ONLY)
     printed = subprocess.run(["make", "-n", "test"], cwd=root, capture_output=True, text=True, check=True).stdout
     (line,) = [line.removeprefix("exec ") for line in printed.splitlines() if " -m pytest" in line]
-    command = [sys.executable, *line.split()[1:], "-n", "0", "--collect-only"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=300)
+    command = [sys.executable, *line.split()[1:], "-n", "0", "--collect-only", "-p", "files_only"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True, timeout=300)
     collected = {line.partition("::")[0] for line in done.stdout.splitlines() if line.startswith("tests/")}
     files = {str(path.relative_to(root)) for path in tracked if path.name.startswith("test_") and path.suffix == ".py"}
     assert len(files) > 100
