@@ -236,7 +236,10 @@ class Notification(Model):
 
     __tablename__ = "notifications"
     __table_args__ = (
-        CheckConstraint("kind IN ('assigned', 'status_changed', 'due_soon', 'invited')", name="notifications_kind"),
+        CheckConstraint(
+            "kind IN ('assigned', 'status_changed', 'due_soon', 'invited', 'webhooks_paused')",
+            name="notifications_kind",
+        ),
         Index("notifications_user_idx", "user_id", "id"),
         Index("notifications_unread_idx", "user_id", "id", postgresql_where=text("read_at IS NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
@@ -333,6 +336,8 @@ class Webhook(Model):
     """Also signs until `previous_secret_expires_at`."""
     previous_secret_expires_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    responsible_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    """Made it, or last set its address or switched it on. It is paused when this user no longer administers."""
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 

@@ -22,15 +22,20 @@ _INSERT_WEBHOOK = load(__package__, "insert_webhook")
 _LIST_DELIVERIES = load(__package__, "list_deliveries")
 _LIST_WEBHOOKS = load(__package__, "list_webhooks")
 _LOCK_WEBHOOKS = load(__package__, "lock_webhooks")
+_LOCK_WEBHOOKS_WITH = load(__package__, "lock_webhooks_with")
 _REDELIVER = load(__package__, "redeliver")
 _ROTATE_SECRET = load(__package__, "rotate_secret")
 _SET_EMAIL_CHANNEL = load(__package__, "set_email_channel")
 _UPDATE_WEBHOOK = load(__package__, "update_webhook")
 
 
-async def reserve_webhook(connection: Connection, workspace_id: UUID) -> int:
-    """Count the webhooks of a workspace; other transactions that would add one wait until this one ends."""
+async def lock_webhooks(connection: Connection, workspace_id: UUID) -> None:
+    """Let others who would add a webhook, or lose the right to, wait until this transaction ends."""
     await _LOCK_WEBHOOKS.value(connection, workspace_id=workspace_id)
+
+
+async def count_webhooks(connection: Connection, workspace_id: UUID) -> int:
+    """Count the webhooks of a workspace."""
     count: int = await _COUNT_WEBHOOKS.value(connection, workspace_id=workspace_id)
     return count
 
@@ -77,6 +82,7 @@ async def get_webhook(connection: Connection, webhook_id: UUID) -> Webhook | Non
 
 async def change_webhook(connection: Connection, webhook_id: UUID, *, changes: Mapping[str, Any]) -> Webhook | None:
     """Change what is named. A webhook that is switched on forgets why it was off."""
+    await _LOCK_WEBHOOKS_WITH.value(connection, id=webhook_id)
     row = await _UPDATE_WEBHOOK.row(
         connection,
         id=webhook_id,

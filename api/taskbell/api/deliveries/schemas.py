@@ -82,7 +82,10 @@ class Webhook(RowModel):
     event_types: list[str]
     enabled: bool
     disabled_reason: str | None
-    """`gone` when it was switched off because the receiver answered 410; null when a user did it."""
+    """`gone` when it was switched off because the receiver answered 410, `responsible_left` because the user who is
+    responsible for it no longer administers the workspace; null when a user did it."""
+    responsible_id: UUID | None
+    """The user who made it, or last set its address or switched it on."""
     previous_secret_expires_at: datetime | None
     """Until when the previous secret signs too."""
     created_at: datetime

@@ -60,8 +60,9 @@ class Deliveries:
         self._check_url(wanted.url)
         secret = new_secret()
         async with self._database.acting(actor) as connection:
+            await repository.lock_webhooks(connection, workspace_id)
             await _require_administrator(connection, actor, workspace_id)
-            if await repository.reserve_webhook(connection, workspace_id) >= MOST_WEBHOOKS:
+            if await repository.count_webhooks(connection, workspace_id) >= MOST_WEBHOOKS:
                 raise TooManyWebhooks(f"A workspace has at most {MOST_WEBHOOKS} webhooks.")
             row = await repository.add_webhook(
                 connection,

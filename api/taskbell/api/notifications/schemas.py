@@ -25,6 +25,8 @@ class Kind(StrEnum):
     """A task that is assigned to you (or to nobody, and created by you) is due soon."""
     INVITED = "invited"
     """You are invited to a workspace: the invitation has the id of the notification."""
+    WEBHOOKS_PAUSED = "webhooks_paused"
+    """Webhooks of a workspace that you own are switched off: the user who is responsible for them left."""
 
 
 class Notification(BaseModel):
@@ -38,7 +40,7 @@ class Notification(BaseModel):
     workspace_id: UUID
     """The workspace of the task; of an invitation, your personal one."""
     task_id: UUID | None
-    """The task it is about, which may be deleted; null for an invitation."""
+    """The task it is about, which may be deleted; null if it is about none."""
     actor_id: UUID | None
     """Who made the change; null for the platform itself."""
     title: str

@@ -60,6 +60,7 @@ async def list_members(
 async def remove_member(actor: Actor, workspaces: Service, workspace_id: WorkspaceId, user_id: UserId) -> None:
     """Removes a member, and ends the user's subscriptions at once.
 
-    Every member may leave, except the last owner. Nobody can leave their personal workspace.
+    Every member may leave, except the last owner. Nobody can leave their personal workspace. The webhooks that
+    the member is responsible for are switched off, and the owners are notified.
     """
     await workspaces.remove_member(actor.user_id, workspace_id, user_id)

@@ -22,6 +22,7 @@ _LIST_MEMBERS = load(__package__, "list_members")
 _LIST_WORKSPACES = load(__package__, "list_workspaces")
 _LOCK_OWN_WORKSPACES = load(__package__, "lock_own_workspaces")
 _LOCK_WORKSPACE = load(__package__, "lock_workspace")
+_PAUSE_WEBHOOKS = load(__package__, "pause_webhooks")
 
 
 async def reserve_workspace(connection: Connection, actor: UUID) -> int:
@@ -85,3 +86,11 @@ async def remove_member(
             connection, workspace_id=workspace_id, user_id=user_id, actor=actor, traceparent=traceparent
         )
     )
+
+
+async def pause_webhooks(connection: Connection, *, workspace_id: UUID, user_id: UUID, traceparent: str | None) -> int:
+    """Switch off the webhooks of a user who no longer administers a workspace; how many owners were notified."""
+    told: int = await _PAUSE_WEBHOOKS.value(
+        connection, workspace_id=workspace_id, user_id=user_id, traceparent=traceparent
+    )
+    return told

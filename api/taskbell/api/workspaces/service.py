@@ -62,7 +62,7 @@ class Workspaces:
             )
 
     async def remove_member(self, actor: UUID, workspace_id: UUID, user_id: UUID) -> None:
-        """End a membership: another's by owners and admins, one's own by everybody.
+        """End a membership: another's by owners and admins, one's own by everybody. The user's webhooks are paused.
 
         Raises:
             WorkspaceNotFound: The actor does not belong to it.
@@ -89,4 +89,7 @@ class Workspaces:
             )
             if not removed:
                 raise MemberNotFound
-        await self._recorder.committed(EventType.MEMBER_REMOVED)
+            told = await repository.pause_webhooks(
+                connection, workspace_id=workspace_id, user_id=user_id, traceparent=traceparent()
+            )
+        await self._recorder.committed(EventType.MEMBER_REMOVED, *[EventType.NOTIFICATION_CREATED] * told)

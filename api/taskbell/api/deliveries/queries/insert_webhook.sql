@@ -1,5 +1,5 @@
-INSERT INTO webhooks (id, workspace_id, url, event_types, enabled, secret, created_by)
-VALUES (:id, :workspace_id, :url, :event_types, :enabled, :secret, :actor)
-RETURNING id, workspace_id, url, event_types, enabled, disabled_reason,
+INSERT INTO webhooks (id, workspace_id, url, event_types, enabled, secret, created_by, responsible_id)
+VALUES (:id, :workspace_id, :url, :event_types, :enabled, :secret, :actor, :actor)
+RETURNING id, workspace_id, url, event_types, enabled, disabled_reason, responsible_id,
   CASE WHEN previous_secret_expires_at > now() THEN previous_secret_expires_at END AS previous_secret_expires_at,
   created_at, updated_at

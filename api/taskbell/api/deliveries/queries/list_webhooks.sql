@@ -1,4 +1,4 @@
-SELECT id, workspace_id, url, event_types, enabled, disabled_reason,
+SELECT id, workspace_id, url, event_types, enabled, disabled_reason, responsible_id,
   CASE WHEN previous_secret_expires_at > now() THEN previous_secret_expires_at END AS previous_secret_expires_at,
   created_at, updated_at
 FROM webhooks

@@ -1,0 +1,1 @@
+SELECT taskbell.pause_webhooks(:workspace_id, :user_id, :traceparent)
