@@ -35,6 +35,7 @@ LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
 NAMED = {"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": TEXT}}}
 PORTS = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 65535}}
+CIDRS = {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[1-9][0-9]{0,2}$"}}
 QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
 DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
 SCHEDULE = {"type": "string", "pattern": ReminderScheduleSpec.model_json_schema()["properties"]["schedule"]["pattern"]}
@@ -50,6 +51,7 @@ _GIVEN = {
     "TASKBELL_JWKS_URL",
     "TASKBELL_GATEWAY_DRAIN_TIMEOUT",
     "TASKBELL_GATEWAY_URL",
+    "TASKBELL_TRUSTED_PROXIES",
     "TASKBELL_DELIVERY_DRAIN_TIMEOUT",
     "TASKBELL_SMTP_URL",
     "TASKBELL_OPERATOR_NAMESPACE",
@@ -162,6 +164,13 @@ def _general() -> Iterator[Value]:
     yield off("ipv6", "Also listen on IPv6, for clusters whose pods have IPv6 addresses.")
     yield Value("public.host", "", TEXT, "Public host name of `/v1`, `/docs` and `/ws`.")
     yield on("public.tls", "Whether clients use https and wss.")
+    yield Value(
+        "public.trustedProxies", [], CIDRS,
+        "Networks of the proxies in front of the API, which believes what they report of a client's address. If empty: "
+        "with `ingress` or `httpRoute` all private networks, where the controller's pods are; otherwise none but the "
+        "pod itself. Name the networks if other machines in private networks use the API, or if a load balancer with "
+        "public addresses passes requests on.",
+    )  # fmt: skip
     keys = "the JWK Set that signs access tokens; `taskbell keys new` prints one"
     yield Value("signingKeys.value", "", TEXT, f"Value of {keys}. For trials only; prefer a Secret of yours.")
     yield from secret("signingKeys.existingSecret", "it", "keys")

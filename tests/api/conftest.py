@@ -25,6 +25,7 @@ class SignedIn:
     workspace_id: str
     access_token: str
     refresh_token: str
+    device_token: str
 
     @property
     def headers(self):
@@ -49,6 +50,7 @@ _CHEAP = {
     "database_acquire_timeout": "PT1M",  # hundreds of requests at once may wait long on a busy machine
     "password_hash_memory_kib": 8,
     "password_hash_iterations": 1,
+    "registrations_allowed": 1000,
 }
 
 
@@ -90,10 +92,21 @@ async def api(app):
         yield client
 
 
-def client_of(app):
+def client_of(app, *, address="192.0.2.1"):
     """A client of an application in this process."""
-    transport = httpx.ASGITransport(app, client=("192.0.2.1", 40000))
+    transport = httpx.ASGITransport(app, client=(address, 40000))
     return httpx.AsyncClient(transport=transport, base_url="http://api.test")
+
+
+@pytest.fixture
+async def api_from(app):
+    """Makes a client of the application that has another address."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def connect(address):
+            return await stack.enter_async_context(client_of(app, address=address))
+
+        yield connect
 
 
 @pytest.fixture
@@ -112,6 +125,7 @@ def sign_up(api):
             workspace_id=found["user"]["personal_workspace_id"],
             access_token=found["access_token"],
             refresh_token=found["refresh_token"],
+            device_token=found["device_token"],
         )
 
     return register

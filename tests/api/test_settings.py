@@ -7,6 +7,9 @@ from base64 import urlsafe_b64decode
 
 import pytest
 
+from taskbell.api.settings import ApiSettings
+from taskbell.kit.settings import load
+
 
 @pytest.fixture
 def overrides():
@@ -60,3 +63,14 @@ async def test_pages_are_as_long_as_was_set(api, sign_up):
         assert (len(page["items"]), page["meta"]["limit"], page["meta"]["has_more"]) == (expected, expected, True)
     refused = await api.get("/v1/tasks", params={"limit": 5}, headers=account.headers)
     assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("value", ["10.0.0.1/8", "proxy.internal", "0.0.0.0/0", "10.0.0.0/8,::/0"])
+def test_trusted_proxies_are_networks(monkeypatch, signing_keys, capsys, value):
+    """What is not a network, has host bits, or means everybody stops the process at start with a line that names it."""
+    for name, text in {"DATABASE_URL": "x", "NATS_URL": "x", "SIGNING_KEYS": signing_keys}.items():
+        monkeypatch.setenv(f"TASKBELL_{name}", text)
+    monkeypatch.setenv("TASKBELL_TRUSTED_PROXIES", value)
+    with pytest.raises(SystemExit):
+        load(ApiSettings)
+    assert all(line.startswith("taskbell: TASKBELL_TRUSTED_PROXIES") for line in capsys.readouterr().err.splitlines())

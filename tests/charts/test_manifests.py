@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+from ipaddress import ip_network
 
 import helm_python
 import jsonschema
@@ -246,6 +247,29 @@ def test_one_address_leads_to_both_services(chart, values):
     assert not {"/metrics", "/health", "/readyz", "/"} & set(ways)
     api = made.one("Deployment", "-api")["spec"]["template"]["spec"]["containers"][0]
     assert made.environment(api)["TASKBELL_GATEWAY_URL"] == "wss://t.example/ws"
+
+
+@pytest.mark.feature("T17")
+@pytest.mark.parametrize("route", ["ingress", "httpRoute"])
+def test_the_api_believes_its_ingress(chart, route):
+    """With a route the API trusts private networks, or those that are named; without one the program's default."""
+    routes = {
+        "ingress": {"enabled": True, "tlsSecret": "cert"},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "edge"}]},
+    }
+
+    def trusted(values):
+        made = chart.render(values)
+        api = made.one("Deployment", "-api")["spec"]["template"]["spec"]["containers"][0]
+        return made.environment(api).get("TASKBELL_TRUSTED_PROXIES")
+
+    public = {"host": "t.example"}
+    private = trusted({"public": public, route: routes[route]})
+    named = {"public": {**public, "trustedProxies": ["35.191.0.0/16", "2600:1901::/48"]}, route: routes[route]}
+    assert trusted({}) is None
+    assert {"10.0.0.0/8", "fc00::/7"} <= set(private.split(","))
+    assert trusted(named) == "35.191.0.0/16,2600:1901::/48"
+    assert all(ip_network(part).prefixlen for part in private.split(","))
 
 
 def test_numbers_reach_settings_as_they_were_written(chart):

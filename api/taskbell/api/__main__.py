@@ -34,6 +34,7 @@ def main() -> None:
         ws="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # `http.client_address` reads them
         server_header=False,
         timeout_graceful_shutdown=10,
         timeout_keep_alive=int(settings.keep_alive_timeout.total_seconds()),

@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
+from taskbell.api.accounts.devices import Devices
 from taskbell.api.accounts.passwords import Passwords
-from taskbell.api.accounts.service import Accounts
+from taskbell.api.accounts.service import Accounts, Allowed
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
@@ -18,6 +19,7 @@ from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import ChangeFeed
 from taskbell.api.health.checks import schema_check
+from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
@@ -69,18 +71,26 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         )
         stack.callback(passwords.close)
         workspaces = Workspaces(database, recorder=recorder, most=settings.workspaces_per_user)
+        devices = Devices(keys=keys, ttl=settings.device_token_ttl)
         yield Services(
             settings=settings,
             database=database,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
             signing_keys=keys,
+            client_addresses=ClientAddresses(settings.trusted_proxies),
             accounts=Accounts(
                 database,
                 passwords=passwords,
                 sessions=Sessions(
-                    database, keys=keys, access_ttl=settings.access_token_ttl, refresh_ttl=settings.refresh_token_ttl
+                    database,
+                    keys=keys,
+                    devices=devices,
+                    access_ttl=settings.access_token_ttl,
+                    refresh_ttl=settings.refresh_token_ttl,
                 ),
-                throttle=Throttle(database, allowed=settings.login_failures_allowed),
+                devices=devices,
+                throttle=Throttle(database),
+                allowed=Allowed(failures=settings.login_failures_allowed, registrations=settings.registrations_allowed),
             ),
             workspaces=workspaces,
             invitations=Invitations(

@@ -27,6 +27,11 @@ SIGN_INS = Counter(
     "Sign-ins by outcome (ok, refused, throttled). A burst of refused ones means that somebody guesses passwords.",
     ["outcome"],
 )
+CLIENTS_SHARE_ADDRESS = Gauge(
+    "taskbell_api_clients_share_address",
+    "1 if ten accounts signed in through what looks like a proxy that is not in TASKBELL_TRUSTED_PROXIES. Then one "
+    "guesser's pauses are everybody's at first sign-ins.",
+)
 REFRESH_REUSES = Counter(
     "taskbell_api_refresh_token_reuses_total",
     "Refresh tokens that were used a second time; each use ended the session. Each is a stolen token or a "

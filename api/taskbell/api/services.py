@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.events.service import ChangeFeed
+from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.settings import ApiSettings
@@ -28,6 +29,7 @@ class Services:
     database: Database
     access_tokens: VerifiedTokens[Claims]
     signing_keys: KeySet
+    client_addresses: ClientAddresses
     accounts: Accounts
     workspaces: Workspaces
     invitations: Invitations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -34,6 +35,13 @@ class ApiSettings(ProgramSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Browser origins that may call the API, separated by commas. `*` is refused, because requests carry credentials.
     """
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, Field(max_length=100)] = (
+        IPv4Network("127.0.0.0/8"),
+        IPv6Network("::1/128"),
+    )
+    """Networks (CIDRs, separated by commas) of the proxies that are believed when they report a client's address in
+    `X-Forwarded-For`. Behind a proxy that is not listed all clients share one address, and one flood is everybody's.
+    List only proxies: a client in these networks can claim any address. Empty: none is believed."""
     reminder_leads: Annotated[tuple[timedelta, ...], NoDecode, Field(max_length=10)] = (
         timedelta(hours=24),
         timedelta(hours=1),
@@ -65,9 +73,16 @@ class ApiSettings(ProgramSettings):
     password_hash_workers: int = Field(default=2, ge=1, le=64)
     """Passwords that each API process hashes at a time; each takes the memory cost."""
     password_hash_waiting: int = Field(default=64, ge=0)
-    """Further sign-ins that may wait for a worker; more get a 503."""
+    """Further sign-ins that may wait for a worker; more get a 503. One address has at most half of the places.
+    Registrations have a quarter as many places of their own."""
     login_failures_allowed: int = Field(default=10, ge=1)
-    """Wrong passwords for one account from one address within 15 minutes before sign-ins are throttled."""
+    """Wrong passwords for one account from one address, or with one device token, within 15 minutes, before pauses
+    begin; ten times as many for one account from all addresses together."""
+    registrations_allowed: int = Field(default=20, ge=1)
+    """Registrations from one address within 15 minutes before pauses begin, whether they succeed or not. Raise it for
+    load tests, and where many people share an address."""
+    device_token_ttl: timedelta = Field(default=timedelta(days=180), ge=timedelta(days=1), le=timedelta(days=400))
+    """How long a device token is valid: its device signs in whatever others do to the account."""
     workspaces_per_user: int = Field(default=100, ge=1, le=10_000)
     """Workspaces that a user may belong to, with the personal one. More are refused (`limit_reached`)."""
     members_per_workspace: int = Field(default=1000, ge=1, le=100_000)
@@ -88,7 +103,7 @@ class ApiSettings(ProgramSettings):
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
 
-    @field_validator("cors_origins", "reminder_leads", mode="before")
+    @field_validator("cors_origins", "reminder_leads", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -100,6 +115,13 @@ class ApiSettings(ProgramSettings):
     def _refuse_any(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "*" in value:
             raise ValueError("name the origins; '*' cannot be combined with credentials")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_everybody(cls, value: tuple[IPv4Network | IPv6Network, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+        if any(network.prefixlen == 0 for network in value):
+            raise ValueError("name the networks of your proxies; a network of all addresses lets each client lie")
         return value
 
     @field_validator("reminder_leads")

@@ -49,6 +49,8 @@ class User(Model):
     email: Mapped[str]
     name: Mapped[str]
     password_hash: Mapped[str | None]
+    password_version: Mapped[int] = mapped_column(Integer, server_default="1")
+    """Grows when the user changes the password, which ends device tokens."""
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
     personal_workspace_id: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -143,9 +145,10 @@ class RefreshToken(Model):
 
 
 class LoginAttempts(Model):
-    """Failed sign-ins by hashed key (account, or account and address), to throttle guessing."""
+    """Failed sign-ins and registrations by hashed key (account, account and address, device ...), to throttle them."""
 
     __tablename__ = "login_attempts"
+    __table_args__ = (Index("login_attempts_window_idx", "window_started_at"),)
 
     key: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
     failures: Mapped[int] = mapped_column(Integer, server_default="0")

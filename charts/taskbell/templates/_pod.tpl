@@ -80,6 +80,18 @@ topologySpreadConstraints:
   {{- include "taskbell.container" (dict "root" .root "image" "api") | nindent 2 }}
 {{- end -}}
 
+{{/*
+The proxies that the API believes. The chart cannot know where the pods of the Ingress controller or the Gateway are, only
+that their addresses are private: those of the cluster, of the nodes, of a sidecar. Without a route nobody is in front.
+*/}}
+{{- define "taskbell.trustedProxies" -}}
+{{- if .Values.public.trustedProxies -}}
+{{ join "," .Values.public.trustedProxies }}
+{{- else if or .Values.ingress.enabled .Values.httpRoute.enabled -}}
+127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7
+{{- end -}}
+{{- end -}}
+
 {{/* The environment of a program: addresses first, then its settings from the values. */}}
 {{- define "taskbell.environment" -}}
 {{- $root := .root -}}
@@ -99,6 +111,10 @@ topologySpreadConstraints:
     secretKeyRef: {{ include "taskbell.signingKeys.ref" $root }}
 - name: TASKBELL_GATEWAY_URL
   value: {{ include "taskbell.gatewayUrl" $root }}
+{{- with include "taskbell.trustedProxies" $root }}
+- name: TASKBELL_TRUSTED_PROXIES
+  value: {{ . | quote }}
+{{- end }}
 {{- else if eq .component "gateway" }}
 - name: TASKBELL_JWKS_URL
   value: http://{{ include "taskbell.fullname" $root }}-api:8000/.well-known/jwks.json

@@ -23,6 +23,8 @@ class TokenType(StrEnum):
     """RFC 9068."""
     TICKET = "ticket+jwt"
     """One WebSocket sign-in."""
+    DEVICE = "device+jwt"
+    """What a device that signed in shows at its next sign-in; it grants nothing by itself."""
 
 
 @dataclass(frozen=True, slots=True)

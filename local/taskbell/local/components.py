@@ -148,6 +148,8 @@ class Wiring:
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")
+        # Tests and load tests make all their users from this machine.
+        environment.setdefault("TASKBELL_REGISTRATIONS_ALLOWED", "1000000")
         environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_sockets))))
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, server=server)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskbell.api.accounts import policy
-from taskbell.api.accounts.policy import Attempts, RefreshDecision, ThrottleKeys, TokenState, charge, judge, refund
+from taskbell.api.accounts.policy import Attempts, RefreshDecision, Source, TokenState, charge, judge, refund
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 pauses = st.lists(st.integers(min_value=0, max_value=2_000), min_size=1, max_size=200)
@@ -83,17 +83,33 @@ def test_a_success_leaves_no_trace(failures, allowed):
 )
 def test_addresses_count_by_who_owns_them(one, other, same):
     """An IPv4 host counts alone however it is written; an IPv6 host with its whole /64."""
-    keys = [ThrottleKeys.of(email="a@example.com", address=each) for each in (one, other)]
-    assert (keys[0].address == keys[1].address) is same
-    assert (keys[0].pair == keys[1].pair) is same
+    sources = [Source.stranger(email="a@example.com", address=each, allowed=1) for each in (one, other)]
+    assert (sources[0].own == sources[1].own) is same
+    assert (sources[0].lane == sources[1].lane) is same
 
 
-@given(email=st.text(max_size=40), address=st.text(max_size=40))
-def test_keys_are_hashes_that_differ(email, address):
-    """Any text has three different keys, none of which tells the text."""
-    keys = ThrottleKeys.of(email=email, address=address)
-    assert len({keys.pair, keys.account, keys.address}) == 3
-    assert all(len(key) == 32 for key in keys.allowances(10))
+def test_a_site_of_ipv6_counts_together():
+    """Registrations from the /64s of one /48 share a wider allowance; an IPv4 address has only its own."""
+    one, other = (
+        Source.registration(address=each, allowed=2).allowances for each in ("2001:db8::1", "2001:db8:0:1::1")
+    )
+    assert [one[key] for key in one.keys() & other.keys()] == [20]
+    assert list(Source.registration(address="192.0.2.1", allowed=2).allowances.values()) == [2]
+
+
+@given(email=st.text(max_size=40), address=st.text(max_size=40), user=st.uuids(), other=st.uuids())
+def test_keys_are_hashes_that_differ(email, address, user, other):
+    """Each kind of source has keys of its own, none of which tells from what it was made."""
+    sources = [
+        Source.stranger(email=email, address=address, allowed=10),
+        Source.device(user_id=user, device_id=other, allowed=10),
+        Source.session(user_id=user, session_id=other, allowed=10),
+        Source.registration(address=address, allowed=10),
+    ]
+    keys = [key for source in sources for key in source.allowances]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 32 for key in keys)
+    assert all(source.allowances[source.own] == 10 for source in sources)
 
 
 @pytest.mark.feature("H3")

@@ -5,6 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
+from taskbell.api.accounts.service import Allowed
+
 PASSWORD = "correct horse battery staple"
 
 
@@ -27,7 +29,14 @@ async def test_the_answer_is_whole_and_stays_in_no_cache(api):
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
     found = answer.json()
-    assert set(found) == {"user", "access_token", "refresh_token", "token_type", "expires_in"}
+    assert set(found) == {
+        "user",
+        "access_token",
+        "refresh_token",
+        "token_type",
+        "expires_in",
+        "device_token",
+    }
     assert set(found["user"]) == {"id", "email", "name", "time_zone", "personal_workspace_id", "created_at"}
     assert found["user"]["name"] == "ann"
     assert found["user"]["created_at"].endswith("Z")
@@ -100,3 +109,42 @@ async def test_half_a_surrogate_pair_is_no_text(api):
     raw = b'{"email":"ann@example.com","password":"correct horse","name":"\\ud800"}'
     answer = await api.post("/v1/auth/register", content=raw, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+
+
+async def test_registrations_from_one_address_are_limited(app, api, api_from):
+    """A flood from one address must wait, whether accounts are made or not; sign-ins and other addresses go on."""
+    app.state.services.accounts._allowed = Allowed(failures=10, registrations=3)
+    account = {"email": "ann@example.com", "password": PASSWORD}
+    flood = [account, account, account | {"email": "b@example.com"}, account | {"email": "c@example.com"}]
+    answers = [await api.post("/v1/auth/register", json=body) for body in flood]
+    assert [answer.status_code for answer in answers] == [201, 409, 201, 429]
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 30
+    assert (await api.post("/v1/auth/login", json=account)).status_code == 200
+    other = await api_from("192.0.2.2")
+    assert (await other.post("/v1/auth/register", json=flood[-1])).status_code == 201
+
+
+async def test_a_flood_of_registrations_keeps_nobody_from_signing_in(app, api, api_from, sign_up, monkeypatch):
+    """While registrations from many addresses have all the places that they may have, a sign-in succeeds."""
+    ann = await sign_up()
+    passwords, go_on = app.state.services.accounts._passwords, asyncio.Event()
+    hashing = passwords.hash
+
+    async def slow(password, **arguments):
+        await go_on.wait()
+        return await hashing(password, **arguments)
+
+    monkeypatch.setattr(passwords, "hash", slow)
+    clients = [await api_from(f"198.51.100.{number}") for number in range(70)]
+    flood = [
+        asyncio.create_task(
+            client.post("/v1/auth/register", json={"email": f"{number}@example.com", "password": PASSWORD})
+        )
+        for number, client in enumerate(clients)
+    ]
+    done, _ = await asyncio.wait(flood, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    assert {task.result().status_code for task in done} == {503}
+    assert (await api.post("/v1/auth/login", json={"email": ann.email, "password": PASSWORD})).status_code == 200
+    go_on.set()
+    answers = [answer.status_code for answer in await asyncio.gather(*flood)]
+    assert (answers.count(201), answers.count(503)) == (18, 52)

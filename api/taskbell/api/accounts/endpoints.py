@@ -14,6 +14,7 @@ from taskbell.api.accounts import schemas
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
+from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.http.problem import field_errors
 from taskbell.contract.problems import FieldError
 from taskbell.kit.jwt import public_keys
@@ -24,6 +25,7 @@ well_known = APIRouter(prefix="/.well-known", tags=["accounts"])
 routers = (auth, me, well_known)
 Service = Annotated[Accounts, Depends(service("accounts"))]
 Keys = Annotated[KeySet, Depends(service("signing_keys"))]
+Addresses = Annotated[ClientAddresses, Depends(service("client_addresses"))]
 
 FORM = "application/x-www-form-urlencoded"
 _FORM_FIELDS = 16
@@ -31,13 +33,12 @@ _SECRET = {"Cache-Control": "no-store"}
 """Responses with tokens must not be cached (RFC 6749, section 5.1)."""
 
 
-async def _read_credentials(request: Request) -> tuple[str, str]:
-    """Account and password, from JSON or an OAuth2 password form."""
+async def _read_credentials(request: Request) -> schemas.Credentials:
+    """Account, password and device token, from JSON or an OAuth2 password form."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
         form = await _read_form(request)
-        return form.username, form.password
-    body = await json_body(schemas.Credentials)(request)
-    return body.account, body.password
+        return schemas.Credentials(username=form.username, password=form.password, device_token=form.device_token)
+    return await json_body(schemas.Credentials)(request)
 
 
 _read_credentials.json_body_model = schemas.Credentials  # type: ignore[attr-defined]  # read by http.openapi
@@ -79,19 +80,21 @@ _SIGN_OUT_DOCUMENT = {
 }
 
 
-def _address(request: Request) -> str:
-    """The caller's address; behind a trusted proxy, the one that its headers name."""
-    return request.client.host if request.client is not None else ""
-
-
 @auth.post("/register", status_code=201, summary="Create an account")
 async def register(
+    request: Request,
     accounts: Service,
+    addresses: Addresses,
     response: Response,
     body: Annotated[schemas.Registration, Depends(json_body(schemas.Registration))],
 ) -> schemas.Registered:
-    """Creates an account with a personal workspace and signs in. Returns 409 `email_taken` if the e-mail is in use."""
-    user, pair = await accounts.register(email=body.email, password=body.password, name=body.name)
+    """Creates an account with a personal workspace and signs in. Returns 409 `email_taken` if the e-mail is in use.
+
+    After many registrations from one address: 429 with `Retry-After`.
+    """
+    user, pair = await accounts.register(
+        email=body.email, password=body.password, name=body.name, address=addresses.of(request)
+    )
     response.headers.update(_SECRET)
     return schemas.Registered(user=user, **pair.model_dump())
 
@@ -100,15 +103,22 @@ async def register(
 async def login(
     request: Request,
     accounts: Service,
+    addresses: Addresses,
     response: Response,
-    credentials: Annotated[tuple[str, str], Depends(_read_credentials)],
+    credentials: Annotated[schemas.Credentials, Depends(_read_credentials)],
 ) -> schemas.TokenPair:
     """Accepts JSON or an OAuth2 password form. An unknown account and a wrong password get the same 401.
 
-    After several failures sign-ins are throttled: 429 with `Retry-After`.
+    After several failures for an account from one address, sign-ins to it from there must wait: 429 with
+    `Retry-After`; after many more, from everywhere. A device that sends the `device_token` of its last sign-in waits
+    only for its own failures.
     """
-    account, password = credentials
-    pair = await accounts.sign_in(account=account, password=password, address=_address(request))
+    pair = await accounts.sign_in(
+        account=credentials.account,
+        password=credentials.password,
+        device_token=credentials.device_token,
+        address=addresses.of(request),
+    )
     response.headers.update(_SECRET)
     return pair
 
@@ -161,15 +171,15 @@ async def change_me(
 
 @me.post("/password", status_code=204, summary="Change your password")
 async def change_password(
-    request: Request,
     accounts: Service,
     actor: Actor,
     body: Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))],
 ) -> None:
-    """Sets a new password and ends your other sessions. A wrong current password gets a 422 at `/current_password`."""
-    await accounts.change_password(
-        actor, current=body.current_password, new=body.new_password, address=_address(request)
-    )
+    """Sets a new password and ends your other sessions and all device tokens; the next refresh returns a new one.
+
+    A wrong current password gets a 422 at `/current_password`. After several in one session: 429 with `Retry-After`.
+    """
+    await accounts.change_password(actor, current=body.current_password, new=body.new_password)
 
 
 @well_known.get("/jwks.json", summary="Keys to verify access tokens with")

@@ -48,13 +48,13 @@ class CurrentPasswordWrong(Refused):
 
 
 class SignInThrottled(Refused):
-    """Too many sign-ins failed, or wait to be looked at; wait before the next."""
+    """Too many sign-ins failed, too many registrations were made, or too many wait already; wait before the next."""
 
     code = ProblemCode.RATE_LIMITED
 
     def __init__(self, wait: timedelta) -> None:
         seconds = max(1, math.ceil(wait.total_seconds()))
-        super().__init__(f"Too many sign-ins; try again in {seconds} s.", headers={"Retry-After": str(seconds)})
+        super().__init__(f"Too many tries; try again in {seconds} s.", headers={"Retry-After": str(seconds)})
 
 
 class PasswordHashingSaturated(Refused):

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
+from uuid import UUID
 
 WINDOW = timedelta(minutes=15)
-"""Failures are counted in windows of this length; each begins with its first attempt."""
+"""Attempts are counted in windows of this length; each begins with its first attempt."""
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=15)
+EXPIRED_AFTER = 2 * (WINDOW + LONGEST_WAIT)
+"""How long after its beginning a window and its last pause are over in any case."""
 ACCOUNT_FACTOR = 10
-"""Factor: how many more failures one account may have from all addresses together than from one."""
-ADDRESS_FACTOR = 50
-"""Factor: how many more failures one address may have for all accounts together than for one (offices share one)."""
+"""Factor: how many more failures one account may have from all strangers together than from one address."""
+SITE_FACTOR = 10
+"""Factor: how many more registrations may come from an IPv6 /48 than from one of its /64."""
+_IPV6_SITE = 48
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Sign-ins of one key that failed or have not ended yet."""
+    """Attempts of one key that failed or have not ended yet."""
 
     failures: int
     window_started_at: datetime
@@ -28,36 +33,58 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class ThrottleKeys:
-    """The keys by which attempts are counted. They are hashes, so the table does not reveal who tried."""
+class Source:
+    """Where attempts come from. All keys are hashes, so the table does not reveal who tried.
 
-    pair: bytes
-    """The account from this address; cleared by success."""
-    account: bytes
-    address: bytes
+    Attributes:
+        own: The narrowest key, which success clears. Attempts under it are made one after the other.
+        allowances: How many attempts may fail under each key in a window, before pauses begin.
+        lane: What shares the places for hashing with whom, see `fairness`.
+    """
+
+    own: bytes
+    allowances: Mapping[bytes, int]
+    lane: bytes
 
     @classmethod
-    def of(cls, *, email: str, address: str) -> ThrottleKeys:
-        """The keys of an attempt; `email` is normalised already."""
-        network = _network(address)
-        return cls(
-            pair=_digest("pair", email, network), account=_digest("account", email), address=_digest("address", network)
-        )
+    def stranger(cls, *, email: str, address: str, allowed: int) -> Source:
+        """A caller who shows no device token for the account; `email` is normalised already.
 
-    def allowances(self, allowed: int) -> dict[bytes, int]:
-        """How many attempts may fail per key and window before it is blocked, if a pair may fail `allowed` times."""
-        return {
-            self.pair: allowed,
-            self.account: allowed * ACCOUNT_FACTOR,
-            self.address: allowed * ADDRESS_FACTOR,
-        }
+        There is no key for the address alone: others at an address do not keep anybody from signing in.
+        """
+        network = _network(address)
+        pair, account = _digest("pair", email, network), _digest("account", email)
+        allowances = {pair: allowed, account: allowed * ACCOUNT_FACTOR}
+        return cls(own=pair, allowances=allowances, lane=_digest("address", network))
+
+    @classmethod
+    def device(cls, *, user_id: UUID, device_id: UUID, allowed: int) -> Source:
+        """A device that signed in before: only its own failures count against it."""
+        own = _digest("device", str(device_id))
+        return cls(own=own, allowances={own: allowed}, lane=_digest("user", str(user_id)))
+
+    @classmethod
+    def session(cls, *, user_id: UUID, session_id: UUID, allowed: int) -> Source:
+        """Somebody who is signed in, and changes the password: only this session's failures count."""
+        own = _digest("session", str(session_id))
+        return cls(own=own, allowances={own: allowed}, lane=_digest("user", str(user_id)))
+
+    @classmethod
+    def registration(cls, *, address: str, allowed: int) -> Source:
+        """Somebody who makes accounts. A site may own an IPv6 /48 (RFC 6177), which is counted as well."""
+        network, site = _network(address), _network(address, ipv6_prefix=_IPV6_SITE)
+        own = _digest("registration", network)
+        allowances = {own: allowed}
+        if ":" in network:
+            allowances[_digest("registration site", site)] = allowed * SITE_FACTOR
+        return cls(own=own, allowances=allowances, lane=own)
 
 
 def _digest(*parts: str) -> bytes:
     return sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).digest()
 
 
-def _network(address: str) -> str:
+def _network(address: str, *, ipv6_prefix: int = 64) -> str:
     """An IPv6 host owns its whole /64 and could come from another address with every guess."""
     try:
         parsed = ip_address(address)
@@ -67,7 +94,8 @@ def _network(address: str) -> str:
         return str(parsed)
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64))
+    rest = 128 - ipv6_prefix
+    return str(IPv6Address(int(parsed) >> rest << rest))
 
 
 def remaining_wait(attempts: Attempts, *, now: datetime) -> timedelta:

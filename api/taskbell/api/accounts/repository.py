@@ -10,33 +10,35 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.api.accounts.errors import EmailTaken
-from taskbell.api.accounts.policy import Attempts, TokenState
+from taskbell.api.accounts.policy import EXPIRED_AFTER, Attempts, TokenState
 from taskbell.api.accounts.schemas import User
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection, Database
 
+_CHANGE_PASSWORD = load(__package__, "change_password")
+_CONFIRM_PASSWORD = load(__package__, "confirm_password")
+_DELETE_EXPIRED_ATTEMPTS = load(__package__, "delete_expired_attempts")
 _FIND_ACCOUNT = load(__package__, "find_account")
 _FIND_TOKEN_OWNER = load(__package__, "find_token_owner")
 _GET_PASSWORD_HASH = load(__package__, "get_password_hash")
 _GET_PROFILE = load(__package__, "get_profile")
-_INSERT_ATTEMPTS = load(__package__, "insert_attempts")
 _INSERT_OWNER = load(__package__, "insert_owner")
 _INSERT_PERSONAL_WORKSPACE = load(__package__, "insert_personal_workspace")
 _INSERT_REFRESH_TOKEN = load(__package__, "insert_refresh_token")
 _INSERT_SESSION = load(__package__, "insert_session")
 _INSERT_USER = load(__package__, "insert_user")
-_LOCK_ATTEMPTS = load(__package__, "lock_attempts")
 _LOCK_TOKEN = load(__package__, "lock_token")
 _MARK_TOKEN_USED = load(__package__, "mark_token_used")
 _PROLONG_SESSION = load(__package__, "prolong_session")
-_READ_CLOCK = load(__package__, "read_clock")
 _REPLACE_PASSWORD_HASH = load(__package__, "replace_password_hash")
 _REVOKE_OTHER_SESSIONS = load(__package__, "revoke_other_sessions")
 _REVOKE_SESSION = load(__package__, "revoke_session")
 _REVOKE_SESSION_OF_TOKEN = load(__package__, "revoke_session_of_token")
+_TAKE_ATTEMPTS = load(__package__, "take_attempts")
 _UPDATE_ATTEMPTS = load(__package__, "update_attempts")
 _UPDATE_PROFILE = load(__package__, "update_profile")
+_CLEANED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Account:
     id: UUID
     password_hash: str | None
     personal_workspace_id: UUID
+    password_version: int
+    """Grows when the user changes the password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class PresentedToken:
     now: datetime
     session_id: UUID
     workspace_id: UUID
+    password_version: int
 
 
 async def add_account(
@@ -82,6 +87,7 @@ async def find_account(database: Database, email: str) -> Account | None:
         id=bare_uuid(row["id"]),
         password_hash=row["password_hash"],
         personal_workspace_id=bare_uuid(row["personal_workspace_id"]),
+        password_version=row["password_version"],
     )
 
 
@@ -106,8 +112,18 @@ async def get_password_hash(connection: Connection, user_id: UUID) -> str | None
 
 
 async def replace_password_hash(connection: Connection, user_id: UUID, *, old: str, new: str) -> bool:
-    """Store a new hash if the old one is still there; returns whether it was."""
+    """Store another hash of the same password if the old one is still there; returns whether it was."""
     return await _REPLACE_PASSWORD_HASH.count(connection, id=user_id, old=old, new=new) == 1
+
+
+async def change_password(connection: Connection, user_id: UUID, *, old: str, new: str) -> bool:
+    """Store the hash of a new password if the old one is still there; returns whether it was. Device tokens end."""
+    return await _CHANGE_PASSWORD.count(connection, id=user_id, old=old, new=new) == 1
+
+
+async def confirm_password(connection: Connection, user_id: UUID, *, version: int) -> bool:
+    """Whether the password is still the one that was verified; it is not changed before the transaction ends."""
+    return await _CONFIRM_PASSWORD.value(connection, id=user_id, version=version) is not None
 
 
 async def add_session(
@@ -134,6 +150,7 @@ async def lock_token(connection: Connection, token_hash: bytes) -> PresentedToke
         now=row["now"],
         session_id=bare_uuid(row["id"]),
         workspace_id=bare_uuid(row["personal_workspace_id"]),
+        password_version=row["password_version"],
     )
 
 
@@ -171,9 +188,8 @@ async def change_attempts(
     When `decide` raises, nothing is changed.
     """
     async with database.connection() as connection, connection.transaction():
-        await _INSERT_ATTEMPTS.count(connection, keys=keys)
-        rows = await _LOCK_ATTEMPTS.rows(connection, keys=keys)
-        now = await _READ_CLOCK.value(connection)  # after the locks: waiting for them takes time
+        rows = await _TAKE_ATTEMPTS.rows(connection, keys=keys)
+        now = max(row["now"] for row in rows)
         found = {
             row["key"]: Attempts(
                 failures=row["failures"],
@@ -190,3 +206,8 @@ async def change_attempts(
             window_starts=[each.window_started_at for each in changed.values()],
             blocked_until=[each.blocked_until for each in changed.values()],
         )
+
+
+async def delete_expired_attempts(database: Database) -> None:
+    """Delete some counts whose windows and pauses are over."""
+    await _DELETE_EXPIRED_ATTEMPTS.count(database, expired_after=EXPIRED_AFTER, at_most=_CLEANED_AT_ONCE)

@@ -60,6 +60,7 @@ PersonName = Annotated[Name, Field(examples=["Ann"])]
 TimeZone = Annotated[
     str, StringConstraints(max_length=64), NO_NUL, AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
 ]
+DeviceToken = Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=4096), NO_NUL]
 
 
@@ -88,6 +89,8 @@ class Credentials(RequestBody):
     username: Annotated[str, StringConstraints(min_length=1, max_length=320), NO_NUL] | None = None
     """The same, as OAuth2 calls it."""
     password: GivenPassword
+    device_token: DeviceToken | None = None
+    """The newest device token that this device has, if any. One that is not valid is ignored."""
 
     @model_validator(mode="after")
     def _one_name(self) -> Credentials:
@@ -109,6 +112,8 @@ class PasswordForm(RequestBody):
     grant_type: Literal["password"] = "password"
     username: Annotated[str, StringConstraints(min_length=1, max_length=320), NO_NUL]
     password: GivenPassword
+    device_token: DeviceToken | None = None
+    """As in JSON; not a parameter of OAuth2."""
 
 
 class RefreshBody(RequestBody):
@@ -160,6 +165,10 @@ class TokenPair(BaseModel):
     refresh_token: str = Field(description="Exchange it once at `POST /v1/auth/refresh`. Keep it secret.")
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 -- the name of a scheme
     expires_in: int = Field(description="Seconds the access token is valid.", examples=[1800])
+    device_token: str = Field(
+        description="Keep the newest one, also after a sign-out, and send it with the next sign-in: then failures of "
+        "others do not delay it. It grants nothing else, and ends when the password is changed."
+    )
 
 
 class Registered(TokenPair):

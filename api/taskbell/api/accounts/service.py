@@ -2,39 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from taskbell.api import metrics
 from taskbell.api.accounts import repository
+from taskbell.api.accounts.devices import Devices
 from taskbell.api.accounts.emails import normalised_or_same
 from taskbell.api.accounts.errors import AccountGone, CredentialsRefused, CurrentPasswordWrong, SignInThrottled
+from taskbell.api.accounts.fairness import Purpose
 from taskbell.api.accounts.passwords import Passwords
+from taskbell.api.accounts.policy import Source
 from taskbell.api.accounts.schemas import TokenPair, User
 from taskbell.api.accounts.sessions import Sessions
+from taskbell.api.accounts.shared_address import SharedAddressWatch
 from taskbell.api.accounts.throttle import Throttle
+from taskbell.api.http.client_address import ClientAddress
 from taskbell.contract.tokens import Claims
 from taskbell.kit.ids import new_id
 from taskbell.store.pool import Database
+
+_FIRST_PASSWORD = 1
+"""The version of a new account's password, as the table's default has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What one source may do in 15 minutes before pauses begin.
+
+    Attributes:
+        failures: Wrong passwords for one account.
+        registrations: New accounts, and tries to make one.
+    """
+
+    failures: int
+    registrations: int
 
 
 class Accounts:
     """Registration, sign-in, and the account's own page."""
 
-    def __init__(self, database: Database, *, passwords: Passwords, sessions: Sessions, throttle: Throttle) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        passwords: Passwords,
+        sessions: Sessions,
+        devices: Devices,
+        throttle: Throttle,
+        allowed: Allowed,
+    ) -> None:
         self._database = database
         self._passwords = passwords
         self._throttle = throttle
+        self._devices = devices
+        self._allowed = allowed
+        self._shared_address = SharedAddressWatch()
         self.sessions = sessions
 
-    async def register(self, *, email: str, password: str, name: str | None) -> tuple[User, TokenPair]:
+    async def register(
+        self, *, email: str, password: str, name: str | None, address: ClientAddress
+    ) -> tuple[User, TokenPair]:
         """Make an account with a personal workspace, and sign in; `email` is normalised already.
 
         Raises:
             EmailTaken: Somebody has it.
+            SignInThrottled: Too many came from this address.
             PasswordHashingSaturated: Too many passwords wait to be hashed.
         """
-        with self._passwords.place():
-            hashed = await self._passwords.hash(password)
+        source = Source.registration(address=address.host, allowed=self._allowed.registrations)
+        await self._throttle.count(source)
+        with self._passwords.place(source.lane, purpose=Purpose.REGISTRATION) as place:
+            hashed = await self._passwords.hash(password, place=place)
         user_id, workspace_id = new_id(), new_id()
         async with self._database.acting(user_id) as connection:
             profile = await repository.add_account(
@@ -45,13 +84,18 @@ class Accounts:
                 name=name or email.partition("@")[0],
                 password_hash=hashed,
             )
-            pair = await self.sessions.begin(connection, user_id=user_id, workspace_id=workspace_id)
+            pair = await self.sessions.begin(
+                connection, user_id=user_id, workspace_id=workspace_id, password_version=_FIRST_PASSWORD
+            )
         return profile, pair
 
-    async def sign_in(self, *, account: str, password: str, address: str) -> TokenPair:
-        """Begin a session for the account with this e-mail address; `address` is where the caller is.
+    async def sign_in(
+        self, *, account: str, password: str, device_token: str | None, address: ClientAddress
+    ) -> TokenPair:
+        """Begin a session for the account with this e-mail address.
 
-        An unknown account costs the same work and gets the same answer as a wrong password.
+        An unknown account costs the same work and gets the same answer as a wrong password. With a device token of the
+        account, failures of others do not count; one that is not valid is ignored.
 
         Raises:
             CredentialsRefused: There is no such account, or the password is not its.
@@ -59,7 +103,7 @@ class Accounts:
             PasswordHashingSaturated: Too many passwords wait to be checked.
         """
         try:
-            pair = await self._sign_in(normalised_or_same(account), password, address)
+            user_id, pair = await self._sign_in(normalised_or_same(account), password, device_token, address.host)
         except CredentialsRefused:
             metrics.SIGN_INS.labels(outcome="refused").inc()
             raise
@@ -67,20 +111,44 @@ class Accounts:
             metrics.SIGN_INS.labels(outcome="throttled").inc()
             raise
         metrics.SIGN_INS.labels(outcome="ok").inc()
+        self._shared_address.note(address, user_id=user_id)
         return pair
 
-    async def _sign_in(self, email: str, password: str, address: str) -> TokenPair:
-        async with self._throttle.attempt(email=email, address=address, place=self._passwords.place):
+    async def _sign_in(
+        self, email: str, password: str, device_token: str | None, address: str
+    ) -> tuple[UUID, TokenPair]:
+        source = await self._source(email, device_token, address)
+        async with self._throttle.attempt(source, place=lambda: self._passwords.place(source.lane)) as place:
             found = await repository.find_account(self._database, email)
             hashed = None if found is None else found.password_hash
-            right = await self._passwords.verify(password, hashed=hashed)
+            right = await self._passwords.verify(password, hashed=hashed, place=place)
             if found is None or hashed is None or not right:
                 raise CredentialsRefused
-            renewed = await self._passwords.hash(password) if self._passwords.is_outdated(hashed) else None
+            renewed = None
+            if self._passwords.is_outdated(hashed):
+                renewed = await self._passwords.hash(password, place=place)
         async with self._database.acting(found.id) as connection:
+            if not await repository.confirm_password(connection, found.id, version=found.password_version):
+                raise CredentialsRefused
             if renewed is not None:
                 await repository.replace_password_hash(connection, found.id, old=hashed, new=renewed)
-            return await self.sessions.begin(connection, user_id=found.id, workspace_id=found.personal_workspace_id)
+            pair = await self.sessions.begin(
+                connection,
+                user_id=found.id,
+                workspace_id=found.personal_workspace_id,
+                password_version=found.password_version,
+            )
+        return found.id, pair
+
+    async def _source(self, email: str, device_token: str | None, address: str) -> Source:
+        """Who is asking: a device that signed in to this account with its present password, or a stranger."""
+        allowed = self._allowed.failures
+        device = None if device_token is None else self._devices.read(device_token)
+        if device is not None:
+            found = await repository.find_account(self._database, email)
+            if found is not None and (found.id, found.password_version) == (device.user_id, device.password_version):
+                return Source.device(user_id=device.user_id, device_id=device.id, allowed=allowed)
+        return Source.stranger(email=email, address=address, allowed=allowed)
 
     async def profile(self, user_id: UUID) -> User:
         """One's own account. Raises `AccountGone` if it is gone."""
@@ -98,23 +166,23 @@ class Accounts:
             raise AccountGone
         return found
 
-    async def change_password(self, actor: Claims, *, current: str, new: str, address: str) -> None:
-        """Set a new password and end all other sessions. Wrong guesses count like failed sign-ins.
+    async def change_password(self, actor: Claims, *, current: str, new: str) -> None:
+        """Set a new password; all other sessions and all device tokens end. Wrong guesses count for this session only.
 
         Raises:
             CurrentPasswordWrong: `current` is not the password, or was changed in the meantime.
-            SignInThrottled: Too many guesses.
+            SignInThrottled: Too many guesses in this session.
             PasswordHashingSaturated: Too many passwords wait to be checked.
         """
-        email = (await self.profile(actor.user_id)).email
-        async with self._throttle.attempt(email=email, address=address, place=self._passwords.place):
+        source = Source.session(user_id=actor.user_id, session_id=actor.session_id, allowed=self._allowed.failures)
+        async with self._throttle.attempt(source, place=lambda: self._passwords.place(source.lane)) as place:
             async with self._database.acting(actor.user_id) as connection:
                 hashed = await repository.get_password_hash(connection, actor.user_id)
-            if hashed is None or not await self._passwords.verify(current, hashed=hashed):
+            if hashed is None or not await self._passwords.verify(current, hashed=hashed, place=place):
                 raise CurrentPasswordWrong
-            renewed = await self._passwords.hash(new)
+            renewed = await self._passwords.hash(new, place=place)
         async with self._database.acting(actor.user_id) as connection:
-            if not await repository.replace_password_hash(connection, actor.user_id, old=hashed, new=renewed):
+            if not await repository.change_password(connection, actor.user_id, old=hashed, new=renewed):
                 raise CurrentPasswordWrong
             await repository.revoke_other_sessions(
                 connection, user_id=actor.user_id, keep=actor.session_id, reason="password_changed"

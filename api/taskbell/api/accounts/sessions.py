@@ -12,6 +12,7 @@ from joserfc.jwk import KeySet
 
 from taskbell.api import metrics
 from taskbell.api.accounts import repository
+from taskbell.api.accounts.devices import Device, Devices
 from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused
 from taskbell.api.accounts.policy import RefreshDecision, judge
 from taskbell.api.accounts.schemas import TokenPair
@@ -26,19 +27,25 @@ _log = structlog.get_logger(__name__)
 class Sessions:
     """Begins, continues and ends sessions. Refresh tokens are random; only their SHA-256 is stored."""
 
-    def __init__(self, database: Database, *, keys: KeySet, access_ttl: timedelta, refresh_ttl: timedelta) -> None:
+    def __init__(
+        self, database: Database, *, keys: KeySet, devices: Devices, access_ttl: timedelta, refresh_ttl: timedelta
+    ) -> None:
         self._database = database
         self._keys = keys
+        self._devices = devices
         self._access_ttl = access_ttl
         self._refresh_ttl = refresh_ttl
 
-    async def begin(self, connection: Connection, *, user_id: UUID, workspace_id: UUID) -> TokenPair:
+    async def begin(
+        self, connection: Connection, *, user_id: UUID, workspace_id: UUID, password_version: int
+    ) -> TokenPair:
         """Begin a session within the caller's transaction."""
         session_id, token = new_id(), _new_token()
         await repository.add_session(
             connection, session_id=session_id, user_id=user_id, token_hash=_digest(token), ttl=self._refresh_ttl
         )
-        return self._pair(token, user_id=user_id, workspace_id=workspace_id, session_id=session_id)
+        device = Device(user_id=user_id, id=session_id, password_version=password_version)
+        return self._pair(token, device, workspace_id=workspace_id)
 
     async def refresh(self, token: str) -> TokenPair:
         """Exchange a refresh token for the next pair.
@@ -72,7 +79,8 @@ class Sessions:
             metrics.REFRESH_REUSES.inc()
             _log.warning("refresh_token_reused", user_id=str(user_id), session_id=str(found.session_id))
             raise RefreshTokenReused
-        return self._pair(successor, user_id=user_id, workspace_id=found.workspace_id, session_id=found.session_id)
+        device = Device(user_id=user_id, id=found.session_id, password_version=found.password_version)
+        return self._pair(successor, device, workspace_id=found.workspace_id)
 
     async def end(self, *, user_id: UUID, session_id: UUID) -> None:
         """End a session: its refresh tokens are worth nothing any more. Its access tokens expire by themselves."""
@@ -87,17 +95,21 @@ class Sessions:
             async with self._database.acting(user_id) as connection:
                 await repository.revoke_session_of_token(connection, digest, reason="signed_out")
 
-    def _pair(self, refresh_token: str, *, user_id: UUID, workspace_id: UUID, session_id: UUID) -> TokenPair:
+    def _pair(self, refresh_token: str, device: Device, *, workspace_id: UUID) -> TokenPair:
         access_token = issue(
             token_type=TokenType.ACCESS,
-            user_id=user_id,
+            user_id=device.user_id,
             workspace_id=workspace_id,
-            session_id=session_id,
+            session_id=device.id,
             ttl=self._access_ttl,
             keys=self._keys,
         )
-        expires_in = int(self._access_ttl.total_seconds())
-        return TokenPair(access_token=access_token, refresh_token=refresh_token, expires_in=expires_in)
+        return TokenPair(
+            access_token=access_token,
+            refresh_token=refresh_token,
+            expires_in=int(self._access_ttl.total_seconds()),
+            device_token=self._devices.issue(device),
+        )
 
 
 def _new_token() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from joserfc.jwk import KeySet
@@ -18,18 +19,14 @@ def issue(
     *, token_type: TokenType, user_id: UUID, workspace_id: UUID, session_id: UUID, ttl: timedelta, keys: KeySet
 ) -> str:
     """Sign a token that is valid for `ttl` from now."""
+    own = {"sub": str(user_id), "ws": str(workspace_id), "sid": str(session_id), "jti": str(new_id())}
+    return jwt.sign(issued(ttl) | own, token_type=token_type, keys=keys)
+
+
+def issued(ttl: timedelta) -> dict[str, Any]:
+    """The claims that every token of this platform has: it is valid for `ttl` from now."""
     now = int(time.time())
-    claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": str(user_id),
-        "ws": str(workspace_id),
-        "sid": str(session_id),
-        "jti": str(new_id()),
-        "iat": now,
-        "exp": now + int(ttl.total_seconds()),
-    }
-    return jwt.sign(claims, token_type=token_type, keys=keys)
+    return {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + int(ttl.total_seconds())}
 
 
 def access_token_verifier(keys: KeySet) -> Callable[[str], tuple[Claims, int]]:

@@ -1,0 +1,2 @@
+UPDATE users SET password_hash = :new, password_version = password_version + 1, updated_at = clock_timestamp()
+WHERE id = :id AND password_hash = :old

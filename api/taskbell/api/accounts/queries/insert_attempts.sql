@@ -1,1 +1,0 @@
-INSERT INTO login_attempts (key) SELECT k FROM unnest(:keys::bytea[]) k ORDER BY k ON CONFLICT DO NOTHING
