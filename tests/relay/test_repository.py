@@ -28,30 +28,37 @@ STEP = st.one_of(
 class Carrier:
     """Does with windows what the relay does, and keeps what it would publish."""
 
-    def __init__(self, events, limit):
+    def __init__(self, events, limit, limit_bytes):
         self.events = events
-        self.limit = limit
+        self.limits = {"limit": limit, "limit_bytes": limit_bytes}
         self.position = Position(epoch=1, sequence=0)
         self.carried = []
 
     async def step(self):
         """One look, or one page of a large window; tells whether there was anything."""
         if self.position.window is None:
-            snapshot, rows = await self.events.fresh(self.position, limit=self.limit)
-            if len(rows) <= self.limit:
-                self.carried += rows
-                self.position = replace(self.position, done=snapshot)
-                return bool(rows)
+            look = self.within(await self.events.fresh(self.position, **self.limits))
+            if look.is_all:
+                self.carried += look.events
+                self.position = replace(self.position, done=look.snapshot)
+                return bool(look.events)
             backlog = await self.events.backlog(self.position)
-            self.position = replace(self.position, window=snapshot, window_last_id=before(backlog.lowest_id))
+            self.position = replace(self.position, window=look.snapshot, window_last_id=before(backlog.lowest_id))
             return True
-        rows = await self.events.page(self.position, limit=self.limit)
-        self.carried += rows
-        if len(rows) < self.limit:
+        page = self.within(await self.events.page(self.position, **self.limits))
+        self.carried += page.events
+        if page.is_all:
             self.position = replace(self.position, done=self.position.window, window=None, window_last_id=None)
         else:
-            self.position = replace(self.position, window_last_id=rows[-1].id)
+            self.position = replace(self.position, window_last_id=page.events[-1].id)
         return True
+
+    def within(self, found):
+        """Check that no more was found than was asked for."""
+        *but_last, _ = [0, *(len(event.data.encode()) for event in found.events)]
+        assert len(found.events) <= self.limits["limit"]
+        assert sum(but_last) < self.limits["limit_bytes"]
+        return found
 
 
 class Writers:
@@ -102,14 +109,16 @@ async def events(database):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(STEP, max_size=30), limit=st.sampled_from([1, 2, 50]))
-async def test_any_interleaving_is_carried_once_and_in_order(table, events, steps, limit):
+@given(
+    steps=st.lists(STEP, max_size=30), limit=st.sampled_from([1, 2, 50]), limit_bytes=st.sampled_from([1, 300, 10**6])
+)
+async def test_any_interleaving_is_carried_once_and_in_order(table, events, steps, limit, limit_bytes):
     """Each committed event is carried exactly once, nothing else ever, and the versions of each task ascend.
 
     Whatever order transactions begin, write, commit and roll back in, and whenever the relay looks.
     """
     await table.connection.execute("TRUNCATE events")
-    carrier = Carrier(events, limit)
+    carrier = Carrier(events, limit, limit_bytes)
     sessions = [await asyncpg.connect(table.url) for _ in range(SESSIONS)]
     try:
         writers = Writers(table, sessions)
@@ -143,10 +152,10 @@ async def test_windows_are_read_by_index(database, table, filled):
         await table.write_many(20_000)
     fresh, pages = (load("taskbell.relay", name).text for name in ("select_fresh_events", "select_window_page"))
     async with connected(database.relay_url) as session:
-        await session.execute(f"PREPARE look (text, int) AS {fresh}")
-        await session.execute(f"PREPARE page (uuid, text, text, int) AS {pages}")
-        looked = await session.fetch(f"EXPLAIN EXECUTE look ('{NOTHING}', 500)")
-        paged = await session.fetch(f"EXPLAIN EXECUTE page ('{uuid.UUID(int=0)}', '{NOTHING}', '9:9:', 500)")
+        await session.execute(f"PREPARE look (text, int, int) AS {fresh}")
+        await session.execute(f"PREPARE page (uuid, text, text, int, int) AS {pages}")
+        looked = await session.fetch(f"EXPLAIN EXECUTE look ('{NOTHING}', 500, 4000000)")
+        paged = await session.fetch(f"EXPLAIN EXECUTE page ('{uuid.UUID(int=0)}', '{NOTHING}', '9:9:', 500, 4000000)")
     look, page = ("\n".join(row[0] for row in plan) for plan in (looked, paged))
     for plan in (look, page):
         assert "Seq Scan" not in plan

@@ -104,6 +104,7 @@ class Rhythm:
 
     pace: Pace
     batch: int
+    batch_bytes: int
     save_every: float
     stream_check: float
     retention: timedelta
@@ -141,6 +142,7 @@ class Relay:
         """Ids found in the stream after `_found_after` and not yet in the table: published before an interruption."""
         self._found_after = 0
         self._taken_in_a_row = 0
+        self._page_size = rhythm.batch
 
     async def run(self) -> None:
         """Publish until `stopping` is set; then save the acknowledged position.
@@ -270,19 +272,22 @@ class Relay:
     async def _look(self) -> int:
         """Publish the new events; a large window is only begun. Return the number of events found."""
         with metrics.READ_SECONDS.time():
-            snapshot, rows = await self._events.fresh(self._position, limit=self._rhythm.batch)
+            look = await self._events.fresh(
+                self._position, limit=self._rhythm.batch, limit_bytes=self._rhythm.batch_bytes
+            )
+        rows = look.events
         if not rows:
             self._found.clear()
-            self._position = replace(self._position, done=snapshot)
+            self._position = replace(self._position, done=look.snapshot)
             self._lag.since = None
             metrics.BACKLOG_EVENTS.set(0)
             return 0
-        if len(rows) > self._rhythm.batch:
-            await self._begin_window(snapshot)
+        if not look.is_all:
+            await self._begin_window(look.snapshot)
             return len(rows)
         metrics.WINDOW_EVENTS.observe(len(rows))
         await self._publish(rows)
-        self._position = replace(self._position, done=snapshot)
+        self._position = replace(self._position, done=look.snapshot)
         return len(rows)
 
     async def _begin_window(self, snapshot: str) -> None:
@@ -297,13 +302,17 @@ class Relay:
     async def _page(self) -> int:
         """Publish the next page of the large window. Return the number of events found."""
         with metrics.READ_SECONDS.time():
-            rows = await self._events.page(self._position, limit=self._rhythm.batch)
+            page = await self._events.page(self._position, limit=self._page_size, limit_bytes=self._rhythm.batch_bytes)
+        rows = page.events
         if rows:
             await self._publish(rows)
             self._position = replace(self._position, window_last_id=rows[-1].id)
-        if len(rows) < self._rhythm.batch:
+        # The database measures each row that it is asked for: ask for few where they are large.
+        self._page_size = min(self._rhythm.batch, 2 * max(len(rows), 1))
+        if page.is_all:
             self._position = replace(self._position, done=self._position.window, window=None, window_last_id=None)
             _log.info("relay_window_done", sequence=self._position.sequence)
+            self._page_size = self._rhythm.batch
         return max(len(rows), 1)
 
     async def _publish(self, rows: Sequence[EventRecord]) -> None:

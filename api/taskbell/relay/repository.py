@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -68,6 +71,30 @@ class Saved:
     position: Position
     replay_from: datetime | None
     now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Events in their order, within the bounds that were asked for: at least one, if there is any.
+
+    Attributes:
+        events: They.
+        is_all: Whether no more are waiting.
+    """
+
+    events: Sequence[EventRecord]
+    is_all: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Page):
+    """What one look found.
+
+    Attributes:
+        snapshot: The snapshot of the look.
+    """
+
+    snapshot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +234,30 @@ class Events:
             raise LeaseLost("the term is over")
         return Position(epoch=epoch, sequence=0, window=window, window_last_id=after_id)
 
-    async def fresh(self, position: Position, *, limit: int) -> tuple[str, list[EventRecord]]:
-        """Look once. Returns the snapshot of the look and its events beyond `done`: more than `limit` are not all."""
+    async def fresh(self, position: Position, *, limit: int, limit_bytes: int) -> Look:
+        """Look once for events beyond `done`."""
         rows = await _SELECT_FRESH_EVENTS.rows(
-            self._session, within=_STATEMENT_SECONDS, done=position.done_snapshot, at_most=limit + 1
+            self._session,
+            within=_STATEMENT_SECONDS,
+            done=position.done_snapshot,
+            at_most=limit + 1,
+            at_most_bytes=limit_bytes,
         )
-        return rows[0]["snapshot"], [_record(row) for row in rows if row["id"] is not None]
+        found = _records([row for row in rows if row["id"] is not None], limit=limit)
+        return Look(snapshot=rows[0]["snapshot"], **found)
 
-    async def page(self, position: Position, *, limit: int) -> list[EventRecord]:
-        """The next events of the window being carried, in order; fewer than `limit` are its last."""
+    async def page(self, position: Position, *, limit: int, limit_bytes: int) -> Page:
+        """The next events of the window being carried, in order."""
         rows = await _SELECT_WINDOW_PAGE.rows(
             self._session,
             within=_PAGE_SECONDS,
             done=position.done_snapshot,
             window=position.window,
             after_id=position.after_id,
-            at_most=limit,
+            at_most=limit + 1,
+            at_most_bytes=limit_bytes,
         )
-        return [_record(row) for row in rows]
+        return Page(**_records(rows, limit=limit))
 
     async def backlog(self, position: Position) -> Backlog:
         """Count what is not carried yet. Reads an index entry for each event of it."""
@@ -235,6 +268,12 @@ class Events:
                 connection, done=position.done_snapshot, window=position.window, after_id=position.after_id
             )
         return Backlog(row["events"], row["lowest_id"], row["snapshot"])
+
+
+def _records(rows: Sequence[asyncpg.Record], *, limit: int) -> dict[str, Any]:
+    """The events that are within the bounds, and whether these are all."""
+    within = [_record(row) for row in takewhile(lambda row: row["data"] is not None, rows[:limit])]
+    return {"events": within, "is_all": len(within) == len(rows)}
 
 
 def _record(row: asyncpg.Record) -> EventRecord:

@@ -30,6 +30,8 @@ class RelaySettings(ProgramSettings):
     """How long the standby waits at most after the active relay died. The lease is renewed after a third of it."""
     relay_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
     """Events read and published at a time; also the most that may be in flight without acknowledgement."""
+    relay_batch_bytes: Annotated[int, Interval(ge=2**16, le=2**26)] = 4 * 2**20
+    """The same limit in bytes, reached by one event more at most. The relay's memory grows by about five times this."""
     relay_gather: Annotated[timedelta, Interval(ge=timedelta(0), le=timedelta(seconds=1))] = timedelta(milliseconds=3)
     """Shortest time between two polls of the table, so that a busy relay polls less often. Adds as much latency."""
     relay_poll_fastest: Annotated[timedelta, Gt(timedelta(0))] = timedelta(milliseconds=20)

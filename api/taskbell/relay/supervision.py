@@ -196,6 +196,7 @@ def _rhythm(settings: RelaySettings) -> Rhythm:
             slowest=settings.relay_poll_slowest.total_seconds(),
         ),
         batch=settings.relay_batch_size,
+        batch_bytes=settings.relay_batch_bytes,
         save_every=settings.relay_save_every.total_seconds(),
         stream_check=settings.relay_stream_check.total_seconds(),
         retention=settings.event_retention,
