@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import uvloop
-from capacity.service import running
+from capacity.service import UNLIMITED, running
 from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, request, saturate
@@ -176,7 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="taskbell-bench-") as folder,
-        running(Path(folder), own_session=False, TASKBELL_API_WORKERS="1") as platform,
+        running(Path(folder), own_session=False, settings={"TASKBELL_API_WORKERS": "1", **UNLIMITED}) as platform,
     ):
         figures = uvloop.run(measure(platform.run, arguments))
     print(table(figures))

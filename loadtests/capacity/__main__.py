@@ -12,7 +12,7 @@ from capacity.run import Start, run, say
 from capacity.service import PlatformNotPrepared, PlatformNotStarted
 
 
-def main(*, start: Start = service.running) -> int:
+def main(*, start: Start = service.running_unlimited) -> int:
     """Run the check; return 0 if it passed, 1 if not, 2 if it could not run or did not finish."""
     command = parse()
     interrupts = Interrupts()

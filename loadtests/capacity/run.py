@@ -42,7 +42,7 @@ Start = Callable[[Path], AbstractContextManager[service.PlatformUnderLoad]]
 """Starts a platform in a folder, for the length of a block."""
 
 
-def run(command: Command, interrupts: Interrupts, *, start: Start = service.running) -> int:
+def run(command: Command, interrupts: Interrupts, *, start: Start = service.running_unlimited) -> int:
     """Run the whole check on the platform that `start` yields, write both reports, return the exit status.
 
     Raises:

@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,12 @@ from capacity.briefing import Account
 from capacity.leash import leashed
 from capacity.processor import UP
 
+UNLIMITED = {
+    "TASKBELL_RATE_LIMIT_PER_MINUTE": "1000000000",
+    "TASKBELL_REQUESTS_AT_ONCE_PER_USER": "100000",
+    "TASKBELL_API_MAX_CONNECTIONS": "100000",
+}
+"""Settings for a load of many users on few accounts: limits are counted, and never reached."""
 _START_SECONDS = 150.0
 _STOP_SECONDS = 60.0
 PASSWORD = "capacity " * 2
@@ -64,7 +70,9 @@ class PlatformUnderLoad:
 
 
 @contextmanager
-def running(folder: Path, *, own_session: bool = True, **settings: str) -> Iterator[PlatformUnderLoad]:
+def running(
+    folder: Path, *, own_session: bool = True, settings: Mapping[str, str] | None = None
+) -> Iterator[PlatformUnderLoad]:
     """Start the platform in a folder, on free ports; stop it at the end. No `TASKBELL_` variable of the caller counts.
 
     In a session of its own it does not receive Ctrl-C. Linux shares the processor between sessions (sched_autogroup): a
@@ -79,7 +87,7 @@ def running(folder: Path, *, own_session: bool = True, **settings: str) -> Itera
     with log.open("wb") as output:
         process = subprocess.Popen(
             leashed([sys.executable, "-m", "taskbell.local", "up"]),
-            env=kept | own | settings,
+            env=kept | own | dict(settings or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -96,6 +104,11 @@ def running(folder: Path, *, own_session: bool = True, **settings: str) -> Itera
         yield PlatformUnderLoad(process=process, log=log, run_file=run_file, run=json.loads(run_file.read_text()))
     finally:
         stop(process, within=_STOP_SECONDS)
+
+
+def running_unlimited(folder: Path) -> AbstractContextManager[PlatformUnderLoad]:
+    """Start the platform with limits by user that no load reaches. Raises `PlatformNotStarted`."""
+    return running(folder, settings=UNLIMITED)
 
 
 def stop(process: subprocess.Popen[Any], *, within: float) -> int:

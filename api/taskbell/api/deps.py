@@ -23,7 +23,10 @@ class NotSignedIn(Refused):
 
 
 class _Bearer(SecurityBase):
-    """Reads the bearer token (RFC 6750); a verified token is remembered until it expires."""
+    """Reads the bearer token (RFC 6750) and charges the request to its user.
+
+    A verified token is remembered until it expires.
+    """
 
     def __init__(self) -> None:
         self.model = BearerScheme(bearerFormat="JWT", description="An access token from `POST /v1/auth/login`.")
@@ -33,13 +36,15 @@ class _Bearer(SecurityBase):
         header = request.headers.get("authorization")
         if header is None or header[:7].lower() != "bearer ":
             raise NotSignedIn
+        services: Services = request.app.state.services
         try:
-            claims: Claims = request.app.state.services.access_tokens.get(header[7:].strip())
+            claims = services.access_tokens.get(header[7:].strip())
         except TokenRefused as refused:
             raise NotSignedIn(
                 f"The access token was refused: {refused}.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             ) from refused
+        await services.limiter.charge(claims.user_id, request.scope)
         return claims
 
 

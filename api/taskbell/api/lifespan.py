@@ -23,14 +23,17 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.rates.limiter import Limiter
+from taskbell.api.rates.slots import Slots
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
-from taskbell.contract.subjects import METADATA_EPOCH, STREAM
+from taskbell.contract.subjects import METADATA_EPOCH, RATE_AGE, RATE_ROOT, RATE_STREAM, STREAM
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Pokes, connecting
+from taskbell.kit.nats_counters import Counters
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.postgres.pool import create_pool
@@ -72,6 +75,12 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.callback(passwords.close)
         workspaces = Workspaces(database, recorder=recorder, most=settings.workspaces_per_user)
         devices = Devices(keys=keys, ttl=settings.device_token_ttl)
+        shared = None
+        if settings.rate_limit_storage_url is not None:
+            store = settings.rate_limit_storage_url.get_secret_value()
+            other = None if store == "nats://" else connecting(store, name="taskbell-api-rates")
+            at = client if other is None else await stack.enter_async_context(other)
+            shared = Counters(at, stream=RATE_STREAM, root=RATE_ROOT, max_age=RATE_AGE)
         yield Services(
             settings=settings,
             database=database,
@@ -112,6 +121,11 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 database,
                 allow_http=settings.webhook_allow_http,
                 secret_overlap=settings.webhook_secret_overlap,
+            ),
+            limiter=Limiter(
+                quota=settings.rate_limit_per_minute,
+                slots=Slots(most=settings.requests_at_once_per_user),
+                shared=shared,
             ),
             checks={"database": schema_check(database), "nats": pokes.check},
         )

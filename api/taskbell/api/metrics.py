@@ -50,3 +50,13 @@ CONNECTIONS_CUT = Counter(
     "connection; refused came while all others were busy. Many with full or refused: add API pods.",
     ["reason"],
 )
+REQUESTS_LIMITED = Counter(
+    "taskbell_api_requests_limited_total",
+    "Requests that got a 429 by reason: rate is a user over TASKBELL_RATE_LIMIT_PER_MINUTE, at_once a user with too "
+    "many requests under way (TASKBELL_REQUESTS_AT_ONCE_PER_USER).",
+    ["reason"],
+)
+RATE_STORE_FAILURES = Counter(
+    "taskbell_api_rate_store_failures_total",
+    "Times that the store of TASKBELL_RATE_LIMIT_STORAGE_URL did not answer. This process then counts alone for 5 s.",
+)

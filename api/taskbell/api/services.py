@@ -12,6 +12,7 @@ from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.rates.limiter import Limiter
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
@@ -37,5 +38,6 @@ class Services:
     notifications: Notifications
     events: ChangeFeed
     deliveries: Deliveries
+    limiter: Limiter
     checks: dict[str, Check]
     """What `/readyz` asks."""

@@ -66,6 +66,16 @@ class ApiSettings(ProgramSettings):
     keep_alive_timeout: timedelta = Field(default=timedelta(seconds=75), ge=timedelta(seconds=1))
     """How long a connection waits for its next request. Keep it above the idle timeout of a proxy in front, which
     would otherwise send requests on connections that are being closed."""
+    rate_limit_per_minute: int = Field(default=100, ge=1, le=1_000_000_000)
+    """Requests a minute of one user; more get a 429. A page counts as one request for each hundred items that it may
+    hold, and a 304 as none."""
+    rate_limit_storage_url: SecretStr | None = None
+    """Where requests are counted. Without it each process counts for itself, so that n processes permit n times as
+    many. `nats://`: all processes count together on the NATS of TASKBELL_NATS_URL (2.12 or newer); another server with
+    `nats://user:password@host`. A request then takes one more round trip."""
+    requests_at_once_per_user: int = Field(default=10, ge=1)
+    """Requests of one user that a process works on at a time, weighed in the same way. 64 more wait for up to 5 s; the
+    rest get a 429."""
     password_hash_memory_kib: int = Field(default=19_456, ge=8)
     """argon2id memory cost in KiB (OWASP Password Storage Cheat Sheet: 19 MiB with 2 iterations)."""
     password_hash_iterations: int = Field(default=2, ge=1)
@@ -129,6 +139,15 @@ class ApiSettings(ProgramSettings):
     def _positive(cls, value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
         if any(not timedelta(0) <= lead <= timedelta(days=365) for lead in value) or len(set(value)) < len(value):
             raise ValueError("each lead lies between PT0S and P365D, and comes once")
+        return value
+
+    @field_validator("rate_limit_storage_url")
+    @classmethod
+    def _known_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or value.get_secret_value() in {"", "memory://"}:
+            return None
+        if not value.get_secret_value().startswith(("nats://", "tls://")):
+            raise ValueError("use nats://, the URL of a NATS server, or memory://")
         return value
 
     @field_validator("signing_keys")

@@ -15,6 +15,11 @@ TICKET_BUCKET = "TASKBELL_TICKETS"
 """Key-value bucket of used realtime tickets: creating a ticket's id in it succeeds once."""
 TICKET_BUCKET_TTL = timedelta(minutes=2)
 
+RATE_STREAM = "TASKBELL_RATES"
+RATE_ROOT = "taskbell.rates"
+"""Counters of requests by user and minute, in memory, if processes of the API share them."""
+RATE_AGE = timedelta(minutes=3)
+
 HEADER_AUDIENCE = "Taskbell-Audience"
 """Comma-separated ids of the users whose `me` channel carries the event; so no gateway parses a body."""
 HEADER_TRACEPARENT = "traceparent"

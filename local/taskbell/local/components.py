@@ -21,6 +21,8 @@ from taskbell.local.supervisor.component import Component
 from taskbell.store import roles
 
 NATS_ACCOUNT = "taskbell"
+_REQUESTS_A_MINUTE = "60000"
+"""Of one user: scripts of a developer are no attack."""
 _CONNECTIONS = 150  # of PostgreSQL's 200, for all workers of the API together
 
 
@@ -150,6 +152,7 @@ class Wiring:
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")
         # Tests and load tests make all their users from this machine.
         environment.setdefault("TASKBELL_REGISTRATIONS_ALLOWED", "1000000")
+        environment.setdefault("TASKBELL_RATE_LIMIT_PER_MINUTE", _REQUESTS_A_MINUTE)
         environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_sockets))))
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, server=server)
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskbell.api import metrics
 from taskbell.api.http.problem import problem_response
+from taskbell.api.rates.limiter import CHARGE
 from taskbell.contract.problems import ProblemCode
 from taskbell.kit import trace
 
@@ -48,7 +49,9 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), identity]
+                charge = scope.get(CHARGE)
+                limits = () if charge is None else charge.headers(status)
+                message["headers"] = [*message.get("headers", ()), identity, *limits]
             await send(message)
 
         try:

@@ -8,8 +8,8 @@ request costs beyond its query (`make bench`).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from collections.abc import Awaitable, Callable, Container, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from fastapi.params import Depends
@@ -18,8 +18,15 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from taskbell.api.rates.limiter import CHARGE, Charge
 from taskbell.contract.problems import FieldError, ProblemCode, Refused
 
+if TYPE_CHECKING:
+    from taskbell.api.http.paging import PageLimits
+
+WEIGHT = "x-weight"
+"""In `openapi_extra` of a route: how many requests it counts as. A page counts as one for each hundred items."""
+_ITEMS_A_WEIGHT = 100
 Read = Callable[[Request], Awaitable[Any]]
 
 
@@ -44,6 +51,8 @@ class DirectRoute(APIRoute):
         plain = [name for name in inspect.signature(endpoint).parameters if hints[name] is Request]
         paths = [name for name in hints if name in names]
         reads = {name: read for name, hint in hints.items() if (read := _dependency(hint)) is not None}
+        lists = next((name for name, read in reads.items() if "limit" in _fields(read)), None)
+        least = (self.openapi_extra or {}).get(WEIGHT, 1)
         unknown = set(inspect.signature(endpoint).parameters) - {*plain, *paths, *reads}
         if unknown:
             raise TypeError(f"{endpoint.__qualname__}: a DirectRoute cannot read {', '.join(sorted(unknown))}")
@@ -54,7 +63,20 @@ class DirectRoute(APIRoute):
                 values[name] = await read(request)
             for name in paths:
                 values[name] = _identifier(name, request.path_params[name])
-            answer = await endpoint(**values)
+            charge: Charge | None = request.scope.get(CHARGE)
+            if charge is None:
+                answer = await endpoint(**values)
+            else:
+                weight = least if lists is None else max(least, _weight(request, values[lists].limit))
+                if weight > 1:
+                    await charge.limiter.charge_more(charge, weight - 1)
+                user, slots = charge.user, charge.limiter.slots
+                if not slots.take(user, weight):
+                    await slots.wait(user, weight)
+                try:
+                    answer = await endpoint(**values)
+                finally:
+                    slots.give(user, weight)
             if isinstance(answer, Response):
                 return answer
             if isinstance(answer, BaseModel):
@@ -62,6 +84,18 @@ class DirectRoute(APIRoute):
             return Response(status_code=status)
 
         return handle
+
+
+def _weight(request: Request, limit: int | None) -> int:
+    """A page weighs one request for each hundred items that it may hold; a limit that will be refused is no page."""
+    limits: PageLimits = request.app.state.page_limits
+    items = limits.default if limit is None else limit
+    return -(-items // _ITEMS_A_WEIGHT) if items <= limits.most else 1
+
+
+def _fields(read: Read) -> Container[str]:
+    model: type[BaseModel] | None = getattr(read, "query_model", None)
+    return () if model is None else model.model_fields
 
 
 def _dependency(hint: Any) -> Read | None:
