@@ -12,9 +12,7 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +20,11 @@ import nats
 import pytest
 
 from taskbell.local import db
-from taskbell.local.embedded import process
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.store import migrate, roles
 
-pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receiver"]
+pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receiver", "ports"]
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"
@@ -95,6 +92,7 @@ def _started(config) -> Servers:
     """Return the servers of this run; start them at the first call, stop them when pytest ends in whatever way."""
     if _SERVERS in config.stash:
         return config.stash[_SERVERS]
+    os.environ["PGSSLMODE"] = "disable"  # the server speaks no TLS, so nobody needs to ask it at each connection
     stack = contextlib.ExitStack()
     config.add_cleanup(stack.close)
     folder = Path(tempfile.mkdtemp(prefix="taskbell-tests-", dir=_quick_folder()))
@@ -186,15 +184,3 @@ async def nats_url(servers, request) -> str:
     for stream in await stream_context.streams_info():
         await stream_context.delete_stream(stream.config.name)
     await connection.close()
-
-
-@pytest.fixture
-def free_port() -> Iterator[int]:
-    """A port of 127.0.0.1 on which nothing listens; it is held for this test, which may listen on it.
-
-    It is bound without listening: connections are refused, and no other process is given it.
-    """
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", process.free_port()))
-        yield held.getsockname()[1]

@@ -138,7 +138,7 @@ async def test_missing_definitions_are_named(start, proxy):
 async def test_a_second_one_stands_by_and_takes_over(start, place):
     """Of two processes one works and both are ready; when the first is killed, the second takes over."""
     await place.make()
-    short = {"TASKBELL_OPERATOR_LEASE_DURATION": "PT5S"}
+    short = {"TASKBELL_OPERATOR_LEASE_DURATION": "PT3S"}
     async with start(**short) as (first, probes):
         await ready(probes)
         await place.settled()

@@ -25,7 +25,10 @@ from taskbell.api.tasks.schemas import Sort, Status, TaskCreate, TaskFilters
 from taskbell.kit.postgres.statements import Statement, load
 from taskbell.local import db
 
-pytestmark = pytest.mark.feature("M18", "H20")
+pytestmark = [
+    pytest.mark.feature("M18", "H20"),
+    pytest.mark.xdist_group("plans"),
+]  # one world
 
 LIMIT = 21
 """A page of 20 and the row that tells whether another follows."""
