@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Interval, Text
+from sqlalchemy import DateTime, Interval, Text, text
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import UserDefinedType
@@ -41,3 +41,7 @@ class Model(DeclarativeBase):
         timedelta: Interval(),
         str: Text(),
     }
+
+
+NOW = text("clock_timestamp()")
+"""The default of columns that tell when a row was written: transactions that wait do not write an earlier time."""

@@ -23,38 +23,16 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import BYTEA, JSON
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskbell.contract.events import MAX_DATA_BYTES
-from taskbell.store.declarative import Model, PgSnapshot, Xid8
+from taskbell.store import account_models  # noqa: F401 -- declares the tables that these refer to
+from taskbell.store.declarative import NOW, Model, PgSnapshot, Xid8
 
-_NOW = text("clock_timestamp()")
 _POSITION = Sequence("task_position", start=1000, increment=1000, data_type=BigInteger(), metadata=Model.metadata)
 """A new task goes past every other one without a lock."""
-
-
-class User(Model):
-    """An account."""
-
-    __tablename__ = "users"
-    __table_args__ = (
-        Index("users_email_key", text("lower(email)"), unique=True),
-        CheckConstraint("char_length(email) <= 320", name="users_email_length"),
-        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_length"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    email: Mapped[str]
-    name: Mapped[str]
-    password_hash: Mapped[str | None]
-    password_version: Mapped[int] = mapped_column(Integer, server_default="1")
-    """Grows when the user changes the password, which ends device tokens."""
-    time_zone: Mapped[str] = mapped_column(server_default="UTC")
-    personal_workspace_id: Mapped[UUID]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
 class Workspace(Model):
@@ -66,7 +44,7 @@ class Workspace(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Membership(Model):
@@ -81,7 +59,7 @@ class Membership(Model):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Invitation(Model):
@@ -107,53 +85,11 @@ class Invitation(Model):
     role: Mapped[str]
     invited_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     """It can be accepted while this user may make it."""
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
     declined_at: Mapped[datetime | None]
     """Only the invited person is told."""
-
-
-class Session(Model):
-    """A sign-in: the family of refresh tokens that descend from one login."""
-
-    __tablename__ = "sessions"
-    __table_args__ = (Index("sessions_user_id_idx", "user_id"), Index("sessions_expires_at_idx", "expires_at"))
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    expires_at: Mapped[datetime]
-    revoked_at: Mapped[datetime | None]
-    revoked_reason: Mapped[str | None]
-
-
-class RefreshToken(Model):
-    """One refresh token of a session, as its SHA-256; used once, kept to detect reuse."""
-
-    __tablename__ = "refresh_tokens"
-    __table_args__ = (
-        CheckConstraint("octet_length(token_hash) = 32", name="refresh_tokens_hash_length"),
-        Index("refresh_tokens_session_id_idx", "session_id"),
-    )
-
-    token_hash: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
-    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    used_at: Mapped[datetime | None]
-
-
-class LoginAttempts(Model):
-    """Failed sign-ins and registrations by hashed key (account, account and address, device ...), to throttle them."""
-
-    __tablename__ = "login_attempts"
-    __table_args__ = (Index("login_attempts_window_idx", "window_started_at"),)
-
-    key: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
-    failures: Mapped[int] = mapped_column(Integer, server_default="0")
-    window_started_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    blocked_until: Mapped[datetime | None]
 
 
 class Task(Model):
@@ -190,9 +126,9 @@ class Task(Model):
     """Members of the workspace when they were assigned; one may have left since."""
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    status_changed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    status_changed_at: Mapped[datetime] = mapped_column(server_default=NOW)
     completed_at: Mapped[datetime | None]
 
 
@@ -209,7 +145,7 @@ class DeletedTask(Model):
     due_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    deleted_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    deleted_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Event(Model):
@@ -230,7 +166,7 @@ class Event(Model):
     actor_id: Mapped[UUID | None]
     audience: Mapped[list[UUID]] = mapped_column(ARRAY(PG_UUID(as_uuid=True)))
     traceparent: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     data: Mapped[str] = mapped_column(JSON)
 
 
@@ -258,7 +194,7 @@ class Notification(Model):
     body: Mapped[str]
     urgent: Mapped[bool] = mapped_column(server_default=text("false"))
     read_at: Mapped[datetime | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Reminder(Model):
@@ -285,7 +221,7 @@ class FinishedJob(Model):
 
     job_id: Mapped[str] = mapped_column(primary_key=True)
     planned_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    finished_at: Mapped[datetime] = mapped_column(server_default=NOW)
     xid: Mapped[int | None] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
 
 
@@ -331,7 +267,7 @@ class Webhook(Model):
     event_types: Mapped[list[str]] = mapped_column(ARRAY(Text()))
     """Types of events it wants; `*` is all."""
     enabled: Mapped[bool] = mapped_column(server_default="true")
-    enabled_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    enabled_at: Mapped[datetime] = mapped_column(server_default=NOW)
     """Events of earlier times are not for it: a replay of the stream does not flood it."""
     disabled_reason: Mapped[str | None]
     secret: Mapped[str]
@@ -341,8 +277,8 @@ class Webhook(Model):
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     responsible_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     """Made it, or last set its address or switched it on. It is paused when this user no longer administers."""
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class EmailChannel(Model):
@@ -352,11 +288,11 @@ class EmailChannel(Model):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     enabled: Mapped[bool] = mapped_column(server_default="false")
-    enabled_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    enabled_at: Mapped[datetime] = mapped_column(server_default=NOW)
     """Notifications of earlier times are not sent."""
     kinds: Mapped[list[str]] = mapped_column(ARRAY(Text()))
     """Kinds of notifications; `*` is all."""
-    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Delivery(Model):
@@ -392,10 +328,10 @@ class Delivery(Model):
     traceparent: Mapped[str | None]
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    due_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    due_at: Mapped[datetime] = mapped_column(server_default=NOW)
     give_up_at: Mapped[datetime]
     response_status: Mapped[int | None] = mapped_column(Integer)
     error: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     attempted_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]

@@ -1,0 +1,76 @@
+"""The tables of accounts, sign-ins and their throttling; `models` has all others, and imports these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, text
+from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskbell.store.declarative import NOW, Model
+
+
+class User(Model):
+    """An account."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("users_email_key", text("lower(email)"), unique=True),
+        CheckConstraint("char_length(email) <= 320", name="users_email_length"),
+        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_length"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    name: Mapped[str]
+    password_hash: Mapped[str | None]
+    password_version: Mapped[int] = mapped_column(Integer, server_default="1")
+    """Grows when the user changes the password, which ends device tokens."""
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    personal_workspace_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Session(Model):
+    """A sign-in: the family of refresh tokens that descend from one login."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_user_id_idx", "user_id"), Index("sessions_expires_at_idx", "expires_at"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None]
+
+
+class RefreshToken(Model):
+    """One refresh token of a session, as its SHA-256; used once, kept to detect reuse."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="refresh_tokens_hash_length"),
+        Index("refresh_tokens_session_id_idx", "session_id"),
+    )
+
+    token_hash: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    used_at: Mapped[datetime | None]
+
+
+class LoginAttempts(Model):
+    """Failed sign-ins and registrations by hashed key (account, account and address, device ...), to throttle them."""
+
+    __tablename__ = "login_attempts"
+    __table_args__ = (Index("login_attempts_window_idx", "window_started_at"),)
+
+    key: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    window_started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    blocked_until: Mapped[datetime | None]
