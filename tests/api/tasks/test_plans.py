@@ -206,9 +206,11 @@ def _statements(world: World) -> dict[str, tuple[str, tuple[Any, ...]]]:
     task, anchor, user, workspace = world.tasks[0], world.tasks[1], world.user, world.workspace
     values = TaskCreate(title="Title").model_dump(exclude={"workspace_id"})
     common = {"actor": user, "workspace_id": workspace, "task_id": task, "traceparent": None}
-    several = {"task_ids": [task, anchor], "positions": [1, 2]}
+    several = {"task_ids": [task, anchor], "positions": [1, 2], "moved_id": task}
     change = {
         "changes_status": "false",
+        "changes_description": False,
+        "omitted": [],
         "event_types": ["task.updated"],
         "former_values": ["{}"],
         "former_assignee_ids": [],
