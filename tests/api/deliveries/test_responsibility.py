@@ -66,7 +66,7 @@ async def test_the_webhooks_of_one_who_leaves_are_paused(team, call):
         assert len(paused) == told
         for notice in paused:
             assert (notice["workspace_id"], notice["task_id"], notice["actor_id"]) == (garden, None, None)
-            assert notice["body"].startswith("2 webhooks of Garden are switched off: eve, who")
+            assert notice["body"] == "Switched off in Garden: 2 webhooks, because eve no longer administers it"
     again = await call("ann", "PATCH", f"/webhooks/{hooks['made']}", enabled=True)
     assert (again.json()["enabled"], again.json()["responsible_id"]) == (True, team["ann"].user_id)
 

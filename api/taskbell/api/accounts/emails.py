@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from email_validator import EmailNotValidError, validate_email
 
 
@@ -10,7 +12,7 @@ class EmailMalformed(ValueError):
 
 
 def normalised(text: str) -> str:
-    """The address in Unicode NFC, its domain in Unicode, all in lower case.
+    """The address in lower case, its domain in Unicode, all in Unicode NFC.
 
     `Ann@Example.com` and `ann@example.com` are the same, although RFC 5321 would allow a difference. No name server is
     asked, and addresses of private networks (`ann@corp.internal`) are valid.
@@ -24,7 +26,7 @@ def normalised(text: str) -> str:
         raise EmailMalformed(str(refused)) from refused
     if "." not in found.domain:
         raise EmailMalformed("The part after the @-sign is not valid. It should have a period.")
-    return found.normalized.lower()
+    return _lower(found.normalized)
 
 
 def normalised_or_same(text: str) -> str:
@@ -32,4 +34,9 @@ def normalised_or_same(text: str) -> str:
     try:
         return normalised(text)
     except EmailMalformed:
-        return text.strip().lower()
+        return _lower(text.strip())
+
+
+def _lower(text: str) -> str:
+    """Lower case in NFC: some letters are one character only in lower case (H with a macron below, U+1E96)."""
+    return unicodedata.normalize("NFC", text.lower())

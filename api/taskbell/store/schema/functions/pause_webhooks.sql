@@ -23,8 +23,8 @@ BEGIN
   notice.workspace_id := workspace;
   notice.title := 'Webhooks paused';
   notice.urgent := false;
-  SELECT format('%s webhooks of %s are switched off: %s, who is responsible for them, no longer administers it',
-                paused, w.name, u.name)
+  SELECT format('Switched off in %s: %s, because %s no longer administers it',
+                w.name, CASE paused WHEN 1 THEN '1 webhook' ELSE paused || ' webhooks' END, u.name)
   INTO notice.body FROM public.workspaces w, public.users u WHERE w.id = workspace AND u.id = person;
   FOR notice.user_id IN
     SELECT m.user_id FROM public.memberships m WHERE m.workspace_id = workspace AND m.role = 'owner' ORDER BY m.user_id
