@@ -16,6 +16,7 @@ pytestmark = pytest.mark.feature("M33")
 _WITHOUT_TENANT = {
     "job_log": "ids of jobs that are done; the API's role has no right to it",
     "relay_state": "the relay's own bookkeeping; the API's role has no right to it",
+    "workspace_usage": "measured by the relay; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
 }
 """Tables that hold no tenant's rows, each with the reason. Every other table must hide its rows."""
@@ -358,7 +359,7 @@ async def test_no_service_can_pass_by_security(database, role):
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("relay", {"events", "relay_state"}),
+        ("relay", {"events", "relay_state", "workspace_usage"}),
         ("sweeper", {"reminders", "job_log"}),
         ("gateway", {"memberships"}),
         ("delivery", {"webhooks", "email_channels", "deliveries"}),

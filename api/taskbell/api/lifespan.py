@@ -23,6 +23,7 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.rates.slots import Slots
 from taskbell.api.services import Services
@@ -65,6 +66,8 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         recent = RecentEvents(max_bytes=_FEED_MEMORY)
         reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
         await stack.enter_async_context(running(reader.run, name="feed-reader"))
+        quotas = Quotas(database)
+        await stack.enter_async_context(running(quotas.run, name="quota-reader"))
         keys = parse_keys(settings.signing_keys.get_secret_value())
         passwords = Passwords(
             memory_kib=settings.password_hash_memory_kib,
@@ -114,11 +117,13 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 ),
                 lifetime=settings.invitation_ttl,
             ),
-            tasks=TaskService(database, recorder=recorder, reminder_leads=settings.reminder_leads),
+            tasks=TaskService(database, recorder=recorder, quotas=quotas, reminder_leads=settings.reminder_leads),
+            quotas=quotas,
             notifications=Notifications(database, recorder=recorder),
             events=ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
             deliveries=Deliveries(
                 database,
+                quotas=quotas,
                 allow_http=settings.webhook_allow_http,
                 secret_overlap=settings.webhook_secret_overlap,
             ),

@@ -37,6 +37,11 @@ REFRESH_REUSES = Counter(
     "Refresh tokens that were used a second time; each use ended the session. Each is a stolen token or a "
     "broken client.",
 )
+QUOTA_REFUSALS = Counter(
+    "taskbell_api_quota_refusals_total",
+    "Changes that were refused, by quota: daily (429, the workspace wrote too much), tasks (413, it stores too much).",
+    ["quota"],
+)
 EVENTS_WRITTEN = Counter(
     "taskbell_api_events_written_total", "Event rows committed by this process, by type.", ["type"]
 )

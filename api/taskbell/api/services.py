@@ -12,6 +12,7 @@ from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.settings import ApiSettings
 from taskbell.api.tasks.service import TaskService
@@ -39,5 +40,6 @@ class Services:
     events: ChangeFeed
     deliveries: Deliveries
     limiter: Limiter
+    quotas: Quotas
     checks: dict[str, Check]
     """What `/readyz` asks."""

@@ -22,6 +22,14 @@ class RelaySettings(ProgramSettings):
     """NATS server with JetStream; several servers of a cluster are separated by commas."""
     event_retention: Annotated[timedelta, Gt(timedelta(0))] = timedelta(days=7)
     """How long events stay in the stream, and so how long a client can be away and still resume."""
+    workspace_daily_bytes: Annotated[int, Interval(ge=1024, le=2**50)] = 2**30
+    """Bytes that the changes of one workspace may take in a day: its events, and their deliveries. One may write as
+    much at once, and then as much again in a day; meanwhile its changes get a 429. Measured every 5 s, and so applied
+    about 10 s late. Events take at most this, times the days of TASKBELL_EVENT_RETENTION and one more."""
+    workspace_task_bytes: Annotated[int, Interval(ge=1024, le=2**50)] = 2**31
+    """Bytes that the tasks of one workspace may take. Above it new tasks and new descriptions get a 413, until others
+    are deleted. Counted each time after the workspace has written a sixteenth of this or an eighth of what it has, and
+    so exceeded by as much; while it is full, within a minute of each change."""
     stream_replicas: Annotated[int, Interval(ge=1, le=5)] = 1
     """Copies of the stream in a NATS cluster: 3 in a cluster, 1 on a single server."""
     relay_lease_ttl: Annotated[timedelta, Interval(ge=timedelta(seconds=1), le=timedelta(minutes=1))] = timedelta(

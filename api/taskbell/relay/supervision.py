@@ -28,12 +28,16 @@ from taskbell.relay.relay import Lag, Relay, RelayInputs, Rhythm, Watermark
 from taskbell.relay.repository import Events, Leases, Term, connected
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.stream import EventStream
+from taskbell.relay.usage import watch as usage
+from taskbell.relay.usage.repository import Quota
 
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _LATENESS_EVERY = 15.0
 """Seconds between two measurements of how late reminders are."""
+_USAGE_EVERY = 5.0
+"""Seconds between two measurements of what workspaces write."""
 
 
 class Supervision:
@@ -127,7 +131,13 @@ class Supervision:
             # From taking the lease to the first poll, and after a sudden end, the relay counts as behind.
             self._lag.interrupted()
             watching = partial(watch, url, every=_LATENESS_EVERY)
-            async with connected(url) as session, running(watching, name="reminder-watch"):
+            quota = Quota(daily=self._settings.workspace_daily_bytes, tasks=self._settings.workspace_task_bytes)
+            measuring = partial(usage.watch, url, quota=quota, every=_USAGE_EVERY)
+            async with (
+                connected(url) as session,
+                running(watching, name="reminder-watch"),
+                running(measuring, name="usage-watch"),
+            ):
                 relay = Relay(
                     events=Events(session, term=term),
                     stream=stream,

@@ -252,6 +252,30 @@ class RelayState(Model):
     lease_expires_at: Mapped[datetime | None]
 
 
+class WorkspaceUsage(Model):
+    """How much a workspace writes and stores, as the relay measured it some seconds ago. No row: nothing so far."""
+
+    __tablename__ = "workspace_usage"
+    __table_args__ = (
+        Index("workspace_usage_refused_idx", "refused_until"),
+        Index("workspace_usage_full_idx", "workspace_id", postgresql_where=text("tasks_full")),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
+    level_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """What its events and deliveries took, less what it may write by the day since then."""
+    measured_at: Mapped[datetime]
+    refused_until: Mapped[datetime | None]
+    """When the level is low enough again; NULL while it is."""
+    task_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """What its tasks took when they were last counted."""
+    uncounted_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Written since then."""
+    counted_at: Mapped[datetime | None]
+    tasks_full: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Its tasks took more than they may."""
+
+
 class Webhook(Model):
     """Where a workspace's events are posted to, and the secrets that they are signed with."""
 

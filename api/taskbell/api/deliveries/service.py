@@ -28,6 +28,7 @@ from taskbell.api.deliveries.schemas import (
     WebhookWithSecret,
 )
 from taskbell.api.http.paging import PageRequest, Slice
+from taskbell.api.quotas.service import Quotas
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role
 from taskbell.contract.events import EventRecord, envelope
@@ -43,8 +44,9 @@ _TEST_RETRIED_FOR = timedelta(minutes=10)
 class Deliveries:
     """The webhooks of workspaces and the e-mail of a user, on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, allow_http: bool, secret_overlap: timedelta) -> None:
+    def __init__(self, database: Database, *, quotas: Quotas, allow_http: bool, secret_overlap: timedelta) -> None:
         self._database = database
+        self._quotas = quotas
         self._allow_http = allow_http
         self._secret_overlap = secret_overlap
 
@@ -119,9 +121,10 @@ class Deliveries:
             )
 
     async def test(self, actor: UUID, webhook_id: UUID) -> Delivery:
-        """Send it an event of its own. Raises `WebhookNotFound`, `WebhookSwitchedOff`."""
+        """Send it an event of its own. Raises `WebhookNotFound`, `WebhookSwitchedOff`, `QuotaExceeded`."""
         async with self._database.acting(actor) as connection:
             webhook = await _switched_on(connection, webhook_id)
+            self._quotas.check(webhook.workspace_id)
             record = EventRecord(
                 id=new_id(),
                 workspace_id=webhook.workspace_id,
@@ -150,9 +153,11 @@ class Deliveries:
             WebhookSwitchedOff: It receives nothing.
             DeliveryNotFound: Its log does not hold this delivery.
             EventExpired: The event is older than `TASKBELL_EVENT_RETENTION` and was removed.
+            QuotaExceeded: The workspace has written too much for now.
         """
         async with self._database.acting(actor) as connection:
-            await _switched_on(connection, webhook_id)
+            webhook = await _switched_on(connection, webhook_id)
+            self._quotas.check(webhook.workspace_id)
             row = await repository.redeliver(connection, webhook_id=webhook_id, delivery_id=delivery_id)
             if row is not None:
                 return row

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import CursorInvalid, PageRequest, Slice
+from taskbell.api.quotas.service import Quotas
 from taskbell.api.tasks import repository
 from taskbell.api.tasks.errors import (
     AssigneeNotMember,
@@ -33,9 +34,12 @@ from taskbell.store.pool import Connection, Database
 class TaskService:
     """Tasks on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, recorder: EventRecorder, reminder_leads: Sequence[timedelta]) -> None:
-        """Take the database, the recorder of events, and how long before its due time a task is reminded of."""
+    def __init__(
+        self, database: Database, *, recorder: EventRecorder, quotas: Quotas, reminder_leads: Sequence[timedelta]
+    ) -> None:
+        """Take the database, the recorder of events, the quotas, and how long before a due time to remind of it."""
         self._database = database
+        self._quotas = quotas
         self._recorder = recorder
         self._leads = reminder_leads
 
@@ -46,8 +50,13 @@ class TaskService:
             WorkspaceNotFound: The actor is not a member of the workspace.
             ChangeForbidden: The actor may only read there.
             AssigneeNotMember: An assignee is not a member of the workspace.
+            QuotaExceeded: The workspace has written too much for now.
+            StorageFull: Its tasks take as much as they may.
         """
         workspace_id = wanted.workspace_id or actor.workspace_id
+        if (refusal := self._quotas.refusal(workspace_id, grows=True)) is not None:
+            await require_role(self._database, actor=actor.user_id, workspace_id=workspace_id)
+            raise refusal
         values = {**wanted.__dict__, "workspace_id": workspace_id, "leads": self._leads}
         try:
             created = await repository.create(self._database, actor=actor.user_id, traceparent=traceparent(), **values)
@@ -161,6 +170,8 @@ class TaskService:
             decided = change(task, wanted)
             if not decided.facts:
                 return _document(task)
+            grows = len(decided.values["description"] or "") > len(task["description"] or "")
+            self._quotas.check(task["workspace_id"], grows=grows)
             if decided.assigned:
                 await self._require_members(
                     connection, task["workspace_id"], wanted["assignee_ids"], newly=decided.assigned
@@ -211,6 +222,7 @@ class TaskService:
             workspace_id = await repository.lock_order(connection, task_id=task_id)
             if workspace_id is None:
                 raise await self._refusal(connection, task_id)
+            self._quotas.check(workspace_id)
             gap = await repository.gap(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
             if gap is None or anchor_id == task_id:
                 pointer = "/before" if wanted.before else "/after"

@@ -1,0 +1,1 @@
+SELECT workspace_id, refused_for, tasks_full FROM taskbell.refused_workspaces()
