@@ -13,6 +13,7 @@ from taskbell.api.http import openapi, problem
 from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
 from taskbell.api.http.paging import PageLimits
+from taskbell.api.http.route import keep_apart
 from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
@@ -55,6 +56,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         health.router,
     ):
         app.router.routes.extend(router.routes)
+    keep_apart(app.router.routes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(
         Observe, tracing=tracing or Tracing(service="taskbell-api"), slow=settings.slow_request.total_seconds()

@@ -30,6 +30,7 @@ def assert_problem(answer, *, status, code):
         ("GET", "/v1/me/", 404, "not_found"),
         ("GET", "/%00", 404, "not_found"),
         ("DELETE", "/v1/me", 405, "method_not_allowed"),
+        ("PATCH", "/v1/notifications/read", 405, "method_not_allowed"),
         ("BREW", "/v1/me", 405, "method_not_allowed"),
         ("GET", "/v1/me", 401, "unauthenticated"),
     ],
@@ -42,6 +43,30 @@ async def test_what_no_endpoint_answers(api, method, path, status, code):
 async def test_a_wrong_method_is_told_the_right_ones(api):
     """405 names the methods that are allowed (RFC 9110, section 15.5.6)."""
     assert (await api.delete("/v1/me")).headers["allow"] == "GET, PATCH"
+
+
+async def test_a_path_is_not_taken_for_an_id(api):
+    """The literal path of another route is no bad id: 405 names its methods."""
+    answer = await api.patch("/v1/notifications/read", json={"read": True})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "near"),
+    [
+        ("POST", "/v1/tasks", {"title": "t", "due-at": None}, "due_at"),
+        ("POST", "/v1/tasks", {"title": "t", "Priorty": 1}, "priority"),
+        ("GET", "/v1/tasks?stauts=pending", None, "status"),
+        ("GET", "/v1/tasks?page=2", None, None),
+        ("POST", "/v1/tasks", {"title": "t", "x" * 1000: 1}, None),
+    ],
+)
+async def test_an_unknown_name_is_told_with_the_near_one(api, sign_up, method, path, body, near):
+    """Whoever misspells a field or a parameter reads which one was meant; nothing is guessed where nothing is near."""
+    answer = await api.request(method, path, json=body, headers=(await sign_up()).headers)
+    (error,) = assert_problem(answer, status=422, code="validation_failed")["errors"]
+    assert error["code"] == "extra_forbidden"
+    assert error["message"] == "there is no such name" + (f"; did you mean {near}?" if near else "")
 
 
 @pytest.mark.feature("M35")

@@ -8,8 +8,17 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from taskbell.api.accounts.emails import EmailMalformed, normalised
 from taskbell.api.http.body import NO_NUL, Name, RequestBody
@@ -35,6 +44,13 @@ def _time_zone(text: str) -> str:
     return text
 
 
+class _ZoneNames:
+    """Puts the names into the OpenAPI document; reading them at import would slow down every start."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core) | {"enum": sorted(_time_zones())}
+
+
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=320),
@@ -58,7 +74,12 @@ GivenPassword = Annotated[
 """A password to check: only a length limit applies, because rules change and old passwords stay."""
 PersonName = Annotated[Name, Field(examples=["Ann"])]
 TimeZone = Annotated[
-    str, StringConstraints(max_length=64), NO_NUL, AfterValidator(_time_zone), Field(examples=["Europe/Berlin"])
+    str,
+    StringConstraints(max_length=64),
+    NO_NUL,
+    AfterValidator(_time_zone),
+    Field(examples=["Europe/Berlin"]),
+    _ZoneNames(),
 ]
 DeviceToken = Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=4096), NO_NUL]

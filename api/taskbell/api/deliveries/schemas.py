@@ -40,11 +40,11 @@ Url = Annotated[
     Field(examples=["https://example.com/hooks/taskbell"]),
 ]
 EventTypes = Annotated[
-    list[Annotated[str, StringConstraints(max_length=64), AfterValidator(_event_type)]],
+    list[Annotated[str, AfterValidator(_event_type), Field(json_schema_extra={"enum": sorted(_TYPES)})]],
     Field(min_length=1, max_length=50, examples=[["task.created", "task.status_changed"]]),
 ]
 Kinds = Annotated[
-    list[Annotated[str, StringConstraints(max_length=64), AfterValidator(_kind)]],
+    list[Annotated[str, AfterValidator(_kind), Field(json_schema_extra={"enum": sorted(_KINDS)})]],
     Field(min_length=1, max_length=50, examples=[["assigned", "due_soon"]]),
 ]
 

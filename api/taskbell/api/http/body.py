@@ -86,7 +86,7 @@ def parse_body(model: type[M], raw: bytes) -> M:
     try:
         return model.model_validate_json(raw)
     except ValidationError as refused:
-        found = field_errors(refused)
+        found = field_errors(refused, known=model.model_fields)
         if found[0].code == "json_invalid":
             raise BodyNotJson(found[0].message, errors=found) from None
         raise BodyNotValid(

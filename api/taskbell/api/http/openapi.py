@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from taskbell.api.http.paging import PageLimits, PageQuery
 from taskbell.api.http.problem import ProblemDocument
 from taskbell.contract.problems import MEDIA_TYPE
 
@@ -53,6 +54,8 @@ def document(app: FastAPI) -> dict[str, Any]:
             if query is not None:
                 name = mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX)
                 operation.setdefault("parameters", []).extend(_parameters(schemas[name]))
+                if issubclass(query, PageQuery):
+                    _tell_limit(operation["parameters"], app.state.page_limits)
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {
                 "description": "A problem (RFC 9457)",
@@ -83,6 +86,13 @@ def _parameters(model: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return parameters
+
+
+def _tell_limit(parameters: list[dict[str, Any]], limits: PageLimits) -> None:
+    """Write the bounds of a page, which are settings, into its parameter."""
+    for each in parameters:
+        if each["name"] == "limit":
+            each["schema"] |= {"maximum": limits.most, "default": limits.default}
 
 
 def _model(route: APIRoute, attribute: str) -> Any:

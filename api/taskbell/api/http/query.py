@@ -50,7 +50,7 @@ def query_parameters(model: type[Q]) -> Callable[[Request], Awaitable[Q]]:
         try:
             return model.model_validate(given)
         except ValidationError as refused:
-            errors = field_errors(refused, query=True)
+            errors = field_errors(refused, query=True, known=model.model_fields)
             told = "; ".join(f"{item.pointer}: {item.message}" for item in errors[:3])
             raise QueryNotValid(told, errors=errors) from None
 

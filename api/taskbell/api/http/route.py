@@ -8,7 +8,8 @@ request costs beyond its query (`make bench`).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Container, Coroutine
+import re
+from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from taskbell.api.rates.limiter import CHARGE, Charge
 from taskbell.contract.problems import FieldError, ProblemCode, Refused
@@ -84,6 +86,16 @@ class DirectRoute(APIRoute):
             return Response(status_code=status)
 
         return handle
+
+
+def keep_apart(routes: Sequence[BaseRoute]) -> None:
+    """Let no route with ids take the literal path of another one: `PATCH /notifications/read` is a 405, no bad id."""
+    apis = [route for route in routes if isinstance(route, APIRoute)]
+    literal = [route.path for route in apis if not route.param_convertors]
+    for route in apis:
+        for path in literal:
+            if route.param_convertors and route.path_regex.match(path):
+                route.path_regex = re.compile(f"(?!{re.escape(path)}$){route.path_regex.pattern}")
 
 
 def _weight(request: Request, limit: int | None) -> int:

@@ -138,6 +138,12 @@ class TaskPatch(TaskFields):
 class TaskMove(RequestBody):
     """The new place of a task: directly before or after another task of its workspace. Exactly one field is given."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("before", "after")]
+        }
+    )
+
     before: IdField | None = None
     """The task that follows it afterwards."""
     after: IdField | None = None

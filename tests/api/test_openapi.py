@@ -1,0 +1,55 @@
+"""The OpenAPI document says what is permitted as exactly as the API checks it."""
+
+import jsonschema
+import pytest
+
+from taskbell.api.app import create_app
+from taskbell.api.settings import ApiSettings
+from taskbell.kit.ids import new_id
+
+A, B = str(new_id()), str(new_id())
+
+
+@pytest.fixture(scope="module")
+def document(signing_keys):
+    """The document of an API whose pages have at most 500 items."""
+    nowhere = {"database_url": "postgresql://nowhere", "nats_url": "nats://nowhere", "signing_keys": signing_keys}
+    return create_app(ApiSettings(**nowhere, max_page_size=500, default_page_size=50)).openapi()
+
+
+def permits(document, name, value):
+    """Whether a schema of the document permits a value."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    return jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+def test_every_limit_has_its_maximum(document):
+    """The largest page and the default one are told, as the settings have them."""
+    limits = {
+        (path, parameter["schema"].get("maximum"), parameter["schema"].get("default"))
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "limit"
+    }
+    assert ("/v1/tasks", 500, 50) in limits
+    assert {(most, usual) for path, most, usual in limits if path != "/v1/events"} == {(500, 50)}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("TaskMove", [{"before": A}, {"after": A, "before": None}], [{}, {"before": A, "after": B}, {"before": None}]),
+        (
+            "WebhookCreate",
+            [{"url": "https://x.example", "event_types": ["*", "task.created"]}],
+            [{"url": "https://x.example", "event_types": [name]} for name in ("task.unknown", "notification.read")],
+        ),
+        ("EmailChannelChange", [{"enabled": True, "kinds": ["assigned"]}], [{"enabled": True, "kinds": ["unknown"]}]),
+        ("ProfileChange", [{"time_zone": "Europe/Berlin"}], [{"time_zone": "Europe/Nowhere"}]),
+    ],
+)
+def test_bodies_are_described_exactly(document, name, good, bad):
+    """What the document permits is accepted, and what would be refused it forbids."""
+    assert [value for value in good if not permits(document, name, value)] == []
+    assert [value for value in bad if permits(document, name, value)] == []
