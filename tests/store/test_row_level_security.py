@@ -45,7 +45,10 @@ async def _account(owner) -> Account:
     await owner.execute("INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'Mine', $2)", workspace, user)
     await _add_member(owner, user=user, workspace=workspace, role="owner")
     task = await owner.fetchval(
-        "INSERT INTO tasks (workspace_id, title, created_by) VALUES ($1, 'Secret', $2) RETURNING id", workspace, user
+        "INSERT INTO tasks (workspace_id, title, created_by, assignee_ids) VALUES ($1, 'Secret', $2, ARRAY[$2::uuid])"
+        " RETURNING id",
+        workspace,
+        user,
     )
     await owner.execute(
         "INSERT INTO deleted_tasks (id, workspace_id, priority, position, created_at, updated_at)"

@@ -110,6 +110,10 @@ class Task(Model):
         Index("tasks_due_idx", "workspace_id", text("least(due_at, 'infinity'::timestamptz)"), "id"),
         Index("tasks_status_idx", "workspace_id", "status", "position", "id"),
         Index("tasks_creator_idx", "created_by", "created_at", "id"),
+        Index("tasks_creator_position_idx", "created_by", "position", "id"),
+        Index("tasks_creator_priority_idx", "created_by", "priority", "id"),
+        Index("tasks_creator_due_idx", "created_by", text("least(due_at, 'infinity'::timestamptz)"), "id"),
+        Index("tasks_creator_updated_idx", "created_by", "updated_at", "id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -130,6 +134,31 @@ class Task(Model):
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
     status_changed_at: Mapped[datetime] = mapped_column(server_default=NOW)
     completed_at: Mapped[datetime | None]
+
+
+class Assignment(Model):
+    """A task in the list of one of its assignees, with its sort keys. Triggers of `tasks` write it, and nothing else.
+
+    A task has the rows of its `assignee_ids`; a row of a task that was deleted went with it.
+    """
+
+    __tablename__ = "assignments"
+    __table_args__ = (
+        Index("assignments_position_idx", "user_id", "position", "task_id"),
+        Index("assignments_priority_idx", "user_id", "priority", "task_id"),
+        Index("assignments_due_idx", "user_id", text("least(due_at, 'infinity'::timestamptz)"), "task_id"),
+        Index("assignments_created_idx", "user_id", "created_at", "task_id"),
+        Index("assignments_updated_idx", "user_id", "updated_at", "task_id"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID]
+    position: Mapped[int] = mapped_column(BigInteger)
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    due_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
 
 
 class DeletedTask(Model):

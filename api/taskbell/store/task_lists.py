@@ -20,24 +20,26 @@ import sqlalchemy as sa
 
 from taskbell.kit.postgres.statements import Statement
 from taskbell.store.compose import actor_set, compile_statement, parameter
-from taskbell.store.models import Task
+from taskbell.store.models import Assignment, Task
 
 TEXT_BYTES = 512 * 1024
 """Bytes of titles, descriptions and assignees after which no further document is made. JSON may take six times that."""
 
+_TEXT_BYTES: sa.ColumnElement[int] = sa.literal_column(str(TEXT_BYTES))
 _TASK = sa.alias(sa.inspect(Task).local_table, "t")
 _COLUMN = _TASK.c
 _INFINITY: sa.ColumnElement[Any] = sa.literal_column("'infinity'::timestamptz")
 _DOCUMENT = sa.cast(sa.func.taskbell.task_document(_TASK.table_valued()), sa.Text)
-_KEYS: dict[str, sa.ColumnElement[Any]] = {
-    "position": _COLUMN.position,
-    "priority": _COLUMN.priority,
+
+
+def _key(table: sa.FromClause, field: str) -> sa.ColumnElement[Any]:
+    """What an index begins with after the workspace or the user, for a field that lists are sorted by."""
+    column = table.c[field]
     # As the index has it. Not coalesce: row-level security takes it for leaky, and no index would serve a cursor.
-    "due_at": sa.func.least(_COLUMN.due_at, _INFINITY, type_=_COLUMN.due_at.type),
-    "created_at": _COLUMN.created_at,
-    "updated_at": _COLUMN.updated_at,
-}
-"""What an index begins with after the workspace or the creator, for each field that lists are sorted by."""
+    return sa.func.least(column, _INFINITY, type_=column.type) if field == "due_at" else column
+
+
+_KEYS = {field: _key(_TASK, field) for field in ("position", "priority", "due_at", "created_at", "updated_at")}
 _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
     "workspace_id": _COLUMN.workspace_id == parameter("workspace_id", _COLUMN.workspace_id.type),
     "created_by": _COLUMN.created_by == parameter("created_by", _COLUMN.created_by.type),
@@ -55,7 +57,7 @@ _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
 }
 """What each argument of a list asks of a task."""
 _SCOPES = ("workspace_id", "created_by")
-"""Every list has one of them, and every index begins with it."""
+"""Every list of tasks has one of them, and every index begins with it."""
 _FOUND_BY = {
     "position": ("status",),
     "priority": ("priority", "priorities"),
@@ -72,6 +74,12 @@ _FEW_BY = {
 }
 """The filters that an index of a workspace finds by itself, the most selective first."""
 _STATUS_ORDER = [_COLUMN.status, _COLUMN.position, _COLUMN.id]
+_ASSIGNMENT = sa.alias(sa.inspect(Assignment).local_table, "a")
+_OF_ASSIGNEES = {
+    "assignee": parameter("assignee", _COLUMN.created_by.type),
+    "involved": parameter("involved", _COLUMN.created_by.type),
+}
+"""The lists that go along the assignments of a user: those alone, or together with the tasks that the user created."""
 _WEIGHT = (
     sa.func.octet_length(_COLUMN.title)
     + sa.func.coalesce(sa.func.octet_length(_COLUMN.description), sa.literal_column("0"))
@@ -80,8 +88,9 @@ _WEIGHT = (
 
 
 def _found_by_index(names: tuple[str, ...], field: str) -> list[str]:
-    """The filters that the index of an order serves; a creator's tasks are indexed by creation alone."""
-    return [name for name in names if name in _SCOPES or ("workspace_id" in names and name in _FOUND_BY[field])]
+    """The filters that the index of an order serves; only those of a workspace know the status."""
+    served = _FOUND_BY[field] if "workspace_id" in names or field != "position" else ()
+    return [name for name in names if name in _SCOPES or name in served]
 
 
 def list_statement(names: tuple[str, ...], *, field: str, descending: bool, continued: bool) -> Statement:
@@ -93,6 +102,8 @@ def list_statement(names: tuple[str, ...], *, field: str, descending: bool, cont
     When a filter needs a test of each row, there is the parameter `most`, and the columns `matches` and `stopped`: a
     row that does not match is the last one of `most` that were passed.
     """
+    if scope := {*names} & _OF_ASSIGNEES.keys():
+        return _assigned_statement(scope.pop(), names, field=field, descending=descending, continued=continued)
     actor = actor_set()
     found = _found_by_index(names, field)
     tests = [_CONDITIONS[name] for name in names if name not in found]
@@ -138,12 +149,87 @@ def list_statement(names: tuple[str, ...], *, field: str, descending: bool, cont
     return compile_statement(sa.select(*page.c).select_from(actor.join(page, sa.true())))
 
 
+def _assigned_statement(
+    scope: str, names: tuple[str, ...], *, field: str, descending: bool, continued: bool
+) -> Statement:
+    """A list along a user's assignments: each task on the way is looked up by its id, and every filter is a test.
+
+    A task that the user both created and is assigned to is passed twice, and shown once. The parameters and columns are
+    those of `list_statement` with `most`.
+    """
+    actor, user = actor_set(), _OF_ASSIGNEES[scope]
+    most = parameter("most", sa.Integer())
+    one: sa.ColumnElement[int] = sa.literal_column("1")
+
+    def along(table: sa.FromClause, of: Any, row: Any, *, assigned: str) -> sa.Select[Any]:
+        key = _key(table, field)
+        conditions = [actor.c.id.is_not(None), of == user]
+        if continued:
+            conditions.append(_after(key, row, descending=descending))
+        order = [key.desc(), row.desc()] if descending else [key, row]
+        flag: sa.ColumnElement[bool] = sa.literal_column(assigned)
+        found: sa.Select[Any] = sa.select(key.label("key"), row.label("id"), flag.label("assigned"))
+        return found.where(*conditions).order_by(*order).limit(most).correlate(actor)
+
+    way: Any = along(_ASSIGNMENT, _ASSIGNMENT.c.user_id, _ASSIGNMENT.c.task_id, assigned="true")
+    if scope == "involved":
+        created = along(_TASK, _COLUMN.created_by, _COLUMN.id, assigned="false")
+        way = sa.union_all(sa.select(*way.subquery().c), sa.select(*created.subquery().c))
+    place = way.subquery("place")
+    tests = [_CONDITIONS[name] for name in names if name != scope]
+    if scope == "involved":
+        tests.append(sa.not_(sa.and_(place.c.assigned, _COLUMN.created_by == user)))
+    task = (
+        sa.select(sa.and_(sa.true(), *tests).is_(sa.true()).label("fits"), _WEIGHT.label("weight"))
+        .where(_COLUMN.id == place.c.id)
+        .limit(one)
+        .lateral("task")
+    )
+    # Of the two rows of one task the shown one comes first: a page that ends between them leaves nothing out.
+    order: list[sa.ColumnElement[Any]] = [place.c.key, place.c.id, place.c.assigned]
+    if descending:
+        order = [place.c.key.desc(), place.c.id.desc(), place.c.assigned]
+    matches = task.c.fits.is_(sa.true())
+    passed = (
+        sa.select(
+            place.c.key,
+            place.c.id,
+            matches.label("matches"),
+            _before(sa.case((matches, task.c.weight), else_=sa.literal_column("0")), order).label("before"),
+            sa.func.row_number().over(order_by=order, rows=(None, 0)).label("place"),
+        )
+        .select_from(place.outerjoin(task, sa.true()))
+        .order_by(*order)
+        .limit(most)
+        .correlate(actor)
+        .subquery("passed")
+    )
+    stopped = passed.c.place == most
+    page = (
+        sa.select(*passed.c, stopped.label("stopped"))
+        .where(sa.or_(passed.c.matches, stopped))
+        .limit(parameter("limit", sa.Integer()))
+        .lateral("page")
+    )
+    document = _looked_up(page.c.id, sa.and_(page.c.matches, page.c.before < _TEXT_BYTES))
+    columns = (
+        document.c.document,
+        sa.cast(page.c.key, sa.Text).label("key"),
+        page.c.id,
+        page.c.matches,
+        page.c.stopped,
+    )
+    joined = actor.join(page, sa.true()).outerjoin(document, sa.true())
+    return compile_statement(sa.select(*columns).select_from(joined))
+
+
 def finds_few(names: tuple[str, ...], *, field: str) -> str | None:
     """By which field's index to read a list when hardly any task on the way matches; None when no index would help."""
-    if "workspace_id" not in names:
+    if not {*names} & {*_SCOPES}:
         return None
     tests = set(names) - {*_found_by_index(names, field)}
-    return next((few for few, filters in _FEW_BY.items() if tests & {*filters}), None)
+    fields = [few for few in _FEW_BY if few != "status" or "workspace_id" in names]
+    return next((few for few in fields if tests & {*_FEW_BY[few]}), None)
 
 
 def few_statement(names: tuple[str, ...], *, by: str, field: str, descending: bool, continued: bool) -> Statement:
@@ -184,15 +270,16 @@ def few_statement(names: tuple[str, ...], *, by: str, field: str, descending: bo
         .limit(parameter("limit", sa.Integer()))
         .lateral("sorted")
     )
-    document = (
-        sa.select(_DOCUMENT.label("document"))
-        .where(_COLUMN.id == sorted_.c.id, sorted_.c.before < sa.literal_column(str(TEXT_BYTES)))
-        .limit(one)
-        .lateral("described")
-    )
+    document = _looked_up(sorted_.c.id, sorted_.c.before < _TEXT_BYTES)
     joined = count.outerjoin(sorted_, sa.true()).outerjoin(document, sa.true())
     columns = (document.c.document, sa.cast(sorted_.c.key, sa.Text).label("key"), sorted_.c.id, count.c.found)
     return compile_statement(sa.select(*columns).select_from(joined))
+
+
+def _looked_up(row: sa.ColumnElement[Any], wanted: sa.ColumnElement[bool]) -> Any:
+    """The document of one task by its id, if it is wanted."""
+    found = sa.select(_DOCUMENT.label("document")).where(_COLUMN.id == row, wanted)
+    return found.limit(sa.literal_column("1")).lateral("described")
 
 
 def _order(field: str, *, descending: bool) -> list[sa.ColumnElement[Any]]:
@@ -216,5 +303,5 @@ def _within(
     document: sa.ColumnElement[str], weight: sa.ColumnElement[int], order: list[sa.ColumnElement[Any]]
 ) -> sa.Label[Any]:
     """A document, or NULL once the rows before it weigh too much; the first one is never too heavy."""
-    fits = _before(weight, order) < sa.literal_column(str(TEXT_BYTES))
+    fits = _before(weight, order) < _TEXT_BYTES
     return sa.case((fits, document)).label("document")

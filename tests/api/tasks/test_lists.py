@@ -49,16 +49,16 @@ _FILTERS = st.fixed_dictionaries(
 )
 
 
-async def _insert(owner, person, rows, *, workspace_id=None):
+async def _insert(owner, person, rows, *, workspace_id=None, assignees=()):
     """Write tasks as they are given, past the API, which does not let one choose instants and positions."""
     statement = (
         "INSERT INTO tasks (workspace_id, created_by, title,"
-        " priority, status, due_at, created_at, updated_at, position)"
-        " VALUES ($1, $2, 'Task', $3, $4, $5, $6, $7, $8) RETURNING taskbell.task_document(tasks)::text"
+        " assignee_ids, priority, status, due_at, created_at, updated_at, position)"
+        " VALUES ($1, $2, 'Task', $3, $4, $5, $6, $7, $8, $9) RETURNING taskbell.task_document(tasks)::text"
     )
     workspace_id = workspace_id or person.workspace_id
     return [
-        json.loads(await owner.fetchval(statement, workspace_id, person.user_id, *row.values()))
+        json.loads(await owner.fetchval(statement, workspace_id, person.user_id, sorted(assignees), *row.values()))
         for row in ({name: row[name] for name in _ORDER} for row in rows)
     ]
 
@@ -112,22 +112,69 @@ async def test_pages_joined_are_the_list(owner, person, monkeypatch, rows, filte
         assert await somebody.everything(sort=sort.value, limits=limits, **filters) == expected
 
 
-@pytest.mark.feature("M11", "H20")
+@pytest.mark.feature("M11", "P8", "H20")
 @_RELAXED
-@given(rows=_ROWS, others=_ROWS, filters=_FILTERS, limits=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-async def test_my_tasks_are_those_i_created_everywhere(owner, person, join, rows, others, filters, limits):
-    """`me/tasks` lists the tasks one created in all one's workspaces, newest first unless asked otherwise."""
+@given(
+    rows=_ROWS,
+    others=_ROWS,
+    filters=_FILTERS,
+    limits=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    budget=st.sampled_from([2, 25]),
+    sort=st.sampled_from(list(Sort)),
+)
+async def test_my_tasks_are_those_i_created_or_do(
+    owner, person, join, monkeypatch, rows, others, filters, limits, budget, sort
+):
+    """`me/tasks` lists what one created, is assigned to, or either, in all one's workspaces, in every order, once."""
+    monkeypatch.setattr(repository, "READ_PER_ITEM", budget)
+    monkeypatch.setattr(repository, "_SMALLEST", 1)
     somebody, host, stranger = await person(), await person(), await person()
     await join(somebody, host, "member")
-    tasks = await _insert(owner, somebody, rows)
-    tasks += await _insert(owner, somebody, others, workspace_id=host.workspace_id)
-    await _insert(owner, host, others)
-    await _insert(owner, somebody, others, workspace_id=stranger.workspace_id)  # no member of it, not any more
-    tasks = [task for task in tasks if _matches(task, filters)]
-    for sort in ("created_at", "-created_at"):
-        expected = _sorted(tasks, sort)
-        assert await somebody.everything("/me/tasks", sort=sort, limits=limits, **filters) == expected
-    assert await somebody.everything("/me/tasks", limits=limits, **filters) == _sorted(tasks, "-created_at")
+    mine, theirs = {somebody.user_id}, {somebody.user_id, host.user_id}
+    tasks = await _insert(owner, somebody, rows[::2])
+    tasks += await _insert(owner, somebody, rows[1::2], assignees=mine)
+    tasks += await _insert(owner, somebody, others[::3], workspace_id=host.workspace_id, assignees={host.user_id})
+    tasks += await _insert(owner, host, others[1::3], assignees=theirs)
+    tasks += await _insert(owner, host, others[2::3], assignees={host.user_id})
+    # No member of it, not any more.
+    await _insert(owner, somebody, others, workspace_id=stranger.workspace_id, assignees=mine)
+    await _insert(owner, stranger, others, assignees=mine)
+    created = {task["id"] for task in tasks if task["created_by"] == somebody.user_id}
+    assigned = {task["id"] for task in tasks if somebody.user_id in task["assignee_ids"]}
+    wanted = {"creator": created, "assignee": assigned, "any": created | assigned}
+    tasks = _sorted([task for task in tasks if _matches(task, filters)], sort.value)
+    for role, ids in wanted.items():
+        found = await somebody.everything("/me/tasks", role=role, sort=sort.value, limits=limits, **filters)
+        assert found == [task for task in tasks if task["id"] in ids]
+    newest = _sorted([task for task in tasks if task["id"] in wanted["any"]], "-created_at")
+    assert await somebody.everything("/me/tasks", **filters) == newest
+
+
+async def test_the_list_of_an_assignee_follows_the_task(ann, bob, join, problem):
+    """Who is assigned, moved, changed, unassigned or has lost the task sees so in their own list, in every order."""
+    await join(bob, ann, "member")
+    first, second = [await ann.create(assignee_ids=[bob.user_id, ann.user_id], priority=4) for _ in range(2)]
+
+    async def listed(sort="position"):
+        return [task["id"] for task in (await bob.page("/me/tasks", role="assignee", sort=sort))["items"]]
+
+    async def change(**fields):
+        assert (await ann.request("PATCH", f"/tasks/{first['id']}", json=fields)).status_code == 200
+
+    assert await listed() == [first["id"], second["id"]]
+    assert (await ann.request("POST", f"/tasks/{first['id']}/move", json={"after": second["id"]})).status_code == 200
+    assert await listed() == [second["id"], first["id"]]
+    await change(priority=1, due_at="2027-01-01T00:00:00Z")
+    for sort in ("priority", "due_at", "-updated_at"):
+        assert await listed(sort) == [first["id"], second["id"]]
+    await change(assignee_ids=[ann.user_id])
+    assert await listed() == [second["id"]]
+    await change(assignee_ids=[ann.user_id, bob.user_id])
+    assert await listed("-priority") == [second["id"], first["id"]]
+    assert (await ann.request("DELETE", f"/tasks/{first['id']}")).status_code == 204
+    assert await listed() == [second["id"]]
+    assert (await ann.page("/me/tasks", role="creator"))["items"] == [await ann.get(second["id"])]
+    problem(await bob.request("GET", "/me/tasks", params={"role": "boss"}), 422, "validation_failed")
 
 
 @pytest.mark.feature("M6")
@@ -225,13 +272,6 @@ async def test_sort_by_priority_is_a_synonym(ann, problem):
     assert await ann.page(sort_by_priority=False) == await ann.page(sort="position") == await ann.page()
     chosen = await ann.page(sort_by_priority=True, sort="-priority")
     assert [task["priority"] for task in chosen["items"]] == [3, 2, 1]
-
-
-@pytest.mark.parametrize("params", [{"sort": "priority"}, {"sort_by_priority": True}, {"sort": "position"}])
-async def test_my_tasks_know_one_field_to_sort_by(ann, problem, params):
-    """Over all workspaces only the time of creation is an order; another is refused, not ignored."""
-    found = problem(await ann.request("GET", "/me/tasks", params=params), 422, "validation_failed")
-    assert [error["code"] for error in found["errors"]] == ["sort_not_supported"]
 
 
 @pytest.mark.feature("M7", "H8")

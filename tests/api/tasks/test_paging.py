@@ -1,5 +1,6 @@
 """The places of a task list's cursors, from plain values: a key has the form of its order, and nothing else is read."""
 
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskbell.api.http.paging import CursorInvalid, Place, read_cursor, write_cursor
-from taskbell.api.tasks.lists import Listing, created_by, in_workspace
-from taskbell.api.tasks.schemas import Sort, TaskFilters
+from taskbell.api.tasks.lists import Listing, in_workspace, of_user
+from taskbell.api.tasks.schemas import Sort, TaskFilters, TaskRole
 
 _INTEGERS = {
     "position": st.integers(-(10**17), 10**17).map(str),
@@ -81,8 +82,8 @@ def test_lists_are_told_apart():
         TaskFilters(updated_since="2027-01-01T00:00:00Z"),
     ]
     lists: list[Listing] = [
-        make(_ID, chosen, sort=sort)
-        for make in (in_workspace, created_by)
+        listing(chosen, sort=sort)
+        for listing in (partial(in_workspace, _ID), *(partial(of_user, _ID, role) for role in TaskRole))
         for chosen in filters
         for sort in (Sort.CREATED_AT, Sort.CREATED_AT_DESC)
     ]

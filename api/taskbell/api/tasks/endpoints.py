@@ -14,14 +14,13 @@ from taskbell.api.http.body import json_body
 from taskbell.api.http.paging import PageRequest, documents_page
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
-from taskbell.api.tasks.errors import ParameterInvalid
-from taskbell.api.tasks.lists import created_by, in_workspace
+from taskbell.api.tasks.lists import in_workspace, of_user
 from taskbell.api.tasks.repository import Document
 from taskbell.api.tasks.schemas import (
+    MyTasksQuery,
     Sort,
     Task,
     TaskCreate,
-    TaskFilters,
     TaskListQuery,
     TaskMove,
     TaskPage,
@@ -29,13 +28,12 @@ from taskbell.api.tasks.schemas import (
     TaskReplace,
 )
 from taskbell.api.tasks.service import TaskService
-from taskbell.contract.problems import FieldError
 
 router = APIRouter(prefix="/v1", tags=["tasks"], route_class=DirectRoute)
 Tasks = Annotated[TaskService, Depends(service("tasks"))]
 TaskId = Annotated[UUID, Path(description="The task's id.")]
 ListQuery = Annotated[TaskListQuery, Depends(query_parameters(TaskListQuery))]
-FilterQuery = Annotated[TaskFilters, Depends(query_parameters(TaskFilters))]
+MyQuery = Annotated[MyTasksQuery, Depends(query_parameters(MyTasksQuery))]
 
 
 def _answer(document: Document) -> Response:
@@ -76,13 +74,10 @@ async def list_tasks(request: Request, actor: Actor, tasks: Tasks, query: ListQu
 
 
 @router.get("/me/tasks", response_model=TaskPage, summary="List your tasks in all workspaces")
-async def list_my_tasks(request: Request, actor: Actor, tasks: Tasks, query: FilterQuery) -> Response:
-    """Pages through the tasks you created, newest first; `sort` may be `created_at` or `-created_at`."""
-    sort = query.sort or Sort.CREATED_AT_DESC
-    if query.sort_by_priority or sort not in {Sort.CREATED_AT, Sort.CREATED_AT_DESC}:
-        message = "your tasks over all workspaces are sorted by created_at or -created_at"
-        raise ParameterInvalid(message, errors=(FieldError("?sort", "sort_not_supported", message),))
-    listing = created_by(actor.user_id, query, sort=sort)
+async def list_my_tasks(request: Request, actor: Actor, tasks: Tasks, query: MyQuery) -> Response:
+    """Pages through the tasks that you created or are assigned to, newest first unless you name another order."""
+    sort = query.sort or (Sort.PRIORITY if query.sort_by_priority else Sort.CREATED_AT_DESC)
+    listing = of_user(actor.user_id, query.role, query, sort=sort)
     wanted = PageRequest.of(request, query, *listing.bound_to)
     found = await tasks.page(actor, listing, wanted, last_id=query.last_id)
     return documents_page(found.items, wanted.meta(found))

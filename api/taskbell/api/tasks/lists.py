@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from taskbell.api.http.paging import CursorInvalid, Place
-from taskbell.api.tasks.schemas import Sort, TaskFilters
+from taskbell.api.tasks.schemas import Sort, TaskFilters, TaskRole
 
 _INTEGER = re.compile(r"\A-?[0-9]{1,18}\Z", re.ASCII)
 _INSTANT = re.compile(
@@ -48,9 +48,10 @@ def in_workspace(workspace_id: UUID, filters: TaskFilters, *, sort: Sort) -> Lis
     return Listing({"workspace_id": workspace_id, **_chosen(filters)}, sort)
 
 
-def created_by(user_id: UUID, filters: TaskFilters, *, sort: Sort) -> Listing:
-    """The tasks a user created, in every workspace they are still a member of."""
-    return Listing({"created_by": user_id, **_chosen(filters)}, sort)
+def of_user(user_id: UUID, role: TaskRole, filters: TaskFilters, *, sort: Sort) -> Listing:
+    """The tasks a user created, is assigned to, or either, in every workspace they are still a member of."""
+    name = {TaskRole.CREATOR: "created_by", TaskRole.ASSIGNEE: "assignee", TaskRole.ANY: "involved"}[role]
+    return Listing({name: user_id, **_chosen(filters)}, sort)
 
 
 def _chosen(filters: TaskFilters) -> dict[str, Any]:

@@ -53,6 +53,14 @@ class Sort(StrEnum):
         return self.value.startswith("-")
 
 
+class TaskRole(StrEnum):
+    """What a user has to do with a task."""
+
+    ASSIGNEE = "assignee"
+    CREATOR = "creator"
+    ANY = "any"
+
+
 def _looks_like_rfc3339(value: object) -> object:
     if not isinstance(value, str) or not _RFC3339.match(value):
         raise PydanticCustomError("datetime_format", "write an instant as RFC 3339, like 2027-01-31T09:00:00Z")
@@ -212,6 +220,15 @@ class TaskFilters(PageQuery):
     """The order; `position` by default."""
     sort_by_priority: bool = False
     """A synonym for `sort=priority`."""
+
+
+class MyTasksQuery(TaskFilters):
+    """Query parameters of the list of one's own tasks."""
+
+    role: TaskRole = TaskRole.ANY
+    """`assignee` for the tasks assigned to you, `creator` for those you created, `any` for both."""
+    sort: Sort | None = None
+    """The order; `-created_at` by default."""
 
 
 class TaskListQuery(TaskFilters):
