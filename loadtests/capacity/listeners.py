@@ -79,8 +79,10 @@ class Listener:
     def _take(self, frame: Frame) -> None:
         match frame.kind:
             case ServerFrame.EVENT:
-                if is_followed(frame.fields["event"]["type"]):
-                    self.events.append(self._heard.take(frame.fields["event"]))
+                event = frame.fields["event"]
+                # An invitation to another workspace is none of the team's events.
+                if event["workspaceid"] == self._account.workspace_id and is_followed(event["type"]):
+                    self.events.append(self._heard.take(event))
             case ServerFrame.WELCOME:
                 self.is_open = True
                 self.joined = self.joined or frame.fields["cursor"]

@@ -12,13 +12,16 @@ from websockets.asyncio.server import serve
 from taskbell.contract.cursors import EventCursor
 
 
-def _event(number: int) -> str:
-    event = {"id": f"event-{number}", "type": "task.created", "time": "2026-11-21T08:00:00Z"}
+def _event(number: int, *, workspace: str = "garden") -> str:
+    event = {"id": f"event-{number}", "type": "task.created", "time": "2026-11-21T08:00:00Z", "workspaceid": workspace}
     return json.dumps({"t": "event", "cursor": f"1-{number}", "event": event})
 
 
 async def test_a_gateway_that_drops_and_repeats_frames_is_found_out():
-    """Of four events one never comes and one comes twice, over a connection that breaks: one is lost, one is double."""
+    """Of four events one never comes and one comes twice, over a connection that breaks: one is lost, one is double.
+
+    Events of another workspace, such as an invitation to it, do not count.
+    """
     script = iter([[1, 2, 2], [4]])
     hellos, came_back = [], asyncio.Event()
 
@@ -27,6 +30,7 @@ async def test_a_gateway_that_drops_and_repeats_frames_is_found_out():
         await connection.send(json.dumps({"t": "welcome", "cursor": hellos[-1].get("resume", "1-0"), "resume": "ok"}))
         for number in next(script, []):
             await connection.send(_event(number))
+            await connection.send(_event(100 + number, workspace="elsewhere"))
         if len(hellos) == 3:
             came_back.set()
 
