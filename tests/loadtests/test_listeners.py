@@ -29,8 +29,8 @@ async def test_a_gateway_that_drops_and_repeats_frames_is_found_out():
         hellos.append(json.loads(await connection.recv()))
         await connection.send(json.dumps({"t": "welcome", "cursor": hellos[-1].get("resume", "1-0"), "resume": "ok"}))
         for number in next(script, []):
-            await connection.send(_event(number))
             await connection.send(_event(100 + number, workspace="elsewhere"))
+            await connection.send(_event(number))
         if len(hellos) == 3:
             came_back.set()
 
