@@ -72,17 +72,21 @@ async def test_the_webhooks_of_one_who_leaves_are_paused(team, call):
 
 
 async def test_one_who_leaves_leaves_no_webhook_behind(team, call, database, owner):
-    """A webhook that is being added waits for the departure and is refused, or is there first and is paused."""
+    """A webhook that is added or switched on waits for the departure and is refused, or is first and is paused."""
     garden = team["garden"]
+    off = (await call("eve", "POST", "/webhooks", url=_URL, workspace_id=garden, enabled=False)).json()["id"]
     lock = "SELECT pg_advisory_xact_lock(hashtextextended('webhooks ' || $1::uuid, 0))"
     async with db.connected(database.owner_url) as holder, asyncio.timeout(60):
         async with holder.transaction():
             await holder.execute(lock, garden)
-            adding = asyncio.create_task(call("eve", "POST", "/webhooks", url=_URL, workspace_id=garden))
-            while not await owner.fetchval(_WAITING):  # noqa: ASYNC110 -- PostgreSQL tells nobody who waits
+            adding = asyncio.gather(
+                call("eve", "POST", "/webhooks", url=_URL, workspace_id=garden),
+                call("eve", "PATCH", f"/webhooks/{off}", enabled=True),
+            )
+            while await owner.fetchval(_WAITING) < 2:  # noqa: ASYNC110 -- PostgreSQL tells nobody who waits
                 await asyncio.sleep(0.01)
             await holder.execute("DELETE FROM memberships WHERE user_id = $1", team["eve"].user_id)
-        assert (await adding).status_code == 404
+        assert [answer.status_code for answer in await adding] == [404, 404]
         async with holder.transaction():
             await holder.execute(lock, garden)
             await holder.execute(
@@ -95,4 +99,5 @@ async def test_one_who_leaves_leaves_no_webhook_behind(team, call, database, own
             while not await owner.fetchval(_WAITING):  # noqa: ASYNC110 -- PostgreSQL tells nobody who waits
                 await asyncio.sleep(0.01)
         assert (await leaving).status_code == 204
-    assert await owner.fetchval("SELECT disabled_reason FROM webhooks") == "responsible_left"
+    rows = await owner.fetch("SELECT enabled, disabled_reason FROM webhooks ORDER BY id")
+    assert [tuple(row) for row in rows] == [(False, None), (False, "responsible_left")]
