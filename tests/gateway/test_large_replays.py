@@ -77,6 +77,33 @@ async def test_one_users_replays_hold_only_their_share(run_gateway, people, stre
         assert await idle.until_closed() == CloseCode.SLOW
 
 
+async def test_a_crowd_of_slow_clients_is_bounded_together(run_gateway, people, stream, listener):
+    """The one for whom the most waits is closed as slow; who reads, and who waits for little, gets everything."""
+    large, small = new_id(), new_id()
+    users = [await people.user(workspaces=[large]), await people.user(workspaces=[small])]
+    async with (
+        run_gateway(gateway_unsent_bytes=2**20) as running,
+        listener(running, users[0], channels=[f"workspace:{large}"]) as greedy,
+        listener(running, users[0], channels=[f"workspace:{large}"]) as quick,
+        listener(running, users[1], channels=[f"workspace:{small}"]) as modest,
+    ):
+        for one in (greedy, quick, modest):
+            await one.connect()
+        (held,) = running.hub._users[str(users[1])]
+        held._queue.hold()  # as while its replay runs
+        await stream.publish(small, number=0)
+        greedy.stop_reading()
+        await stream.publish_many(large, range(100), pad=PAD)
+        await quick.until_events(100)
+        greedy.read_on()
+        assert await greedy.until_closed() == CloseCode.SLOW
+        assert running.server._around.unsent.size <= 2**20
+        held._queue.release()
+        held._flush()
+        await modest.until_events(1)
+        assert numbers(quick) == list(range(100))
+
+
 async def test_who_waits_too_long_for_a_share_is_told_to_come_back(run_gateway, listener, crowd, monkeypatch):
     """A sign-in whose replay finds no share ends with 1013; nothing of its cursor is lost."""
     monkeypatch.setattr(app, "REPLAY_PATIENCE", 0.05)

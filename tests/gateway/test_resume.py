@@ -238,7 +238,7 @@ async def test_a_replay_to_a_slow_client_waits_for_it(run_gateway, people, strea
     """A replay larger than any buffer goes at the client's pace and is whole."""
     workspace = new_id()
     user = await people.user(workspaces=[workspace])
-    await stream.publish_many(workspace, range(120), pad="x" * 100_000)
+    await stream.publish_many(workspace, range(250), pad="x" * 100_000)
     async with (
         run_gateway(**NO_MEMORY) as running,
         listener(running, user, channels=[f"workspace:{workspace}"], cursor="1-0") as one,
@@ -246,10 +246,10 @@ async def test_a_replay_to_a_slow_client_waits_for_it(run_gateway, people, strea
         await one.connect()
         one.stop_reading()
         await eventually(lambda: connection_of(running, user).paused, "nothing more fits into any buffer")
-        await stream.publish(workspace, number=120)
+        await stream.publish(workspace, number=250)
         one.read_on()
-        await one.until_events(121)
-        assert numbers(one) == list(range(121))
+        await one.until_events(251)
+        assert numbers(one) == list(range(251))
 
 
 async def test_an_interrupted_replay_ends_the_connection_and_the_next_goes_on(

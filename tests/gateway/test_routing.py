@@ -9,6 +9,7 @@ from taskbell.gateway.intake import created_at
 from taskbell.gateway.recent import RecentEvents, StreamEvent
 from taskbell.gateway.replay import Missed
 from taskbell.gateway.send_queue import QueueOverflow, SendQueue
+from taskbell.gateway.unsent import Unsent
 from taskbell.gateway.wheel import TimerWheel
 from taskbell.kit.ids import new_id
 
@@ -163,6 +164,51 @@ def test_a_queue_keeps_order_and_bounds():
     queue.keep(b"dropped")
     queue.resume()
     assert queue.take() == b""
+
+
+class Slow:
+    """A connection that never reads."""
+
+    def __init__(self, unsent):
+        self.queue = SendQueue(max_messages=1000, max_bytes=10**6, unsent=unsent)
+        self.is_open = True
+
+    @property
+    def waiting_bytes(self):
+        """What it has not read."""
+        return self.queue.size
+
+    def too_slow(self):
+        """Close it."""
+        self.is_open = False
+        self.queue.close()
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 3)), st.integers(1, 400)), max_size=40), st.lists(st.integers(0, 3)))
+def test_all_queues_together_are_bounded(deliveries, drained):
+    """A frame counts once, wherever it waits; past the bound those with the most are closed, and no others."""
+    unsent = Unsent(at_most=1000)
+    crowd = [Slow(unsent) for _ in range(4)]
+    unsent.connections = lambda: crowd
+    for receivers, size in deliveries:
+        frame = bytes(bytearray(size))  # each is another object
+        waiting = {one: crowd[one].waiting_bytes for one in range(4)}
+        closed = {one for one in range(4) if not crowd[one].is_open}
+        for one in receivers:
+            crowd[one].queue.keep(frame)
+        unsent.make_room()
+        distinct = {id(kept): len(kept) for slow in crowd for kept in slow.queue._frames}
+        assert unsent.size == sum(distinct.values()) <= 1000
+        for one in {one for one in range(4) if not crowd[one].is_open} - closed:
+            assert all(waiting[one] + size >= waiting[other] for other in range(4) if crowd[other].is_open)
+    for one in drained:
+        crowd[one].queue.release()
+        while crowd[one].queue.take():
+            pass
+        assert crowd[one].waiting_bytes == 0
+    for slow in crowd:
+        slow.queue.close()
+    assert (unsent.size, unsent._holders) == (0, {})
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 30)), max_size=40), st.lists(st.floats(0, 3), max_size=30))

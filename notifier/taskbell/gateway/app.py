@@ -25,6 +25,7 @@ from taskbell.gateway.settings import GatewaySettings
 from taskbell.gateway.shares import ReplayShares
 from taskbell.gateway.sign_ins import SignIns
 from taskbell.gateway.socket import Surroundings
+from taskbell.gateway.unsent import Unsent
 from taskbell.gateway.wheel import TimerWheel
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import connect
@@ -111,6 +112,7 @@ async def gateway(
                 ticket_session=settings.gateway_ticket_session_ttl.total_seconds(),
                 monotonic=loop.time,
             ),
+            unsent=Unsent(at_most=settings.gateway_unsent_bytes),
             wheel=TimerWheel(resolution=WHEEL_SECONDS, now=loop.time()),
             limits=SessionLimits(
                 ping_seconds=settings.gateway_ping_interval.total_seconds(),

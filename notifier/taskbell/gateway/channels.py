@@ -11,9 +11,10 @@ from taskbell.contract.frames import CloseCode, Resume
 from taskbell.gateway.actions import AddChannel, Join, Joined, Refusal, Subscribed
 from taskbell.gateway.hub import Hub, Receiver
 from taskbell.gateway.inputs import ME, workspace_channel, workspace_of
+from taskbell.gateway.refusals import UNKNOWN_CHANNEL
 from taskbell.gateway.replay import Missed, Prepared, Resumption
 from taskbell.gateway.repository import Memberships, MembershipsUnavailable
-from taskbell.gateway.session import TRY_AGAIN_LATER, UNKNOWN_CHANNEL
+from taskbell.gateway.session import TRY_AGAIN_LATER
 from taskbell.kit.nats_replay import ReplayInterrupted
 
 _FORBIDDEN = Refusal("forbidden", "not a member of this workspace, or it does not exist")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from taskbell.gateway.unsent import Unsent
+
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -18,10 +20,21 @@ class SendQueue:
     (`pause`), while older frames wait, and after `close`.
     """
 
-    __slots__ = ("_bytes", "_closed", "_frames", "_held", "_max_bytes", "_max_messages", "_paused", "flowing")
+    __slots__ = (
+        "_bytes",
+        "_closed",
+        "_frames",
+        "_held",
+        "_max_bytes",
+        "_max_messages",
+        "_paused",
+        "_unsent",
+        "flowing",
+    )
 
-    def __init__(self, *, max_messages: int, max_bytes: int) -> None:
-        """Begin held: the `welcome` goes first."""
+    def __init__(self, *, max_messages: int, max_bytes: int, unsent: Unsent | None = None) -> None:
+        """Begin held: the `welcome` goes first. `unsent` counts the frames of all queues together."""
+        self._unsent = unsent
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._max_messages = max_messages
@@ -33,6 +46,11 @@ class SendQueue:
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    @property
+    def size(self) -> int:
+        """The bytes of what it holds."""
+        return self._bytes
 
     def keep(self, frame: bytes) -> None:
         """Keep an event that cannot be written now. After `close`, drop it: the client resumes by cursor.
@@ -46,6 +64,8 @@ class SendQueue:
             raise QueueOverflow
         self._frames.append(frame)
         self._bytes += len(frame)
+        if self._unsent is not None:
+            self._unsent.kept(frame)
 
     def take(self) -> bytes:
         """Return what may be written now, about 64 KiB at most; empty if there is nothing."""
@@ -57,6 +77,8 @@ class SendQueue:
             frame = self._frames.popleft()
             chunk.append(frame)
             size += len(frame)
+            if self._unsent is not None:
+                self._unsent.released(frame)
         self._bytes -= size
         self._settle()
         return b"".join(chunk)
@@ -84,6 +106,9 @@ class SendQueue:
     def close(self) -> None:
         """Drop everything, and all that comes later."""
         self._closed = True
+        if self._unsent is not None:
+            for frame in self._frames:
+                self._unsent.released(frame)
         self._frames.clear()
         self._bytes = 0
         self._settle()

@@ -39,6 +39,7 @@ class GatewayServer:
         self._http = http_side(self)
         self._max_connections = max_connections
         self._open: set[Socket] = set()
+        around.unsent.connections = lambda: self._open
         self._server: Server | None = None
         self._draining = False
         self.handshakes = Handshakes()

@@ -45,7 +45,9 @@ from taskbell.gateway.inputs import (
     workspace_channel,
     workspace_of,
 )
+from taskbell.gateway.refusals import UNKNOWN_CHANNEL, channel_refused, not_ok
 from taskbell.gateway.send_queue import SendQueue
+from taskbell.gateway.unsent import Unsent
 
 HELLO_GRACE_SECONDS = 0.25
 """A connection that signed in by its address or header, and whose address has neither `resume` nor `channels`, gets its
@@ -91,15 +93,23 @@ class Session:
         user_id: Who signed in, or empty.
     """
 
-    def __init__(self, *, connection_id: str, limits: SessionLimits, now: float, first_ping: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        connection_id: str,
+        limits: SessionLimits,
+        now: float,
+        first_ping: float = 1.0,
+        unsent: Unsent | None = None,
+    ) -> None:
         """Begin at `now`, on any clock that never goes back.
 
         `first_ping` is the share of the ping interval until the first ping; it spreads the pings of connections that
-        came at once.
+        came at once. `unsent` counts what waits in all sessions.
         """
         self.connection_id = connection_id
         self.phase = Phase.ARRIVED
-        self.queue = SendQueue(max_messages=limits.queue_messages, max_bytes=limits.queue_bytes)
+        self.queue = SendQueue(max_messages=limits.queue_messages, max_bytes=limits.queue_bytes, unsent=unsent)
         self.user_id = ""
         self._limits = limits
         self._sign_in_by = now + SIGN_IN_SECONDS
@@ -203,7 +213,7 @@ class Session:
                 )
             )
         ]
-        actions += [Send(_channel_refused(channel, refusal)) for channel, refusal in outcome.refused]
+        actions += [Send(channel_refused(channel, refusal)) for channel, refusal in outcome.refused]
         if self._resumed is not None and _malformed(self._resumed):
             actions.append(Send(frames.error("invalid_cursor", "resume is not a cursor of this platform")))
         actions += self._replay_or_release(replays=outcome.replays)
@@ -225,7 +235,7 @@ class Session:
         if self.phase is not Phase.OPEN:
             return ()
         self.queue.release()
-        return (Send(_not_ok(request_id, refusal, channel)),)
+        return (Send(not_ok(request_id, refusal, channel)),)
 
     def replayed(self, now: float) -> None:
         """The replay is over: the events in the queue follow."""
@@ -254,14 +264,14 @@ class Session:
 
     def refresh_refused(self, request_id: str | int | None, refusal: Refusal) -> Sequence[Action]:
         """The newer token is refused; the older one counts until it expires."""
-        return (Send(_not_ok(request_id, refusal)),) if self.phase is Phase.OPEN else ()
+        return (Send(not_ok(request_id, refusal)),) if self.phase is Phase.OPEN else ()
 
     def membership_ended(self, workspace_id: str) -> Sequence[Now]:
         """The user left the workspace; the subscription has ended."""
         if self.phase is not Phase.OPEN:
             return ()
         refusal = Refusal("forbidden", "no longer a member of this workspace; the subscription has ended")
-        return (Send(_channel_refused(workspace_channel(workspace_id), refusal)),)
+        return (Send(channel_refused(workspace_channel(workspace_id), refusal)),)
 
     def overflowed(self) -> Sequence[Now]:
         """The queue is full."""
@@ -326,15 +336,15 @@ class Session:
                 if workspace_id is not None:
                     if resume is not None and _malformed(resume):
                         refusal = Refusal("invalid_cursor", "resume is not a cursor of this platform")
-                        return (Send(_not_ok(request_id, refusal, channel)),)
+                        return (Send(not_ok(request_id, refusal, channel)),)
                     return (AddChannel(workspace_id, id=request_id, resume=resume),)
                 if channel == ME:
                     return (Send(frames.reply(request_id, ok=True, channel=ME, resume=Resume.NEW)),)
-                return (Send(_not_ok(request_id, UNKNOWN_CHANNEL, channel)),)
+                return (Send(not_ok(request_id, UNKNOWN_CHANNEL, channel)),)
             case Unsubscribe(channel=channel, id=request_id):
                 workspace_id = workspace_of(channel)
                 if workspace_id is None:
-                    return (Send(_not_ok(request_id, UNKNOWN_CHANNEL, channel)),)
+                    return (Send(not_ok(request_id, UNKNOWN_CHANNEL, channel)),)
                 return (DropChannel(workspace_id), Send(frames.reply(request_id, ok=True, channel=channel)))
             case Refresh(credential=credential, id=request_id):
                 return (VerifyRefresh(credential, id=request_id),)
@@ -375,20 +385,6 @@ class Session:
         self.phase = Phase.CLOSED
         self.queue.close()
         return (Close(int(code), reason),)
-
-
-UNKNOWN_CHANNEL = Refusal("unknown_channel", "channels are me and workspace:<id>")
-
-
-def _channel_refused(channel: str, refusal: Refusal) -> bytes:
-    return frames.error(refusal.code, refusal.message, retryable=refusal.retryable, channel=channel)
-
-
-def _not_ok(request_id: str | int | None, refusal: Refusal, channel: str | None = None) -> bytes:
-    more = {} if channel is None else {"channel": channel}
-    return frames.reply(
-        request_id, ok=False, code=refusal.code, retryable=refusal.retryable, message=refusal.message, **more
-    )
 
 
 def _malformed(cursor: str) -> bool:

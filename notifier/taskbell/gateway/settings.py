@@ -36,6 +36,9 @@ class GatewaySettings(ProgramSettings):
     resumes."""
     gateway_queue_bytes: int = Field(default=4 * 2**20, ge=2**16)
     """The same limit in bytes."""
+    gateway_unsent_bytes: int = Field(default=64 * 2**20, ge=2**20)
+    """What waits for all slow clients together, in bytes; an event that waits for many counts once. Past this the
+    clients with the most are closed with 4408, or cut off if they do not read replies, and resume."""
     gateway_max_replay_events: int = Field(default=10_000, ge=0)
     """A resume gets `gap` if the user's workspaces had more events since."""
     gateway_max_replay_bytes: int = Field(default=64 * 2**20, ge=2**20)

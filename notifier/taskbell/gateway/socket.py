@@ -39,6 +39,7 @@ from taskbell.gateway.session import (
     SessionLimits,
 )
 from taskbell.gateway.sign_ins import SignIns
+from taskbell.gateway.unsent import Unsent
 from taskbell.gateway.wheel import TimerWheel
 from taskbell.kit.nats_replay import ReplayInterrupted
 
@@ -63,6 +64,7 @@ class Surroundings:
     sign_ins: SignIns
     wheel: TimerWheel[Socket]
     limits: SessionLimits
+    unsent: Unsent
 
 
 class Socket:
@@ -82,6 +84,7 @@ class Socket:
             limits=around.limits,
             now=self._loop.time(),
             first_ping=random.uniform(0.5, 1),  # noqa: S311 -- jitter, not a secret
+            unsent=around.unsent,
         )
         self._queue = self._session.queue
         self._channels = Channels(
@@ -137,7 +140,27 @@ class Socket:
         try:
             self._queue.keep(frame)
         except QueueOverflow:
-            self._perform_now(self._session.overflowed())
+            self.too_slow()
+        else:
+            self._around.unsent.make_room()
+
+    # The side of `Unsent`
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits for this connection: events, and replies that are not read."""
+        return self._queue.size + self._connection.unread
+
+    def too_slow(self) -> None:
+        """Close the connection: too much waits for it."""
+        self._perform_now(self._session.overflowed())
+        if self._connection.unread:
+            self._connection.cut()
+
+    def replies_wait(self, size: int) -> None:
+        """So many more bytes of replies wait to be read, or fewer."""
+        self._around.unsent.added(size)
+        self._around.unsent.make_room()
 
     def membership_ended(self, workspace_id: str) -> None:
         """Tell the client that a subscription has ended."""

@@ -92,8 +92,10 @@ class GatewayConnection(ServerConnection):
         self.socket: Socket | None = None
         self.came_at = EventCursor(0, 0)
         """The hub's place before the answer to the handshake."""
+        self.unread = 0
+        """Bytes of replies that wait behind a full write buffer."""
         self._room: asyncio.Future[None] | None = None
-        self._unread = 0
+        self._is_cut = False
         self._handshakes = handshakes
         self._head = 0
 
@@ -154,7 +156,7 @@ class GatewayConnection(ServerConnection):
     def resume_writing(self) -> None:
         """The write buffer has room."""
         super().resume_writing()
-        self._unread = 0
+        self._forget_unread()
         self._make_room()
         if self.socket is not None:
             self.socket.transport_ready()
@@ -163,16 +165,31 @@ class GatewayConnection(ServerConnection):
         """The connection is gone."""
         self._handshakes.ended(self)
         super().connection_lost(exc)
+        self._forget_unread()
         self._make_room()
 
     def _count_unread(self, size: int) -> None:
         """Cut the connection of a client that sends requests and does not read the answers."""
-        if not self.paused or self._unread > _MAX_UNREAD_BYTES:
+        if not self.paused or self._is_cut:
             return
-        self._unread += size
-        if self._unread > _MAX_UNREAD_BYTES:
+        self.unread += size
+        if self.socket is not None:
+            self.socket.replies_wait(size)
+        if self.unread > _MAX_UNREAD_BYTES:
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection without a close frame, which its client would not read."""
+        if not self._is_cut:
+            self._is_cut = True
+            self._forget_unread()
             metrics.CLOSES.labels(code=str(int(StandardCode.ABNORMAL_CLOSURE))).inc()
             self.transport.abort()
+
+    def _forget_unread(self) -> None:
+        if self.unread and self.socket is not None:
+            self.socket.replies_wait(-self.unread)
+        self.unread = 0
 
     def _make_room(self) -> None:
         room, self._room = self._room, None

@@ -1,0 +1,21 @@
+"""Refusals as frames."""
+
+from __future__ import annotations
+
+from taskbell.gateway import frames
+from taskbell.gateway.actions import Refusal
+
+UNKNOWN_CHANNEL = Refusal("unknown_channel", "channels are me and workspace:<id>")
+
+
+def channel_refused(channel: str, refusal: Refusal) -> bytes:
+    """Report that a channel is refused, or has ended, outside of a reply."""
+    return frames.error(refusal.code, refusal.message, retryable=refusal.retryable, channel=channel)
+
+
+def not_ok(request_id: str | int | None, refusal: Refusal, channel: str | None = None) -> bytes:
+    """Answer a request that is refused."""
+    more = {} if channel is None else {"channel": channel}
+    return frames.reply(
+        request_id, ok=False, code=refusal.code, retryable=refusal.retryable, message=refusal.message, **more
+    )
