@@ -32,14 +32,16 @@ class Platform:
     connection: asyncpg.Connection
     stream: object
 
-    async def person(self, *, email=None):
-        """An account with its workspace; returns both ids."""
+    async def person(self, *, email=None, confirmed=True):
+        """An account with its workspace, and an address that is confirmed or not; returns both ids."""
         user, workspace = new_id(), new_id()
         await self.connection.execute(
-            "INSERT INTO users (id, email, name, personal_workspace_id) VALUES ($1, $2, 'u', $3)",
+            "INSERT INTO users (id, email, name, personal_workspace_id, email_confirmed_at)"
+            " VALUES ($1, $2, 'u', $3, CASE WHEN $4 THEN now() END)",
             user,
             email or f"{user}@example.com",
             workspace,
+            confirmed,
         )
         await self.connection.execute(
             "INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'w', $2)", workspace, user

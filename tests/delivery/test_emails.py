@@ -12,6 +12,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskbell.delivery import metrics
 from taskbell.delivery.messages import MailboxMalformed, compose, mailbox, one_line
 from taskbell.kit.ids import new_id
 from taskbell.testing.waiting import eventually
@@ -76,9 +77,9 @@ async def mailroom():
         yield room
 
 
-async def wants(platform, *, kinds=("*",), address=None):
+async def wants(platform, *, kinds=("*",), address=None, confirmed=True):
     """A person who wants e-mail."""
-    user, workspace = await platform.person(email=address)
+    user, workspace = await platform.person(email=address, confirmed=confirmed)
     await platform.connection.execute(
         "INSERT INTO email_channels (user_id, enabled, kinds) VALUES ($1, true, $2)", user, list(kinds)
     )
@@ -112,6 +113,47 @@ async def test_a_notification_arrives_until_the_mail_server_takes_it(platform, m
     assert message["Auto-Submitted"] == "auto-generated"
     assert message.get_content_type() == "text/plain"
     assert _NOTICE["body"] in message.get_content().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("page", ["", "https://tasks.example/confirm"])
+async def test_a_stranger_is_only_asked_to_confirm(platform, mailroom, run_worker, page):
+    """An address that is not confirmed gets no notification; the one message to it has no word of another user."""
+    user, workspace = await wants(platform, address="victim@example.com", confirmed=False)
+    await platform.connection.execute(
+        "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
+        " VALUES ($1, 'email', $2, $3, 'email.confirmation', $4, now() + interval '1 hour')",
+        new_id(),
+        user,
+        workspace,
+        '{"type":"email.confirmation","data":{"token":"secret-token","expires_at":"2026-11-22T10:00+00:00"}}',
+    )
+    async with run_worker(smtp_url=mailroom.url, email_confirmation_url=page):
+        for number in range(5):
+            await notify(platform, user, workspace, title=f"Buy now {number}")
+        other, theirs = await wants(platform)
+        await notify(platform, other, theirs, title="The last")
+        await eventually(lambda: _states(platform, "delivered", "delivered"))
+    (message,) = [found for recipients, found in mailroom.messages if recipients == ["victim@example.com"]]
+    assert message["Subject"] == "Confirm your e-mail address"
+    text = message.get_content()
+    assert (f"{page}#token=secret-token" if page else "\nsecret-token") in text.replace("\r\n", "\n")
+    assert "Buy now" not in text
+
+
+async def test_a_user_gets_so_many_messages_in_an_hour(platform, mailroom, run_worker):
+    """Further notifications, in one batch or a later one, are counted and not sent; others get theirs."""
+    before = metrics.EMAILS_LIMITED._value.get()
+    user, workspace = await wants(platform, address="ann@example.com")
+    for _ in range(4):
+        await notify(platform, user, workspace)
+    async with run_worker(smtp_url=mailroom.url, emails_per_hour=3):
+        await eventually(lambda: _states(platform, *["delivered"] * 3))
+        await notify(platform, user, workspace)
+        other, theirs = await wants(platform)
+        await notify(platform, other, theirs)
+        await eventually(lambda: _states(platform, *["delivered"] * 4))
+    assert [recipients for recipients, _ in mailroom.messages].count(["ann@example.com"]) == 3
+    assert metrics.EMAILS_LIMITED._value.get() - before == 2
 
 
 async def test_a_permanent_no_is_the_end(platform, mailroom, run_worker):
@@ -226,7 +268,12 @@ def test_any_text_makes_a_message(title, body):
     except TypeError:
         return  # a lone surrogate, which no event can hold
     message = compose(
-        delivery_id=new_id(), payload=payload, sender=mailbox("a@example.org"), recipient="b@example.com", now=0.0
+        delivery_id=new_id(),
+        payload=payload,
+        sender=mailbox("a@example.org"),
+        recipient="b@example.com",
+        now=0.0,
+        confirm_at="",
     )
     parsed = email.message_from_bytes(message.as_bytes(), policy=policy.default)
     assert {name.lower() for name in parsed} == {

@@ -93,6 +93,12 @@ async def _account(owner) -> Account:
         f"guest.{user}@example.com",
         user,
     )
+    await owner.execute(
+        "INSERT INTO email_confirmations (user_id, email, mailbox, token_hash, expires_at)"
+        " VALUES ($1, 'a', $2, $2, now())",
+        user,
+        secrets.token_bytes(32),
+    )
     await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
     await owner.execute(
         "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
@@ -164,7 +170,8 @@ async def test_without_an_actor_nothing_is_seen(api, act_as, mine, table):
 async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, foreign, table):
     """`SELECT * FROM` any tenant table shows the actor's rows, all of them, and nobody else's."""
     await act_as(mine.user)
-    own = {mine.user} if table in {"users", "sessions", "refresh_tokens", "email_channels"} else {mine.workspace}
+    of_a_user = {"users", "sessions", "refresh_tokens", "email_channels", "email_confirmations"}
+    own = {mine.user} if table in of_a_user else {mine.workspace}
     assert await _holders(api, table) == own
 
 
@@ -410,6 +417,7 @@ async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
         *(("events", column, "SELECT") for column in _DELIVERED),
         ("users", "id", "SELECT"),
         ("users", "email", "SELECT"),
+        ("users", "email_confirmed_at", "SELECT"),
         ("webhooks", "enabled", "UPDATE"),
         ("webhooks", "disabled_reason", "UPDATE"),
         ("webhooks", "updated_at", "UPDATE"),

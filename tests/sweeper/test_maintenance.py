@@ -157,7 +157,7 @@ async def test_partitions_are_made_ahead(run, owner):
     assert (await run(partitions_ahead=3))["partitions"]["created"] == []
 
 
-_OUTLIVED = ("sessions", "login_attempts", "deleted_tasks", "job_log", "invitations")
+_OUTLIVED = ("sessions", "login_attempts", "deleted_tasks", "job_log", "invitations", "email_confirmations")
 
 
 async def test_what_outlived_its_use_is_deleted(run, owner, team):
@@ -198,6 +198,13 @@ async def test_what_outlived_its_use_is_deleted(run, owner, team):
             days,
         )
     await owner.execute(
+        "INSERT INTO email_confirmations (user_id, email, mailbox, token_hash, created_at, expires_at)"
+        " SELECT $1, 'a', $2, sha256(n::text::bytea), now() - n * interval '1 day', now() + (2 - n) * interval '1 day'"
+        " FROM generate_series(1, 3) n",
+        user,
+        user.bytes * 2,
+    )
+    await owner.execute(
         "INSERT INTO login_attempts (key, window_started_at, blocked_until) VALUES"
         " ('old', now() - interval '2 days', NULL), ('new', now(), NULL),"
         " ('blocked', now() - interval '2 days', now() + interval '1 hour')"
@@ -209,6 +216,7 @@ async def test_what_outlived_its_use_is_deleted(run, owner, team):
         "deleted_tasks": 1,
         "job_log": 1,
         "invitations": 2,
+        "email_confirmations": 2,
     }
     assert [await _count(owner, table) for table in ("sessions", "refresh_tokens", "deleted_tasks")] == [2, 2, 2]
 

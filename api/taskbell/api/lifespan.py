@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
+from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.devices import Devices
 from taskbell.api.accounts.passwords import Passwords
 from taskbell.api.accounts.service import Accounts, Allowed
@@ -77,6 +78,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         )
         stack.callback(passwords.close)
         workspaces = Workspaces(database, recorder=recorder, most=settings.workspaces_per_user)
+        throttle = Throttle(database)
         devices = Devices(keys=keys, ttl=settings.device_token_ttl)
         shared = None
         if settings.rate_limit_storage_url is not None:
@@ -90,6 +92,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
             signing_keys=keys,
             client_addresses=ClientAddresses(settings.trusted_proxies),
+            confirmations=Confirmations(database, throttle=throttle, ttl=settings.email_confirmation_ttl),
             accounts=Accounts(
                 database,
                 passwords=passwords,
@@ -101,7 +104,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                     refresh_ttl=settings.refresh_token_ttl,
                 ),
                 devices=devices,
-                throttle=Throttle(database),
+                throttle=throttle,
                 allowed=Allowed(failures=settings.login_failures_allowed, registrations=settings.registrations_allowed),
             ),
             workspaces=workspaces,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from joserfc.jwk import KeySet
 
+from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.events.service import ChangeFeed
@@ -33,6 +34,7 @@ class Services:
     signing_keys: KeySet
     client_addresses: ClientAddresses
     accounts: Accounts
+    confirmations: Confirmations
     workspaces: Workspaces
     invitations: Invitations
     tasks: TaskService

@@ -91,6 +91,8 @@ class ApiSettings(ProgramSettings):
     registrations_allowed: int = Field(default=20, ge=1)
     """Registrations from one address within 15 minutes before pauses begin, whether they succeed or not. Raise it for
     load tests, and where many people share an address."""
+    email_confirmation_ttl: timedelta = Field(default=timedelta(days=1), ge=timedelta(minutes=1), le=timedelta(days=30))
+    """How long the token of a message that confirms an e-mail address works."""
     device_token_ttl: timedelta = Field(default=timedelta(days=180), ge=timedelta(days=1), le=timedelta(days=400))
     """How long a device token is valid: its device signs in whatever others do to the account."""
     workspaces_per_user: int = Field(default=100, ge=1, le=10_000)

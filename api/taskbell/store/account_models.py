@@ -28,6 +28,8 @@ class User(Model):
     password_hash: Mapped[str | None]
     password_version: Mapped[int] = mapped_column(Integer, server_default="1")
     """Grows when the user changes the password, which ends device tokens."""
+    email_confirmed_at: Mapped[datetime | None]
+    """When the user proved to read this mailbox. Until then only confirmations are sent to it."""
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
     personal_workspace_id: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -74,3 +76,26 @@ class LoginAttempts(Model):
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     window_started_at: Mapped[datetime] = mapped_column(server_default=NOW)
     blocked_until: Mapped[datetime | None]
+
+
+class EmailConfirmation(Model):
+    """A token that was sent to an account's address. The token itself is only in the message."""
+
+    __tablename__ = "email_confirmations"
+    __table_args__ = (
+        Index("email_confirmations_token_hash_key", "token_hash", unique=True),
+        Index("email_confirmations_mailbox_idx", "mailbox", "created_at"),
+        Index("email_confirmations_user_id_idx", "user_id"),
+        CheckConstraint("octet_length(mailbox) = 32", name="email_confirmations_mailbox_length"),
+        CheckConstraint("octet_length(token_hash) = 32", name="email_confirmations_hash_length"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    mailbox: Mapped[bytes] = mapped_column(BYTEA)
+    """Hash of the address without its tag; by it messages are limited."""
+    token_hash: Mapped[bytes] = mapped_column(BYTEA)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

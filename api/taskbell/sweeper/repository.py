@@ -24,17 +24,19 @@ _DELETE_LOGIN_ATTEMPTS = load(__package__, "delete_login_attempts")
 _DELETE_DELETED_TASKS = load(__package__, "delete_deleted_tasks")
 _DELETE_JOB_LOG = load(__package__, "delete_job_log")
 _DELETE_INVITATIONS = load(__package__, "delete_invitations")
+_DELETE_EMAIL_CONFIRMATIONS = load(__package__, "delete_email_confirmations")
 _OUTLIVED = {
     "sessions": _DELETE_SESSIONS,
     "login_attempts": _DELETE_LOGIN_ATTEMPTS,
     "deleted_tasks": _DELETE_DELETED_TASKS,
     "job_log": _DELETE_JOB_LOG,
     "invitations": _DELETE_INVITATIONS,
+    "email_confirmations": _DELETE_EMAIL_CONFIRMATIONS,
 }
 _DELETED_AT_ONCE = 5000
 OUTLIVED_TABLES = tuple(_OUTLIVED)
 """Tables whose old rows maintenance deletes: sessions (with their refresh tokens), throttles, tombstones, job log,
-expired invitations."""
+expired invitations and confirmations of addresses."""
 _SWEEP_SECONDS = 40.0
 """Longer than the role's statement_timeout (30 s): the server ends a slow batch, and the session can be used again."""
 _SWEEP_SETTINGS = {"application_name": "taskbell-sweeper"}

@@ -33,6 +33,7 @@ class ProblemCode(Enum):
     """Every problem the API answers with."""
 
     INVALID_JSON = Problem("invalid_json", 400, "The body is not valid JSON")
+    INVALID_CONFIRMATION = Problem("invalid_confirmation", 400, "The confirmation is not valid")
     INVALID_CURSOR = Problem("invalid_cursor", 400, "The cursor does not belong to this list")
     INVALID_REQUEST = Problem("invalid_request", 400, "The request is malformed")
     UNAUTHENTICATED = Problem("unauthenticated", 401, "A valid access token is needed")
@@ -44,6 +45,8 @@ class ProblemCode(Enum):
     METHOD_NOT_ALLOWED = Problem("method_not_allowed", 405, "The method is not allowed here")
     REQUEST_TIMEOUT = Problem("request_timeout", 408, "The request did not arrive in time")
     CONFLICT = Problem("conflict", 409, "The change conflicts with the present state")
+    EMAIL_CONFIRMED = Problem("email_confirmed", 409, "The e-mail address is confirmed already")
+    EMAIL_NOT_CONFIRMED = Problem("email_not_confirmed", 409, "The e-mail address is not confirmed")
     EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
     LIMIT_REACHED = Problem("limit_reached", 409, "There are as many of these as there may be")
     CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")

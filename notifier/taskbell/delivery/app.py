@@ -48,7 +48,11 @@ async def delivery(
     """
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(
-            open_ledger(settings.database_url.get_secret_value(), pool_size=settings.delivery_database_pool_size)
+            open_ledger(
+                settings.database_url.get_secret_value(),
+                pool_size=settings.delivery_database_pool_size,
+                emails_per_hour=settings.emails_per_hour,
+            )
         )
         webhooks = stack.enter_context(
             open_webhooks(
@@ -63,6 +67,7 @@ async def delivery(
                 MailServer.parse(settings.smtp_url.get_secret_value()),
                 sender=settings.email_from,
                 timeout=settings.smtp_timeout.total_seconds(),
+                confirm_at=settings.email_confirmation_url,
             )
         sender = Sender(
             ledger,

@@ -20,8 +20,12 @@ _log = structlog.get_logger(__name__)
 class EmailTransport:
     """Sends notifications by e-mail."""
 
-    def __init__(self, server: MailServer, *, sender: str, timeout: float) -> None:
-        """Take the mail server, the sender's address, and the longest time for one message in seconds."""
+    def __init__(self, server: MailServer, *, sender: str, timeout: float, confirm_at: str) -> None:
+        """Take the mail server, the sender's address, and the longest time for one message in seconds.
+
+        `confirm_at` is the page to which the link of a confirmation leads, or empty.
+        """
+        self._confirm_at = confirm_at
         self._server = server
         self._sender = mailbox(sender)
         self._timeout = timeout
@@ -37,6 +41,7 @@ class EmailTransport:
                 sender=self._sender,
                 recipient=claim.email,
                 now=time.time(),
+                confirm_at=self._confirm_at,
             )
         except (KeyError, TypeError, ValueError, MailboxMalformed) as malformed:
             return Outcome(delivered=False, error=f"no message: {type(malformed).__name__}", permanent=True)

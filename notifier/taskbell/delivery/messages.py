@@ -14,6 +14,8 @@ from uuid import UUID
 import idna
 import orjson
 
+from taskbell.contract.emails import CONFIRMATION_TYPE
+
 _SUBJECT_LENGTH = 200
 
 
@@ -59,8 +61,12 @@ def one_line(text: str, *, at_most: int = _SUBJECT_LENGTH) -> str:
     return " ".join(kept.split())[:at_most]
 
 
-def compose(*, delivery_id: UUID, payload: str, sender: Address, recipient: str, now: float) -> EmailMessage:
-    """Write the e-mail of a `notification.created` event.
+def compose(
+    *, delivery_id: UUID, payload: str, sender: Address, recipient: str, now: float, confirm_at: str
+) -> EmailMessage:
+    """Write the e-mail of a `notification.created` event, or the one that confirms an address.
+
+    `confirm_at` is the page to which the link of a confirmation leads; without it the message has a code.
 
     Its `Message-ID` contains the delivery's id, so that a message that is sent twice can be recognised.
 
@@ -68,8 +74,12 @@ def compose(*, delivery_id: UUID, payload: str, sender: Address, recipient: str,
         KeyError: The payload is another event.
         MailboxMalformed: The recipient is not an address.
     """
-    notification: dict[str, Any] = orjson.loads(payload)["data"]
-    title = one_line(notification["title"])
+    document: dict[str, Any] = orjson.loads(payload)
+    data: dict[str, Any] = document["data"]
+    if document.get("type") == CONFIRMATION_TYPE:
+        kind, title, lines = "confirmation", "Confirm your e-mail address", _confirmation(data, confirm_at=confirm_at)
+    else:
+        kind, title, lines = str(data["kind"]), one_line(data["title"]), _notification(data)
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = recipient_mailbox(recipient)
@@ -77,14 +87,28 @@ def compose(*, delivery_id: UUID, payload: str, sender: Address, recipient: str,
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     message["Message-ID"] = f"<{delivery_id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    message["X-Taskbell-Kind"] = one_line(str(notification["kind"]))
-    lines = [
-        title,
-        "",
-        str(notification.get("body") or "").strip(),
-        "",
-        "--",
-        "Sent by Taskbell; your settings decide.",
-    ]
+    message["X-Taskbell-Kind"] = one_line(kind)
     message.set_content("\n".join(lines).replace("\x00", "") + "\n", cte="quoted-printable")
     return message
+
+
+def _notification(data: dict[str, Any]) -> list[str]:
+    body = str(data.get("body") or "").strip()
+    return [one_line(data["title"]), "", body, "", "--", "Sent by Taskbell; your settings decide."]
+
+
+def _confirmation(data: dict[str, Any], *, confirm_at: str) -> list[str]:
+    """No word of it is a user's choice: whoever made the account may be a stranger to the recipient.
+
+    The token is in the fragment of the link, which browsers send to no server.
+    """
+    token = str(data["token"])
+    return [
+        "Somebody, probably you, asked Taskbell to send notifications to this address.",
+        "",
+        "To allow it, open this link where you are signed in:" if confirm_at else "To allow it, enter this code:",
+        "",
+        f"{confirm_at}#token={token}" if confirm_at else token,
+        "",
+        f"It works once, until {data['expires_at']}. If it was not you, do nothing: then no notification is sent.",
+    ]

@@ -19,6 +19,10 @@ ATTEMPTS = Counter(
     "receivers are down, or that this network cannot reach them.",
     ["channel", "state"],
 )
+EMAILS_LIMITED = Counter(
+    "taskbell_delivery_emails_limited_total",
+    "Notifications that were not sent by e-mail, because the user got TASKBELL_EMAILS_PER_HOUR already.",
+)
 DURATION = Histogram(
     "taskbell_delivery_attempt_duration_seconds",
     "Time of one attempt, by channel. Values near TASKBELL_WEBHOOK_TIMEOUT mean that receivers hang.",

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from taskbell.contract.events import EventRecord, envelope
+from taskbell.delivery import metrics
 from taskbell.delivery.policy import Decision, Outcome
 from taskbell.delivery.shares import Queue
+from taskbell.kit.ids import lowest_id
 from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, translating
 from taskbell.kit.postgres.pool import Pool, create_pool
@@ -104,12 +106,15 @@ class Claim:
 class Ledger:
     """The ledger. Every call raises `LedgerUnavailable` when there is no answer within some seconds."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Take a pool under role `taskbell_delivery`."""
+    def __init__(self, pool: Pool, *, emails_per_hour: int) -> None:
+        """Take a pool under role `taskbell_delivery`, and how many e-mails a user gets within an hour."""
         self._pool = pool
+        self._emails_per_hour = emails_per_hour
 
     async def add(self, events: Sequence[Incoming], *, shared: Sequence[Incoming], retry_for: timedelta) -> int:
         """Write a row for every endpoint that wants one of these events and has none for it. Returns how many.
+
+        A user who got enough e-mails, about `emails_per_hour`, gets no further one.
 
         `shared` are the events that webhooks may receive.
 
@@ -122,13 +127,17 @@ class Ledger:
             if shared:
                 added += await _ADD_TO_WEBHOOKS.count(connection, **_columns(shared), retry_for=retry_for)
             if notices:
-                added += await _ADD_TO_EMAIL.count(
+                (row,) = await _ADD_TO_EMAIL.rows(
                     connection,
                     **_columns([event for event, _ in notices]),
                     users=[user for _, user in notices],
                     kinds=[event.kind for event, _ in notices],
                     retry_for=retry_for,
+                    most=self._emails_per_hour,
+                    recent=lowest_id(datetime.now(UTC) - timedelta(hours=1)),
                 )
+                added += row["added"]
+                metrics.EMAILS_LIMITED.inc(row["refused"])
         return added
 
     async def oldest_due(self, *, limit: int) -> list[Queue]:
@@ -235,11 +244,11 @@ async def dead_deliveries(url: str) -> AsyncIterator[DeadDeliveries]:
 
 
 @asynccontextmanager
-async def open_ledger(url: str, *, pool_size: int) -> AsyncIterator[Ledger]:
+async def open_ledger(url: str, *, pool_size: int, emails_per_hour: int) -> AsyncIterator[Ledger]:
     """Open a pool. Nothing connects yet: a worker starts, unready, while PostgreSQL is away."""
     pool = await create_pool(url, most=pool_size, statement_seconds=_SECONDS, application="taskbell-delivery")
     try:
-        yield Ledger(Pool(pool, away=_AWAY, within=_SECONDS))
+        yield Ledger(Pool(pool, away=_AWAY, within=_SECONDS), emails_per_hour=emails_per_hour)
     finally:
         pool.terminate()  # all work has ended or been given back
 

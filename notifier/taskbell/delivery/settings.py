@@ -60,6 +60,12 @@ class DeliverySettings(ProgramSettings):
     email_from: str = "Taskbell <taskbell@localhost>"
     """Sender of e-mails: an address, or a name followed by an address in angle brackets."""
 
+    email_confirmation_url: str = Field(default="", max_length=1000, pattern=r"^(https?://[!-~]+)?$")
+    """Page of your client that confirms an e-mail address: the link of the message leads to it, with `#token=...`, and
+    the page sends the token to `POST /v1/me/email/confirm`. Unset: the message has the token as a code to enter."""
+    emails_per_hour: int = Field(default=30, ge=1, le=1000)
+    """Most e-mails to one user within an hour. Further notifications are only in the inbox."""
+
     @field_validator("webhook_timeout", "smtp_timeout")
     @classmethod
     def _check_time(cls, value: timedelta, others: ValidationInfo) -> timedelta:

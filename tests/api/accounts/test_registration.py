@@ -37,7 +37,15 @@ async def test_the_answer_is_whole_and_stays_in_no_cache(api):
         "expires_in",
         "device_token",
     }
-    assert set(found["user"]) == {"id", "email", "name", "time_zone", "personal_workspace_id", "created_at"}
+    assert set(found["user"]) == {
+        "id",
+        "email",
+        "name",
+        "time_zone",
+        "personal_workspace_id",
+        "email_confirmed_at",
+        "created_at",
+    }
     assert found["user"]["name"] == "ann"
     assert found["user"]["created_at"].endswith("Z")
     assert (found["token_type"], found["expires_in"]) == ("Bearer", 1800)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from taskbell.api.accounts import schemas
+from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
@@ -24,6 +25,7 @@ me = APIRouter(prefix="/v1/me", tags=["accounts"])
 well_known = APIRouter(prefix="/.well-known", tags=["accounts"])
 routers = (auth, me, well_known)
 Service = Annotated[Accounts, Depends(service("accounts"))]
+Confirming = Annotated[Confirmations, Depends(service("confirmations"))]
 Keys = Annotated[KeySet, Depends(service("signing_keys"))]
 Addresses = Annotated[ClientAddresses, Depends(service("client_addresses"))]
 
@@ -180,6 +182,31 @@ async def change_password(
     A wrong current password gets a 422 at `/current_password`. After several in one session: 429 with `Retry-After`.
     """
     await accounts.change_password(actor, current=body.current_password, new=body.new_password)
+
+
+@me.post("/email/confirmation", status_code=202, summary="Ask for a message that confirms your e-mail address")
+async def request_confirmation(
+    request: Request, confirmations: Confirming, addresses: Addresses, actor: Actor
+) -> schemas.ConfirmationSent:
+    """Sends a message with a link or a code to the address of the account. Its token works once, for a day by default.
+
+    A mailbox gets at most 5 of them within a day, whoever asks; then 429 with `Retry-After`. A confirmed address is 409
+    `email_confirmed`.
+    """
+    return await confirmations.request(actor.user_id, address=addresses.of(request))
+
+
+@me.post("/email/confirm", summary="Confirm your e-mail address")
+async def confirm_email(
+    confirmations: Confirming,
+    actor: Actor,
+    body: Annotated[schemas.EmailToken, Depends(json_body(schemas.EmailToken))],
+) -> schemas.User:
+    """Takes the token of the message, under the account that asked for it, and returns the account.
+
+    A token that is unknown, expired, used, or of another account gets 400 `invalid_confirmation`.
+    """
+    return await confirmations.confirm(actor.user_id, body.token)
 
 
 @well_known.get("/jwks.json", summary="Keys to verify access tokens with")

@@ -8,7 +8,10 @@ Refused
 ├── SignInThrottled          429
 ├── PasswordHashingSaturated 503
 ├── RefreshTokenRefused      401
-└── RefreshTokenReused       401
+├── RefreshTokenReused       401
+├── EmailConfirmed           409
+├── ConfirmationRefused      400
+└── ConfirmationsThrottled   429
 """
 
 from __future__ import annotations
@@ -76,3 +79,24 @@ class RefreshTokenReused(Refused):
     """The refresh token was used before, so its whole session is revoked: sign in again."""
 
     code = ProblemCode.REFRESH_TOKEN_REUSED
+
+
+class EmailConfirmed(Refused):
+    """The address of the account is confirmed already."""
+
+    code = ProblemCode.EMAIL_CONFIRMED
+
+
+class ConfirmationRefused(Refused):
+    """The token is unknown, expired, used, or of another account: ask for a new message."""
+
+    code = ProblemCode.INVALID_CONFIRMATION
+
+
+class ConfirmationsThrottled(Refused):
+    """The mailbox has got as many messages as it may get in a day."""
+
+    code = ProblemCode.RATE_LIMITED
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(headers={"Retry-After": str(max(1, math.ceil(wait.total_seconds())))})

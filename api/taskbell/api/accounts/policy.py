@@ -79,6 +79,18 @@ class Source:
             allowances[_digest("registration site", site)] = allowed * SITE_FACTOR
         return cls(own=own, allowances=allowances, lane=own)
 
+    @classmethod
+    def confirmation(cls, *, address: str, allowed: int) -> Source:
+        """Somebody who has messages sent."""
+        own = _digest("confirmation", _network(address))
+        return cls(own=own, allowances={own: allowed}, lane=own)
+
+
+def mailbox_of(email: str) -> bytes:
+    """The hash of a mailbox: many mail servers ignore a tag after `+` (RFC 5233)."""
+    name, _, domain = email.rpartition("@")
+    return _digest("mailbox", name.partition("+")[0], domain)
+
 
 def _digest(*parts: str) -> bytes:
     return sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).digest()

@@ -19,15 +19,20 @@ from taskbell.store.pool import Connection, Database
 _CHANGE_PASSWORD = load(__package__, "change_password")
 _CONFIRM_PASSWORD = load(__package__, "confirm_password")
 _DELETE_EXPIRED_ATTEMPTS = load(__package__, "delete_expired_attempts")
+_CONFIRM_EMAIL = load(__package__, "confirm_email")
+_COUNT_CONFIRMATIONS = load(__package__, "count_confirmations")
 _FIND_ACCOUNT = load(__package__, "find_account")
 _FIND_TOKEN_OWNER = load(__package__, "find_token_owner")
 _GET_PASSWORD_HASH = load(__package__, "get_password_hash")
 _GET_PROFILE = load(__package__, "get_profile")
+_INSERT_CONFIRMATION = load(__package__, "insert_confirmation")
+_INSERT_MESSAGE = load(__package__, "insert_message")
 _INSERT_OWNER = load(__package__, "insert_owner")
 _INSERT_PERSONAL_WORKSPACE = load(__package__, "insert_personal_workspace")
 _INSERT_REFRESH_TOKEN = load(__package__, "insert_refresh_token")
 _INSERT_SESSION = load(__package__, "insert_session")
 _INSERT_USER = load(__package__, "insert_user")
+_LOCK_MAILBOX = load(__package__, "lock_mailbox")
 _LOCK_TOKEN = load(__package__, "lock_token")
 _MARK_TOKEN_USED = load(__package__, "mark_token_used")
 _PROLONG_SESSION = load(__package__, "prolong_session")
@@ -38,6 +43,7 @@ _REVOKE_SESSION_OF_TOKEN = load(__package__, "revoke_session_of_token")
 _TAKE_ATTEMPTS = load(__package__, "take_attempts")
 _UPDATE_ATTEMPTS = load(__package__, "update_attempts")
 _UPDATE_PROFILE = load(__package__, "update_profile")
+_USE_CONFIRMATION = load(__package__, "use_confirmation")
 _CLEANED_AT_ONCE = 100
 
 
@@ -211,3 +217,63 @@ async def change_attempts(
 async def delete_expired_attempts(database: Database) -> None:
     """Delete some counts whose windows and pauses are over."""
     await _DELETE_EXPIRED_ATTEMPTS.count(database, expired_after=EXPIRED_AFTER, at_most=_CLEANED_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class SentConfirmations:
+    """Messages that a mailbox got within a period, by the database's clock."""
+
+    number: int
+    oldest: datetime
+    now: datetime
+
+
+async def reserve_confirmation(connection: Connection, *, mailbox: bytes, period: timedelta) -> SentConfirmations:
+    """Count the messages to a mailbox; transactions that would add one wait until this one ends."""
+    await _LOCK_MAILBOX.value(connection, mailbox=mailbox)
+    (row,) = await _COUNT_CONFIRMATIONS.rows(connection, mailbox=mailbox, period=period)
+    return SentConfirmations(number=row["sent"], oldest=row["oldest"] or row["now"], now=row["now"])
+
+
+async def add_confirmation(
+    connection: Connection, *, user_id: UUID, email: str, mailbox: bytes, token_hash: bytes, expires_at: datetime
+) -> None:
+    """Write a token that is sent; the token itself is only in the message."""
+    await _INSERT_CONFIRMATION.count(
+        connection, user_id=user_id, email=email, mailbox=mailbox, token_hash=token_hash, expires_at=expires_at
+    )
+
+
+async def add_message(
+    connection: Connection,
+    *,
+    event_id: UUID,
+    user_id: UUID,
+    workspace_id: UUID,
+    event_type: str,
+    payload: str,
+    traceparent: str | None,
+    retry_for: timedelta,
+) -> None:
+    """Have a delivery worker send a message to the user."""
+    await _INSERT_MESSAGE.count(
+        connection,
+        event_id=event_id,
+        user_id=user_id,
+        workspace_id=workspace_id,
+        event_type=event_type,
+        payload=payload,
+        traceparent=traceparent,
+        retry_for=retry_for,
+    )
+
+
+async def use_confirmation(connection: Connection, *, user_id: UUID, token_hash: bytes) -> bool:
+    """Use a token, if it is valid and the user's; returns whether it was."""
+    return await _USE_CONFIRMATION.count(connection, user_id=user_id, token_hash=token_hash) == 1
+
+
+async def confirm_email(connection: Connection, user_id: UUID) -> User | None:
+    """Mark the address of an account as confirmed. Returns None when the account is gone."""
+    row = await _CONFIRM_EMAIL.row(connection, id=user_id)
+    return None if row is None else User.of(row)

@@ -168,6 +168,19 @@ class PasswordChange(RequestBody):
     """8 to 256 characters."""
 
 
+class EmailToken(RequestBody):
+    """The token of a message that confirms the account's address."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
+
+
+class ConfirmationSent(BaseModel):
+    """A message is on its way."""
+
+    email: str = Field(description="Where it goes: the address of the account.", examples=["ann@example.com"])
+    expires_at: datetime = Field(description="Until when its token works.")
+
+
 class User(RowModel):
     """An account, as its owner sees it."""
 
@@ -176,6 +189,9 @@ class User(RowModel):
     name: str = Field(examples=["Ann"])
     time_zone: str = Field(description="IANA time zone.", examples=["Europe/Berlin"])
     personal_workspace_id: UUID = Field(description="The workspace that was made with the account.")
+    email_confirmed_at: datetime | None = Field(
+        description="When the e-mail address was confirmed; null before. Notifications are sent to confirmed addresses."
+    )
     created_at: datetime
 
 

@@ -122,5 +122,8 @@ async def set_email_channel(
     deliveries: Service,
     body: Annotated[schemas.EmailChannelChange, Depends(json_body(schemas.EmailChannelChange))],
 ) -> schemas.EmailChannel:
-    """Sets which of your notifications are sent to your account's address."""
+    """Sets which of your notifications are sent to your account's address.
+
+    Before you confirmed that address (`POST /v1/me/email/confirmation`), switching it on is 409 `email_not_confirmed`.
+    """
     return await deliveries.set_email(actor.user_id, body)

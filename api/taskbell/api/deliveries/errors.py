@@ -41,6 +41,12 @@ class WebhookSwitchedOff(Refused):
     code = ProblemCode.CONFLICT
 
 
+class EmailNotConfirmed(Refused):
+    """Confirm the address of your account first: `POST /v1/me/email/confirmation`."""
+
+    code = ProblemCode.EMAIL_NOT_CONFIRMED
+
+
 class UrlRefused(Refused):
     """The address cannot be a webhook's."""
 

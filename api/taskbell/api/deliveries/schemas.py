@@ -171,3 +171,5 @@ class EmailChannel(RowModel):
     kinds: list[str]
     address: str = Field(examples=["ann@example.com"])
     """The address of your account."""
+    confirmed: bool
+    """Whether you confirmed it; before, the channel cannot be switched on and nothing is sent."""

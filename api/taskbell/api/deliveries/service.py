@@ -10,6 +10,7 @@ import orjson
 from taskbell.api.deliveries import repository
 from taskbell.api.deliveries.errors import (
     DeliveryNotFound,
+    EmailNotConfirmed,
     EventExpired,
     TooManyWebhooks,
     UrlRefused,
@@ -171,8 +172,10 @@ class Deliveries:
             return await repository.get_email_channel(connection, actor)
 
     async def set_email(self, actor: UUID, wanted: EmailChannelChange) -> EmailChannel:
-        """Set it."""
+        """Set it. Raises `EmailNotConfirmed` if it is switched on, and the address is not confirmed."""
         async with self._database.acting(actor) as connection:
+            if wanted.enabled and not (await repository.get_email_channel(connection, actor)).confirmed:
+                raise EmailNotConfirmed
             await repository.set_email_channel(connection, actor, enabled=wanted.enabled, kinds=wanted.kinds)
             return await repository.get_email_channel(connection, actor)
 

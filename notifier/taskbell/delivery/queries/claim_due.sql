@@ -17,10 +17,10 @@ SELECT t.id, t.event_id, t.channel, t.endpoint_id, t.workspace_id, t.event_type,
   extract(epoch FROM t.give_up_at - now())::float8 AS remaining,
   extract(epoch FROM now() - t.created_at)::float8 AS age,
   w.url, w.enabled, w.secret, CASE WHEN w.previous_secret_expires_at > now() THEN w.previous_secret END AS previous,
-  CASE WHEN c.enabled THEN u.email END AS email,
+  CASE WHEN t.event_type = 'email.confirmation' OR c.enabled AND u.email_confirmed_at IS NOT NULL THEN u.email END AS email,
   v.subject_id, v.actor_id, v.traceparent AS event_traceparent, v.created_at AS event_time, v.data::text AS data
 FROM taken t
 LEFT JOIN events v ON t.payload IS NULL AND v.id = t.event_id AND v.workspace_id = t.workspace_id
 LEFT JOIN webhooks w ON t.channel = 'webhook' AND w.id = t.endpoint_id
 LEFT JOIN email_channels c ON t.channel = 'email' AND c.user_id = t.endpoint_id
-LEFT JOIN users u ON u.id = c.user_id
+LEFT JOIN users u ON t.channel = 'email' AND u.id = t.endpoint_id

@@ -1,0 +1,2 @@
+INSERT INTO email_confirmations (user_id, email, mailbox, token_hash, expires_at)
+VALUES (:user_id, :email, :mailbox, :token_hash, :expires_at)
