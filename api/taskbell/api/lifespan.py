@@ -45,8 +45,11 @@ _FEED_MEMORY = 16 * 2**20
 """Bytes of the newest events that the change feed keeps: some ten thousand."""
 _FEED_WARM_UP = 5_000
 """How many of them are read at the start."""
-_STATEMENT_SECONDS = 30
-"""How long one statement may take."""
+_STATEMENT_SECONDS = 12
+"""How long one statement may take; PostgreSQL ends it before, after the `statement_timeout` of the API's role (10 s).
+
+A statement of a list has less: `LIST_SECONDS`.
+"""
 
 
 @asynccontextmanager

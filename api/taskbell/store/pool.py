@@ -9,10 +9,10 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.contract.problems import ProblemCode, Refused
-from taskbell.kit.postgres.errors import translating
+from taskbell.kit.postgres.errors import StatementTooSlow, translating
 from taskbell.kit.postgres.pool import Connection, Pool
 
-__all__ = ["Connection", "Database", "DatabaseUnavailable"]
+__all__ = ["Connection", "Database", "DatabaseUnavailable", "RequestTooSlow"]
 
 _ROLLBACK_SECONDS = 5.0
 
@@ -23,8 +23,20 @@ class DatabaseUnavailable(Refused):
     code = ProblemCode.UNAVAILABLE
 
 
+class RequestTooSlow(Refused):
+    """The request took longer than it may. Ask for less: a smaller page, or other filters."""
+
+    code = ProblemCode.TOO_SLOW
+
+
+def _refusal(lost: BaseException) -> Refused:
+    return RequestTooSlow() if isinstance(lost, StatementTooSlow) else DatabaseUnavailable()
+
+
 class Database(Pool):
     """The primary. Every call raises `DatabaseUnavailable` when no connection is free in time or PostgreSQL is away.
+
+    It raises `RequestTooSlow` for a statement that was cancelled because it took longer than it may.
 
     Statements set their actor themselves, in their first CTE (`set_config('taskbell.actor', ...)`), see
     docs/adr/0006-actor-in-the-statement.md.
@@ -32,7 +44,7 @@ class Database(Pool):
 
     def __init__(self, pool: asyncpg.Pool, *, acquire_timeout: float) -> None:
         """Take the pool, which the caller closes, and the seconds to wait for a free connection."""
-        super().__init__(pool, away=translating(lambda _: DatabaseUnavailable()), patience=acquire_timeout)
+        super().__init__(pool, away=translating(_refusal), patience=acquire_timeout)
 
     @asynccontextmanager
     async def acting(self, actor: UUID) -> AsyncIterator[Connection]:

@@ -60,6 +60,7 @@ class ProblemCode(Enum):
     HEADERS_TOO_LARGE = Problem("headers_too_large", 431, "The request's headers are too large")
     INTERNAL = Problem("internal_error", 500, "Something went wrong on our side")
     UNAVAILABLE = Problem("unavailable", 503, "The service is not available for the moment")
+    TOO_SLOW = Problem("too_slow", 503, "The request took longer than it may")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ R = TypeVar("R")
 P = TypeVar("P", bound="Page")  # type: ignore[type-arg]  # any page
 PAGE_BYTES = 1024 * 1024
 """A page ends, with a cursor, before it is larger than this; it has one item at least."""
+LIST_SECONDS = 5.0
+"""How long a statement of a list may take."""
 _MARK_BYTES = 8
 _ID_BYTES = 16
 

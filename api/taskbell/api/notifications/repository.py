@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from taskbell.api.http import paging
 from taskbell.api.http.paging import Place, Slice
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import Statement, load
@@ -62,7 +63,9 @@ async def page(
     """Read a page of the actor's inbox as documents, and how many are unread in all, at most `COUNTED` + 1."""
     statement = list_statement(unread=unread, continued=after is not None)
     place: dict[str, Any] = {} if after is None else {"after": after.id}
-    rows = await statement.rows(database, actor=actor, limit=limit + 1, counted=COUNTED + 1, **place)
+    rows = await statement.rows(
+        database, within=paging.LIST_SECONDS, actor=actor, limit=limit + 1, counted=COUNTED + 1, **place
+    )
     found = Slice.of_documents(
         [row for row in rows if row["id"] is not None],  # an empty page is one row with the count alone
         limit=limit,

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy as sa
 
+from taskbell.api.http import paging
 from taskbell.api.http.paging import CursorInvalid, Place, Slice
 from taskbell.api.tasks.errors import ChangeTooLarge
 from taskbell.api.tasks.lists import Listing
@@ -157,7 +158,7 @@ async def page(database: Database, *, actor: UUID, listing: Listing, after: Plac
 
 async def _rows(database: Database, statement: Statement, given: dict[str, Any]) -> list[asyncpg.Record]:
     try:
-        return await statement.rows(database, **given)
+        return await statement.rows(database, within=paging.LIST_SECONDS, **given)
     except asyncpg.DataError as malformed:
         raise CursorInvalid from malformed
 

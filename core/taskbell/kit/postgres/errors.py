@@ -13,9 +13,16 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the connection broke in the middle of an answer
     asyncpg.OperatorInterventionError,  # it starts, stops or cancelled the statement
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # its disk is full, its memory or its connections are used up
+    asyncpg.PostgresIOError,
 )
 """PostgreSQL does not answer for now. The statement may or may not have been carried out."""
+
+
+class StatementTooSlow(TimeoutError):
+    """A statement took longer than it may, and was cancelled. PostgreSQL itself may be well."""
+
+
 FAILED: tuple[type[BaseException], ...] = (*AWAY, asyncpg.PostgresError)
 """Any failure: a background role starts again after each, since a missing right or table is put right by people."""
 

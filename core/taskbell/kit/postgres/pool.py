@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 
-from taskbell.kit.postgres.errors import AWAY, translating
+from taskbell.kit.postgres.errors import AWAY, StatementTooSlow, translating
 
 Connection = asyncpg.pool.PoolConnectionProxy
 """A connection borrowed from the pool."""
@@ -83,7 +83,10 @@ class Pool(Connections[Connection]):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Borrow a connection; every statement on it commits by itself. Raises the error that `away` makes."""
+        """Borrow a connection; every statement on it commits by itself.
+
+        Raises the error that `away` makes, of `StatementTooSlow` where a statement was cancelled for its time.
+        """
         with self._away:
             async with asyncio.timeout(self._within):
                 # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
@@ -91,6 +94,9 @@ class Pool(Connections[Connection]):
                 borrowed = await self._pool.acquire(timeout=patience)
                 try:
                     yield borrowed
+                except (TimeoutError, asyncpg.QueryCanceledError) as slow:
+                    await self._give_back(borrowed)
+                    raise StatementTooSlow from slow
                 except BaseException:
                     await self._give_back(borrowed)
                     raise

@@ -29,6 +29,8 @@ from taskbell.local.supervisor.supervisor import Supervisor
 from taskbell.store import roles
 
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
+_WRITE_PAUSE = 5.0
+"""Seconds until `run.json` is written again, when it could not be."""
 _SWEEP_PAUSE = 2.0  # seconds after a sweep that failed, such as while PostgreSQL starts again
 _RELAYS = 2  # one is active, one is on standby
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -102,6 +104,7 @@ class _Session:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._is_up = False
+        self._rewriting: asyncio.TimerHandle | None = None
         self._tree = Supervisor(on_change=self._changed)
         self._shown: Display
 
@@ -191,8 +194,25 @@ class _Session:
             self._write_run_file()
 
     def _write_run_file(self) -> None:
+        """Write the file; on a full disk say so once and try until it succeeds: the platform runs without it."""
+        if self._rewriting is not None:
+            self._rewriting.cancel()
+        try:
+            self._run_file().write(self._wiring.data.run)
+        except OSError as refused:
+            if self._rewriting is None:
+                self._shown.say(f"{self._wiring.data.run} could not be written ({refused.strerror}); trying again")
+            self._rewriting = asyncio.get_running_loop().call_later(_WRITE_PAUSE, self._rewrite_run_file)
+        else:
+            self._rewriting = None
+
+    def _rewrite_run_file(self) -> None:
+        if self._is_up:
+            self._write_run_file()
+
+    def _run_file(self) -> RunFile:
         wiring, secret = self._wiring, self._wiring.credentials
-        RunFile(
+        return RunFile(
             pid=os.getpid(),
             api_url=wiring.api_url,
             gateway_url=wiring.gateway_url,
@@ -205,4 +225,4 @@ class _Session:
                 name: Running(pid=state.pid, port=state.component.port, log=str(state.component.log))
                 for name, state in self._tree.states.items()
             },
-        ).write(wiring.data.run)
+        )
