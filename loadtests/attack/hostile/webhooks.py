@@ -27,11 +27,14 @@ async def copies(villain: Villain) -> None:
 
 
 async def strangers(villain: Villain) -> None:
-    """Sends e-mail with subjects of its choice to strangers."""
+    """Has e-mail sent to a stranger's address, with titles of its choice, and guesses the confirmation."""
     await villain.join()
     while True:
-        await villain.ask("PUT", "/v1/me/channels/email", json={"address": f"{secrets.token_hex(4)}@example.org"})
-        await asyncio.sleep(0.2)
+        await villain.ask("PUT", "/v1/me/channels/email", json={"enabled": True, "kinds": ["assigned"]})
+        await villain.ask("POST", "/v1/me/email/confirmation")
+        await villain.ask("POST", "/v1/me/email/confirm", json={"token": secrets.token_urlsafe(32)})
+        await villain.ask("POST", "/v1/tasks", json={"title": "Buy from me"})
+        await asyncio.sleep(0.5)
 
 
 async def _deliver(villain: Villain, answer: Answer, *, description: str) -> None:
