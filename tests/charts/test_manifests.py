@@ -272,6 +272,19 @@ def test_the_api_believes_its_ingress(chart, route):
     assert all(ip_network(part).prefixlen for part in private.split(","))
 
 
+def test_invitations_need_a_confirmed_address_where_there_is_a_mail_server(chart):
+    """The mail server sends the confirmations; the setting may say otherwise."""
+    name, server = "TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL", {"delivery": {"smtp": {"url": "smtps://a:b@mail"}}}
+
+    def needed(values):
+        made = chart.render(values)
+        containers = made.one("Deployment", "-api")["spec"]["template"]["spec"]["containers"]
+        return [each["value"] for each in containers[0]["env"] if each["name"] == name]
+
+    assert (needed({}), needed(server)) == ([], ["true"])
+    assert needed({**server, "api": {"settings": {name: False}}}) == ["false"]
+
+
 def test_numbers_reach_settings_as_they_were_written(chart):
     """A large number in the values does not become 1e+07 in the environment."""
     made = chart.render({"api": {"settings": {"TASKBELL_MAX_BODY_BYTES": 10_000_000}}})

@@ -122,6 +122,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                     to_recipient=settings.invitations_per_recipient,
                 ),
                 lifetime=settings.invitation_ttl,
+                needs_confirmed_email=settings.invitations_need_confirmed_email,
             ),
             tasks=TaskService(database, recorder=recorder, quotas=quotas, reminder_leads=settings.reminder_leads),
             quotas=quotas,

@@ -108,6 +108,9 @@ class ApiSettings(ProgramSettings):
     """Invitations to one e-mail address that wait for an answer. A quarter of them may come from one user."""
     invitation_ttl: timedelta = Field(default=timedelta(days=7), ge=timedelta(minutes=1), le=timedelta(days=90))
     """How long an invitation can be accepted."""
+    invitations_need_confirmed_email: bool = False
+    """Whether only a user with a confirmed e-mail address accepts invitations. Without it, whoever registers an address
+    first accepts for it. The chart sets it when there is a mail server, which sends the confirmations."""
     webhook_allow_http: bool = False
     """Also accept webhook addresses that begin with `http://`. Events are then sent unencrypted."""
     webhook_secret_overlap: timedelta = Field(default=timedelta(days=1), ge=timedelta(0), le=timedelta(days=30))

@@ -115,6 +115,10 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
 - name: TASKBELL_TRUSTED_PROXIES
   value: {{ . | quote }}
 {{- end }}
+{{- if and (include "taskbell.smtp.ref" $root) (not (hasKey .values.settings "TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL")) }}
+- name: TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL
+  value: "true"
+{{- end }}
 {{- else if eq .component "gateway" }}
 - name: TASKBELL_JWKS_URL
   value: http://{{ include "taskbell.fullname" $root }}-api:8000/.well-known/jwks.json

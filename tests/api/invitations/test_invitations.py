@@ -252,3 +252,20 @@ class TestBounds:
         refused = await full.invite(guests[2].email)
         assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
         assert "3 members" in refused.json()["detail"]
+
+
+class TestConfirmedAddress:
+    """Where addresses are confirmed."""
+
+    @pytest.fixture
+    def overrides(self):
+        """Only users with a confirmed address accept."""
+        return {"invitations_need_confirmed_email": True}
+
+    async def test_who_registers_a_foreign_address_accepts_nothing(self, garden, bob, rows):
+        """The address must be confirmed before its invitation is accepted."""
+        invitation = (await garden.invite(bob.email)).json()
+        refused = await garden.answer(invitation, "accept", by=bob)
+        assert (refused.status_code, refused.json()["code"]) == (409, "email_not_confirmed")
+        await rows("UPDATE users SET email_confirmed_at = now() WHERE email = $1", bob.email)
+        assert (await garden.answer(invitation, "accept", by=bob)).status_code == 200

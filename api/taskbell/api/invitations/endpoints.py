@@ -69,7 +69,10 @@ async def list_invitations_to_you(
 
 @router.post("/invitations/{invitation_id}/accept", summary="Accept an invitation")
 async def accept_invitation(actor: Actor, invitations: Service, invitation_id: InvitationId) -> Workspace:
-    """Makes you a member, and returns the workspace. The members are told (`member.added`)."""
+    """Makes you a member, and returns the workspace. The members are told (`member.added`).
+
+    With `TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL` this is 409 `email_not_confirmed` before you confirmed yours.
+    """
     return await invitations.accept(actor.user_id, invitation_id)
 
 

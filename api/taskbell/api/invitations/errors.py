@@ -17,6 +17,12 @@ class InvitationsNotPermitted(Refused):
     code = ProblemCode.FORBIDDEN
 
 
+class EmailNotConfirmed(Refused):
+    """Confirm your e-mail address first: POST /v1/me/email/confirmation sends you a message."""
+
+    code = ProblemCode.EMAIL_NOT_CONFIRMED
+
+
 class AlreadyInvited(Refused):
     """The address is invited to this workspace already: withdraw that invitation to change its role."""
 

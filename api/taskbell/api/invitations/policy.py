@@ -57,6 +57,21 @@ class Load:
     by_user_to_recipient: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What there is when a user accepts an invitation.
+
+    Attributes:
+        members: Members of the workspace.
+        workspaces: Workspaces of the user.
+        confirmed: Whether the user's e-mail address is confirmed.
+    """
+
+    members: int
+    workspaces: int
+    confirmed: bool
+
+
 def refusal(load: Load, bounds: Bounds) -> Refused | None:
     """Why one more invitation is not possible; None when it is."""
     if load.is_member:

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.api.http.paging import Place, Slice
-from taskbell.api.invitations.policy import Load
+from taskbell.api.invitations.policy import Load, Room
 from taskbell.api.invitations.schemas import Invitation, InvitationToYou
 from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid, new_id
@@ -111,14 +111,14 @@ async def page_to_actor(connection: Connection, *, after: Place | None, limit: i
     return Slice.of(rows, limit=limit, item=InvitationToYou.of, place=lambda row: Place(row["id"]))
 
 
-async def room(connection: Connection, *, actor: UUID, invitation_id: UUID) -> tuple[int, int] | None:
-    """How many workspaces the actor has, and how many members the one that an invitation is to.
+async def room(connection: Connection, *, actor: UUID, invitation_id: UUID) -> Room | None:
+    """What decides whether the actor can accept an invitation; None when there is no such invitation to the actor.
 
-    Other transactions that would add to these counts wait until this one ends. None: the actor may not accept it.
+    Other transactions that would add to these counts wait until this one ends.
     """
     await _LOCK_ACCEPTING.value(connection, actor=actor, id=invitation_id)
     row = await _MEASURE_ROOM.row(connection, id=invitation_id)
-    return None if row is None else (row["workspaces"], row["members"])
+    return None if row is None else Room(**dict(row.items()))
 
 
 async def accept(

@@ -11,6 +11,7 @@ from taskbell.api.invitations import repository
 from taskbell.api.invitations.errors import (
     AlreadyInvited,
     AlreadyMember,
+    EmailNotConfirmed,
     InvitationNotFound,
     InvitationsNotPermitted,
     WorkspaceFull,
@@ -38,13 +39,15 @@ class Invitations:
         recorder: EventRecorder,
         bounds: Bounds,
         lifetime: timedelta,
+        needs_confirmed_email: bool,
     ) -> None:
-        """Take the parts, how many invitations there may be, and how long each can be accepted."""
+        """Take the parts, how many invitations there may be, how long each can be accepted, and by whom."""
         self._database = database
         self._workspaces = workspaces
         self._recorder = recorder
         self._bounds = bounds
         self._lifetime = lifetime
+        self._needs_confirmed_email = needs_confirmed_email
 
     async def invite(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> Invitation:
         """Invite an address, which is normalised already; the result tells nothing of its account.
@@ -118,6 +121,7 @@ class Invitations:
 
         Raises:
             InvitationNotFound: The actor has no such invitation, or who made it may no longer do so.
+            EmailNotConfirmed: The actor's address must be confirmed first.
             AlreadyMember: The actor belongs to the workspace.
             TooManyWorkspaces: The actor belongs to enough workspaces.
             WorkspaceFull: The workspace has enough members.
@@ -134,10 +138,11 @@ class Invitations:
             room = await repository.room(connection, actor=actor, invitation_id=invitation_id)
             if room is None:
                 raise InvitationNotFound
-            workspaces, members = room
-            if workspaces >= self._workspaces.most:
+            if self._needs_confirmed_email and not room.confirmed:
+                raise EmailNotConfirmed
+            if room.workspaces >= self._workspaces.most:
                 raise TooManyWorkspaces(f"A user belongs to at most {self._workspaces.most} workspaces.")
-            if members >= self._bounds.members:
+            if room.members >= self._bounds.members:
                 raise WorkspaceFull(f"A workspace has at most {self._bounds.members} members.")
             accepted = await repository.accept(connection, invitation_id, actor=actor, traceparent=traceparent())
             if accepted is None:
