@@ -73,6 +73,7 @@ class Findings:
             for kind, counts in sorted(self.outcomes.items())
             if (times := counts.get("500", 0))
         ]
+        found += [f"the attack {kind} reached nothing" for kind, counts in sorted(self.outcomes.items()) if not counts]
         return found + [f"the attack {kind} broke: {reason}" for kind, reason in sorted(self.broken.items())]
 
     def as_json(self) -> dict[str, Any]:

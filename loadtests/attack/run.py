@@ -47,9 +47,10 @@ def say(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Instants in Unix seconds: the calm begins, the attack begins, the attack ends."""
+    """Instants in Unix seconds: the calm begins and ends, the attack begins and ends."""
 
     began: float
+    calm_ended: float
     attacked: float
     ended: float
 
@@ -141,21 +142,23 @@ class _Attack:
 
     async def _work(self) -> Phases:
         """Let the honest users work, and begin the attack after the calm part."""
-        began = time.time()
-        attacked, ended = began + _CALM_SHARE * self._command.seconds, began + self._command.seconds
+        calm, attack = _CALM_SHARE * self._command.seconds, (1 - _CALM_SHARE) * self._command.seconds
         journal, titles, stopped = Journal(self._briefing.journal), itertools.count(), asyncio.Event()
         async with self._client() as client, asyncio.TaskGroup() as group:
             for account, body in zip(self._briefing.accounts, self._sign_ins(), strict=True):
                 person = Honest(client, account, sign_in=body, journal=journal, waited=self._waited)
                 group.create_task(person.work(titles, run=self._briefing.run, stopped=stopped))
-            say(f"two honest users work in peace for {attacked - began:.0f} s")
-            await self._watch(until=attacked)
-            say(f"{len(self._command.kinds)} kinds of attack for {ended - attacked:.0f} s")
+            say(f"two honest users work in peace for {calm:.0f} s")
+            began = time.time()
+            await self._watch(until=began + calm)
+            say(f"{len(self._command.kinds)} kinds of attack for {attack:.0f} s")
+            calm_ended = time.time()
             async with self._attacking():
-                await self._watch(until=ended)
+                attacked = time.time()
+                await self._watch(until=attacked + attack)
                 stopped.set()
         journal.close()
-        return Phases(began, attacked, ended)
+        return Phases(began, calm_ended, attacked, time.time())
 
     def _sign_ins(self) -> Sequence[dict[str, str]]:
         return [{"email": account.email, "password": service.PASSWORD} for account in self._briefing.accounts]
@@ -167,15 +170,20 @@ class _Attack:
 
     @asynccontextmanager
     async def _attacking(self) -> AsyncIterator[None]:
-        """Run the hostile process; keep what it was answered."""
+        """Run the hostile process, from its first request on; keep what it was answered."""
         target, outcomes = (self._briefing.folder / name for name in ("target.json", "outcomes.json"))
         victims = tuple(body["email"] for body in self._sign_ins())
         about = Target(api_url=self._briefing.api_url, gateway_url=self._briefing.gateway_url, victims=victims)
         target.write_bytes(orjson.dumps(asdict(about)))
         command = [sys.executable, "-m", "attack.hostile", str(target), str(outcomes), *self._command.kinds]
         process = await asyncio.create_subprocess_exec(
-            *leashed(command), env={**os.environ, "PYTHONPATH": str(_ROOT)}, stdin=asyncio.subprocess.DEVNULL
+            *leashed(command),
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
         )
+        assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
+        await process.stdout.readline()  # it says that it begins, or has ended
         try:
             yield
         finally:
@@ -191,13 +199,13 @@ class _Attack:
         def of(name: str, samples: Sequence[tuple[float, float]]) -> Waits:
             return Waits(
                 name=name,
-                calm_ms=p95(samples, since=phases.began, until=phases.attacked),
+                calm_ms=p95(samples, since=phases.began, until=phases.calm_ended),
                 attacked_ms=p95(samples, since=phases.attacked, until=phases.ended),
             )
 
         frames = [
             (at, value)
-            for at, until in ((phases.began, phases.attacked), (phases.attacked, phases.ended))
+            for at, until in ((phases.began, phases.calm_ended), (phases.attacked, phases.ended))
             for value in read_latencies(heard, since=at, until=until)
         ]
         return [

@@ -62,6 +62,7 @@ def test_a_platform_that_withstands_has_no_complaints():
         ),
         ({"undelivered": 2}, "the honest webhook did not get 2 events"),
         ({"outcomes": {"bodies": {"500": 1}}}, "bodies was answered 1 times with 500"),
+        ({"outcomes": {"bodies": {}}}, "the attack bodies reached nothing"),
         ({"broken": {"bodies": "KeyError('x')"}}, "the attack bodies broke: KeyError('x')"),
     ],
 )

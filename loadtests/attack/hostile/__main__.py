@@ -29,6 +29,7 @@ async def main(target: Target, kinds: list[str]) -> dict[str, Any]:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     counts = {name: Counter[str]() for name in kinds}
     attacks = {name: asyncio.ensure_future(KINDS[name](Villain(target, counts[name]))) for name in kinds}
+    print("attacking", flush=True)  # `attack.run` waits for it
     await stopped.wait()
     for attack in attacks.values():
         attack.cancel()

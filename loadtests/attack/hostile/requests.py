@@ -42,6 +42,7 @@ async def heads(villain: Villain) -> None:
             opened = await villain.open()
             if opened is not None:
                 reader, writer = opened
+                villain.outcomes["held"] += 1
                 with suppress(OSError):
                     writer.write(b"GET /v1/me HTTP/1.1\r\nHost: a\r\nX-")
                     villain.outcomes["cut" if not await reader.read(4096) else "answered"] += 1
