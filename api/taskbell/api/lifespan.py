@@ -35,7 +35,7 @@ from taskbell.contract.subjects import METADATA_EPOCH, RATE_AGE, RATE_ROOT, RATE
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Pokes, connecting
-from taskbell.kit.nats_counters import Counters
+from taskbell.kit.nats_counters import Counters, CounterSpec
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.postgres.pool import create_pool
@@ -88,7 +88,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             store = settings.rate_limit_storage_url.get_secret_value()
             other = None if store == "nats://" else connecting(store, name="taskbell-api-rates")
             at = client if other is None else await stack.enter_async_context(other)
-            shared = Counters(at, stream=RATE_STREAM, root=RATE_ROOT, max_age=RATE_AGE)
+            shared = Counters(at, CounterSpec(stream=RATE_STREAM, root=RATE_ROOT, max_age=RATE_AGE))
         yield Services(
             settings=settings,
             database=database,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 
 from nats.aio.client import Client
@@ -17,48 +18,82 @@ _TIMEOUT = 0.25
 _NANOSECONDS = 1_000_000_000
 
 
-class Counters:
-    """Adds to numbers by name. A number is forgotten when nobody has added to it for `max_age`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterSpec:
+    """The stream of the counters.
 
-    def __init__(self, client: Client, *, stream: str, root: str, max_age: timedelta) -> None:
-        """Take a connection, which the caller closes. The stream is created when it does not exist."""
+    Attributes:
+        stream: Its name.
+        root: The subject below which each counter has a subject of its own.
+        max_age: When a number to which nobody adds is forgotten.
+    """
+
+    stream: str
+    root: str
+    max_age: timedelta
+
+
+async def make_counters(client: Client, spec: CounterSpec) -> None:
+    """Make the stream, unless it exists.
+
+    Raises:
+        BusUnavailable: NATS does not answer in time, is older than 2.12, or does not permit it.
+    """
+    config = {
+        "name": spec.stream,
+        "subjects": [f"{spec.root}.>"],
+        "storage": "memory",
+        "retention": "limits",
+        "discard": "old",
+        "max_age": int(spec.max_age.total_seconds() * _NANOSECONDS),
+        "max_msgs_per_subject": 1,
+        "num_replicas": 1,
+        "allow_direct": True,
+        "allow_msg_counter": True,
+    }
+    await _ask(client, f"$JS.API.STREAM.CREATE.{spec.stream}", body=json.dumps(config).encode())
+
+
+class Counters:
+    """Adds to numbers by name."""
+
+    def __init__(self, client: Client, spec: CounterSpec) -> None:
+        """Take a connection, which the caller closes."""
         self._client = client
-        self._root = root
-        self._stream = stream
-        self._config = {
-            "name": stream,
-            "subjects": [f"{root}.>"],
-            "storage": "memory",
-            "retention": "limits",
-            "discard": "old",
-            "max_age": int(max_age.total_seconds() * _NANOSECONDS),
-            "max_msgs_per_subject": 1,
-            "num_replicas": 1,
-            "allow_direct": True,
-            "allow_msg_counter": True,
-        }
+        self._spec = spec
 
     async def add(self, name: str, amount: int) -> int:
         """Add to a number, in one round trip; return its new value.
 
         Raises:
-            BusUnavailable: NATS does not answer in time, or is older than 2.12. Whether it was added is unknown.
+            BusUnavailable: NATS does not answer in time, or has no such stream and does not permit to make it. Whether
+                it was added is unknown.
         """
+        subject, headers = f"{self._spec.root}.{name}", {_INCREMENT: str(amount)}
         try:
-            try:
-                answer = await self._ask(f"{self._root}.{name}", b"", {_INCREMENT: str(amount)})
-            except NoRespondersError:
-                await self._ask(f"$JS.API.STREAM.CREATE.{self._stream}", json.dumps(self._config).encode(), None)
-                answer = await self._ask(f"{self._root}.{name}", b"", {_INCREMENT: str(amount)})
-        except (NatsError, TimeoutError, OSError) as away:
-            raise BusUnavailable(type(away).__name__) from away
+            answer = await _ask(self._client, subject, headers=headers)
+        except NoSuchStream:
+            await make_counters(self._client, self._spec)
+            answer = await _ask(self._client, subject, headers=headers)
         return int(answer["val"])
 
-    async def _ask(self, subject: str, body: bytes, headers: dict[str, str] | None) -> dict[str, str]:
-        if not self._client.is_connected:
-            raise BusUnavailable("not connected")
-        message = await self._client.request(subject, body, timeout=_TIMEOUT, headers=headers)
-        answer: dict[str, str] = json.loads(message.data)
-        if "error" in answer:
-            raise BusUnavailable(f"JetStream: {answer['error']}")
-        return answer
+
+class NoSuchStream(BusUnavailable):
+    """No stream has this subject."""
+
+
+async def _ask(
+    client: Client, subject: str, *, body: bytes = b"", headers: dict[str, str] | None = None
+) -> dict[str, str]:
+    if not client.is_connected:
+        raise BusUnavailable("not connected")
+    try:
+        message = await client.request(subject, body, timeout=_TIMEOUT, headers=headers)
+    except NoRespondersError as nobody:
+        raise NoSuchStream(subject) from nobody
+    except (NatsError, TimeoutError, OSError) as away:
+        raise BusUnavailable(type(away).__name__) from away
+    answer: dict[str, str] = json.loads(message.data)
+    if "error" in answer:
+        raise BusUnavailable(f"JetStream: {answer['error']}")
+    return answer
