@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -322,6 +323,21 @@ async def test_a_database_of_the_former_chain_gets_the_files(former, database, r
         assert await owner.fetchval("SELECT name FROM users WHERE id = $1", user) == "One"
     assert await _objects(former.owner_url) == await _objects(database.owner_url)
     assert (await read_schema(former))[0] == []
+
+
+async def test_one_of_several_accounts_with_one_address_keeps_it(former):
+    """Spellings that have become one address, in any number, stop no upgrade: the oldest account has the address."""
+    spellings = ["h\u0331\u1e96@example.com", "\u1e96h\u0331@example.com", "h\u0331h\u0331@example.com"]
+    async with db.connected(former.owner_url) as owner:
+        for number, spelling in enumerate(spellings):
+            await owner.execute(
+                "INSERT INTO users (id, email, name, personal_workspace_id) VALUES ($1, $2, 'One', $1)",
+                UUID(int=number),
+                spelling,
+            )
+        await migrate.upgrade_async(former.owner_url)
+        found = [row[0] for row in await owner.fetch("SELECT email FROM users ORDER BY id")]
+    assert found == ["\u1e96\u1e96@example.com", *spellings[1:]]
 
 
 @pytest.fixture(params=["taskbell.local", "taskbell.store"])

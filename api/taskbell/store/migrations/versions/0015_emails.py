@@ -10,11 +10,12 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
-    # Of two accounts with one address in two forms, the one in NFC keeps it.
+    # Of several accounts with one address in several forms, the one in NFC keeps it, else the oldest gets it.
     """
-    UPDATE users u SET email = normalize(u.email, NFC)
-    WHERE u.email IS NOT NFC NORMALIZED
-      AND NOT EXISTS (SELECT FROM users o WHERE lower(o.email) = lower(normalize(u.email, NFC)))
+    UPDATE users u SET email = n.email
+    FROM (SELECT DISTINCT ON (lower(normalize(email, NFC))) id, normalize(email, NFC) AS email
+          FROM users WHERE email IS NOT NFC NORMALIZED ORDER BY lower(normalize(email, NFC)), id) n
+    WHERE u.id = n.id AND NOT EXISTS (SELECT FROM users o WHERE lower(o.email) = lower(n.email))
     """,
     "DELETE FROM invitations WHERE email IS NOT NFC NORMALIZED",
 )
