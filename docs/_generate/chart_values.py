@@ -210,7 +210,10 @@ def _workloads() -> Iterator[Value]:
     yield Value(
         "delivery.drainSeconds", 20, number(0, 600), "Seconds that a worker that stops has for the attempts in flight."
     )
-    smtp = "the mail server, `smtps://user:password@host:465`; without one no e-mail is sent"
+    smtp = (
+        "the mail server, `smtps://user:password@host:465`; without one no e-mail is sent, and invitations are accepted"
+        " without a confirmed address"
+    )
     yield Value("delivery.smtp.url", "", TEXT, f"Address of {smtp}.")
     yield from secret("delivery.smtp.existingSecret", "that address", "url")
     yield on(
