@@ -65,6 +65,15 @@ async def test_failures_of_an_address_refuse_no_right_password(ann, api):
     assert (await sign_in(api, ann.password)).status_code == 200
 
 
+async def test_a_stranger_who_knows_the_password_begins_no_pause(besieged, api_from, database):
+    """When the pause that guessers caused is over, the owner signs in on new devices one after the other."""
+    connection = await asyncpg.connect(database.owner_url)
+    await connection.execute("UPDATE login_attempts SET blocked_until = now() WHERE blocked_until IS NOT NULL")
+    await connection.close()
+    for address in ("203.0.113.1", "203.0.113.2"):
+        assert (await sign_in(await api_from(address), besieged.password)).status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["json", "data"])
 async def test_a_device_that_signed_in_before_signs_in(besieged, api_from, kind):
     """While strangers must wait wherever they are, the device does not, in either form of the request."""

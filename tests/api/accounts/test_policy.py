@@ -64,11 +64,20 @@ def test_a_new_window_forgets():
 
 @given(failures=st.integers(min_value=0, max_value=50), allowed=st.integers(min_value=1, max_value=20))
 def test_a_success_leaves_no_trace(failures, allowed):
-    """Charging and refunding is as if nothing had been, apart from a block that earlier failures deserved."""
+    """Charging and refunding is as if nothing had been, however many failures of others came before."""
     before = Attempts(failures=failures, window_started_at=NOW)
-    after = refund(charge(before, allowed=allowed, now=NOW), allowed=allowed)
-    assert after.failures == failures
-    assert (after.blocked_until is None) == (failures < allowed)
+    charged = charge(before, allowed=allowed, now=NOW)
+    assert refund(charged, charged=charged, allowed=allowed) == before
+
+
+@given(failures=st.integers(min_value=0, max_value=50), allowed=st.integers(min_value=1, max_value=20))
+def test_a_success_takes_back_no_pause_of_others(failures, allowed):
+    """A guess that failed while the attempt was made keeps its pause."""
+    charged = charge(Attempts(failures=failures, window_started_at=NOW), allowed=allowed, now=NOW)
+    other = charge(charged, allowed=allowed, now=NOW + timedelta(seconds=1))
+    after = refund(other, charged=charged, allowed=allowed)
+    assert after.failures == failures + 1
+    assert after.blocked_until == (other.blocked_until if failures + 1 >= allowed else None)
 
 
 @pytest.mark.parametrize(

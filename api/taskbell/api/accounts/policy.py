@@ -130,10 +130,13 @@ def charge(attempts: Attempts, *, allowed: int, now: datetime) -> Attempts:
     return replace(current, failures=failures, blocked_until=now + wait)
 
 
-def refund(attempts: Attempts, *, allowed: int) -> Attempts:
-    """Take back a charge: the attempt succeeded."""
+def refund(attempts: Attempts, *, charged: Attempts, allowed: int) -> Attempts:
+    """Take back a charge, whose result was `charged`: the attempt succeeded. A pause that others caused since stays."""
     failures = max(attempts.failures - 1, 0)
-    return replace(attempts, failures=failures, blocked_until=attempts.blocked_until if failures >= allowed else None)
+    is_own = attempts.blocked_until == charged.blocked_until
+    return replace(
+        attempts, failures=failures, blocked_until=None if is_own or failures < allowed else attempts.blocked_until
+    )
 
 
 class RefreshDecision(Enum):

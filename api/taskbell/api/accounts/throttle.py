@@ -54,16 +54,19 @@ class Throttle:
         Raises:
             SignInThrottled: It is too early for another attempt, or too many wait already.
         """
+        charged: Mapping[bytes, Attempts] = {}
 
         def forgive(found: Mapping[bytes, Attempts], _now: datetime) -> Mapping[bytes, Attempts]:
-            refunded = {key: refund(each, allowed=source.allowances[key]) for key, each in found.items()}
+            refunded = {
+                key: refund(each, charged=charged[key], allowed=source.allowances[key]) for key, each in found.items()
+            }
             refunded[source.own] = replace(refunded[source.own], failures=0, blocked_until=None)
             return refunded
 
         async with self._turn(source.own):
             self._refuse_paused(source.allowances)
             with place() as held:
-                await self._charge(source)
+                charged = await self._charge(source)
                 yield held
                 await repository.change_attempts(self._database, list(source.allowances), forgive)
 
@@ -73,15 +76,17 @@ class Throttle:
             self._refuse_paused(source.allowances)
             await self._charge(source)
 
-    async def _charge(self, source: Source) -> None:
+    async def _charge(self, source: Source) -> Mapping[bytes, Attempts]:
         pauses: dict[bytes, timedelta] = {}
+        charged: dict[bytes, Attempts] = {}
 
         def admit(found: Mapping[bytes, Attempts], now: datetime) -> Mapping[bytes, Attempts]:
             pauses.update({key: remaining_wait(each, now=now) for key, each in found.items()})
             wait = max(pauses.values())
             if wait > timedelta(0):
                 raise SignInThrottled(wait)
-            return {key: charge(each, allowed=source.allowances[key], now=now) for key, each in found.items()}
+            charged.update({key: charge(each, allowed=source.allowances[key], now=now) for key, each in found.items()})
+            return charged
 
         self._attempts += 1
         if self._attempts % _CLEAN_EVERY == 0:
@@ -91,6 +96,7 @@ class Throttle:
         except SignInThrottled:
             self._remember(pauses)
             raise
+        return charged
 
     def _remember(self, pauses: Mapping[bytes, timedelta]) -> None:
         now = time.monotonic()
