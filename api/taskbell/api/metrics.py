@@ -52,7 +52,8 @@ CONNECTIONS = Gauge(
 CONNECTIONS_CUT = Counter(
     "taskbell_api_connections_cut_total",
     "Connections cut by reason: head, body and reading are clients that took too long; full gave way to a new "
-    "connection; refused came while all others were busy. Many with full or refused: add API pods.",
+    "connection; memory held too many bytes of unfinished bodies or unread responses; refused came while all others "
+    "were busy. Many with full, memory or refused: add API pods.",
     ["reason"],
 )
 REQUESTS_LIMITED = Counter(

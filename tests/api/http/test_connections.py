@@ -182,3 +182,35 @@ async def test_a_connection_too_many_is_refused_while_all_are_busy(serve):
     server.go.set()
     for client in busy:
         assert (await client.reader.readuntil(b"0\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_half_bodies_give_way_to_a_new_connection(serve):
+    """Bodies that never come fill a process no more than half heads do: whoever comes next is served."""
+    server = await serve(limits(most=16))
+    halves = [await server.connect(POST) for _ in range(40)]
+    late = await server.connect(HEAD + b"\r\n")
+    assert (await late.reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    assert await ended(halves[0]) == b""
+
+
+async def test_unfinished_bodies_hold_a_bounded_number_of_bytes(serve):
+    """The oldest of them are cut when they hold too much together, and the newest is served."""
+    server = await serve(limits(held_bytes=10_000))
+    halves = [await server.connect(POST + b"." * 999) for _ in range(11)]
+    assert await ended(halves[0]) == b""
+    halves[-1].writer.write(b".")
+    assert (await halves[-1].reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    (kind,) = {type(each) for each in server.connections}
+    assert kind.held.bytes <= 10_000
+
+
+async def test_unread_responses_hold_a_bounded_number_of_bytes(serve):
+    """The oldest of them is cut when they hold too much together."""
+    server = await serve(limits(held_bytes=12_000_000), size=10_000_000)
+    clients = []
+    for _ in range(2):
+        clients.append(await server.connect())
+        clients[-1].reader._transport.pause_reading()  # asyncio's reader would read ahead
+        clients[-1].writer.write(HEAD + b"\r\n")
+        await eventually(lambda: any(each.holds() for each in server.connections), "the response waits for its client")
+    await eventually(lambda: len(server.connections) == 1, "the oldest is cut")

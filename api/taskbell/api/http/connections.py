@@ -29,12 +29,14 @@ class ConnectionLimits:
         head_seconds: From the first byte of a request, or from the connection, to the end of its head.
         request_seconds: From the first byte of a request to its last one.
         reading_seconds: How long a client may leave a response unread, and longer by a second for each 32 KiB.
+        held_bytes: Bytes of unfinished bodies and of unread responses, see `Held`.
     """
 
     most: int = 2_000
     head_seconds: float = 10.0
     request_seconds: float = 60.0
     reading_seconds: float = 30.0
+    held_bytes: int = 64 * 1024 * 1024
 
     @property
     def shortest(self) -> float:
@@ -48,11 +50,18 @@ _AT_ONCE = 16
 """One in so many connections is given up at a time, so that a flood of connections costs little."""
 
 
+@dataclass(slots=True)
+class Held:
+    """What the connections of a process hold for clients that are not done: bodies to come, and responses unread."""
+
+    bytes: int = 0
+
+
 class Waiting(Protocol):
     """A connection, as `oldest` needs it."""
 
     def gives_way(self) -> bool:
-        """Whether no request of it is worked on."""
+        """Whether it waits for its client, and no request of it is worked on."""
 
     def rank(self) -> tuple[bool, float]:
         """What gives way first is smallest."""
@@ -64,7 +73,8 @@ W = TypeVar("W", bound=Waiting)
 def oldest(connections: Iterable[W], *, most: int) -> list[W]:
     """Choose which connections give way to a new one: those that wait longest, and never had a request first.
 
-    A connection with a request at work never gives way, so there may be none.
+    A connection with a request at work never gives way, so there may be none. One whose request has a head, and a body
+    that is still to come, does: else half bodies fill a process.
     """
     waiting = (each for each in connections if each.gives_way())
     return heapq.nsmallest(max(1, most // _AT_ONCE), waiting, key=lambda each: each.rank())

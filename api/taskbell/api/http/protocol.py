@@ -11,7 +11,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from taskbell.api import metrics
-from taskbell.api.http.connections import SLOWEST_READING, ConnectionLimits, Late, oldest
+from taskbell.api.http.connections import SLOWEST_READING, ConnectionLimits, Held, Late, oldest
 from taskbell.api.http.problem import problem_response
 from taskbell.contract.problems import ProblemCode
 from taskbell.kit.trace import TraceContext, current
@@ -46,6 +46,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
+    held: ClassVar[Held] = Held()
     _unparsed = 0
     """Bytes since the parser last reported a whole head, a part of a body, or the end of a request."""
     _too_large = False
@@ -55,6 +56,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """When the request that is received began, else the last one."""
     _unread_since: float | None = None
     _unread = 0
+    _received = 0
+    """Bytes of a body whose end is still to come."""
     _watch: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,6 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the connection."""
         self._watch.cancel()
+        self._hold(received=0, unread=0)
         metrics.CONNECTIONS.dec()
         super().connection_lost(exc)
 
@@ -102,21 +106,25 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take a part of the body."""
         self._unparsed = 0
         super().on_body(body)
+        self._hold(received=self._received + len(body), unread=self._unread)
 
     def on_message_complete(self) -> None:
         """End the request."""
         self._unparsed = 0
+        self._hold(received=0, unread=self._unread)
         self._stage = _Stage.REQUEST
         super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to."""
-        self._unread_since, self._unread = self.loop.time(), self.transport.get_write_buffer_size()
+        self._unread_since = self.loop.time()
         super().pause_writing()
+        self._hold(received=self._received, unread=self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The client has read."""
         self._unread_since = None
+        self._hold(received=self._received, unread=0)
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
@@ -128,8 +136,8 @@ class BoundedProtocol(HttpToolsProtocol):
             _log.warning("request_not_parsed", status=code.value.status, request_id=request_id)
 
     def gives_way(self) -> bool:
-        """Whether no request of this connection is worked on."""
-        return not self._is_busy()
+        """Whether this connection waits for its client: for a request, the rest of one, or until it reads."""
+        return not self._is_busy() or self._owes_body() or self._unread_since is not None
 
     def rank(self) -> tuple[bool, float]:
         """Smallest for the connection that gives way first."""
@@ -142,12 +150,37 @@ class BoundedProtocol(HttpToolsProtocol):
         newest = self._newest()
         return newest is not None and not newest.response_complete
 
+    def _owes_body(self) -> bool:
+        return self._stage is _Stage.BODY and not self.flow.read_paused
+
+    def _hold(self, *, received: int, unread: int) -> None:
+        """Count what is held for this client. If all together hold too much, the oldest of them are cut."""
+        self.held.bytes += received + unread - self._received - self._unread
+        self._received, self._unread = received, unread
+        if received + unread == 0 or self.held.bytes <= self.limits.held_bytes:
+            return
+        holding = [each for each in self._siblings() if each.gives_way() and each.holds()]
+        for each in sorted(holding, key=lambda each: each.rank()):
+            metrics.CONNECTIONS_CUT.labels(reason="memory").inc()
+            each.give_up()
+            if self.held.bytes <= self.limits.held_bytes:
+                return
+
+    def holds(self) -> bool:
+        """Whether something is held for the client."""
+        return self._received + self._unread > 0
+
+    def give_up(self) -> None:
+        """Cut the connection, and hold nothing more for it."""
+        self._hold(received=0, unread=0)
+        self.connections.discard(self)
+        self.transport.abort()
+
     def _make_room(self) -> None:
         others = oldest((each for each in self._siblings() if each is not self), most=self.limits.most)
         for each in others:
             metrics.CONNECTIONS_CUT.labels(reason="full").inc()
-            self.connections.discard(each)
-            each.transport.abort()
+            each.give_up()
         if not others:
             metrics.CONNECTIONS_CUT.labels(reason="refused").inc()
             self._refuse(ProblemCode.UNAVAILABLE, "All connections of this process are busy.", retry_after=1)
@@ -174,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return Late.READING, self._unread_since + limits.reading_seconds + self._unread / SLOWEST_READING
         if self._stage is _Stage.HEAD and not self._is_busy():
             return Late.HEAD, self._since + limits.head_seconds
-        if self._stage is _Stage.BODY and not self.flow.read_paused:
+        if self._owes_body():
             return Late.BODY, self._since + limits.request_seconds
         if self._stage is not _Stage.REQUEST:
             self._since = now  # the client waits for us: for the request before, or until its body is read
@@ -224,4 +257,4 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded_by(limits: ConnectionLimits) -> type[BoundedProtocol]:
     """The protocol with these limits; uvicorn makes its instances."""
-    return type("LimitedProtocol", (BoundedProtocol,), {"limits": limits})
+    return type("LimitedProtocol", (BoundedProtocol,), {"limits": limits, "held": Held()})
