@@ -21,7 +21,7 @@ from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Database
 
 MOST_A_DAY = 5
-"""Messages that one mailbox gets within a day, for whichever accounts."""
+"""Messages that one mailbox gets within a day: for its address, and as many for all accounts with tags together."""
 PERIOD = timedelta(days=1)
 SENDER_ALLOWED = 10
 """Messages that one address may ask for in 15 minutes before pauses begin."""

@@ -87,9 +87,14 @@ class Source:
 
 
 def mailbox_of(email: str) -> bytes:
-    """The hash of a mailbox: many mail servers ignore a tag after `+` (RFC 5233)."""
+    """The hash of a mailbox: many mail servers ignore a tag after `+` (RFC 5233).
+
+    The address without a tag, which one account alone can have, counts for itself: else whoever makes accounts with
+    tags would keep its owner from confirming it.
+    """
     name, _, domain = email.rpartition("@")
-    return _digest("mailbox", name.partition("+")[0], domain)
+    name, tag, _ = name.partition("+")
+    return _digest("mailbox of tags" if tag else "mailbox", name, domain)
 
 
 def _digest(*parts: str) -> bytes:
