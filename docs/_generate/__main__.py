@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docs._generate import chart, environment, errors, features, metrics, settings
+from docs._generate import chart, environment, errors, features, metrics, nats_users, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     ".env.example": environment.text,
+    "charts/taskbell/files/nats-users.json": chart.nats_users,
     "charts/taskbell/files/permissions.json": chart.permissions,
     "charts/taskbell/templates/crds.yaml": chart.definitions,
     "charts/taskbell/values.schema.json": chart.schema,
@@ -18,6 +19,7 @@ PAGES = {
     "docs/reference/errors.md": errors.text,
     "docs/reference/features.md": features.text,
     "docs/reference/metrics.md": metrics.text,
+    "docs/reference/nats-users.md": nats_users.text,
     "docs/reference/settings.md": settings.text,
 }
 """The generated files and the functions that write them."""

@@ -9,6 +9,8 @@ from typing import Any
 from docs._generate.chart_values import Value, everything
 
 from taskbell.contract import crds
+from taskbell.contract.nats_users import Program
+from taskbell.contract.nats_users import permissions as permissions_of
 from taskbell.operator.permissions import OWN, WATCHED, rules
 
 _HEAD = """\
@@ -66,6 +68,11 @@ def definitions() -> str:
 def permissions() -> str:
     """The operator's permissions, as rules of a Role."""
     return json.dumps({"watched": rules(WATCHED), "own": rules(OWN)}, indent=1) + "\n"
+
+
+def nats_users() -> str:
+    """The permissions of the users of NATS, by program."""
+    return json.dumps({program: permissions_of(program) for program in Program}, indent=1) + "\n"
 
 
 def schema() -> str:

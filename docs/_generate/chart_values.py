@@ -9,6 +9,7 @@ from typing import Any
 from docs._generate.settings import settings_of
 
 from taskbell.api.settings import ApiSettings
+from taskbell.contract.nats_users import Program, user_of
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.gateway.settings import GatewaySettings
@@ -135,6 +136,17 @@ def secret(path: str, what: str, key: str) -> Iterator[Value]:
     """A Secret of yours that holds a value."""
     yield Value(f"{path}.name", "", TEXT, f"A Secret of yours that holds {what}.")
     yield Value(f"{path}.key", key, TEXT, "The key in that Secret.")
+
+
+def secrets_of(*names: str) -> dict[str, Any]:
+    """A Secret and its key for each of some names."""
+    place = {
+        "type": "object",
+        "required": ["name", "key"],
+        "additionalProperties": False,
+        "properties": {"name": TEXT, "key": TEXT},
+    }
+    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(names, place)}
 
 
 def everything() -> list[Value]:
@@ -266,20 +278,8 @@ def _stores() -> Iterator[Value]:
     yield Value(
         "database.external.existingSecret", "", TEXT, f"A Secret of yours with one URL per role: {', '.join(ROLES)}."
     )
-    by_role = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            role: {
-                "type": "object",
-                "required": ["name", "key"],
-                "additionalProperties": False,
-                "properties": {"name": TEXT, "key": TEXT},
-            }
-            for role in ROLES
-        },
-    }
-    yield Value("database.external.existingSecrets", {}, by_role, "The same by role: `{api: {name: ..., key: ...}}`.")
+    by_role = "The same by role: `{api: {name: ..., key: ...}}`."
+    yield Value("database.external.existingSecrets", {}, secrets_of(*ROLES), by_role)
     yield Value(
         "database.external.admin.url", "", TEXT, "If set, a Job creates the roles with it before the migrations."
     )
@@ -300,12 +300,19 @@ def _stores() -> Iterator[Value]:
     yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.1", TEXT, "Image of the servers.")
     yield Value("database.cloudnativepg.resources", {}, OBJECT, "Resources of each server.")
     yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or your own.")
-    yield Value("nats.external.url", "", TEXT, "`nats://user:password@host:4222`; several separated by commas.")
+    for program in Program:
+        user = f"`nats://{user_of(program)}:...@host:4222`; several separated by commas."
+        yield Value(f"nats.external.urls.{program}", "", TEXT, user)
+    by_program = "Secrets of yours that hold these URLs, by program: `{api: {name: ..., key: ...}}`."
+    yield Value("nats.external.existingSecrets", {}, secrets_of(*Program), by_program)
+    for_all = "One URL for the programs that have none of their own. Each could then do what any of them may."
+    yield Value("nats.external.url", "", TEXT, for_all)
     yield from secret("nats.external.existingSecret", "that URL", "url")
-    yield Value("nats.password", "", TEXT, "Bundled: the password is derived from it; if empty, it is random.")
+    yield Value("nats.password", "", TEXT, "Bundled: passwords are derived from it; if empty, they are random.")
     yield Value("nats.storage.size", "8Gi", QUANTITY, "Bundled: size of the volume for streams.")
     yield Value("nats.storage.className", "", TEXT, "Storage class; if empty, the cluster's default.")
-    yield Value("nats.bundled.image", "docker.io/library/nats:2.12.2-alpine", TEXT, "The official image.")
+    image = "The official image, or another one with a shell."
+    yield Value("nats.bundled.image", "docker.io/library/nats:2.12.2-alpine", TEXT, image)
     yield Value("nats.bundled.resources", {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits":
                 {"memory": "512Mi"}}, OBJECT, "Resources of the bundled NATS.")  # fmt: skip
     yield from placement("nats.bundled")

@@ -64,7 +64,10 @@ def test_secrets_come_by_reference(rendered):
 
 
 def test_services_know_only_their_own_role(rendered):
-    """A program gets only the database URL of its own role; only migrations get the owner's."""
+    """A program gets only its own URLs of the database and of NATS; only migrations get the owner's.
+
+    Nobody has the user of NATS without limits, whose Secret holds a password. An external one may have one URL for all.
+    """
     for name, workload in rendered.of("Deployment").items():
         component = workload["metadata"]["labels"]["app.kubernetes.io/component"]
         pod = workload["spec"]["template"]["spec"]
@@ -75,6 +78,12 @@ def test_services_know_only_their_own_role(rendered):
                     assert ref["name"].endswith(f"-database-{component}"), name
                 if ref["name"] == "urls":
                     assert ref["key"] == component, name
+                if ref["name"].startswith("demo-taskbell-nats-"):
+                    assert ref["name"].endswith(f"-nats-{component}"), name
+                if ref["name"] == "demo-taskbell-nats":
+                    assert "password" not in rendered.of("Secret")[ref["name"]]["stringData"], name
+                if ref["name"].startswith("nats-of-"):
+                    assert ref["name"] == f"nats-of-{component}", name
 
 
 def test_containers_have_resources(rendered):

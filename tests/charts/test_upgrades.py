@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import helm_python
 import pytest
 
 from kubernetes_emulator.server import KubernetesServer
+from taskbell.contract.nats_users import Program, user_of
 
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
 CLOUDNATIVEPG = {"database": {"mode": "cloudnativepg"}}
@@ -203,3 +205,18 @@ def test_releases_share_no_name(chart):
     for kind in ("Deployment", "StatefulSet"):
         for found in first.of(kind).values():
             assert found["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == "tasks"
+
+
+async def test_the_users_of_nats_are_added_and_those_that_are_there_keep_their_passwords(chart, cluster):
+    """A release that had one user for all keeps it, so that its pods can connect until the last of them is replaced."""
+    first = await looking(chart, cluster)
+    old = first.of("Secret")["demo-taskbell-nats"]
+    place(cluster, [old])
+    second = await looking(chart, cluster, revision=2)
+    made = passwords(second)
+    assert made["demo-taskbell-nats"] == old["stringData"]
+    users = {f"demo-taskbell-nats-{program}": user_of(program) for program in Program}
+    assert len({made[name]["password"] for name in [*users, "demo-taskbell-nats"]}) == len(Program) + 1
+    for name, user in users.items():
+        assert made[name]["url"] == f"nats://{user}:{made[name]['password']}@demo-taskbell-nats:4222"
+        assert re.fullmatch("[A-Za-z]{40}", made[name]["password"])

@@ -59,7 +59,7 @@ WRONG = {
         {"database": {"mode": "external", "external": {"urls": URLS | {"api": URLS["owner"]}}}},
         "database.external.urls.api must begin with postgresql://taskbell_api:",
     ),
-    "no address of NATS": ({"nats": {"mode": "external"}}, "the external NATS has no address"),
+    "no address of NATS": ({"nats": {"mode": "external"}}, "the external NATS has no address for program api"),
     "no host": ({"ingress": {"enabled": True}}, "needs public.host"),
     "no certificate": ({"ingress": {"enabled": True}, "public": {"host": "a.example"}}, "needs ingress.tlsSecret"),
     "no gateway": (

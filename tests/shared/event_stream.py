@@ -26,6 +26,8 @@ from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
 from taskbell.kit.nats_message import MESSAGE_ID
+from taskbell.kit.nats_provision import Provision
+from taskbell.relay.stream import PROVISION
 
 
 class EventStream:
@@ -36,7 +38,8 @@ class EventStream:
         self.jetstream = client.jetstream()
 
     async def create(self, *, epoch: int = 1) -> None:
-        """Make it."""
+        """Make it, and what else the relay makes."""
+        await Provision(self.client, PROVISION).ensure()
         await self.jetstream.add_stream(
             StreamConfig(name=STREAM, subjects=[f"{EVENTS_ROOT}.>"], metadata={METADATA_EPOCH: str(epoch)})
         )

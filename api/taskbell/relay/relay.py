@@ -202,6 +202,7 @@ class Relay:
             _log.info("stream_created", epoch=position.epoch)
         elif await self._stream.adjust(position.epoch):
             _log.info("stream_adjusted", epoch=position.epoch)
+        await self._stream.provide(adjust=True)
         tail = await self._stream.tail(after=position.sequence)
         if position.server != tail.server:
             # Durable before the first message: if this relay and the server's machine die, its successor is warned.
@@ -248,6 +249,7 @@ class Relay:
         looked, stream = time.time(), await self._stream.state()
         if stream is None or self._judged(self._position, stream) is not StreamAction.KEEP:
             raise StreamChanged("the stream is gone, damaged or another")
+        await self._stream.provide(adjust=False)
         max_age = self._rhythm.retention.total_seconds()
         self._watermark.youth.note(stream.last_sequence, now=looked, max_age=max_age)
 

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from taskbell.contract import subjects
 from taskbell.contract.subjects import EVENTS_ROOT, METADATA_EPOCH, STREAM, StreamConfiguration
+from taskbell.kit.nats_dead_letters import DeadLetterSpec
+from taskbell.kit.nats_provision import Provision, ProvisionSpec
 from taskbell.kit.nats_streams import StreamFacts, Streams, StreamSpec
 from taskbell.relay.policy import StreamState
+
+PROVISION = ProvisionSpec(
+    letters=DeadLetterSpec(
+        stream=subjects.DEAD_LETTER_STREAM,
+        letters=subjects.DEAD_LETTER_SUBJECT,
+        redrive=subjects.REDRIVE_SUBJECT,
+        source=(subjects.STREAM, subjects.DELIVERY_CONSUMER),
+        max_age=subjects.DEAD_LETTER_AGE.total_seconds(),
+    ),
+    redrive_consumer=subjects.REDRIVE_CONSUMER,
+    redrive_deliveries=subjects.REDRIVE_DELIVERIES,
+    ack_wait=subjects.ACK_WAIT.total_seconds(),
+    bucket=subjects.TICKET_BUCKET,
+    bucket_ttl=subjects.TICKET_BUCKET_TTL,
+)
+"""What other programs use: the relay alone makes streams, and consumers of those that other programs write to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +48,10 @@ class Tail:
 class EventStream:
     """Reads and configures the stream. Every call raises `BusUnavailable` when JetStream does not answer."""
 
-    def __init__(self, streams: Streams, *, configuration: StreamConfiguration) -> None:
-        """Take the stream administration and the wanted configuration."""
+    def __init__(self, streams: Streams, *, provision: Provision, configuration: StreamConfiguration) -> None:
+        """Take the stream administration, what other programs need, and the wanted configuration."""
         self._streams = streams
+        self._provision = provision
         self._configuration = configuration
 
     async def state(self) -> StreamState | None:
@@ -46,6 +66,11 @@ class EventStream:
             missing=facts.missing,
             server=facts.server,
         )
+
+    async def provide(self, *, adjust: bool) -> None:
+        """Make what other programs use on JetStream and may not make, if it is missing; `adjust`: in any case."""
+        if adjust or not await self._provision.is_complete():
+            await self._provision.ensure()
 
     async def create(self, epoch: int) -> None:
         """Replace the stream by an empty one."""

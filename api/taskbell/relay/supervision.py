@@ -15,6 +15,7 @@ from taskbell.contract.events import MAX_MESSAGE_BYTES
 from taskbell.contract.subjects import RELAY_POKE, StreamConfiguration
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import BusUnavailable, Pokes, connect
+from taskbell.kit.nats_provision import Provision
 from taskbell.kit.nats_publisher import AppendInterrupted, AppendPublisher
 from taskbell.kit.nats_streams import Streams
 from taskbell.kit.probes.health import Check
@@ -27,7 +28,7 @@ from taskbell.relay.policy import Pace
 from taskbell.relay.relay import Lag, Relay, RelayInputs, Rhythm, Watermark
 from taskbell.relay.repository import Events, Leases, Term, connected
 from taskbell.relay.settings import RelaySettings
-from taskbell.relay.stream import EventStream
+from taskbell.relay.stream import PROVISION, EventStream
 from taskbell.relay.usage import watch as usage
 from taskbell.relay.usage.repository import Quota
 
@@ -117,7 +118,8 @@ class Supervision:
             )
             await publisher.start(largest=MAX_MESSAGE_BYTES)
             configuration = StreamConfiguration(max_age=settings.event_retention, replicas=settings.stream_replicas)
-            yield publisher, EventStream(Streams(client), configuration=configuration)
+            provision = Provision(client, PROVISION)
+            yield publisher, EventStream(Streams(client), provision=provision, configuration=configuration)
         finally:
             self._bus = None
             await client.close()

@@ -103,7 +103,7 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
 {{- if has "nats" .spec.reaches }}
 - name: TASKBELL_NATS_URL
   valueFrom:
-    secretKeyRef: {{ include "taskbell.nats.ref" $root }}
+    secretKeyRef: {{ include "taskbell.nats.ref" (dict "root" $root "program" .component) }}
 {{- end }}
 {{- if eq .component "api" }}
 - name: TASKBELL_SIGNING_KEYS

@@ -44,15 +44,28 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "taskbell.nats.password" -}}
-{{- $derived := include "taskbell.password.derived" (dict "given" .Values.nats.password "purpose" "nats") -}}
-{{- coalesce $derived (include "taskbell.password.kept" (dict "root" . "secret" "nats")) (randAlpha 40) -}}
+{{/* The users of NATS, by program, with their permissions. */}}
+{{- define "taskbell.nats.users" -}}
+{{ .Files.Get "files/nats-users.json" }}
 {{- end -}}
 
+{{/* The password of a user of the bundled NATS. secret: nats, or nats-<program>. */}}
+{{- define "taskbell.nats.password" -}}
+{{- $purpose := replace "nats-" "nats/" .secret -}}
+{{- $derived := include "taskbell.password.derived" (dict "given" .root.Values.nats.password "purpose" $purpose) -}}
+{{- coalesce $derived (include "taskbell.password.kept" .) (randAlpha 40) -}}
+{{- end -}}
+
+{{/* Name and key of the Secret that holds a program's URL of NATS, as a secretKeyRef. */}}
 {{- define "taskbell.nats.ref" -}}
-{{- $existing := .Values.nats.external.existingSecret -}}
-{{- if and (eq .Values.nats.mode "external") $existing.name -}}{{ toJson $existing }}
-{{- else -}}{{ dict "name" (printf "%s-nats" (include "taskbell.fullname" .)) "key" "url" | toJson }}
+{{- $full := include "taskbell.fullname" .root -}}
+{{- $external := .root.Values.nats.external -}}
+{{- $own := dict "name" (printf "%s-nats-%s" $full .program) "key" "url" -}}
+{{- if ne .root.Values.nats.mode "external" -}}{{ toJson $own }}
+{{- else if hasKey $external.existingSecrets .program -}}{{ get $external.existingSecrets .program | toJson }}
+{{- else if get $external.urls .program -}}{{ toJson $own }}
+{{- else if $external.existingSecret.name -}}{{ toJson $external.existingSecret }}
+{{- else if $external.url -}}{{ dict "name" (printf "%s-nats" $full) "key" "url" | toJson }}
 {{- end -}}
 {{- end -}}
 

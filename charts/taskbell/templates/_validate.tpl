@@ -30,7 +30,7 @@
 {{- if and (ne $v.database.mode "external") (or $external.existingSecret $external.existingSecrets $external.admin.url $external.admin.existingSecret.name (without (values $external.urls) "")) -}}
 {{- fail (printf "taskbell: database.mode is %s, but database.external names a database: set database.mode to external, or take what is under database.external away." $v.database.mode) -}}
 {{- end -}}
-{{- if and (ne $v.nats.mode "external") (or $v.nats.external.url $v.nats.external.existingSecret.name) -}}
+{{- if and (ne $v.nats.mode "external") (or $v.nats.external.url $v.nats.external.existingSecret.name $v.nats.external.existingSecrets (without (values $v.nats.external.urls) "")) -}}
 {{- fail (printf "taskbell: nats.mode is %s, but nats.external names a server: set nats.mode to external, or take what is under nats.external away." $v.nats.mode) -}}
 {{- end -}}
 {{- if eq $v.database.mode "external" -}}
@@ -46,12 +46,19 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq $v.nats.mode "external") (not $v.nats.external.url) (not $v.nats.external.existingSecret.name) -}}
-{{- fail "taskbell: the external NATS has no address: set nats.external.existingSecret.name or nats.external.url." -}}
+{{- if eq $v.nats.mode "external" -}}
+{{- $idle := dict "operator" (not $v.operator.enabled) "sweeper" (not $v.reminders.enabled) -}}
+{{- range $program, $_ := include "taskbell.nats.users" . | fromJson -}}
+{{- if not (or (get $idle $program) (include "taskbell.nats.ref" (dict "root" $ "program" $program))) -}}
+{{- fail (printf "taskbell: the external NATS has no address for program %s: set nats.external.existingSecrets.%s or nats.external.urls.%s, or nats.external.existingSecret.name or nats.external.url for all." $program $program $program) -}}
 {{- end -}}
-{{- range $url := splitList "," $v.nats.external.url -}}
+{{- end -}}
+{{- end -}}
+{{- range $path, $list := merge (dict "url" $v.nats.external.url) $v.nats.external.urls -}}
+{{- range $url := splitList "," $list -}}
 {{- if and $url (not (regexMatch "^ *(nats|tls)://[^/ ]+/? *$" $url)) -}}
-{{- fail "taskbell: nats.external.url is a list of nats://user:password@host:4222 (or tls://), separated by commas." -}}
+{{- fail (printf "taskbell: nats.external.%s is a list of nats://user:password@host:4222 (or tls://), separated by commas." (ternary $path (printf "urls.%s" $path) (eq $path "url"))) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $v.delivery.smtp.url (not (regexMatch "^(smtp|smtps|smtp\\+starttls)://" $v.delivery.smtp.url)) -}}

@@ -33,6 +33,10 @@ DEAD_LETTER_SUBJECT = "taskbell.deadletters.delivery"
 REDRIVE_SUBJECT = "taskbell.redrive.delivery"
 """Not a subject of the event stream: only the relay writes there."""
 DEAD_LETTER_AGE = timedelta(days=30)
+REDRIVE_DELIVERIES = 100
+"""How often a redriven message is delivered at most; workers give it up earlier, by their setting."""
+ACK_WAIT = timedelta(seconds=30)
+"""After which a message that a delivery worker has not answered goes to another one."""
 
 METADATA_EPOCH = "taskbell.epoch"
 """Stream metadata key that holds the epoch as a decimal number."""

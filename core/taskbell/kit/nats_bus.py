@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from urllib.parse import urlsplit
 
 import structlog
 from nats.aio.client import Client
@@ -13,6 +15,7 @@ from nats.errors import Error as NatsError
 from prometheus_client import Counter
 
 _log = structlog.get_logger(__name__)
+_USER = re.compile("[A-Za-z0-9_-]+")
 _REPEAT_AFTER = 30.0
 """Seconds until the same error is logged again."""
 
@@ -69,6 +72,16 @@ async def connecting(url: str, *, name: str) -> AsyncIterator[Client]:
         await client.close()
 
 
+def inbox_prefix(url: str) -> str:
+    """Return how the inboxes of a URL's user begin: no user needs the right to read another one's answers.
+
+    A URL without a user, or with a token in its place, gets the prefix that all share.
+    """
+    found = urlsplit(url.split(",", 1)[0].strip())
+    named = found.password is not None and found.username and _USER.fullmatch(found.username)
+    return f"_INBOX.{found.username}" if named else "_INBOX"
+
+
 async def _open(client: Client, url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
     told: dict[str, float] = {}
 
@@ -91,6 +104,7 @@ async def _open(client: Client, url: str, *, name: str, on_reconnect: Callable[[
     await client.connect(
         url,
         name=name,
+        inbox_prefix=inbox_prefix(url),
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated int, but only slept for
         ping_interval=20,

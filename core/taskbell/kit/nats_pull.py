@@ -42,6 +42,7 @@ class PullSpec:
         ack_wait: Seconds after which an unacknowledged message is delivered again, to any worker.
         max_deliver: How often a message is delivered at most.
         max_ack_pending: How many messages all workers together may have unacknowledged.
+        made_here: Whether the workers make and adjust it; otherwise they wait for it, and need no right to do so.
     """
 
     stream: str
@@ -50,6 +51,7 @@ class PullSpec:
     ack_wait: float = 30.0
     max_deliver: int = 5
     max_ack_pending: int = 5_000
+    made_here: bool = True
 
 
 class WorkItem:
@@ -106,12 +108,10 @@ class PullWorker:
         batch: int,
         batch_bytes: int = 2 * 2**20,
         heartbeat: float = 1.0,
-        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take a connection (the caller closes it), the consumer, the function that works on a batch, and its size.
 
         A batch ends at `batch` messages or `batch_bytes` bytes. A message that is larger than this comes alone.
-        `prepare` creates the stream if it may be missing; it raises `BusUnavailable` on failure.
         """
         self._client = client
         self._context = client.jetstream(timeout=_REQUEST_TIMEOUT)
@@ -120,7 +120,6 @@ class PullWorker:
         self._batch = batch
         self._batch_bytes = batch_bytes
         self._heartbeat = heartbeat
-        self._prepare = prepare
         self._attached = False
         self._stopping = asyncio.Event()
 
@@ -148,7 +147,7 @@ class PullWorker:
                 await happens(self._stopping, within=_RETRY_AFTER)
 
     async def _attach(self) -> str:
-        """Create or adjust the consumer; return the reason when that fails."""
+        """Create, adjust or find the consumer; return the reason when that fails."""
         spec = self._spec
         config = ConsumerConfig(
             durable_name=spec.durable,
@@ -161,12 +160,13 @@ class PullWorker:
             filter_subject=spec.filter_subject,
         )
         try:
-            if self._prepare is not None:
-                await self._prepare()
-            await self._context.add_consumer(spec.stream, config)
+            if spec.made_here:
+                await self._context.add_consumer(spec.stream, config)
+            else:
+                await self._context.consumer_info(spec.stream, spec.durable)
         except NotFoundError:
-            return "the stream does not exist"
-        except (NatsError, TimeoutError, BusUnavailable) as away:
+            return "the stream or the consumer does not exist"
+        except (NatsError, TimeoutError) as away:
             return f"NATS does not answer: {type(away).__name__}"
         return ""
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from taskbell.contract.nats_users import ADMINISTRATOR, Program, permissions, user_of
 from taskbell.local.credentials import Credentials
 from taskbell.local.data_dir import DataDir
 from taskbell.local.db import DATABASE
-from taskbell.local.embedded.nats import NatsServer
+from taskbell.local.embedded.nats import NatsServer, NatsUser
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import launched
 from taskbell.local.probes import answers_ready
@@ -20,7 +21,6 @@ from taskbell.local.server_sockets import port_of
 from taskbell.local.supervisor.component import Component
 from taskbell.store import roles
 
-NATS_ACCOUNT = "taskbell"
 _REQUESTS_A_MINUTE = "60000"
 """Of one user: scripts of a developer are no attack."""
 _CONNECTIONS = 150  # of PostgreSQL's 200, for all workers of the API together
@@ -69,8 +69,8 @@ class Wiring:
 
     @property
     def nats_url(self) -> str:
-        """NATS under the platform's account."""
-        return self.nats.url(NATS_ACCOUNT)
+        """NATS under the user without limits, for people."""
+        return self.nats.url(ADMINISTRATOR)
 
     def database_url(self, role: str, *, server: PostgresServer | None = None) -> str:
         """URL of PostgreSQL under a role; the primary by default."""
@@ -82,11 +82,11 @@ class Wiring:
 
     def sweeper_environment(self) -> dict[str, str]:
         """Environment of the sweeps of due reminders."""
-        return self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.SWEEPER))
+        return self._environment(Program.SWEEPER, TASKBELL_DATABASE_URL=self.database_url(roles.SWEEPER))
 
-    def _environment(self, **more: str) -> dict[str, str]:
-        shared = {"TASKBELL_NATS_URL": self.nats_url, "PYTHONSAFEPATH": "1"}
-        return {**self.environment, **shared, **more}
+    def _environment(self, program: Program | None = None, **more: str) -> dict[str, str]:
+        nats = {} if program is None else {"TASKBELL_NATS_URL": self.nats.url(user_of(program))}
+        return {**self.environment, **nats, "PYTHONSAFEPATH": "1", **more}
 
     def stores(self) -> list[Component]:
         """PostgreSQL's primary and NATS, which need nothing else."""
@@ -145,6 +145,7 @@ class Wiring:
 
     def _api(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(
+            Program.API,
             TASKBELL_DATABASE_URL=self.database_url(roles.API),
             TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
@@ -157,11 +158,11 @@ class Wiring:
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, server=server)
 
     def _relay(self, name: str, server: socket.socket) -> Component:
-        environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
+        environment = self._environment(Program.RELAY, TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
         return self._service(name, "taskbell.relay", stage=Stage.RELAY, env=environment, server=server)
 
     def _delivery(self) -> Component:
-        environment = self._environment(TASKBELL_DATABASE_URL=self.database_url(roles.DELIVERY))
+        environment = self._environment(Program.DELIVERY, TASKBELL_DATABASE_URL=self.database_url(roles.DELIVERY))
         # A developer's receivers run on this machine, without a certificate.
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_PRIVATE", "true")
         environment.setdefault("TASKBELL_DELIVERY_DRAIN_TIMEOUT", "PT5S")
@@ -170,6 +171,7 @@ class Wiring:
 
     def _gateway(self) -> Component:
         environment = self._environment(
+            Program.GATEWAY,
             TASKBELL_DATABASE_URL=self.database_url(roles.GATEWAY),
             TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
         )
@@ -190,6 +192,14 @@ class Wiring:
             port=port,
             is_ready=lambda: answers_ready(port),
         )
+
+
+def nats_users(credentials: Credentials) -> dict[str, NatsUser]:
+    """The users of the programs on NATS, by name."""
+    return {
+        user_of(program): NatsUser(account=ADMINISTRATOR, password=password, permissions=permissions(program))
+        for program, password in credentials.nats_passwords.items()
+    }
 
 
 def _numbered(name: str, number: int) -> str:

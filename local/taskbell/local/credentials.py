@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from taskbell.contract.nats_users import Program
 from taskbell.kit.jwt import SigningKeysMalformed, generate_keys, parse_keys
 from taskbell.local.data_dir import DataDir, StartRefused, write_private
 from taskbell.store.roles import ROLES
+
+_Name = TypeVar("_Name", bound=str)
 
 
 class Credentials(BaseModel):
@@ -21,7 +26,9 @@ class Credentials(BaseModel):
     role_passwords: dict[str, str]
     """By role of PostgreSQL."""
     nats_password: str
-    """Of the account `taskbell`."""
+    """Of the user of NATS without limits."""
+    nats_passwords: dict[Program, str] = {}
+    """Of the users of NATS, by program."""
     signing_keys: str
     """JWK Set (RFC 7517) as text; its first key signs access tokens."""
     demo_email: str
@@ -36,6 +43,7 @@ def generate() -> Credentials:
         superuser_password=secrets.token_urlsafe(24),
         role_passwords={role: secrets.token_urlsafe(24) for role in ROLES},
         nats_password=secrets.token_urlsafe(24),
+        nats_passwords={program: secrets.token_urlsafe(24) for program in Program},
         signing_keys=generate_keys(),
         demo_email="demo@example.com",
         demo_password=secrets.token_urlsafe(12),
@@ -60,16 +68,17 @@ def load(data: DataDir) -> Credentials:
 
 
 def load_or_generate(data: DataDir) -> Credentials:
-    """Read the credentials, or make and store new ones if there is no data yet. New roles get passwords.
+    """Read the credentials, or make and store new ones if there is no data yet. New roles and programs get passwords.
 
     Raises:
         StartRefused: They are damaged, or missing though there is a database that needs them.
     """
     if data.secrets.exists() or data.postgres.exists():
         found = load(data)
-        if missing := set(ROLES) - set(found.role_passwords):  # an earlier version made the data
-            added = {role: secrets.token_urlsafe(24) for role in sorted(missing)}
-            found = found.model_copy(update={"role_passwords": found.role_passwords | added})
+        roles = _complete(found.role_passwords, ROLES)
+        programs = _complete(found.nats_passwords, Program)
+        if (roles, programs) != (found.role_passwords, found.nats_passwords):  # an earlier version made the data
+            found = found.model_copy(update={"role_passwords": roles, "nats_passwords": programs})
             save(data, found)
         return found
     made = generate()
@@ -80,3 +89,7 @@ def load_or_generate(data: DataDir) -> Credentials:
 def save(data: DataDir, credentials: Credentials) -> None:
     """Store credentials."""
     write_private(data.secrets, credentials.model_dump_json(indent=2) + "\n")
+
+
+def _complete(known: Mapping[_Name, str], names: Iterable[_Name]) -> dict[_Name, str]:
+    return {**known, **{name: secrets.token_urlsafe(24) for name in names if name not in known}}

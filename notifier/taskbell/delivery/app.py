@@ -31,7 +31,6 @@ DEAD_LETTERS = DeadLetterSpec(
     source=(subjects.STREAM, subjects.DELIVERY_CONSUMER),
     max_age=subjects.DEAD_LETTER_AGE.total_seconds(),
 )
-_ACK_WAIT = 30.0
 _STOP_SECONDS = 3.0
 
 
@@ -91,7 +90,7 @@ async def delivery(
         stack.push_async_callback(bus.close)
         letters = DeadLetters(bus, DEAD_LETTERS)
 
-        def worker(stream: str, durable: str, subject: str) -> PullWorker:
+        def worker(stream: str, durable: str, subject: str, *, made_here: bool) -> PullWorker:
             intake = Intake(
                 ledger,
                 letters,
@@ -105,13 +104,17 @@ async def delivery(
                 stream=stream,
                 durable=durable,
                 filter_subject=subject,
-                ack_wait=_ACK_WAIT,
+                ack_wait=subjects.ACK_WAIT.total_seconds(),
                 max_deliver=settings.delivery_max_deliver,
+                made_here=made_here,
             )
-            return PullWorker(bus, spec, intake.handle, batch=settings.delivery_batch_size, prepare=letters.ensure)
+            return PullWorker(bus, spec, intake.handle, batch=settings.delivery_batch_size)
 
-        main = worker(subjects.STREAM, subjects.DELIVERY_CONSUMER, f"{subjects.EVENTS_ROOT}.>")
-        redrive = worker(subjects.DEAD_LETTER_STREAM, subjects.REDRIVE_CONSUMER, subjects.REDRIVE_SUBJECT)
+        main = worker(subjects.STREAM, subjects.DELIVERY_CONSUMER, f"{subjects.EVENTS_ROOT}.>", made_here=True)
+        # The relay makes this one: who may make a consumer of a stream can have it copied into the event stream.
+        redrive = worker(
+            subjects.DEAD_LETTER_STREAM, subjects.REDRIVE_CONSUMER, subjects.REDRIVE_SUBJECT, made_here=False
+        )
         if listening is not None:
             checks = {"database": ledger.check, "nats": Pokes(bus).check}
             await stack.enter_async_context(serving_probes(checks, listening=listening))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET, TICKET_BUCKET_TTL
+from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET
 from taskbell.gateway.channels import Admission
 from taskbell.gateway.http import HttpSide
 from taskbell.gateway.hub import Hub
@@ -108,7 +108,7 @@ async def gateway(
             ),
             sign_ins=SignIns(
                 keys,
-                OneTimeNames(bus, bucket=TICKET_BUCKET, ttl=TICKET_BUCKET_TTL),
+                OneTimeNames(bus, bucket=TICKET_BUCKET),
                 ticket_session=settings.gateway_ticket_session_ttl.total_seconds(),
                 monotonic=loop.time,
             ),

@@ -38,7 +38,7 @@ class DeadLetterSettings(LocalSettings):
     """PostgreSQL primary, with the rights of the delivery workers or of the schema's owner. If this or NATS_URL is
     unset: the platform that runs in TASKBELL_DATA_DIR."""
     nats_url: SecretStr | None = None
-    """NATS with JetStream."""
+    """NATS with JetStream, under the user without limits."""
 
 
 class IdUnknown(ValueError):

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
+from taskbell.contract.nats_users import ADMINISTRATOR
 from taskbell.kit.settings import load
 from taskbell.local import credentials, db
-from taskbell.local.components import NATS_ACCOUNT, Wiring
+from taskbell.local.components import Wiring, nats_users
 from taskbell.local.data_dir import DataDir, StartRefused
 from taskbell.local.demo import DemoAccountRefused, ensure_account
 from taskbell.local.embedded.nats import NatsServer
@@ -74,7 +75,7 @@ def up() -> None:
                 delivery_socket=delivery,
                 postgres=postgres,
                 replica=PostgresReplica(data.replica, primary=postgres),
-                nats=NatsServer(data.nats, accounts={NATS_ACCOUNT: secret.nats_password}),
+                nats=NatsServer(data.nats, accounts={ADMINISTRATOR: secret.nats_password}, users=nats_users(secret)),
             )
             asyncio.run(_Session(wiring).run())
     except StartRefused as refused:

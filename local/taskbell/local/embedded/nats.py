@@ -12,9 +12,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from taskbell.local.embedded.process import ServerNotStarted, free_port, launched, serving, set_aside
 
@@ -41,20 +42,45 @@ def boot_id() -> str:
         return "boot"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsUser:
+    """A user with limited rights.
+
+    Attributes:
+        account: The account that it belongs to.
+        password: Letters, digits, `-` and `_`.
+        permissions: As the configuration of NATS has them.
+    """
+
+    account: str
+    password: str = field(repr=False)
+    permissions: Mapping[str, Any]
+
+
 class NatsServer:
     """A NATS server with JetStream that keeps its streams in one folder and listens on 127.0.0.1 alone.
 
-    `accounts` maps the name of each account, which is also its only user, to its password. Both may hold letters,
-    digits, `-` and `_` alone: clients decode URLs differently. Port 0 takes a free one.
+    `accounts` maps the name of each account, which is also its user without limits, to its password; `users` are more
+    ones by name. Names and passwords may hold letters, digits, `-` and `_` alone: clients decode URLs differently. Port
+    0 takes a free one.
     """
 
     stop_signal: Final = signal.SIGTERM
     """JetStream's files are flushed and closed."""
 
-    def __init__(self, data_dir: Path, *, accounts: Mapping[str, str], port: int = 0, http_port: int = 0) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        accounts: Mapping[str, str],
+        users: Mapping[str, NatsUser] | None = None,
+        port: int = 0,
+        http_port: int = 0,
+    ) -> None:
         """Describe the server; nothing is touched before `prepare`."""
         self.data_dir = data_dir.absolute()
         self.accounts = dict(accounts)
+        self.users = dict(users or {})
         self.port = port or free_port()
         self.http_port = http_port or free_port()
         self._damaged: Path | None = None
@@ -77,9 +103,10 @@ class NatsServer:
         """Return the command line that runs the prepared server in the foreground, its log on standard error."""
         return launched([str(program()), "-c", str(self.config)], death_signal=signal.SIGTERM)
 
-    def url(self, account: str) -> str:
-        """Return the `nats://` URL of an account's user."""
-        return f"nats://{account}:{self.accounts[account]}@127.0.0.1:{self.port}"
+    def url(self, name: str) -> str:
+        """Return the `nats://` URL of a user: an account's own, or another one."""
+        password = self.users[name].password if name in self.users else self.accounts[name]
+        return f"nats://{name}:{password}@127.0.0.1:{self.port}"
 
     def accepts_connections(self) -> bool:
         """Tell whether the server and its JetStream answer as healthy.
@@ -122,10 +149,13 @@ class NatsServer:
             yield self
 
     def _text(self) -> str:
-        accounts = {
+        accounts: dict[str, Any] = {
             name: {"jetstream": "enabled", "users": [{"user": name, "password": password}]}
             for name, password in self.accounts.items()
         }
+        for name, user in self.users.items():
+            limited = {"user": name, "password": user.password, "permissions": user.permissions}
+            accounts[user.account]["users"].append(limited)
         return json.dumps(  # the format of NATS' configuration contains JSON
             {
                 "listen": f"127.0.0.1:{self.port}",
