@@ -81,7 +81,7 @@ TimeZone = Annotated[
     Field(examples=["Europe/Berlin"]),
     _ZoneNames(),
 ]
-DeviceToken = Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
+DeviceToken = Annotated[str, StringConstraints(min_length=1, max_length=640), NO_NUL]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=4096), NO_NUL]
 
 
@@ -171,7 +171,7 @@ class PasswordChange(RequestBody):
 class EmailToken(RequestBody):
     """The token of a message that confirms the account's address."""
 
-    token: Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
+    token: Annotated[str, StringConstraints(min_length=1, max_length=256), NO_NUL]
 
 
 class ConfirmationSent(BaseModel):
