@@ -219,6 +219,21 @@ class TestBounds:
         assert len(await gardens[0].found("notifications", by=bob)) == 2
         assert [each["id"] for each in await gardens[0].found("workspaces", by=bob)] == [bob.workspace_id]
 
+    async def test_what_a_person_cannot_see_keeps_nobody_from_inviting_them(
+        self, found_garden, ann, bob, sign_up, rows
+    ):
+        """Invitations by those who have left their workspaces can be neither accepted nor found to be declined."""
+        strangers = [await sign_up() for _ in range(4)]
+        for stranger in strangers:
+            for _ in range(2):
+                assert (await (await found_garden(stranger)).invite(bob.email)).status_code == 201
+        garden = await found_garden(ann)
+        assert (await garden.invite(bob.email)).json()["code"] == "limit_reached"
+        left = "SELECT invited_by, workspace_id FROM invitations"
+        await rows(f"DELETE FROM memberships WHERE (user_id, workspace_id) IN ({left})")
+        assert await garden.found("invitations", by=bob) == []
+        assert (await garden.invite(bob.email)).status_code == 201
+
     async def test_a_user_has_so_many_workspaces(self, api, found_garden, sign_up, ann, bob):
         """Simultaneous foundations stop at the bound, and an invitation past it cannot be accepted until one leaves."""
         made = await asyncio.gather(

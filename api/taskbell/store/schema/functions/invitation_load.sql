@@ -12,9 +12,12 @@ CREATE OR REPLACE FUNCTION taskbell.invitation_load(workspace uuid, address text
     (SELECT count(*) FROM public.invitations i
      WHERE i.invited_by = taskbell.actor() AND i.expires_at > now()
        AND (i.workspace_id, i.email) <> (workspace, address)),
+    -- Those of `invitations_to_actor`: what a person cannot see cannot be answered either, and would count for days.
     (SELECT count(*) FROM public.invitations i
+     JOIN public.memberships m ON m.user_id = i.invited_by AND m.workspace_id = i.workspace_id
      WHERE i.email = address AND i.expires_at > now() AND i.workspace_id <> workspace
-       AND i.withdrawn_at IS NULL AND i.declined_at IS NULL),
+       AND i.withdrawn_at IS NULL AND i.declined_at IS NULL
+       AND (m.role = 'owner' OR (m.role = 'admin' AND i.role <> 'owner'))),
     (SELECT count(*) FROM public.invitations i
      WHERE i.email = address AND i.expires_at > now() AND i.workspace_id <> workspace
        AND i.invited_by = taskbell.actor())
