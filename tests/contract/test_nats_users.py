@@ -11,6 +11,7 @@ from taskbell.contract import subjects
 from taskbell.contract.nats_users import ADMINISTRATOR, RIGHTS, Program, permissions, user_of
 from taskbell.contract.subjects import DEAD_LETTER_STREAM, DELIVERY_CONSUMER, STREAM
 from taskbell.kit.nats_bus import connect, inbox_prefix
+from taskbell.kit.nats_counters import Counters
 from taskbell.kit.nats_once import OneTimeNames
 from taskbell.kit.nats_provision import Provision
 from taskbell.kit.nats_replay import StreamReplays
@@ -85,7 +86,7 @@ async def test_nobody_but_the_relay_writes_into_the_event_stream(program, connec
     """Neither by publishing, nor by a change of a stream, nor by a consumer that has the server write there."""
     client, denied = await connected(user_of(program))
     before = (await stores.stream_info(STREAM)).state.last_seq
-    streams = (STREAM, DEAD_LETTER_STREAM, f"KV_{subjects.TICKET_BUCKET}")
+    streams = (STREAM, DEAD_LETTER_STREAM, f"KV_{subjects.TICKET_BUCKET}", subjects.RATE_STREAM)
     verbs = ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")
     administration = [f"$JS.API.STREAM.{verb}.{stream}" for verb in verbs for stream in (*streams, "MINE")]
     await _refused(client, denied, [EVENT, *administration])
@@ -138,6 +139,10 @@ async def test_every_program_can_do_its_work(connected, stores, server):
         assert [len(batch) async for batch in replay.batches()] == [1]
     tickets = OneTimeNames(gateway, bucket=subjects.TICKET_BUCKET)
     assert [await tickets.use("a"), await tickets.use("a")] == [True, False]
+    api, denied = await connected(user_of(Program.API))
+    refusals.append(denied)
+    counters = Counters(api, PROVISION.counters)
+    assert [await counters.add("a", 2), await counters.add("a", 3)] == [2, 5]
     delivery, denied = await connected(user_of(Program.DELIVERY))
     refusals.append(denied)
     config = ConsumerConfig(name=DELIVERY_CONSUMER, durable_name=DELIVERY_CONSUMER, filter_subject="taskbell.events.>")

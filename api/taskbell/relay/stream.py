@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from taskbell.contract import subjects
 from taskbell.contract.subjects import EVENTS_ROOT, METADATA_EPOCH, STREAM, StreamConfiguration
+from taskbell.kit.nats_counters import CounterSpec
 from taskbell.kit.nats_dead_letters import DeadLetterSpec
 from taskbell.kit.nats_provision import Provision, ProvisionSpec
 from taskbell.kit.nats_streams import StreamFacts, Streams, StreamSpec
@@ -24,6 +25,7 @@ PROVISION = ProvisionSpec(
     ack_wait=subjects.ACK_WAIT.total_seconds(),
     bucket=subjects.TICKET_BUCKET,
     bucket_ttl=subjects.TICKET_BUCKET_TTL,
+    counters=CounterSpec(stream=subjects.RATE_STREAM, root=subjects.RATE_ROOT, max_age=subjects.RATE_AGE),
 )
 """What other programs use: the relay alone makes streams, and consumers of those that other programs write to."""
 

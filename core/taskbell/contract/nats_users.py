@@ -16,6 +16,8 @@ from taskbell.contract.subjects import (
     DEAD_LETTER_SUBJECT,
     DELIVERY_CONSUMER,
     EVENTS_ROOT,
+    RATE_ROOT,
+    RATE_STREAM,
     REDRIVE_CONSUMER,
     RELAY_POKE,
     STREAM,
@@ -75,7 +77,7 @@ _NOT_THE_SHARED_CONSUMER = (
 )
 
 RIGHTS: Mapping[Program, Rights] = {
-    Program.API: Rights(publish=(RELAY_POKE, *_READING), never=_NOT_THE_SHARED_CONSUMER),
+    Program.API: Rights(publish=(RELAY_POKE, f"{RATE_ROOT}.>", *_READING), never=_NOT_THE_SHARED_CONSUMER),
     Program.RELAY: Rights(
         publish=(
             f"{EVENTS_ROOT}.>",
@@ -84,6 +86,7 @@ RIGHTS: Mapping[Program, Rights] = {
             f"{_API}.CONSUMER.INFO.{DEAD_LETTER_STREAM}.{REDRIVE_CONSUMER}",
             f"{_API}.CONSUMER.CREATE.{DEAD_LETTER_STREAM}.{REDRIVE_CONSUMER}.>",
             *(f"{_API}.STREAM.{verb}.{_TICKETS}" for verb in ("INFO", "CREATE")),
+            *(f"{_API}.STREAM.{verb}.{RATE_STREAM}" for verb in ("INFO", "CREATE")),
         ),
         subscribe=(RELAY_POKE,),
     ),

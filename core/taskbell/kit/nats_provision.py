@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import BucketNotFoundError, NotFoundError
 
-from taskbell.kit.nats_bus import answering
+from taskbell.kit.nats_bus import BusUnavailable, answering
+from taskbell.kit.nats_counters import CounterSpec, make_counters
 from taskbell.kit.nats_dead_letters import DeadLetters, DeadLetterSpec
 
 _TIMEOUT = 5.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class ProvisionSpec:
         ack_wait: Seconds after which it is delivered again.
         bucket: The key-value bucket of names that are used once.
         bucket_ttl: How long it keeps a name.
+        counters: The stream of shared counters, which needs NATS 2.12; an older server goes without.
     """
 
     letters: DeadLetterSpec
@@ -34,16 +38,19 @@ class ProvisionSpec:
     ack_wait: float
     bucket: str
     bucket_ttl: timedelta
+    counters: CounterSpec
 
 
 class Provision:
-    """The stream of dead letters, the consumer of what is redriven, and a bucket of names that are used once."""
+    """The dead letters, the consumer of what is redriven, a bucket of names that are used once, and counters."""
 
     def __init__(self, client: Client, spec: ProvisionSpec) -> None:
         """Take a connection; the caller closes it."""
         self._context = client.jetstream(timeout=_TIMEOUT)
         self._spec = spec
         self._dead = DeadLetters(client, spec.letters)
+        self._client = client
+        self._counts = True
 
     async def ensure(self) -> None:
         """Make or adjust all of it.
@@ -69,6 +76,11 @@ class Provision:
             )
             if not await self._has_bucket():
                 await self._context.create_key_value(bucket=spec.bucket, ttl=spec.bucket_ttl.total_seconds())
+        try:
+            await make_counters(self._client, spec.counters)
+        except BusUnavailable as refused:
+            self._counts = False
+            _log.warning("counters_not_made", reason=str(refused))
 
     async def is_complete(self) -> bool:
         """Tell whether all of it exists.
@@ -79,6 +91,8 @@ class Provision:
         with answering():
             try:
                 await self._context.consumer_info(self._spec.letters.stream, self._spec.redrive_consumer)
+                if self._counts:
+                    await self._context.stream_info(self._spec.counters.stream)
             except NotFoundError:
                 return False
             return await self._has_bucket()
