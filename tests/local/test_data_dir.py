@@ -68,3 +68,27 @@ def test_a_database_without_its_credentials_is_refused(data):
     with pytest.raises(StartRefused, match="cannot be read"):
         credentials.load_or_generate(data)
     assert not data.secrets.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_folder_that_everybody_may_write_to_is_refused_and_left_alone(tmp_path, mode):
+    """Another user of the machine could replace the secrets in it, or the programs' data."""
+    root = tmp_path / "data"
+    root.mkdir()
+    root.chmod(mode)
+    with (
+        pytest.raises(StartRefused, match=r"every user of this machine may write .* `chmod 700 "),
+        DataDir(root).locked(),
+    ):
+        pass
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o775])
+def test_a_folder_that_others_may_only_read_is_used(tmp_path, mode):
+    """As most systems make folders; some give each user a group of its own, which may write."""
+    root = tmp_path / "data"
+    root.mkdir()
+    root.chmod(mode)
+    with DataDir(root).locked():
+        assert (root / "up.lock").exists()

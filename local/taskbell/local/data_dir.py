@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,10 +38,11 @@ class DataDir:
         """Make the folder if needed and lock it for the length of the block.
 
         Raises:
-            StartRefused: The folder cannot be written, or another `up` holds it.
+            StartRefused: The folder cannot be written, everybody may write to it, or another `up` holds it.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_strangers()
             self.logs.mkdir(mode=0o700, exist_ok=True)
             lock = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as refused:
@@ -55,6 +58,15 @@ class DataDir:
             yield
         finally:
             os.close(lock)
+
+    def _refuse_strangers(self) -> None:
+        """Whoever may write here can replace the secrets and the data."""
+        mode = self.root.stat().st_mode
+        if mode & stat.S_IWOTH:
+            raise StartRefused(
+                f"every user of this machine may write to the data directory {self.root} (mode {mode & 0o777:o}):"
+                f" `chmod 700 {shlex.quote(str(self.root))}`, and use it only if nobody has changed what is in it"
+            )
 
     def holder(self) -> int | None:
         """Return the process id of the `taskbell up` that holds the lock, or None."""
