@@ -9,6 +9,10 @@ from taskbell.gateway import wire
 from taskbell.testing.waiting import eventually
 
 HALF = b"GET /ws HTTP/1.1\r\nHost: x\r\n"
+WHOLE = (
+    HALF + b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -51,3 +55,19 @@ async def test_a_long_head_of_a_handshake_is_cut_off(run_gateway, half_open):
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
         await eventually(lambda: not running.server.handshakes, "it is gone")
+
+
+async def test_who_does_not_sign_in_keeps_nobody_out(run_gateway, people, listener, half_open):
+    """As many WebSockets as a gateway holds, none signed in: the next clients connect, and the oldest are cut."""
+    user = await people.user()
+    async with run_gateway(gateway_max_connections=2) as running:
+        idle = [await half_open(running, WHOLE) for _ in range(2)]
+        for reader in idle:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+        async with listener(running, user) as one, listener(running, user) as other:
+            await one.connect()
+            await other.connect()
+            assert running.server.is_full()
+        for reader in idle:
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()

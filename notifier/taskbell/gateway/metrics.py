@@ -14,8 +14,8 @@ CONNECTIONS_OPENED = Counter(
 CONNECTIONS_REFUSED = Counter(
     "taskbell_gateway_connections_refused_total",
     "Refused upgrades by reason (origin, full, draining, token_in_address, repeated_header, head for one that is too "
-    "long, handshakes for one that gave way to a new connection). Many with origin: TASKBELL_ALLOWED_ORIGINS lacks "
-    "one. Many with full or handshakes: add pods.",
+    "long, handshakes and not_signed_in for one that gave way to a new connection). Many with origin: "
+    "TASKBELL_ALLOWED_ORIGINS lacks one. Many with full, handshakes or not_signed_in: add pods.",
     ["reason"],
 )
 CLOSES = Counter(

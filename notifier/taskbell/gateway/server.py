@@ -39,13 +39,24 @@ class GatewayServer:
         self._http = http_side(self)
         self._max_connections = max_connections
         self._open: set[Socket] = set()
+        self._arrived: dict[Socket, None] = {}  # those of them that had not signed in yet, oldest first
         around.unsent.connections = lambda: self._open
         self._server: Server | None = None
         self._draining = False
         self.handshakes = Handshakes()
 
     def is_full(self) -> bool:
-        """Whether one more connection would be too many."""
+        """Whether one more connection would be too many, because all have signed in: of the others the oldest is cut.
+
+        So nobody without an account keeps clients out.
+        """
+        while len(self._open) >= self._max_connections and self._arrived:
+            oldest = next(iter(self._arrived))
+            del self._arrived[oldest]
+            if not oldest.is_signed_in:
+                metrics.CONNECTIONS_REFUSED.labels(reason="not_signed_in").inc()
+                self._open.discard(oldest)
+                oldest.cut()
         return len(self._open) >= self._max_connections
 
     def is_draining(self) -> bool:
@@ -124,6 +135,7 @@ class GatewayServer:
         socket = Socket(connection, self._around, connection_id=uuid4().hex, handshake=connection.came_at)
         connection.socket = socket
         self._open.add(socket)
+        self._arrived[socket] = None
         metrics.CONNECTIONS.inc()
         metrics.CONNECTIONS_OPENED.inc()
         try:
@@ -133,4 +145,5 @@ class GatewayServer:
             await socket.run(credential_of(connection.request), connection.request.path)
         finally:
             self._open.discard(socket)
+            self._arrived.pop(socket, None)
             metrics.CONNECTIONS.dec()

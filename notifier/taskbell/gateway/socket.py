@@ -190,6 +190,15 @@ class Socket:
 
     # The gateway's side
 
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether its user is known."""
+        return bool(self._session.user_id)
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self._connection.cut()
+
     def tick(self) -> None:
         """The session's deadline has come."""
         self._perform_now(self._session.tick(self._loop.time(), cursor=self._hub.cursor))
