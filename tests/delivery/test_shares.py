@@ -90,6 +90,18 @@ def test_whoever_is_quick_waits_for_nobody_who_is_slow(hogs, known):
         assert worker.waited[mine] == 0.0
 
 
+def test_many_workspaces_with_new_webhooks_that_hang_leave_places_for_quick_receivers():
+    """A user has many workspaces, and the first place of each is free of other bounds, but all of them are not all."""
+    shares, honest = Shares(_LIMITS), _queue()
+    shares.learn(honest, seconds=0.02, failing=False)
+    hanging = {queue.id: queue for queue in (_queue() for _ in range(100))}
+    for queue_id, places in shares.grant(list(hanging.values()), now=0.0).items():
+        for _ in range(places):
+            shares.take(hanging[queue_id], now=0.0)
+    assert len(shares.taken) == 56
+    assert shares.grant([honest], now=5.0)
+
+
 def test_a_slow_webhook_does_not_delay_a_quick_one_of_its_own_workspace():
     """Also within a workspace the quick one starts at once."""
     worker, workspace = Worker(), new_id()

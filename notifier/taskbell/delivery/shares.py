@@ -7,7 +7,7 @@ A *place* is one attempt in flight. A *queue* is what waits for one receiver: a 
    and some are free for the next one.
 2. Receivers that fail, or take longer than a second, have at most half of all places, and half of what one workspace
    may have. One that has not answered yet has a single place, and those with the slow ones at most three quarters;
-   the first place of a workspace is free of this.
+   with the first places of workspaces, of which one user has many, at most seven eighths.
 3. Free places go first to the workspace that has used the least time lately, and there to its quick receivers.
 """
 
@@ -185,7 +185,11 @@ class _Round:
             return False
         if slow and (2 * self.slow >= limits.all or 2 * self._slow_of_workspace[workspace] >= limits.per_workspace):
             return False
-        return not (slow or not known) or self._of_workspace[workspace] == 0 or 4 * self._doubtful < 3 * limits.all
+        if known and not slow:
+            return True
+        if self._of_workspace[workspace] == 0:
+            return 8 * self._doubtful < 7 * limits.all
+        return 4 * self._doubtful < 3 * limits.all
 
     def _is_slow(self, queue: Queue) -> bool:
         return queue.id in self._hanging or self._shares.is_slow(queue)
