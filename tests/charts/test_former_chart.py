@@ -16,7 +16,10 @@ RENAMED = (
     (r"taskbell_reminders_", "taskbell_relay_reminders_"),
 )
 """What the former chart called otherwise, wherever it stands."""
-IGNORED = {"description", "title", "summary", "runbook_url", "checksum/config", "data", "stringData"}
+IGNORED = {
+    *("description", "title", "summary", "runbook_url"),
+    *("checksum/config", "checksum/secrets", "data", "stringData"),
+}
 """Words for people, dashboards and alert rules as texts, passwords that each rendering makes."""
 
 
