@@ -16,6 +16,8 @@ RENAMED = (
     (r"taskbell_reminders_", "taskbell_relay_reminders_"),
 )
 """What the former chart called otherwise, wherever it stands."""
+ADDED = {"TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL"}
+"""Variables that the chart sets since then."""
 IGNORED = {
     *("description", "title", "summary", "runbook_url"),
     *("checksum/config", "checksum/secrets", "data", "stringData"),
@@ -51,7 +53,8 @@ def _compared(thing):
             fields["app.kubernetes.io/component"] = "sweeper"
         return {_renamed(name): _compared(value) for name, value in fields.items()}
     if isinstance(thing, list):
-        return [_compared(value) for value in thing]
+        named = (value.get("name") if isinstance(value, dict) else None for value in thing)
+        return [_compared(value) for value, name in zip(thing, named, strict=True) if name not in ADDED]
     if isinstance(thing, str):
         # A migrations Job is named after what it does, and that was renamed.
         return re.sub(r"(-migrations-\d+)-[0-9a-f]{5}$", r"\1", _renamed(thing))
