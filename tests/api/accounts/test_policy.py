@@ -94,7 +94,7 @@ def test_addresses_count_by_who_owns_them(one, other, same):
     """An IPv4 host counts alone however it is written; an IPv6 host with its whole /64."""
     sources = [Source.stranger(email="a@example.com", address=each, allowed=1) for each in (one, other)]
     assert (sources[0].own == sources[1].own) is same
-    assert (sources[0].lane == sources[1].lane) is same
+    assert (sources[0].own == sources[1].own) is same
 
 
 def test_a_site_of_ipv6_counts_together():
@@ -141,3 +141,15 @@ def test_worth_of_a_refresh_token(used, revoked, expires_in, decision):
         expires_at=NOW + timedelta(seconds=expires_in),
     )
     assert judge(state, now=NOW) is decision
+
+
+def test_a_site_shares_its_places_for_hashing():
+    """Whoever owns an IPv6 /48 has one lane, not one for each of its 65,536 networks; each guesses for itself."""
+    one, other = "2001:db8:7:1::1", "2001:db8:7:2::1"
+    strangers = [Source.stranger(email="ann@example.com", address=each, allowed=5) for each in (one, other)]
+    assert strangers[0].lane == strangers[1].lane
+    assert strangers[0].own != strangers[1].own
+    registrations = [Source.registration(address=each, allowed=5) for each in (one, other)]
+    assert registrations[0].lane == registrations[1].lane
+    foreign = Source.stranger(email="ann@example.com", address="2001:db8:8:1::1", allowed=5)
+    assert foreign.lane != strangers[0].lane

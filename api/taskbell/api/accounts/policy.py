@@ -55,7 +55,7 @@ class Source:
         network = _network(address)
         pair, account = _digest("pair", email, network), _digest("account", email)
         allowances = {pair: allowed, account: allowed * ACCOUNT_FACTOR}
-        return cls(own=pair, allowances=allowances, lane=_digest("address", network))
+        return cls(own=pair, allowances=allowances, lane=_lane(address))
 
     @classmethod
     def device(cls, *, user_id: UUID, device_id: UUID, allowed: int) -> Source:
@@ -77,7 +77,7 @@ class Source:
         allowances = {own: allowed}
         if ":" in network:
             allowances[_digest("registration site", site)] = allowed * SITE_FACTOR
-        return cls(own=own, allowances=allowances, lane=own)
+        return cls(own=own, allowances=allowances, lane=_lane(address))
 
     @classmethod
     def confirmation(cls, *, address: str, allowed: int) -> Source:
@@ -99,6 +99,11 @@ def mailbox_of(email: str) -> bytes:
 
 def _digest(*parts: str) -> bytes:
     return sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def _lane(address: str) -> bytes:
+    """One lane for a site: whoever owns an IPv6 /48 would have as many lanes as there are places, and more."""
+    return _digest("address", _network(address, ipv6_prefix=_IPV6_SITE))
 
 
 def _network(address: str, *, ipv6_prefix: int = 64) -> str:
