@@ -94,7 +94,6 @@ def test_addresses_count_by_who_owns_them(one, other, same):
     """An IPv4 host counts alone however it is written; an IPv6 host with its whole /64."""
     sources = [Source.stranger(email="a@example.com", address=each, allowed=1) for each in (one, other)]
     assert (sources[0].own == sources[1].own) is same
-    assert (sources[0].own == sources[1].own) is same
 
 
 def test_a_site_of_ipv6_counts_together():
