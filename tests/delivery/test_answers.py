@@ -264,7 +264,6 @@ class Flood(asyncio.Protocol):
         self.paused = True
 
 
-@pytest.mark.feature("M34")
 @pytest.mark.parametrize(
     ("head", "again", "says"),
     [

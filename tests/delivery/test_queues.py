@@ -2,13 +2,9 @@
 
 from datetime import timedelta
 
-import pytest
-
 from taskbell.delivery.lookout import Lookout
 from taskbell.delivery.repository import open_ledger
 from taskbell.kit.ids import new_id
-
-pytestmark = pytest.mark.feature("M34")
 
 _FILL = """
 INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at, due_at)

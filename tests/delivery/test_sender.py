@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
-import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -196,7 +195,6 @@ async def test_endpoints_that_fail_leave_half_of_the_places():
         await sender.stop(within=1.0)
 
 
-@pytest.mark.feature("M34")
 async def test_receivers_that_accept_slowly_leave_places_for_another_workspace():
     """However many webhooks of a workspace hang before they accept, another workspace's event goes out meanwhile."""
     hog = new_id()

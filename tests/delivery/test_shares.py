@@ -12,7 +12,6 @@ from taskbell.delivery.lookout import Lookout
 from taskbell.delivery.shares import MOST_KNOWN, Places, Queue, Shares
 from taskbell.kit.ids import new_id
 
-pytestmark = pytest.mark.feature("M34")
 _LIMITS = Places(all=64, per_receiver=8, per_workspace=32)
 
 

@@ -51,7 +51,6 @@ async def test_a_webhook_gets_the_types_it_wants_of_its_workspace(platform, rece
     assert {request.path for request in receiver.requests} == {"/hook", "/hook/all"}
 
 
-@pytest.mark.feature("M34")
 async def test_an_event_is_stored_once_for_all_webhooks(platform, receiver, run_worker):
     """However many webhooks want a large event, the ledger holds no copy; each gets the bytes of the stream."""
     _, workspace = await platform.person()

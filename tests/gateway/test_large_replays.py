@@ -11,8 +11,6 @@ from taskbell.kit import nats_replay
 from taskbell.kit.ids import new_id
 from taskbell.testing.waiting import eventually
 
-pytestmark = pytest.mark.feature("M34")
-
 NO_MEMORY = {"gateway_recent_events": 0}
 PAD = "x" * 100_000
 

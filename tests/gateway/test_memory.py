@@ -26,7 +26,6 @@ def peak(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads what Linux tells of a process")
-@pytest.mark.feature("M34")
 async def test_resumes_of_large_events_fit_its_memory(people, stream, settings, tmp_path):
     """One user's 20 resumes of 45 MB, none of which is read, leave another's live events alone."""
     workspace = new_id()

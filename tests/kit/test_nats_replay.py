@@ -134,7 +134,6 @@ async def test_a_replay_misses_nothing_where_its_consumer_lags(client, monkeypat
     assert found == [sequence for sequence in range(after + 1, until + 1) if sequence % 2]
 
 
-@pytest.mark.feature("M34")
 async def test_a_batch_ends_at_its_bytes(client):
     """However many messages were asked for; one that is larger than a batch comes alone, and nothing is missed."""
     sizes = [200_000] * 5 + [700_000] + [200_000] * 3
@@ -160,7 +159,6 @@ async def test_a_batch_whose_bytes_are_used_up_exactly_is_not_waited_for(client,
         del sizes[2:]
 
 
-@pytest.mark.feature("M34")
 async def test_few_requests_are_under_way_at_a_time(client, monkeypatch):
     """However many replays there are: so what the server may have to keep for the connection is bounded."""
     for number in range(40):

@@ -20,7 +20,6 @@ def peak(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads what Linux tells of a process")
-@pytest.mark.feature("M34")
 async def test_a_window_of_the_largest_events_fits_its_memory(table, stream, relay_process):
     """600 events of the largest size, 96 MB, are published by a relay that may have half of its chart's limit."""
     process = (await relay_process(LOG_LEVEL="ERROR")).process

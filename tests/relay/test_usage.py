@@ -1,16 +1,17 @@
 """What workspaces write and store is measured, and who is over a quota."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
 
 from taskbell.kit.ids import lowest_id
 from taskbell.local import db
+from taskbell.relay.usage import repository
 from taskbell.relay.usage.repository import Quota, measuring
 from taskbell.relay.usage.watch import look
 
-pytestmark = pytest.mark.feature("M34")
 _QUOTA = Quota(daily=100_000, tasks=50_000)
 
 
@@ -80,6 +81,30 @@ async def test_the_level_sinks_by_the_day(database, owner, write):
     row = await _usage(owner, workspace)
     assert 69_000 < row["level_bytes"] < 73_000
     assert row["refused_until"] is None
+
+
+async def test_a_long_time_without_a_relay_is_read_in_pieces(database, owner, write, monkeypatch):
+    """After days without a relay the last day counts, and no statement reads more than ten minutes of it."""
+    workspace, spans = uuid4(), []
+    await owner.execute(
+        "INSERT INTO workspace_usage (workspace_id, measured_at) VALUES ($1, now() - interval '3 days')", workspace
+    )
+    for hours in (30, 20, 1):
+        await write(workspace, size=30_000, ago=hours * 3600)
+    rows = repository._MEASURE_USAGE.rows
+
+    async def noted(session, **parameters):
+        milliseconds = (parameters["next_id"].int >> 80) - (parameters["first_id"].int >> 80)  # RFC 9562, UUIDv7
+        spans.append(timedelta(milliseconds=milliseconds))
+        return await rows(session, **parameters)
+
+    monkeypatch.setattr(repository, "_MEASURE_USAGE", SimpleNamespace(rows=noted))
+    async with measuring(database.relay_url, _QUOTA) as usage:
+        await usage.measure()
+    assert max(spans) <= timedelta(minutes=10, milliseconds=1)
+    assert sum(spans, timedelta()) > timedelta(hours=23, minutes=59)
+    row = await _usage(owner, workspace)
+    assert 30_000 < row["level_bytes"] < 31_000  # the last hour's; what came 19 hours before has sunk
 
 
 async def test_deliveries_count(database, owner, write):

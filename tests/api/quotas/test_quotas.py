@@ -4,8 +4,6 @@ import pytest
 
 from taskbell.local import db
 
-pytestmark = pytest.mark.feature("M34")
-
 
 @pytest.fixture
 def over(app, database):

@@ -8,8 +8,6 @@ import pytest
 from taskbell.contract.events import LONG_TEXT_BYTES, MAX_DATA_BYTES, MAX_MESSAGE_BYTES, EventRecord, envelope
 from taskbell.kit.ids import new_id
 
-pytestmark = pytest.mark.feature("M34")
-
 LONGEST = [chr(1) * 20_000, "\U0001f9e8" * 20_000, '"\\' * 10_000]
 """Descriptions of the most characters: escaped in JSON to six bytes each, of four bytes each, escaped to two."""
 

@@ -21,6 +21,8 @@ _STATEMENT_SECONDS = 30.0
 _SETTLED = timedelta(seconds=3)
 """Events this old have committed: an id is made shortly before its transaction ends."""
 _FIRST_LOOK = timedelta(hours=1)
+_LONGEST_LOOK = timedelta(minutes=10)
+_DAY = timedelta(days=1)
 _SETTINGS = {
     "application_name": "taskbell-relay-usage",
     # A plan made while a table was empty is kept while it fills.
@@ -54,23 +56,29 @@ class Usage:
         self._until: datetime | None = None
 
     async def measure(self) -> list[UUID]:
-        """Add what was written since the last call. Returns the workspaces whose tasks should be counted."""
+        """Add what was written since the last call, or in the last day; return workspaces to count the tasks of.
+
+        What is older has sunk from every level. Each statement reads a few minutes, so that a long time without an
+        active relay is made up for, however much was written in it.
+        """
         clock = await _LAST_MEASURED.row(self._session)
         assert clock is not None  # noqa: S101 -- an aggregate always has a row
-        since = self._until or clock["last"] or clock["now"] - _FIRST_LOOK
-        until = clock["now"] - _SETTLED
-        if until <= since:
-            return []
-        rows = await _MEASURE_USAGE.rows(
-            self._session,
-            first_id=lowest_id(since),
-            next_id=lowest_id(until),
-            until=until,
-            daily=self._quota.daily,
-            tasks=self._quota.tasks,
-        )
-        self._until = until
-        return [row["workspace_id"] for row in rows if row["is_uncounted"]]
+        now = clock["now"]
+        since = max(self._until or clock["last"] or now - _FIRST_LOOK, now - _DAY)
+        uncounted = dict[UUID, None]()
+        while since < now - _SETTLED:
+            until = min(since + _LONGEST_LOOK, now - _SETTLED)
+            rows = await _MEASURE_USAGE.rows(
+                self._session,
+                first_id=lowest_id(since),
+                next_id=lowest_id(until),
+                until=until,
+                daily=self._quota.daily,
+                tasks=self._quota.tasks,
+            )
+            uncounted |= dict.fromkeys(row["workspace_id"] for row in rows if row["is_uncounted"])
+            self._until = since = until
+        return list(uncounted)
 
     async def count_tasks(self, workspace_id: UUID) -> None:
         """Count what the tasks of a workspace take."""
