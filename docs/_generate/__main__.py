@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docs._generate import chart, environment, errors, features, metrics, nats_users, settings
+from docs._generate import bounds, chart, environment, errors, features, metrics, nats_users, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
@@ -15,6 +15,7 @@ PAGES = {
     "charts/taskbell/templates/crds.yaml": chart.definitions,
     "charts/taskbell/values.schema.json": chart.schema,
     "charts/taskbell/values.yaml": chart.values,
+    "docs/reference/bounds.md": bounds.text,
     "docs/reference/chart.md": chart.text,
     "docs/reference/errors.md": errors.text,
     "docs/reference/features.md": features.text,
