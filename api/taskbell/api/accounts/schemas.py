@@ -82,7 +82,7 @@ TimeZone = Annotated[
     _ZoneNames(),
 ]
 DeviceToken = Annotated[str, StringConstraints(min_length=1, max_length=640), NO_NUL]
-OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512), NO_NUL]
+OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
 
 
 class Registration(RequestBody):
