@@ -7,7 +7,7 @@ import sys
 from capacity.service import PlatformNotPrepared, PlatformNotStarted
 
 from attack.arguments import parse
-from attack.run import run, say
+from attack.run import PlatformNotCounted, run, say
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     command = parse()
     try:
         return run(command)
-    except (PlatformNotStarted, PlatformNotPrepared, OSError) as failed:
+    except (PlatformNotStarted, PlatformNotPrepared, PlatformNotCounted, OSError) as failed:
         say(f"could not run: {failed}")
     except KeyboardInterrupt:
         say("interrupted; there is no report")

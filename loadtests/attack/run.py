@@ -33,10 +33,17 @@ from attack.report import Findings, Waits, table
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CALM_SHARE = 0.25
-_SETTLE_SECONDS = 45.0
+_SETTLE_SECONDS = 120.0
+_LOOK_SECONDS = 2.0
+_PAGE = 100
+"""Events of a page that weighs one request; a larger page weighs more."""
 _STOP_SECONDS = 20.0
 _CHART: Final = {"TASKBELL_RATE_LIMIT_PER_MINUTE": "100", "TASKBELL_REGISTRATIONS_ALLOWED": "20"}
 """Limits as in an installation; `taskbell up` has wider ones."""
+
+
+class PlatformNotCounted(Exception):
+    """The evidence could not be read; the message says why."""
 
 
 def say(line: str) -> None:
@@ -61,6 +68,7 @@ def run(command: Command) -> int:
     Raises:
         PlatformNotStarted: The platform did not start.
         PlatformNotPrepared: The API refused an account.
+        PlatformNotCounted: The platform did not answer when all had ended.
     """
     with tempfile.TemporaryDirectory(prefix="taskbell-attack-") as name, ExitStack() as held:
         folder = Path(name)
@@ -76,7 +84,10 @@ def run(command: Command) -> int:
             plan=replace(arguments.parse([]).plan, teams=1),
             accounts=service.make_teams(platform.run["api_url"], run=prefix, teams=1),
         )
-        findings = asyncio.run(_Attack(command, platform, briefing).findings())
+        try:
+            findings = asyncio.run(_Attack(command, platform, briefing).findings())
+        except* ledger.NotCounted as reasons:
+            raise PlatformNotCounted(f"nothing could be counted: {reasons.exceptions[0]}") from reasons
     command.output.mkdir(parents=True, exist_ok=True)
     report = command.output / "report.json"
     report.write_bytes(orjson.dumps(findings.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
@@ -110,7 +121,7 @@ class _Attack:
             phases = await self._work()
             say("waiting until everything has arrived")
             database_url = self._platform.run["owner_database_url"]
-            await ledger.wait_until_settled(self._briefing, feeds, database_url=database_url, within=_SETTLE_SECONDS)
+            await asyncio.to_thread(self._settle, feeds, database_url)
             is_over.set()
             await listening
             gathered = await ledger.gather(self._briefing, feeds, database_url=database_url)
@@ -128,7 +139,15 @@ class _Attack:
 
     def _feeds(self) -> ledger.Feeds:
         client = httpx.Client(base_url=self._briefing.api_url, timeout=30, trust_env=False)
-        return ledger.Feeds(client, self._briefing.accounts)
+        return ledger.Feeds(client, self._briefing.accounts, page=_PAGE)
+
+    def _settle(self, feeds: ledger.Feeds, database_url: str) -> None:
+        """Wait until everything has arrived, as slowly as the rate limit permits."""
+        asyncio.run(
+            ledger.wait_until_settled(
+                self._briefing, feeds, database_url=database_url, within=_SETTLE_SECONDS, every=_LOOK_SECONDS
+            )
+        )
 
     async def _add_webhook(self, url: str) -> None:
         owner = self._briefing.accounts[0]

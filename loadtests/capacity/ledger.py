@@ -90,9 +90,10 @@ def _event_row(row: asyncpg.Record) -> EventRow:
 class Feeds:
     """The change feeds of all accounts, read incrementally."""
 
-    def __init__(self, client: httpx.Client, accounts: Iterable[Account]) -> None:
-        """Begin at the present end of each feed."""
+    def __init__(self, client: httpx.Client, accounts: Iterable[Account], *, page: int = 1000) -> None:
+        """Begin at the present end of each feed; read up to `page` events at a time."""
         self._client = client
+        self._limit = page
         self._readers = {account.user_id: account for account in accounts}
         self._cursors = {user: self._page(user, "latest")["meta"]["next_cursor"] for user in self._readers}
         self.items: dict[str, list[FeedItem]] = {user: [] for user in self._readers}
@@ -134,11 +135,13 @@ class Feeds:
 
     def _page(self, user: str, after: str) -> dict[str, Any]:
         reader = self._readers[user]
-        answer = self._client.get(
-            "/v1/events",
-            params={"workspace_id": reader.workspace_id, "after": after, "limit": 1000},
-            headers={"Authorization": f"Bearer {reader.token}"},
-        )
+        asked = {"workspace_id": reader.workspace_id, "after": after, "limit": str(self._limit)}
+        headers = {"Authorization": f"Bearer {reader.token}"}
+        while True:
+            answer = self._client.get("/v1/events", params=asked, headers=headers)
+            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+            time.sleep(float(answer.headers["Retry-After"]))
         if answer.status_code == httpx.codes.GONE:
             raise NotCounted("the event stream was rebuilt during the run: its cursors have expired")
         page: dict[str, Any] = orjson.loads(answer.raise_for_status().content)
@@ -152,8 +155,10 @@ def listening(briefing: Briefing) -> dict[str, Any]:
     return report
 
 
-async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: str, within: float) -> None:
-    """Wait until rows, feeds and listeners change no more, at most `within` seconds.
+async def wait_until_settled(
+    briefing: Briefing, feeds: Feeds, *, database_url: str, within: float, every: float = 0.5
+) -> None:
+    """Wait until rows, feeds and listeners change no more, at most `within` seconds; look every `every` seconds.
 
     Raises:
         NotCounted: The database or the API does not answer.
@@ -169,7 +174,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
             away = None
         except (OSError, asyncpg.PostgresError, httpx.HTTPError) as failed:
             away = failed  # a part may be restarting
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(every)
             continue
         report = listening(briefing)
         now = time.monotonic()
@@ -180,7 +185,7 @@ async def wait_until_settled(briefing: Briefing, feeds: Feeds, *, database_url: 
         complete = feeds.events >= rows and report["open"] == report["wanted"]
         if waited >= (quiet if complete else 3 * quiet):
             return
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(every)
     if away is not None:
         raise NotCounted(f"the platform does not answer: {type(away).__name__} {away}")
 
