@@ -51,6 +51,7 @@ async def frame_floods(villain: Villain) -> None:
                 await connection.hello()
                 for _ in range(2000):
                     await connection.send({"t": "subscribe", "channel": "workspace:none", "id": 1})
+            villain.outcomes["sent all"] += 1
         except (OSError, TimeoutError, WebSocketException) as ended:
             villain.outcomes[type(ended).__name__] += 1
         await asyncio.sleep(0.5)
