@@ -111,7 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request."""
         self._unparsed = 0
-        self._hold(received=0, unread=self._unread)
+        if self._received:
+            self._hold(received=0, unread=self._unread)
         self._stage = _Stage.REQUEST
         super().on_message_complete()
 
