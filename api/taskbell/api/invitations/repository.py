@@ -13,6 +13,7 @@ from taskbell.api.invitations.policy import Load, Room
 from taskbell.api.invitations.schemas import Invitation, InvitationToYou
 from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid, new_id
+from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
 
@@ -30,10 +31,6 @@ _LOCK_INVITING = load(__package__, "lock_inviting")
 _MEASURE = load(__package__, "measure_load")
 _MEASURE_ROOM = load(__package__, "measure_room")
 _WITHDRAW = load(__package__, "withdraw_invitation")
-
-
-class RowRefused(Exception):
-    """Row-level security did not admit the row: what the actor was allowed a statement ago is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from taskbell.api.workspaces.policy import Role, may_change_membership
 from taskbell.api.workspaces.schemas import Workspace
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.events import EventType
+from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Connection, Database
 
@@ -62,7 +63,7 @@ class Invitations:
         """
         try:
             invitation, told = await self._invite(actor, workspace_id, email=email, role=role)
-        except repository.RowRefused as refused:
+        except RowRefused as refused:
             # The actor was removed or demoted since the role was read: what is left of it decides.
             async with self._database.acting(actor) as connection:
                 await require_role(connection, actor=actor, workspace_id=workspace_id)
@@ -78,7 +79,7 @@ class Invitations:
                 raise RoleInsufficient
             load = await repository.measure(connection, workspace_id=workspace_id, actor=actor, email=email)
             if load is None:
-                raise repository.RowRefused
+                raise RowRefused
             if (refused := refusal(load, self._bounds)) is not None:
                 raise refused
             invitation = await repository.invite(
@@ -128,7 +129,7 @@ class Invitations:
         """
         try:
             workspace_id = await self._accept(actor, invitation_id)
-        except repository.RowRefused as refused:
+        except RowRefused as refused:
             raise InvitationNotFound from refused
         await self._recorder.committed(EventType.MEMBER_ADDED)
         return await self._workspaces.get(actor, workspace_id)

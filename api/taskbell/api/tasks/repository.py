@@ -19,6 +19,7 @@ from taskbell.api.tasks.lists import Listing
 from taskbell.api.tasks.policy import Change, Neighbour, former_values
 from taskbell.api.tasks.schemas import Sort
 from taskbell.kit.ids import bare_uuid
+from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.postgres.statements import Statement, load
 from taskbell.store import task_lists
 from taskbell.store.compose import compile_statement, parameter
@@ -50,10 +51,6 @@ _LOCK = compile_statement(
     .with_for_update(key_share=True)
 )
 """Reads every column that the model has, and locks the row (FOR NO KEY UPDATE)."""
-
-
-class RowRefused(Exception):
-    """Row-level security or a foreign key did not admit the row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from taskbell.api.workspaces.policy import Role
 from taskbell.contract.events import EventType
 from taskbell.contract.problems import FieldError
 from taskbell.contract.tokens import Claims
+from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Connection, Database
 
@@ -60,7 +61,7 @@ class TaskService:
         values = {**wanted.__dict__, "workspace_id": workspace_id, "leads": self._leads}
         try:
             created = await repository.create(self._database, actor=actor.user_id, traceparent=traceparent(), **values)
-        except repository.RowRefused as refused:
+        except RowRefused as refused:
             role = await require_role(self._database, actor=actor.user_id, workspace_id=workspace_id)
             if role is not Role.VIEWER:
                 async with self._database.acting(actor.user_id) as connection:
@@ -149,7 +150,7 @@ class TaskService:
     async def _change(self, actor: Claims, task_id: UUID, wanted: dict[str, Any], *, version: int | None) -> Document:
         try:
             return await self._change_allowed(actor, task_id, wanted, version=version)
-        except repository.RowRefused as refused:
+        except RowRefused as refused:
             # The actor was removed or demoted since the task was locked: what is left of it decides.
             async with self._database.acting(actor.user_id) as connection:
                 raise await self._refusal(connection, task_id) from refused

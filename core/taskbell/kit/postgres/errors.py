@@ -23,6 +23,10 @@ class StatementTooSlow(TimeoutError):
     """A statement took longer than it may, and was cancelled. PostgreSQL itself may be well."""
 
 
+class RowRefused(Exception):
+    """Row-level security or a foreign key did not admit a row: what the actor was allowed may be over by now."""
+
+
 FAILED: tuple[type[BaseException], ...] = (*AWAY, asyncpg.PostgresError)
 """Any failure: a background role starts again after each, since a missing right or table is put right by people."""
 
