@@ -15,6 +15,7 @@ import httpx
 import orjson
 from capacity.briefing import Account
 from capacity.journal import Journal, Note
+from capacity.steps import percentile
 
 _PAUSE_SECONDS = 0.9
 _SIGN_IN_EACH = 12
@@ -137,5 +138,4 @@ class Hook:
 
 def p95(samples: Sequence[tuple[float, float]], *, since: float, until: float) -> float | None:
     """Return the 95th percentile of the samples between two instants; None without samples."""
-    found = sorted(value for at, value in samples if since <= at < until)
-    return round(found[min(len(found) - 1, int(len(found) * 0.95))], 1) if found else None
+    return percentile(sorted(round(value, 1) for at, value in samples if since <= at < until), 0.95)

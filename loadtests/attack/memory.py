@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 import yaml  # type: ignore[import-untyped]  # it brings no types
+from capacity.processor import part_of
 
 _VALUES = Path(__file__).resolve().parents[2] / "charts" / "taskbell" / "values.yaml"
 _UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-_NUMBERED = re.compile(r"-[0-9]+\Z")
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "api": ("api",),
     "relay": ("relay",),
@@ -47,7 +46,7 @@ class Peaks:
     def sample(self, processes: Mapping[str, int]) -> None:
         """Take one sample: of a part's process with its children, shared pages counted once."""
         for name, pid in processes.items():
-            part = _NUMBERED.sub("", name)
+            part = part_of(name)
             if part in _SECTIONS:
                 self.bytes[part] = max(self.bytes.get(part, 0), _held(pid))
 

@@ -17,6 +17,11 @@ GENERATOR, LISTENERS, UP = "generator", "listeners", "up"
 _NUMBERED = re.compile(r"-[0-9]+\Z")
 
 
+def part_of(process: str) -> str:
+    """Return the part that a process belongs to: `api` for `api-2`."""
+    return _NUMBERED.sub("", process)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Processor seconds until an instant (Unix seconds), by part and by the whole machine."""
@@ -40,7 +45,7 @@ class Sampler:
 
     def sample(self) -> None:
         """Take one sample. Processes that have ended keep counting."""
-        roots = {pid: _NUMBERED.sub("", name) for name, pid in self._roots().items()}
+        roots = {pid: part_of(name) for name, pid in self._roots().items()}
         for pid, part in roots.items():
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
