@@ -51,6 +51,26 @@ def test_everything_is_bounded(kind):
 
 
 @pytest.mark.parametrize("kind", MANIFESTS)
+def test_every_field_is_described(kind):
+    """Each property has a description in its own words, and one of a spec tells its default and its limits, too."""
+    described = {path: node.get("description") for path, node in _nodes(_schema(kind)) if not path.endswith("[]")}
+    assert [path for path, words in described.items() if not words] == [".metadata"]  # the API server describes that
+    told = {}
+    for path, node in _nodes(_schema(kind)["properties"]["spec"]):
+        if "default" in node and "properties" not in node:
+            assert "Default: " in node["description"], path
+        if "maximum" in node:
+            assert f"From {node['minimum']} to {node['maximum']}." in node["description"], path
+        if not path.endswith("[]"):
+            told[path] = node["description"]
+    bare = [path for path, words in told.items() if words.startswith(("Default:", "From ", "At most "))]
+    assert bare == []
+    units = ("second", "percent", "such as `90s` or `5m`")
+    timed = [path for path in told if path.endswith(("Seconds", "Percent", "cooldown", "drainTarget"))]
+    assert [path for path in timed if not any(unit in told[path] for unit in units)] == []
+
+
+@pytest.mark.parametrize("kind", MANIFESTS)
 def test_schemas_are_structural(kind):
     """No references, no alternatives, no fields that only JSON Schema knows, and a rule's words are all there."""
     text = json.dumps(MANIFESTS[kind])

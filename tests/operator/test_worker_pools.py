@@ -209,7 +209,7 @@ async def test_a_missing_target_is_reported(place, work):
 
 
 async def test_manual_follows_kubectl_scale(place):
-    """Under engine Manual the scale subresource of the pool sets the size, within the bounds."""
+    """Under engine Manual the scale subresource sets the size; a size beyond the bounds is refused with them."""
     await place.make(engine="Manual", replicas={"min": 1, "max": 6}, signals=[])
     assert await place.look() == 1
     path = place.kubectl.at("workerpools", "delivery", "scale")
@@ -220,6 +220,12 @@ async def test_manual_follows_kubectl_scale(place):
     await place.look()
     shown = (await place.kubectl.must("GET", path))["status"]
     assert shown == {"replicas": 4, "selector": "app=delivery"}
+    scale = await place.kubectl.must("GET", path)
+    scale["spec"]["replicas"] = 7
+    status, answer = await place.kubectl.send("PUT", path, scale)
+    assert status == 422
+    assert "replicas.manual must be from replicas.min to replicas.max" in answer["message"]
+    assert await place.look() == 4
 
 
 async def test_a_conflict_on_scale_decides_again(place, work, proxy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -35,6 +36,7 @@ class Condition(Model):
     type: str = Field(max_length=64)
     """Ready, Progressing or Degraded."""
     status: str = Field(max_length=7, json_schema_extra={"enum": ["True", "False", "Unknown"]})
+    """Whether the condition holds."""
     reason: str = Field(max_length=128)
     """One CamelCase word for programs; it does not change between versions."""
     message: str = Field(max_length=1024)
@@ -124,3 +126,38 @@ def _completed(schema: Json) -> Json:
     return {
         "default": {n: inner["default"] for n, inner in schema["properties"].items() if "default" in inner}
     } | schema
+
+
+def explained(schema: Json) -> Json:
+    """The schema with the default and the limits of each field in its description: `kubectl explain` shows neither."""
+    result = dict(schema)
+    if "properties" in schema:
+        result["properties"] = {name: _told(explained(inner)) for name, inner in schema["properties"].items()}
+    if "items" in schema:
+        result["items"] = explained(schema["items"])
+    return result
+
+
+def _told(schema: Json) -> Json:
+    return schema | {"description": " ".join([schema.get("description", ""), *_limits(schema)]).strip()}
+
+
+def _limits(schema: Json) -> list[str]:
+    """The default and the limits of a field as sentences. An object says nothing: its fields do."""
+    told = []
+    if "default" in schema and "properties" not in schema:
+        told.append(f"Default: {_shown(schema['default'])}.")
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is not None and most is not None:
+        told.append(f"From {least} to {most}.")
+    longest = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}.get(schema["type"], "")
+    if longest in schema and "enum" not in schema:
+        told.append(f"At most {schema[longest]} {'characters' if longest == 'maxLength' else 'entries'}.")
+    return told
+
+
+def _shown(default: Any) -> str:
+    """A default as a person writes it; an empty one is `none`."""
+    if isinstance(default, str):
+        return default or "none"
+    return json.dumps(default) if default or default in (0, False) else "none"

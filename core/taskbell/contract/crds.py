@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taskbell.contract.crd_schema import structural
+from taskbell.contract.crd_schema import explained, structural
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec, ReminderScheduleStatus
 from taskbell.contract.worker_pools import WorkerPoolSpec, WorkerPoolStatus
 
@@ -106,10 +106,10 @@ def _manifest(definition: Definition) -> Json:
         "description": definition.about,
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": structural(definition.spec),
+            "apiVersion": {"type": "string", "description": f"Group and version of the API: {API_VERSION}."},
+            "kind": {"type": "string", "description": f"Kind of the object: {definition.kind}."},
+            "metadata": {"type": "object"},  # an API server describes it itself, and refuses another description
+            "spec": explained(structural(definition.spec)),
             "status": structural(definition.status),
         },
         "x-kubernetes-validations": [

@@ -33,8 +33,11 @@ class Environment(Model):
     )
 
     name: Variable
+    """Name of the variable: letters, digits and underscores."""
     value: str | None = Field(default=None, max_length=2048)
+    """The value; either this or `secretKeyRef`."""
     secret_key_ref: SecretKey | None = None
+    """The entry of a Secret with the value; either this or `value`."""
 
 
 class Toleration(Model):
@@ -48,9 +51,13 @@ class Toleration(Model):
     )
 
     key: str = Field(default="", max_length=316)
+    """Key of the taint. Without one, every taint is tolerated, and `operator` must be Exists."""
     operator: Literal["Exists", "Equal"] = "Equal"
+    """Equal compares `value` with the taint's; Exists takes no value."""
     value: Label = ""
+    """Value of the taint."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    """Effect of the taint. Without one, every effect is tolerated."""
 
 
 class Resources(Model):
@@ -59,9 +66,11 @@ class Resources(Model):
     requests: dict[Literal["cpu", "memory", "ephemeral-storage"], Quantity] = Field(
         default={"cpu": "50m", "memory": "128Mi"}, max_length=3
     )
+    """What the node reserves, as quantities of Kubernetes: CPUs (`50m` is a twentieth) and bytes (`128Mi`)."""
     limits: dict[Literal["cpu", "memory", "ephemeral-storage"], Quantity] = Field(
         default={"memory": "256Mi"}, max_length=3
     )
+    """The most that the container may use, in the same quantities. Beyond its memory it is killed."""
 
 
 class SweepPod(Model):
@@ -109,11 +118,11 @@ class ReminderScheduleSpec(Model):
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Allow"
     """What happens if a sweep still runs when the next is due. Two sweeps never fire the same reminder."""
     deadline_seconds: int = Field(default=300, ge=10, le=86_400)
-    """Longest delay with which a missed sweep still starts."""
+    """Longest delay, in seconds, with which a missed sweep still starts."""
     catch_up: bool = True
     """Whether a missed sweep starts late. If not, the next sweep still fires everything that is due by then."""
     timeout_seconds: int = Field(default=600, ge=60, le=86_400)
-    """A sweep that runs longer is stopped; the next sweep claims what it did not commit."""
+    """A sweep that runs longer, in seconds, is stopped; the next sweep claims what it did not commit."""
     history: int = Field(default=3, ge=0, le=20)
     """Number of succeeded and of failed Jobs to keep."""
     pod: SweepPod = Field(default_factory=SweepPod)

@@ -16,8 +16,11 @@ class TargetRef(Model):
     """The object to scale."""
 
     api_version: Literal["apps/v1"] = "apps/v1"
+    """Version of the target's API."""
     kind: Literal["Deployment"] = "Deployment"
+    """Kind of the target."""
     name: Name
+    """Name of the Deployment."""
 
 
 class Replicas(Model):
@@ -30,20 +33,22 @@ class Replicas(Model):
     max: int = Field(ge=1, le=1000)
     """Largest number of pods."""
     manual: int = Field(default=1, ge=0, le=1000)
-    """The number of pods under engine Manual, within the bounds; `kubectl scale` sets it. Native ignores it."""
+    """The number of pods under engine Manual, from `min` to `max`; `kubectl scale` sets it. Native ignores it."""
 
 
 class JetStreamSignal(Model):
     """The backlog of a durable NATS JetStream consumer."""
 
     stream: StreamName
+    """Name of the stream."""
     consumer: StreamName
+    """Name of the durable consumer on the stream."""
     connection_secret_ref: SecretKey | None = None
     """Secret with the address of NATS; the default is the operator's setting `TASKBELL_NATS_URL`."""
     backlog_per_replica: int = Field(default=1000, ge=1, le=10_000_000)
     """Pending and unacknowledged messages for one pod."""
     drain_target: Duration = "60s"
-    """Time in which the pods drain a backlog, at their measured pace."""
+    """Time in which the pods drain a backlog, at their measured pace, such as `90s` or `5m`."""
     activation: int = Field(default=0, ge=0, le=10_000_000)
     """An empty pool starts when more than this number of messages are pending."""
 
@@ -58,7 +63,7 @@ class WebSocketSignal(Model):
     per_replica: int = Field(default=10_000, ge=1, le=1_000_000)
     """Connections that one pod can hold."""
     headroom_percent: int = Field(default=20, ge=0, le=90)
-    """Share of the connections of a pod that stays free for bursts and for pods that drain."""
+    """Share of the connections of a pod, in percent, that stays free for bursts and for pods that drain."""
 
 
 class Signal(Model):
@@ -71,29 +76,35 @@ class Signal(Model):
     )
 
     name: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    """Name of the signal, for the status, events and metrics: lower-case letters, digits and hyphens."""
     jet_stream: JetStreamSignal | None = None
+    """The backlog of a consumer; either this or `webSocket`."""
     web_socket: WebSocketSignal | None = None
+    """Open connections; either this or `jetStream`."""
 
 
 class ScalingPolicy(Model):
     """A limit on the change of the size within a period."""
 
     type: Literal["Pods", "Percent"]
+    """Whether `value` counts pods, or percent of the size at the start of the period."""
     value: int = Field(ge=1, le=1000)
+    """Largest change within a period, in pods or percent. At least one pod is always allowed."""
     period_seconds: int = Field(ge=1, le=1800)
+    """Length of a period, in seconds."""
 
 
 class ScalingRules(Model):
     """How the size changes in one direction, with the fields of HorizontalPodAutoscaler v2."""
 
     stabilization_window_seconds: int = Field(default=0, ge=0, le=3600)
-    """Use the recommendation of this period that changes the size least."""
+    """Use the recommendation of this many seconds that changes the size least."""
     select_policy: Literal["Max", "Min", "Disabled"] = "Max"
     """The policy that counts: the one that allows most (Max) or least (Min); Disabled allows no change."""
     policies: list[ScalingPolicy] = Field(default=[], max_length=8)
     """Limits on the speed; an empty list sets no limit."""
     tolerance_percent: int = Field(default=10, ge=0, le=100)
-    """Difference between the size and the need that changes nothing."""
+    """Difference between the size and the need, in percent, that changes nothing."""
 
 
 class ScaleUp(ScalingRules):
@@ -113,7 +124,7 @@ class ScaleDown(ScalingRules):
     """How a pool shrinks."""
 
     stabilization_window_seconds: int = Field(default=300, ge=0, le=3600)
-    """Use the largest recommendation of this period."""
+    """Use the largest recommendation of this many seconds."""
     policies: list[ScalingPolicy] = Field(
         default=[ScalingPolicy(type="Percent", value=100, period_seconds=15)], max_length=8
     )
@@ -124,14 +135,19 @@ class Behavior(Model):
     """Speed and stability of scaling. A field that is not set keeps its default."""
 
     scale_up: ScaleUp = Field(default_factory=ScaleUp)
+    """How the pool grows."""
     scale_down: ScaleDown = Field(default_factory=ScaleDown)
+    """How the pool shrinks."""
 
 
 class Idle(Model):
     """When a pool with `min: 0` scales to zero."""
 
     cooldown: Duration = "5m"
-    """Time for which no signal asks for a pod. Unacknowledged messages and open connections always prevent it."""
+    """Time for which no signal asks for a pod, such as `90s` or `5m`.
+
+    Unacknowledged messages and open connections always prevent it.
+    """
 
 
 class OnSignalError(Model):
@@ -175,6 +191,11 @@ class WorkerPoolSpec(Model):
         json_schema_extra=rules(
             rule("self.engine != 'Native' || size(self.signals) > 0", "engine Native needs at least one signal"),
             rule(
+                "self.engine != 'Manual'"
+                " || (self.replicas.min <= self.replicas.manual && self.replicas.manual <= self.replicas.max)",
+                "with engine Manual, replicas.manual must be from replicas.min to replicas.max",
+            ),
+            rule(
                 "self.engine != 'Native' || self.replicas.min > 0 || self.signals.exists(s, has(s.jetStream))",
                 "min 0 needs a jetStream signal: nobody can connect to a gateway that is not there",
             ),
@@ -186,6 +207,7 @@ class SignalStatus(Model):
     """The last reading of a signal."""
 
     name: str = Field(max_length=63)
+    """Name of the signal."""
     value: int | None = Field(default=None, ge=0)
     """Messages or connections; absent while the signal cannot be read."""
     desired: int | None = Field(default=None, ge=0)
