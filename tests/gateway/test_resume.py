@@ -8,7 +8,7 @@ import pytest
 
 from taskbell.contract.frames import CloseCode
 from taskbell.contract.subjects import STREAM
-from taskbell.gateway import replay
+from taskbell.gateway import metrics, replay
 from taskbell.gateway.intake import Intake
 from taskbell.gateway.replay import Resumption
 from taskbell.kit import nats_reader, nats_replay
@@ -63,6 +63,37 @@ async def test_random_cuts_lose_and_repeat_nothing(run_gateway, people, stream, 
         await writing
         await one.until_events(len(expected))
         assert numbers(one) == expected
+
+
+@pytest.mark.feature("K3", "F4")
+async def test_old_connections_are_renewed_and_lose_nothing(run_gateway, people, stream, listener):
+    """At its greatest age a connection is closed with 4200, counted, and resumed elsewhere without a loss."""
+    workspace, written = new_id(), 0
+    user = await people.user(workspaces=[workspace])
+    counted = metrics.CONNECTIONS_RENEWED._value.get()
+    async with (
+        run_gateway(gateway_max_connection_age="PT0.4S") as first,
+        run_gateway(gateway_max_connection_age="PT0.4S") as second,
+        listener(first, user) as one,
+    ):
+        await one.connect()
+        for running in (second, first, second):
+            while one.close_code is None:
+                await stream.publish(workspace, number=written, audience=[user])
+                written += 1
+            assert await one.until_closed() == CloseCode.DRAIN
+            assert one.frames[-1] == {"t": "goaway", "retry_after_ms": 0}
+            one.url = f"ws://127.0.0.1:{running.port}/ws"
+            assert (await one.connect())["resume"] == "ok"
+    async with run_gateway(gateway_max_connection_age="PT0S") as lasting:
+        one.url = f"ws://127.0.0.1:{lasting.port}/ws"
+        await one.connect()
+        await one.until_events(written)
+        assert numbers(one) == list(range(written))
+        (receiver,) = lasting.hub._users[str(user)]
+        assert not receiver._session.is_too_old(receiver._loop.time() + 1e9)
+        await one.close()
+    assert metrics.CONNECTIONS_RENEWED._value.get() >= counted + 3
 
 
 @pytest.mark.parametrize("memory", [MEMORY, NO_MEMORY], ids=["from memory", "from the stream"])

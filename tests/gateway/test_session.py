@@ -78,7 +78,9 @@ class SessionMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 1000.0
         self.session = Session(
-            connection_id="c", limits=SessionLimits(ping_seconds=25, queue_messages=5, queue_bytes=400), now=self.now
+            connection_id="c",
+            limits=SessionLimits(ping_seconds=25, age_seconds=300, queue_messages=5, queue_bytes=400),
+            now=self.now,
         )
         self.questions = []
         self.wire = []
@@ -273,9 +275,9 @@ def test_a_workspace_has_one_form(channel, workspace):
     assert workspace_of(channel) == workspace
 
 
-def opened(*, expires_at=10_000.0, now=1000.0, resume=Resume.NEW):
+def opened(*, expires_at=10_000.0, now=1000.0, resume=Resume.NEW, limits=None, lifetime=1.0):
     """A session that is signed in and joined."""
-    session = Session(connection_id="c", limits=SessionLimits(), now=now)
+    session = Session(connection_id="c", limits=limits or SessionLimits(), now=now, lifetime=lifetime)
     session.arrive(Credential("x"))
     session.signed_in(Identity("u", expires_at))
     session.greeting_over()
@@ -328,6 +330,25 @@ def test_a_session_says_when_it_wants_to_be_called():
     send, close = session.tick(1010, cursor="1-9")
     assert payload(send.frame)["code"] == "token_expired"
     assert close.code == CloseCode.SIGN_IN
+
+
+@pytest.mark.feature("K3")
+def test_an_old_session_makes_its_client_come_again():
+    """From its share of the greatest age on, a session says goaway without a pause and closes as a drain does."""
+    limits = SessionLimits(age_seconds=40)
+    session = opened(limits=limits, lifetime=0.75)
+    session.seen(1020)
+    assert session.deadline == 1025
+    session.tick(1025, cursor=None)
+    assert session.deadline == 1030
+    assert not session.is_too_old(1029)
+    assert session.is_too_old(1030)
+    goaway, close = session.tick(1030, cursor=None)
+    assert payload(goaway.frame) == {"t": "goaway", "retry_after_ms": 0}
+    assert close.code == CloseCode.DRAIN
+    assert not session.is_too_old(1031), "it is closed"
+    expired = opened(limits=limits, expires_at=1030)
+    assert expired.tick(1040, cursor=None)[1].code == CloseCode.SIGN_IN, "who must sign in again is told so"
 
 
 def test_a_ping_carries_the_cursor_only_when_nothing_waits():

@@ -39,3 +39,8 @@ class EventCursor:
         if found is None:
             raise CursorMalformed("not an event cursor")
         return cls(epoch=int(found[1]), sequence=int(found[2]))
+
+
+def is_cursor(text: str) -> bool:
+    """Whether a text has the form of a cursor."""
+    return _FORM.match(text) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket as sockets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -116,6 +117,7 @@ async def gateway(
             wheel=TimerWheel(resolution=WHEEL_SECONDS, now=loop.time()),
             limits=SessionLimits(
                 ping_seconds=settings.gateway_ping_interval.total_seconds(),
+                age_seconds=settings.gateway_max_connection_age.total_seconds() or math.inf,
                 queue_messages=settings.gateway_queue_messages,
                 queue_bytes=settings.gateway_queue_bytes,
             ),

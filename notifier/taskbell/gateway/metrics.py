@@ -24,6 +24,11 @@ CLOSES = Counter(
     "peers, 4001 and 4429 broken clients, 1006 clients that were cut off because they did not read replies.",
     ["code"],
 )
+CONNECTIONS_RENEWED = Counter(
+    "taskbell_gateway_connections_renewed_total",
+    "Connections closed with 4200 because they reached TASKBELL_GATEWAY_MAX_CONNECTION_AGE; their clients resume, "
+    "perhaps on another pod.",
+)
 EVENTS_ROUTED = Counter(
     "taskbell_gateway_events_routed_total",
     "Events read from the stream, by outcome: delivered to some connection, unwanted, or malformed (not "

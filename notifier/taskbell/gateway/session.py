@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from taskbell.contract.cursors import CursorMalformed, EventCursor
+from taskbell.contract.cursors import is_cursor
 from taskbell.contract.frames import SIGN_IN_SECONDS, CloseCode, Resume
 from taskbell.gateway import frames
 from taskbell.gateway.actions import (
@@ -63,9 +63,10 @@ TRY_AGAIN_LATER = 1013
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """Times of a session in seconds, and the bounds of its queue."""
+    """Times of a session in seconds, and the bounds of its queue. `age_seconds` is how long it lasts at most."""
 
     ping_seconds: float = 25.0
+    age_seconds: float = float("inf")
     queue_messages: int = 1_000
     queue_bytes: int = 4 * 2**20
 
@@ -100,12 +101,14 @@ class Session:
         limits: SessionLimits,
         now: float,
         first_ping: float = 1.0,
+        lifetime: float = 1.0,
         unsent: Unsent | None = None,
     ) -> None:
         """Begin at `now`, on any clock that never goes back.
 
-        `first_ping` is the share of the ping interval until the first ping; it spreads the pings of connections that
-        came at once. `unsent` counts what waits in all sessions.
+        `first_ping` is the share of the ping interval until the first ping, and `lifetime` the share of the greatest
+        age that this session reaches; they spread the pings and the ends of connections that came at once. `unsent`
+        counts what waits in all sessions.
         """
         self.connection_id = connection_id
         self.phase = Phase.ARRIVED
@@ -114,6 +117,7 @@ class Session:
         self._limits = limits
         self._sign_in_by = now + SIGN_IN_SECONDS
         self._ping_at = now + limits.ping_seconds * first_ping
+        self._renew_at = now + limits.age_seconds * lifetime
         self._seen = now
         self._expires_at = float("inf")
         self._allowance = FRAMES_AT_ONCE
@@ -128,10 +132,14 @@ class Session:
     def deadline(self) -> float:
         """When the next tick is due."""
         if self.phase is Phase.OPEN:
-            return min(self._ping_at, self._expires_at)
+            return min(self._ping_at, self._expires_at, self._renew_at)
         if self.phase in {Phase.ARRIVED, Phase.VERIFYING}:
             return self._sign_in_by
         return float("inf")
+
+    def is_too_old(self, now: float) -> bool:
+        """Whether the next tick closes the connection because of its age."""
+        return self.phase is Phase.OPEN and self._renew_at <= now < self._expires_at
 
     # What happens
 
@@ -214,7 +222,7 @@ class Session:
             )
         ]
         actions += [Send(channel_refused(channel, refusal)) for channel, refusal in outcome.refused]
-        if self._resumed is not None and _malformed(self._resumed):
+        if self._resumed is not None and not is_cursor(self._resumed):
             actions.append(Send(frames.error("invalid_cursor", "resume is not a cursor of this platform")))
         actions += self._replay_or_release(replays=outcome.replays)
         if self._stashed is not None:
@@ -298,6 +306,8 @@ class Session:
             return self._fail("sign_in_timeout", "no sign-in in time", CloseCode.SIGN_IN, retryable=True)
         if now >= self._expires_at:
             return self._fail("token_expired", "sign in again", CloseCode.SIGN_IN, retryable=True)
+        if self.is_too_old(now):  # ages differ from connection to connection, so nobody has to wait
+            return (*self.go_away(0), *self.drained("the connection is old: reconnect"))
         if now - self._seen >= 2 * self._limits.ping_seconds:
             return self._close(CloseCode.NO_PONG, "no sign of life")
         self._ping_at = now + self._limits.ping_seconds
@@ -334,7 +344,7 @@ class Session:
             case Subscribe(channel=channel, id=request_id, resume=resume):
                 workspace_id = workspace_of(channel)
                 if workspace_id is not None:
-                    if resume is not None and _malformed(resume):
+                    if resume is not None and not is_cursor(resume):
                         refusal = Refusal("invalid_cursor", "resume is not a cursor of this platform")
                         return (Send(not_ok(request_id, refusal, channel)),)
                     return (AddChannel(workspace_id, id=request_id, resume=resume),)
@@ -385,11 +395,3 @@ class Session:
         self.phase = Phase.CLOSED
         self.queue.close()
         return (Close(int(code), reason),)
-
-
-def _malformed(cursor: str) -> bool:
-    try:
-        EventCursor.parse(cursor)
-    except CursorMalformed:
-        return True
-    return False

@@ -58,6 +58,9 @@ class GatewaySettings(ProgramSettings):
     gateway_ticket_session_ttl: timedelta = Field(default=timedelta(minutes=30), ge=timedelta(seconds=1))
     """How long a connection that signed in with a ticket lasts without `refresh`; keep it equal to the access token's
     lifetime."""
+    gateway_max_connection_age: timedelta = Field(default=timedelta(hours=1), ge=timedelta(0))
+    """Greatest age of a connection. Each is closed with 4200 at a random moment in the last quarter of it, and its
+    client resumes: so new pods get a share of the connections. 0: no limit."""
     gateway_drain_timeout: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(0))
     """Time over which SIGTERM closes the connections, in waves with jitter."""
 

@@ -84,6 +84,7 @@ class Socket:
             limits=around.limits,
             now=self._loop.time(),
             first_ping=random.uniform(0.5, 1),  # noqa: S311 -- jitter, not a secret
+            lifetime=random.uniform(0.75, 1),  # noqa: S311 -- jitter, not a secret
             unsent=around.unsent,
         )
         self._queue = self._session.queue
@@ -201,7 +202,10 @@ class Socket:
 
     def tick(self) -> None:
         """The session's deadline has come."""
-        self._perform_now(self._session.tick(self._loop.time(), cursor=self._hub.cursor))
+        now = self._loop.time()
+        if self._session.is_too_old(now):
+            metrics.CONNECTIONS_RENEWED.inc()
+        self._perform_now(self._session.tick(now, cursor=self._hub.cursor))
         self._schedule()
 
     def go_away(self) -> None:
