@@ -2,12 +2,8 @@
 
 import asyncio
 import os
-import re
 import resource
 import sys
-from pathlib import Path
-
-import pytest
 
 from taskbell.gateway.settings import GatewaySettings
 from taskbell.kit.entry import listen
@@ -19,14 +15,7 @@ _BOUND = 192 * 2**20
 """Bytes. The chart's limit is 1 GiB, of which 12,000 connections take about 600 MiB."""
 
 
-def peak(pid):
-    """The most resident memory that a process has had, in bytes."""
-    (found,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found) * 1024
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads what Linux tells of a process")
-async def test_resumes_of_large_events_fit_its_memory(people, stream, settings, tmp_path):
+async def test_resumes_of_large_events_fit_its_memory(people, stream, settings, tmp_path, memory_of):
     """One user's 20 resumes of 45 MB, none of which is read, leave another's live events alone."""
     workspace = new_id()
     user, other = await people.user(workspaces=[workspace]), await people.user()
@@ -46,6 +35,7 @@ async def test_resumes_of_large_events_fit_its_memory(people, stream, settings, 
             pass_fds=[listening.fileno()],
         )
         url = f"ws://127.0.0.1:{listening.getsockname()[1]}/ws"
+    memory = memory_of("gateway")
     resource.prlimit(process.pid, resource.RLIMIT_DATA, (2 * _BOUND, 2 * _BOUND))
     honest = Listener(url, token=people.token(other))
     greedy = [
@@ -68,7 +58,7 @@ async def test_resumes_of_large_events_fit_its_memory(people, stream, settings, 
             await stream.publish(new_id(), number=number, audience=[other])
             await honest.until_events(number + 1)
         assert process.returncode is None
-        assert peak(process.pid) < _BOUND
+        assert memory.peak(process.pid) < _BOUND
     finally:
         for one in [honest, *greedy]:
             await one.kill()

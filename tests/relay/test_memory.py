@@ -1,10 +1,6 @@
 """The relay's memory is bounded, however large the events are that wait for it."""
 
-import re
 import resource
-from pathlib import Path
-
-import pytest
 
 from taskbell.contract.events import MAX_DATA_BYTES
 from taskbell.testing.waiting import eventually
@@ -13,16 +9,10 @@ _BOUND = 128 * 2**20
 """Bytes: half of the limit of `relay.resources` in the chart."""
 
 
-def peak(pid):
-    """The most resident memory that a process has had, in bytes."""
-    (found,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found) * 1024
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads what Linux tells of a process")
-async def test_a_window_of_the_largest_events_fits_its_memory(table, stream, relay_process):
+async def test_a_window_of_the_largest_events_fits_its_memory(table, stream, relay_process, memory_of):
     """600 events of the largest size, 96 MB, are published by a relay that may have half of its chart's limit."""
     process = (await relay_process(LOG_LEVEL="ERROR")).process
+    memory = memory_of("relay")
     resource.prlimit(process.pid, resource.RLIMIT_DATA, (_BOUND, _BOUND))
     await table.connection.execute(
         "INSERT INTO events (workspace_id, type, subject_id, audience, data)"
@@ -36,4 +26,4 @@ async def test_a_window_of_the_largest_events_fits_its_memory(table, stream, rel
         return await stream.length() >= 600
 
     await eventually(published, "600 messages")
-    assert peak(process.pid) < _BOUND
+    assert memory.peak(process.pid) < _BOUND
