@@ -196,7 +196,7 @@ async def test_the_pods_with_the_fewest_connections_go_first(place, proxy, signa
     pods = place.kubectl.at("pods", group="")
     signals.loads = (Load("busy", 900), Load("idle", 0), Load("same", 7, "7"), Load("gone", 1), Load("old", 3, "800"))
     for name, cost in (("busy", None), ("idle", None), ("same", "7"), ("old", "800")):
-        await place.add(pods, "Pod", name, apiVersion="v1", spec={"containers": [{"name": "x", "image": "x:1"}]})
+        await place.start_pod(name)
         await place.kubectl.must_merge(f"{pods}/{name}", marked(cost))
     signals.needed = 5.0
     assert await place.look() == 5
@@ -208,9 +208,8 @@ async def test_the_pods_with_the_fewest_connections_go_first(place, proxy, signa
     changed = [(call.path.split("/")[-1], call.status) for call in proxy.writes()]
     assert sorted(changed[:3]) == [("busy", 200), ("gone", 404), ("old", 200)]
     assert changed[3] == ("scale", 200)
-    found = {pod["metadata"]["name"]: pod for pod in await place.kubectl.all("pods", group="")}
-    costs = {name: pod["metadata"].get("annotations", {}).get(DELETION_COST) for name, pod in found.items()}
-    assert costs == {"busy": "900", "idle": None, "same": "7", "old": "3"}
+    costs = [found.get(DELETION_COST) for found in await place.annotations("busy", "idle", "same", "old")]
+    assert costs == ["900", None, "7", "3"]
 
 
 async def test_a_status_that_cannot_be_written_causes_no_events(place, proxy, target_path):

@@ -45,12 +45,21 @@ def start(proxy, kubectl):
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as probes:
                 yield process, probes
+        except BaseException as failed:
+            failed.add_note(f"The operator wrote:\n{await ended(process)}")
+            raise
         finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
+            await ended(process)
 
     return started
+
+
+async def ended(process):
+    """Kill the process if it still runs; returns the end of what it wrote."""
+    if process.returncode is None:
+        process.kill()
+    said = await process.communicate()
+    return b"".join(said).decode(errors="replace")[-5000:]
 
 
 async def ready(probes):

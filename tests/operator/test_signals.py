@@ -7,7 +7,7 @@ import contextlib
 import httpx
 import pytest
 
-from operator_places import serving_gauge
+from operator_places import pod_spec, serving_gauge
 from taskbell.contract.worker_pools import WebSocketSignal, WorkerPoolSpec
 from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
@@ -109,8 +109,7 @@ def pod(kubectl):
     async def make(name, *, app="gateway", ready=True, cost=None, **status):
         annotations = {} if cost is None else {DELETION_COST: cost}
         metadata = {"name": name, "labels": {"app": app}, "annotations": annotations}
-        spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
-        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec("gateway")}
         path = kubectl.at("pods", name, group="")
         await kubectl.must("POST", kubectl.at("pods", group=""), body)
         reported = {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": str(ready)}]} | status

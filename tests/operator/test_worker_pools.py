@@ -259,11 +259,8 @@ async def test_open_sockets_scale_gateways(place, free_port):
     """Connections of ready pods are added; a pod that does not answer holds the size; shrinking marks each pod."""
     open_now = {"connections": 0}
     for number, address in enumerate(("127.0.0.1", "127.0.0.1", "")):
-        name, pods = f"gateway-{number}", place.kubectl.at("pods", group="")
-        spec = {"containers": [{"name": "gateway", "image": "gateway:1"}]}
-        await place.add(pods, "Pod", name, labels={"app": "gateway"}, apiVersion="v1", spec=spec)
         ready = {"conditions": [{"type": "Ready", "status": "True"}]} | ({"podIP": address} if address else {})
-        await place.kubectl.must_merge(f"{pods}/{name}/status", {"status": ready})
+        await place.start_pod(f"gateway-{number}", labels={"app": "gateway"}, **ready)
     await place.deploy("gateway", replicas=2)
     sockets = {"port": free_port, "perReplica": 1000, "headroomPercent": 50}
     await place.make("gateway", signals=[{"name": "sockets", "webSocket": sockets}])
@@ -276,7 +273,7 @@ async def test_open_sockets_scale_gateways(place, free_port):
     async with serving_gauge(free_port, lambda: open_now["connections"]):
         open_now["connections"] = 100
         assert await place.look(name="gateway", after=400) == 1
-    marks = [pod["metadata"].get("annotations", {}) for pod in await place.kubectl.all("pods", group="")]
+    marks = await place.annotations("gateway-0", "gateway-1", "gateway-2")
     assert [mark.get("controller.kubernetes.io/pod-deletion-cost") for mark in marks] == ["100", "100", None]
 
 

@@ -143,7 +143,11 @@ class SchedulePlace:
 
 
 class PoolPlace:
-    """A namespace with WorkerPools and passes over them. A pool is named `delivery` unless a test says otherwise."""
+    """A namespace with WorkerPools and passes over them. A pool is named `delivery` unless a test says otherwise.
+
+    The API server may have controllers of its own or none, and a node or none: pods of this place fit on no node, so
+    that they have the status that a test writes, and a Deployment has the pods of its controller, if there is one.
+    """
 
     def __init__(self, kubectl: Kubectl, keeper: PoolKeeper, clock: SetClock) -> None:
         self.kubectl, self.keeper, self.clock = kubectl, keeper, clock
@@ -156,16 +160,38 @@ class PoolPlace:
     async def deploy(self, name: str = "delivery", replicas: int = 1) -> None:
         """Create a Deployment with all its pods."""
         labels = {"app": name}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": f"{name}:1"}]}}
+        template = {"metadata": {"labels": labels}, "spec": pod_spec(name)}
         spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         path = self.kubectl.at("deployments", group=APPS)
         await self.add(path, "Deployment", name, apiVersion=APPS, spec=spec)
         await self.start_pods(name)
 
     async def start_pods(self, name: str = "delivery") -> None:
-        """Report as many pods as are wanted, as the Deployment's controller does."""
-        path = self.kubectl.at("deployments", name, "status", group=APPS)
-        await self.kubectl.must_merge(path, {"status": {"replicas": await self.size(name)}})
+        """Report as many pods as are wanted, as the Deployment's controller does; where there is one, wait for it."""
+        path = self.kubectl.at("deployments", name, group=APPS)
+        if not self.kubectl.server.runs_deployments:
+            await self.kubectl.must_merge(f"{path}/status", {"status": {"replicas": await self.size(name)}})
+            return
+
+        async def settled() -> bool:
+            body = await self.kubectl.must("GET", path)
+            status, size = body.get("status", {}), body["spec"]["replicas"]
+            counts = [status.get(count, 0) for count in ("replicas", "updatedReplicas", "unavailableReplicas")]
+            return status.get("observedGeneration") == body["metadata"]["generation"] and counts == [size] * 3
+
+        await eventually(settled, f"the controller of Deployment {name} has made its pods")
+
+    async def start_pod(self, name: str, *, labels: dict[str, str] | None = None, **status: Any) -> None:
+        """Create a pod that belongs to no controller; `status` is what the test has it report."""
+        path = self.kubectl.at("pods", group=CORE)
+        await self.add(path, "Pod", name, labels=labels, apiVersion="v1", spec=pod_spec(name))
+        if status:
+            await self.kubectl.must_merge(f"{path}/{name}/status", {"status": status})
+
+    async def annotations(self, *pods: str) -> list[dict[str, str]]:
+        """The annotations of these pods."""
+        found = [await self.kubectl.must("GET", self.kubectl.at("pods", pod, group=CORE)) for pod in pods]
+        return [pod["metadata"].get("annotations", {}) for pod in found]
 
     async def make(self, name: str = "delivery", *, backlog_per_replica: int = 100, **spec: Any) -> None:
         """Create a pool with one backlog signal."""
@@ -204,6 +230,11 @@ class PoolPlace:
         return condition(await self.status(name), type_)
 
 
+def pod_spec(name: str) -> Json:
+    """The spec of a pod that no node takes."""
+    return {"containers": [{"name": name, "image": f"{name}:1"}], "nodeSelector": {"example.com/runs": "nothing"}}
+
+
 def condition(status: Json, type_: str) -> tuple[str, str] | None:
     """Status and reason of a condition, or None."""
     found = (known for known in status.get("conditions", []) if known["type"] == type_)
@@ -211,8 +242,12 @@ def condition(status: Json, type_: str) -> tuple[str, str] | None:
 
 
 async def events(kubectl: Kubectl) -> list[Json]:
-    """All events in the order of their creation."""
-    found = await kubectl.all("events", group=CORE)
+    """The events of Taskbell's kinds in the order of their creation."""
+    found = [
+        event
+        for event in await kubectl.all("events", group=CORE)
+        if event["involvedObject"]["apiVersion"] == crds.API_VERSION
+    ]
     return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
 

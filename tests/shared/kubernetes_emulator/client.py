@@ -31,19 +31,28 @@ class ApiServer:
 
     Attributes:
         token: Bearer token; empty sends none.
-        trust: For HTTPS: the trusted authority, and a client certificate if that is the way to sign in.
+        trust: For HTTPS: the trusted authority.
+        certified: `trust` with a client certificate, if that is the administrator's way to sign in. A request of
+            somebody else must not show it: a certificate wins over a token.
         collects_garbage: Whether objects are deleted with their owner, which the controller manager does.
+        runs_deployments: Whether Deployments get pods, which the controller manager does, too.
     """
 
     url: str
     token: str = ""
     trust: ssl.SSLContext | None = None
+    certified: ssl.SSLContext | None = None
     collects_garbage: bool = True
+    runs_deployments: bool = False
 
     def headers(self, token: str = "") -> dict[str, str]:
         """The header that signs in, with another token if one is given."""
         bearer = token or self.token
         return {"Authorization": f"Bearer {bearer}"} if bearer else {}
+
+    def tls(self, token: str = "") -> ssl.SSLContext | bool:
+        """How a request connects: with the administrator's certificate only if no other token is given."""
+        return (self.trust if token else self.certified or self.trust) or True
 
 
 @dataclass(slots=True)
@@ -58,8 +67,7 @@ class Kubectl:
     @asynccontextmanager
     async def open(cls, server: ApiServer, namespace: str) -> AsyncIterator[Kubectl]:
         """A client for the length of the block."""
-        connector = aiohttp.TCPConnector(ssl=server.trust or True)
-        async with aiohttp.ClientSession(server.url, connector=connector, timeout=_TIMEOUT) as http:
+        async with aiohttp.ClientSession(server.url, timeout=_TIMEOUT) as http:
             yield cls(server, namespace, http)
 
     def at(self, plural: str, name: str = "", subresource: str = "", *, group: str = GROUP_VERSION) -> str:
@@ -73,7 +81,8 @@ class Kubectl:
         """An answer that the caller reads, such as a watch. `token` signs in as somebody else."""
         headers = {"Accept": "application/json", "Content-Type": kind, **self.server.headers(token)}
         data = None if body is None else json.dumps(body)
-        return await self._http.request(method, path, data=data, params=query, headers=headers)
+        tls = self.server.tls(token)
+        return await self._http.request(method, path, data=data, params=query, headers=headers, ssl=tls)
 
     async def send(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", token: str = "", **query: str

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from kubernetes.aio.client import Configuration
 
 from kubernetes_emulator.client import ApiServer
 from taskbell.operator.cluster import open_api
@@ -47,14 +48,20 @@ async def of_kubeconfig() -> ApiServer:
     async with await open_api() as api:
         found = api.configuration
         token = await found.get_api_key_with_prefix("BearerToken") or ""
-        trust = None
+        trust, certified = None, None
         if found.host.startswith("https"):
-            trust = ssl.create_default_context(cafile=found.ssl_ca_cert)
-            if not found.verify_ssl:
-                trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+            trust = _trust_of(found)
             if found.cert_file:
-                trust.load_cert_chain(found.cert_file, found.key_file)
-        return ApiServer(found.host, token.removeprefix("Bearer "), trust)
+                certified = _trust_of(found)
+                certified.load_cert_chain(found.cert_file, found.key_file)
+        return ApiServer(found.host, token.removeprefix("Bearer "), trust, certified, runs_deployments=True)
+
+
+def _trust_of(found: Configuration) -> ssl.SSLContext:
+    trust = ssl.create_default_context(cafile=found.ssl_ca_cert)
+    if not found.verify_ssl:
+        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    return trust
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Proxy:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
         """Serve for the length of the block."""
-        connector = aiohttp.TCPConnector(ssl=self.upstream.trust or True, limit=0)
+        connector = aiohttp.TCPConnector(ssl=self.upstream.tls(self.token), limit=0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         async with aiohttp.ClientSession(self.upstream.url, connector=connector, timeout=timeout) as http:
             app = web.Application(client_max_size=1 << 24)
