@@ -210,6 +210,19 @@ def _workloads() -> Iterator[Value]:
         "Seconds over which a gateway that stops closes its connections, in waves.",
     )
     yield from autoscaling("gateway", least=2, most=20, cpu=60)
+    yield off(
+        "gateway.pool.enabled",
+        "Let a WorkerPool set the number of gateways by their open connections instead of `replicas`; needs the "
+        "operator, and excludes `autoscaling`. Gateways with the fewest connections go first.",
+    )
+    yield Value("gateway.pool.min", 2, number(1, 500), "Fewest gateways.")
+    yield Value("gateway.pool.max", 20, number(1, 500), "Most gateways.")
+    yield Value(
+        "gateway.pool.connectionsPerReplica",
+        10_000,
+        number(1, 1_000_000),
+        "Connections that one gateway can hold, of which 20 % stay free; at most TASKBELL_GATEWAY_MAX_CONNECTIONS.",
+    )
     yield from component(
         "delivery",
         "the delivery workers: webhooks and e-mail",

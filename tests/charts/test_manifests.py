@@ -14,6 +14,8 @@ from taskbell.contract.crds import manifests
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
 from taskbell.contract.worker_pools import WorkerPoolSpec
+from taskbell.gateway.metrics import CONNECTIONS
+from taskbell.gateway.settings import GatewaySettings
 from taskbell.operator.permissions import OWN as OWN_PERMISSIONS
 from taskbell.operator.permissions import WATCHED, rules
 from taskbell.store import roles
@@ -360,6 +362,21 @@ def test_the_pool_sizes_the_delivery_workers(chart):
     assert spec["targetRef"]["name"] in rendered.of("Deployment")
     (signal,) = spec["signals"]
     assert (signal["jetStream"]["stream"], signal["jetStream"]["consumer"]) == (STREAM, DELIVERY_CONSUMER)
+
+
+@pytest.mark.feature("K6")
+def test_a_pool_sizes_the_gateways(chart):
+    """The WorkerPool reads the gauge that gateways have, on their port, and asks for less than a gateway accepts."""
+    rendered = chart.render({"gateway": {"pool": {"enabled": True, "max": 7, "connectionsPerReplica": 4000}}})
+    pool = WorkerPoolSpec.model_validate(rendered.one("WorkerPool", "-gateway")["spec"])
+    deployment = rendered.of("Deployment")[pool.target_ref.name]
+    (signal,) = pool.signals
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert (pool.replicas.min, pool.replicas.max, signal.web_socket.per_replica) == (2, 7, 4000)
+    assert {"containerPort": signal.web_socket.port, "name": "http"} in container["ports"]
+    assert signal.web_socket.metric == CONNECTIONS.describe()[0].name
+    assert GatewaySettings.model_fields["gateway_max_connections"].default == 12_000, "the chart's check says so, too"
+    assert list(chart.render().of("WorkerPool")) == ["demo-taskbell-delivery"], "by default there is none"
 
 
 def test_the_operator_may_do_what_it_checks_for_and_no_more(chart):

@@ -32,6 +32,30 @@ def test_names_are_asked_of_the_clusters_dns_alone(chart):
     assert ipaddress.ip_network(cache["ipBlock"]["cidr"]).is_link_local
 
 
+def test_the_operator_reads_the_connections_of_gateways(chart):
+    """However narrow the access to gateways is, the operator reaches their port, out of its pod and into theirs."""
+    edge = {"namespaceSelector": {"matchLabels": {"name": "edge"}}}
+    policy = {"publicFrom": [edge], "metricsFrom": [edge]}
+    rendered = chart.render({"networkPolicy": policy, "gateway": {"pool": {"enabled": True}}})
+    (signal,) = rendered.one("WorkerPool", "-gateway")["spec"]["signals"]
+    port = {"protocol": "TCP", "port": signal["webSocket"]["port"]}
+    policies = rendered.of("NetworkPolicy")
+    pods = {
+        part: rendered.one("Deployment", f"-{part}")["spec"]["template"]["metadata"]["labels"].items()
+        for part in ("operator", "gateway")
+    }
+
+    def admits(peers, part):
+        selectors = [peer["podSelector"]["matchLabels"].items() for peer in peers if "podSelector" in peer]
+        return any(selector <= pods[part] for selector in selectors)
+
+    out = [rule for rule in policies["demo-taskbell-operator"]["spec"]["egress"] if port in rule.get("ports", [])]
+    into = [rule for rule in policies["demo-taskbell-gateway"]["spec"]["ingress"] if port in rule["ports"]]
+    assert any(admits(rule["to"], "gateway") for rule in out)
+    assert all(admits(rule["from"], "operator") for rule in into)
+    assert into
+
+
 def test_further_egress_reaches_every_service(chart):
     """Additional egress, such as to a trace collector, applies to programs, sweeps and the migration Job."""
     collector = {"ports": [{"protocol": "TCP", "port": 4318}]}

@@ -73,6 +73,18 @@ WRONG = {
     ),
     "resources that nobody reads": ({"operator": {"enabled": False}}, "without the operator nobody reads WorkerPools"),
     "a pool upside down": ({"delivery": {"pool": {"min": 11}}}, "delivery.pool.min 11 is above max 10"),
+    "gateways upside down": (
+        {"gateway": {"pool": {"enabled": True, "min": 21}}},
+        "gateway.pool.min 21 is above max 20",
+    ),
+    "two scalers of gateways": (
+        {"gateway": {"pool": {"enabled": True}, "autoscaling": {"enabled": True}}},
+        "gateway.pool and gateway.autoscaling would both set the number of gateways",
+    ),
+    "more connections than a gateway accepts": (
+        {"gateway": {"pool": {"enabled": True}, "settings": {"TASKBELL_GATEWAY_MAX_CONNECTIONS": 5000}}},
+        "gateway.pool.connectionsPerReplica 10000 is above the 5000 connections",
+    ),
     "bounds crossed": (
         {"api": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 3}}},
         "api.autoscaling.minReplicas 9 is above maxReplicas 3",

@@ -76,17 +76,27 @@
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}
 {{- fail "taskbell: httpRoute.parentRefs names no Gateway, so nobody would come through the route." -}}
 {{- end -}}
-{{- if and (not $v.operator.enabled) (or $v.delivery.pool.enabled $v.reminders.enabled) -}}
-{{- fail "taskbell: without the operator nobody reads WorkerPools and ReminderSchedules: set delivery.pool.enabled and reminders.enabled to false, or operator.enabled to true." -}}
+{{- if and (not $v.operator.enabled) (or $v.delivery.pool.enabled $v.gateway.pool.enabled $v.reminders.enabled) -}}
+{{- fail "taskbell: without the operator nobody reads WorkerPools and ReminderSchedules: set delivery.pool.enabled, gateway.pool.enabled and reminders.enabled to false, or operator.enabled to true." -}}
 {{- end -}}
-{{- if and (eq ($v.operator.replicas | int) 0) (or $v.delivery.pool.enabled $v.reminders.enabled) -}}
+{{- if and (eq ($v.operator.replicas | int) 0) (or $v.delivery.pool.enabled $v.gateway.pool.enabled $v.reminders.enabled) -}}
 {{- fail "taskbell: with operator.replicas 0 nobody keeps WorkerPools and ReminderSchedules: no reminder would fire. Set it to 1 or more." -}}
 {{- end -}}
 {{- if and (ne $v.nats.mode "external") (gt (dig "TASKBELL_STREAM_REPLICAS" 1 $v.relay.settings | int) 1) -}}
 {{- fail "taskbell: the bundled NATS is one server, which cannot keep TASKBELL_STREAM_REPLICAS copies: set nats.mode to external, or take relay.settings.TASKBELL_STREAM_REPLICAS away." -}}
 {{- end -}}
-{{- if and $v.delivery.pool.enabled (gt ($v.delivery.pool.min | int) ($v.delivery.pool.max | int)) -}}
-{{- fail (printf "taskbell: delivery.pool.min %v is above max %v." $v.delivery.pool.min $v.delivery.pool.max) -}}
+{{- range $component := list "delivery" "gateway" -}}
+{{- $pool := (get $v $component).pool -}}
+{{- if and $pool.enabled (gt ($pool.min | int) ($pool.max | int)) -}}
+{{- fail (printf "taskbell: %s.pool.min %v is above max %v." $component $pool.min $pool.max) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.gateway.pool.enabled $v.gateway.autoscaling.enabled -}}
+{{- fail "taskbell: gateway.pool and gateway.autoscaling would both set the number of gateways: switch one of them off." -}}
+{{- end -}}
+{{- $most := dig "TASKBELL_GATEWAY_MAX_CONNECTIONS" 12000 $v.gateway.settings | int -}}
+{{- if and $v.gateway.pool.enabled (gt ($v.gateway.pool.connectionsPerReplica | int) $most) -}}
+{{- fail (printf "taskbell: gateway.pool.connectionsPerReplica %v is above the %v connections that a gateway accepts (gateway.settings.TASKBELL_GATEWAY_MAX_CONNECTIONS)." ($v.gateway.pool.connectionsPerReplica | int) $most) -}}
 {{- end -}}
 {{- range $component := list "api" "gateway" -}}
 {{- $scaling := (get $v $component).autoscaling -}}
