@@ -40,6 +40,7 @@ CIDRS = {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]
 QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
 DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
 SCHEDULE = {"type": "string", "pattern": ReminderScheduleSpec.model_json_schema()["properties"]["schedule"]["pattern"]}
+LEAD = {"type": "string", "minLength": 2, "maxLength": 20, "pattern": r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}
 LABEL = {"type": "string", "pattern": r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """The database's roles, without their prefix `taskbell_`."""
@@ -260,6 +261,13 @@ def _workloads() -> Iterator[Value]:
     yield on("operator.enabled", "Run the operator, which manages ReminderSchedules and WorkerPools of this namespace.")
     yield on("crds.install", "Install the custom resource definitions. They stay when the release is removed.")
     yield on("reminders.enabled", "Create a ReminderSchedule for due reminders and one for maintenance.")
+    leads = {"type": "array", "items": LEAD, "maxItems": 10, "uniqueItems": True}
+    yield Value(
+        "reminders.leads",
+        [],
+        leads,
+        "Fire only reminders of these leads, such as 1h; others need a ReminderSchedule of your own. Empty: all.",
+    )
     yield Value("reminders.shards", 1, number(1, 64), "Pods that share a sweep of due reminders.")
     yield Value(
         "reminders.schedule", "* * * * *", SCHEDULE, "When a sweep starts. It runs for a minute and fires on time."

@@ -126,6 +126,7 @@ def test_what_cannot_work_is_refused_with_a_sentence(chart, case):
         ({"networkPolicy": {"databaseTo": "10.0.0.0/24"}}, "/networkPolicy/databaseTo"),
         ({"reminders": {"schedule": "often"}}, "/reminders/schedule"),
         ({"reminders": {"shards": 65}}, "/reminders/shards"),
+        ({"reminders": {"leads": ["P1D"]}}, "/reminders/leads/0"),
         ({"gateway": {"drainSeconds": "20s"}}, "/gateway/drainSeconds"),
         ({"relay": {"env": {"OTEL_SDK_DISABLED": "true"}}}, "/relay/env"),
         ({"relay": {"env": [{"value": "x"}]}}, "/relay/env/0"),

@@ -30,6 +30,8 @@ async def test_a_schedule_becomes_a_cron_job(place, operate, clock):
         "due",
         "--until",
         "+60s",
+        "--report",
+        "/dev/termination-log",
     ]
     kubernetes_validate.validate(_bare(cron_job), "1.36", strict=True)
     status = await place.status()

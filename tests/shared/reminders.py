@@ -14,7 +14,7 @@ import pytest
 
 from taskbell.kit.ids import new_id
 from taskbell.local import db
-from taskbell.sweeper.policy import Shard
+from taskbell.sweeper.policy import Part, Shard
 from taskbell.sweeper.repository import sweeping
 from taskbell.sweeper.sweep import SweepReport, sweep
 from taskbell.testing.waiting import eventually
@@ -62,13 +62,14 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
         count: int = 1,
         *,
         fires_in: timedelta = timedelta(0),
+        lead: timedelta = timedelta(hours=1),
         over: timedelta = timedelta(0),
         status: str = "pending",
         assignees: Iterable[UUID] = (),
     ) -> list[UUID]:
         rows = await owner.fetch(
             "INSERT INTO tasks (workspace_id, title, status, due_at, assignee_ids, created_by)"
-            " SELECT $1, 'T' || n, $2, now() + interval '1 hour' + $3::interval, $4, $5"
+            " SELECT $1, 'T' || n, $2, now() + $7::interval + $3::interval, $4, $5"
             " FROM generate_series(1, $6) n RETURNING id",
             team.workspace,
             status,
@@ -76,17 +77,19 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
             list(assignees),
             team.members[0],
             count,
+            lead,
         )
         tasks = [UUID(str(row[0])) for row in rows]
         await owner.execute(
             "INSERT INTO reminders (task_id, workspace_id, lead, fire_at)"
-            " SELECT id, $2, '1 hour', now() + $3::interval - $4::interval * (n::float8 / $5::int)"
+            " SELECT id, $2, $6, now() + $3::interval - $4::interval * (n::float8 / $5::int)"
             " FROM unnest($1::uuid[]) WITH ORDINALITY t (id, n)",
             tasks,
             team.workspace,
             fires_in,
             over,
             count,
+            lead,
         )
         return tasks
 
@@ -111,6 +114,7 @@ def run_sweep(database: Any) -> Callable[..., Awaitable[SweepReport]]:
     async def run(
         *,
         shard: Shard = Shard(),  # noqa: B008 -- frozen
+        leads: tuple[timedelta, ...] = (),
         batch_size: int = 100,
         stay: timedelta = timedelta(0),
         stopping: asyncio.Event | None = None,
@@ -119,7 +123,7 @@ def run_sweep(database: Any) -> Callable[..., Awaitable[SweepReport]]:
         async with sweeping(database.sweeper_url) as reminders:
             return await sweep(
                 reminders,
-                shard=shard,
+                part=Part(shard, leads),
                 batch_size=batch_size,
                 stay=stay,
                 stopping=stopping or asyncio.Event(),

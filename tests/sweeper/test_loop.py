@@ -8,7 +8,7 @@ import pytest
 from taskbell.kit.postgres.statements import load
 from taskbell.local import db
 from taskbell.sweeper.errors import BatchTooSlow, SweepInterrupted
-from taskbell.sweeper.policy import Shard
+from taskbell.sweeper.policy import Part
 from taskbell.sweeper.repository import Fired, sweeping
 from taskbell.sweeper.sweep import sweep
 
@@ -23,7 +23,7 @@ class Store:
         self.calls = []
         self.stopping = asyncio.Event()
 
-    async def fire(self, *, shard, at_most):
+    async def fire(self, part, *, at_most):
         """Give the next batch."""
         self.calls.append(at_most)
         found = self.script.pop(0) if self.script else []
@@ -31,14 +31,18 @@ class Store:
             raise found
         return found
 
-    async def next_in(self, *, shard):
+    async def next_in(self, part):
         """Nothing is to come."""
         self.calls.append("waits")
         self.stopping.set()
 
+    async def oldest(self, part):
+        """Nothing is due."""
+        return 0.0
+
     async def swept(self, *, stay=timedelta(minutes=1), batch_size=500):
         """Run a sweep."""
-        return await sweep(self, shard=Shard(), batch_size=batch_size, stay=stay, stopping=self.stopping, poke=_nothing)
+        return await sweep(self, part=Part(), batch_size=batch_size, stay=stay, stopping=self.stopping, poke=_nothing)
 
 
 async def _nothing():
@@ -83,16 +87,16 @@ async def test_a_statement_that_is_cut_off_is_a_batch_too_slow(plan, owner, data
         await owner.execute("LOCK notifications")
         await reminders._session.execute("SET statement_timeout = '200ms'")
         with pytest.raises(BatchTooSlow):
-            await reminders.fire(shard=Shard(), at_most=10)
+            await reminders.fire(Part(), at_most=10)
         await blocking.rollback()
-        assert [found.outcome for found in await reminders.fire(shard=Shard(), at_most=10)] == ["fired"]
+        assert [found.outcome for found in await reminders.fire(Part(), at_most=10)] == ["fired"]
     assert len(await fired()) == 1
 
 
 async def test_no_step_grows_with_the_square_of_a_batch(database):
     """Parts of a batch are found by key or by hash, not each by looking through all of another part."""
     statement = load("taskbell.sweeper", "fire_due")
-    arguments = statement.arguments({"at_most": 500, "shard": 0, "shards": 1})
+    arguments = statement.arguments({"at_most": 500, "shard": 0, "shards": 1, "leads": None})
     async with db.connected(database.sweeper_url) as connection:
         plan = await connection.fetchval("EXPLAIN (FORMAT JSON) " + statement.text, *arguments)
     assert '"Join Filter"' not in plan

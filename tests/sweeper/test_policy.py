@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskbell.sweeper.policy import LONGEST_PAUSE, Shard, parse_shard, parse_span, pause
+from taskbell.sweeper.policy import LONGEST_PAUSE, Shard, parse_lead, parse_shard, parse_span, pause
 
 
 @given(count=st.integers(1, 9999), data=st.data())
@@ -21,7 +21,7 @@ def test_a_shard_is_read_back(count, data):
 @given(text=st.text())
 def test_any_text_is_a_shard_or_refused(text):
     """No text does anything else than be read or raise `ValueError`."""
-    for parse in (parse_shard, parse_span):
+    for parse in (parse_shard, parse_span, parse_lead):
         try:
             parse(text)
         except ValueError as refused:
@@ -32,6 +32,14 @@ def test_any_text_is_a_shard_or_refused(text):
 def test_spans(text, seconds):
     """Seconds, minutes and hours."""
     assert parse_span(text) == timedelta(seconds=seconds)
+
+
+@given(hours=st.integers(0, 8759), minutes=st.integers(0, 59), seconds=st.integers(0, 59))
+def test_a_lead_is_read_back(hours, minutes, seconds):
+    """Each duration in the form of Kubernetes up to a year is that long, in whole or in smaller units."""
+    lead = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    assert parse_lead(f"{hours}h{minutes}m{seconds}s") == lead
+    assert parse_lead(f"{int(lead.total_seconds())}s") == lead
 
 
 @given(next_in=st.none() | st.floats(-10, 10**6), left=st.floats(-1, 10**4))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from taskbell.kit.nats_bus import Pokes, connecting
 from taskbell.kit.settings import load
 from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.maintenance import maintain
-from taskbell.sweeper.policy import Shard, parse_shard, parse_span
+from taskbell.sweeper.policy import Part, Shard, parse_lead, parse_shard, parse_span
 from taskbell.sweeper.repository import maintaining, sweeping
 from taskbell.sweeper.settings import RetentionSettings, SweepSettings
 from taskbell.sweeper.sweep import sweep
@@ -29,13 +30,14 @@ def main() -> None:
     """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
     parser = _parser()
     arguments = parser.parse_args()
-    if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until):
-        parser.error("--shard and --until are for --kind due")
+    if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until or arguments.lead):
+        parser.error("--shard, --lead and --until are for --kind due")
     try:
         if arguments.kind == "due":
             due = load(SweepSettings)
             configure_logs(service="sweeper", level=due.log_level)
-            report = uvloop.run(_sweep(due, shard=arguments.shard, stay=arguments.until))
+            part = Part(arguments.shard, tuple(dict.fromkeys(arguments.lead)))
+            report = uvloop.run(_sweep(due, part, stay=arguments.until))
         else:
             retention = load(RetentionSettings)
             configure_logs(service="sweeper")
@@ -44,6 +46,8 @@ def main() -> None:
         sys.stderr.write(f"taskbell: {refused}\n")
         raise SystemExit(1) from None
     _tell(report, as_json=arguments.json)
+    if arguments.report:
+        _hand_in(report, arguments.report)
     if failed := report.get("failed"):
         sys.stderr.write(f"taskbell: steps of the maintenance failed: {', '.join(failed)}\n")
         raise SystemExit(1)
@@ -56,12 +60,21 @@ def _parser() -> argparse.ArgumentParser:
         "--shard", type=_argument(parse_shard), default=Shard(), metavar="I/N", help="a part of the tasks, I from 0"
     )
     parser.add_argument(
+        "--lead",
+        type=_argument(parse_lead),
+        action="append",
+        default=[],
+        metavar="24h",
+        help="only reminders that fire so long before the due time; may be given again; without, all",
+    )
+    parser.add_argument(
         "--until",
         type=_argument(parse_span),
         default=timedelta(0),
         metavar="+60s",
         help="stay so long and fire on time; without, fire what is due and end",
     )
+    parser.add_argument("--report", metavar="FILE", help="also write the summary to a file, as one JSON object")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return parser
 
@@ -95,11 +108,11 @@ async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitab
         yield poke
 
 
-async def _sweep(settings: SweepSettings, *, shard: Shard, stay: timedelta) -> dict[str, Any]:
+async def _sweep(settings: SweepSettings, part: Part, *, stay: timedelta) -> dict[str, Any]:
     async with _poking(settings) as poke, sweeping(settings.database_url.get_secret_value()) as reminders:
         summary = await sweep(
             reminders,
-            shard=shard,
+            part=part,
             batch_size=settings.reminder_batch_size,
             stay=stay,
             stopping=asked_to_stop(),
@@ -111,6 +124,14 @@ async def _sweep(settings: SweepSettings, *, shard: Shard, stay: timedelta) -> d
 async def _maintain(settings: RetentionSettings) -> dict[str, Any]:
     async with maintaining(settings.database_url) as maintenance:
         return await maintain(maintenance, settings)
+
+
+def _hand_in(report: dict[str, Any], path: str) -> None:
+    """Write a report to a file, such as the termination message of a pod. The sweep counts as done without it."""
+    try:
+        Path(path).write_bytes(orjson.dumps(report))
+    except OSError as refused:
+        sys.stderr.write(f"taskbell: the report was not written: {refused}\n")
 
 
 def _tell(report: dict[str, Any], *, as_json: bool) -> None:

@@ -6,11 +6,15 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+from taskbell.contract.crd_schema import seconds
+
 LONGEST_PAUSE = 1.0
 """Seconds between two looks at most: a reminder that is planned meanwhile waits no longer."""
 SHORTEST_PAUSE = 0.001
 _SPAN = re.compile(r"\A\+(\d{1,5})([smh])\Z", re.ASCII)
 _SHARD = re.compile(r"\A(\d{1,4})/(\d{1,4})\Z", re.ASCII)
+_LEAD = re.compile(r"\A(?=.{2,20}\Z)(\d+h)?(\d+m)?(\d+s)?\Z", re.ASCII)
+_LONGEST_LEAD = 8760 * 3600
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
@@ -20,6 +24,19 @@ class Shard:
 
     number: int = 0
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The reminders that one sweep fires.
+
+    Attributes:
+        shard: Only those of the tasks in this shard.
+        leads: Only those that fire so long before the due time; empty: all.
+    """
+
+    shard: Shard = Shard()
+    leads: tuple[timedelta, ...] = ()
 
 
 def parse_shard(text: str) -> Shard:
@@ -44,6 +61,17 @@ def parse_span(text: str) -> timedelta:
     if match is None:
         raise ValueError(f"a span is written +60s, +5m or +1h: {text}")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def parse_lead(text: str) -> timedelta:
+    """Read how long before the due time a reminder fires: `24h`, `1h30m`, `0s`; at most 8760h.
+
+    Raises:
+        ValueError: It has another form, or is longer.
+    """
+    if not _LEAD.match(text) or seconds(text) > _LONGEST_LEAD:
+        raise ValueError(f"a lead is written 24h, 1h30m or 0s, and is at most 8760h: {text}")
+    return timedelta(seconds=seconds(text))
 
 
 def pause(*, next_in: float | None, left: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 
@@ -14,10 +15,11 @@ from taskbell.kit.postgres.errors import FAILED, describe, translating
 from taskbell.kit.postgres.statements import load
 from taskbell.store import partitions
 from taskbell.sweeper.errors import BatchTooSlow, SweepInterrupted
-from taskbell.sweeper.policy import Shard
+from taskbell.sweeper.policy import LONGEST_PAUSE, Part
 
 _FIRE_DUE = load(__package__, "fire_due")
 _SELECT_NEXT = load(__package__, "select_next")
+_MEASURE_OLDEST = load(__package__, "measure_oldest")
 _READ_CLOCK = load(__package__, "read_clock")
 _DELETE_SESSIONS = load(__package__, "delete_sessions")
 _DELETE_LOGIN_ATTEMPTS = load(__package__, "delete_login_attempts")
@@ -84,19 +86,29 @@ class Reminders:
         """Take a session, which the caller closes."""
         self._session = session
 
-    async def fire(self, *, shard: Shard, at_most: int) -> list[Fired]:
-        """Fire what is due and no other sweep is firing, the longest due first. One transaction, one round trip.
+    async def fire(self, part: Part, *, at_most: int) -> list[Fired]:
+        """Fire what is due in a part and no other sweep is firing, the longest due first. One transaction.
 
         Raises:
             BatchTooSlow: The server ended it, so that nothing of it was fired; the session can be used again.
         """
-        rows = await _FIRE_DUE.rows(self._session, at_most=at_most, shard=shard.number, shards=shard.count)
+        rows = await _FIRE_DUE.rows(self._session, at_most=at_most, **_selecting(part))
         return [Fired(*row) for row in rows]
 
-    async def next_in(self, *, shard: Shard) -> float | None:
-        """Seconds until the next reminder, None when there is none. One round trip."""
-        seconds: float | None = await _SELECT_NEXT.value(self._session, shard=shard.number, shards=shard.count)
+    async def next_in(self, part: Part) -> float | None:
+        """Seconds until the next reminder of a part, None if that is longer than a pause. One round trip."""
+        seconds: float | None = await _SELECT_NEXT.value(self._session, ahead=LONGEST_PAUSE, **_selecting(part))
         return seconds
+
+    async def oldest(self, part: Part) -> float:
+        """Seconds for which the oldest reminder of a part has been due; 0 if none is due. One round trip."""
+        seconds: float = await _MEASURE_OLDEST.value(self._session, **_selecting(part))
+        return seconds
+
+
+def _selecting(part: Part) -> dict[str, Any]:
+    """The arguments by which statements select a part."""
+    return {"shard": part.shard.number, "shards": part.shard.count, "leads": part.leads or None}
 
 
 @asynccontextmanager

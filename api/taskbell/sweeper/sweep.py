@@ -13,7 +13,7 @@ import structlog
 
 from taskbell.kit.waiting import happens
 from taskbell.sweeper.errors import BatchTooSlow
-from taskbell.sweeper.policy import Shard, pause
+from taskbell.sweeper.policy import Part, pause
 from taskbell.sweeper.repository import Fired, Reminders
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +30,8 @@ class SweepReport:
         told: The number of these notifications.
         repeated: Reminders that the job log held already; nobody was notified again.
         void: Reminders of tasks that were completed, cancelled or deleted.
-        latest: The greatest lateness, in seconds.
+        latest: The greatest lateness of a reminder that it fired, in seconds.
+        oldest_due: How long the oldest reminder that the sweep left had been due at its end, in seconds; 0 if none was.
         seconds: How long the sweep lasted.
     """
 
@@ -39,6 +40,7 @@ class SweepReport:
     repeated: int = 0
     void: int = 0
     latest: float = 0.0
+    oldest_due: float = 0.0
     seconds: float = 0.0
 
     def add(self, batch: list[Fired]) -> None:
@@ -59,14 +61,15 @@ class SweepReport:
 async def sweep(
     reminders: Reminders,
     *,
-    shard: Shard,
+    part: Part,
     batch_size: int,
     stay: timedelta,
     stopping: asyncio.Event,
     poke: Callable[[], Awaitable[None]],
 ) -> SweepReport:
-    """Fire what is due until the time `stay` is over or `stopping` is set. If `stay` is zero, end when nothing is due.
+    """Fire what is due in a part until the time `stay` is over or `stopping` is set.
 
+    If `stay` is zero, it ends when nothing is due.
     A batch that takes too long is tried again with fewer reminders: each may notify many people.
 
     Raises:
@@ -77,7 +80,7 @@ async def sweep(
     told_at = started
     while not stopping.is_set():
         try:
-            batch = await reminders.fire(shard=shard, at_most=batch_size)
+            batch = await reminders.fire(part, at_most=batch_size)
         except BatchTooSlow as slow:
             if batch_size == 1:
                 raise
@@ -95,7 +98,8 @@ async def sweep(
             break
         if batch:  # more may have become due meanwhile
             continue
-        seconds = pause(next_in=await reminders.next_in(shard=shard), left=end - now)
+        seconds = pause(next_in=await reminders.next_in(part), left=end - now)
         await happens(stopping, within=seconds)
+    summary.oldest_due = round(await reminders.oldest(part), 3)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary

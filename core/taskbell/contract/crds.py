@@ -61,6 +61,8 @@ REMINDER_SCHEDULE = Definition(
         _READY,
         _REASON,
         ("Last run", "date", ".status.lastScheduleTime", False),
+        ("Oldest due", "integer", ".status.oldestDueSeconds", False),
+        ("Leads", "string", ".spec.leads", True),
         ("Next run", "string", ".status.nextRunTime", True),
         ("Time zone", "string", ".spec.timeZone", True),
         _AGE,

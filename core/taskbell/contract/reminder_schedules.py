@@ -6,12 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from taskbell.contract.crd_schema import Conditions, Instant, Label, Model, Name, rule, rules
+from taskbell.contract.crd_schema import Conditions, Duration, Instant, Label, Model, Name, rule, rules
 
 Quantity = Annotated[
     str, StringConstraints(min_length=1, max_length=20, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$")
 ]
 Variable = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+Lead = Annotated[
+    Duration,
+    Field(json_schema_extra=rules(rule("duration(self) <= duration('8760h')", "a lead is at most 8760h"))),
+]
 
 
 class SecretKey(Model):
@@ -96,6 +102,7 @@ class ReminderScheduleSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule("self.kind != 'maintenance' || self.shards == 1", "maintenance is not sharded"),
+            rule("self.kind == 'due' || size(self.leads) == 0", "leads are for kind due"),
         )
     )
 
@@ -109,6 +116,15 @@ class ReminderScheduleSpec(Model):
     """Five cron fields or a shorthand such as `@hourly`, in `timeZone`."""
     time_zone: str = Field(default="Etc/UTC", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")
     """IANA time zone; daylight saving time applies."""
+    leads: list[Lead] = Field(
+        default=[],
+        max_length=10,
+        json_schema_extra=rules(
+            rule("self.all(a, self.exists_one(b, duration(a) == duration(b)))", "each lead comes once")
+        ),
+    )
+    """Fire only reminders that are due so long before their task, such as `24h`. Empty: all reminders. Some schedule
+    must fire each lead of `TASKBELL_REMINDER_LEADS`; two schedules with the same lead never fire a reminder twice."""
     batch_size: int = Field(default=500, ge=1, le=10_000)
     """Reminders that one transaction claims."""
     shards: int = Field(default=1, ge=1, le=64)
@@ -142,5 +158,8 @@ class ReminderScheduleStatus(Model):
     """When a sweep last started."""
     last_success_time: Instant | None = None
     """When a sweep last succeeded."""
+    oldest_due_seconds: int | None = Field(default=None, ge=0)
+    """How long the oldest due reminder of the last sweep's part had waited when the sweep ended, in seconds; 0 if none
+    was left. Absent if no sweep has reported for two runs, and for `maintenance`."""
     next_run_time: Instant | None = None
     """When the next sweep is due; absent while suspended."""

@@ -95,9 +95,9 @@ class Cluster:
         """An object, or None if it or its resource does not exist."""
         return await self._send("GET", resource.path(namespace, name, subresource), absent_is_none=True)
 
-    async def all(self, resource: Resource, namespace: str, *, labels: str = "") -> list[Json]:
-        """The objects in a namespace that match a label selector; none if the resource does not exist."""
-        query = [("labelSelector", labels)] if labels else []
+    async def all(self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "") -> list[Json]:
+        """The objects in a namespace that match a label and a field selector; none if the resource does not exist."""
+        query = [(name, value) for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
         found = await self._send("GET", resource.path(namespace), query=query, absent_is_none=True)
         return list(found["items"]) if found else []
 

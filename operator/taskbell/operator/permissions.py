@@ -36,7 +36,7 @@ WATCHED = (
     Permission("apps", "deployments/scale", ("get", "patch"), "to set the size of a WorkerPool's target"),
     Permission("autoscaling", "horizontalpodautoscalers", ("list",), "to find others that set that size"),
     Permission("keda.sh", "scaledobjects", ("list",), "to find others that set that size"),
-    Permission("", "pods", ("list",), "to count the connections of gateways"),
+    Permission("", "pods", ("list",), "to count the connections of gateways and to read the reports of sweeps"),
     Permission("", "pods", ("patch",), "to mark which gateways go first", needed=False),
     Permission("", "secrets", ("get",), "to follow connectionSecretRef", needed=False),
     Permission("", "events", ("create", "patch"), "to record decisions"),

@@ -4,6 +4,7 @@
 WITH due AS MATERIALIZED (
   SELECT task_id, lead FROM reminders
   WHERE fire_at <= now() AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
+    AND (:leads::interval[] IS NULL OR lead = ANY (:leads))
   ORDER BY fire_at
   LIMIT :at_most
   FOR UPDATE SKIP LOCKED

@@ -1,4 +1,7 @@
--- Seconds until the next reminder fires, by the database's clock.
+-- Seconds until the next reminder fires, by the database's clock; nothing if that is more than `ahead` seconds away. The
+-- limit keeps a sweep of one lead from reading all reminders of the others each second.
 SELECT extract(epoch FROM min(fire_at) - clock_timestamp())::float8
 FROM reminders
-WHERE fire_at > now() AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
+WHERE fire_at > now() AND fire_at <= now() + make_interval(secs => :ahead)
+  AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
+  AND (:leads::interval[] IS NULL OR lead = ANY (:leads))

@@ -8,6 +8,7 @@ from typing import Any
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.operator.plan.conditions import condition, conditions, instant, parse_instant, refusal
 from taskbell.operator.plan.cron import YEARS_AHEAD, Schedule
+from taskbell.operator.plan.sweep_reports import SweepReport
 
 Json = dict[str, Any]
 _START_GRACE = timedelta(minutes=2)
@@ -16,7 +17,14 @@ _PERIODS_WITHOUT_SUCCESS = 3
 
 
 def describe(
-    owner: Json, spec: ReminderScheduleSpec, schedule: Schedule, cron_job: Json, *, applied: bool, now: datetime
+    owner: Json,
+    spec: ReminderScheduleSpec,
+    schedule: Schedule,
+    cron_job: Json,
+    *,
+    applied: bool,
+    now: datetime,
+    report: SweepReport | None = None,
 ) -> Json:
     """The status; `applied` tells that this pass wrote a new declaration, so that earlier runs do not count."""
     runs, name = cron_job.get("status", {}), cron_job["metadata"]["name"]
@@ -34,15 +42,17 @@ def describe(
         "cronJob": name,
         "lastScheduleTime": runs.get("lastScheduleTime"),
         "lastSuccessTime": runs.get("lastSuccessfulTime"),
+        "oldestDueSeconds": int(report.oldest_due) if report and report.counts(schedule, now) else None,
         "nextRunTime": instant(upcoming) if upcoming else None,
     }
     return {name: value for name, value in status.items() if value is not None}
 
 
 def describe_refusal(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
-    """The status of a schedule that cannot be kept: it has no next run, and keeps what is known of earlier ones."""
+    """The status of a schedule that cannot be kept: it has no next run, and keeps the times of earlier ones."""
     status = refusal(owner, reason, message, now=now)
-    status.pop("nextRunTime", None)
+    for unknown in ("nextRunTime", "oldestDueSeconds"):
+        status.pop(unknown, None)
     return status
 
 

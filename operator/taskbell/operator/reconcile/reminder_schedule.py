@@ -17,6 +17,7 @@ from taskbell.operator.plan.drift import Corrections
 from taskbell.operator.plan.reminder_schedule import describe, describe_refusal
 from taskbell.operator.queue import Key, Outcome
 from taskbell.operator.specs.cron_job import SweepDefaults, build_cron_job, is_owned
+from taskbell.operator.sweep_reports import SweepReports
 
 Json = dict[str, Any]
 _AFTER_RUN = 20.0
@@ -33,6 +34,7 @@ class ScheduleKeeper:
         self._sweeps = sweeps
         self._clock = clock
         self._corrections: dict[Key, Corrections] = {}
+        self._reports = SweepReports(cluster)
 
     async def keep(self, key: Key) -> Outcome:
         """Make one pass.
@@ -43,6 +45,7 @@ class ScheduleKeeper:
         owner = await self._cluster.get(REMINDER_SCHEDULES, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
             self._corrections.pop(key, None)
+            self._reports.forget(key)
             return Outcome(gone=owner is None)
         try:
             spec = ReminderScheduleSpec.model_validate(owner["spec"])
@@ -70,8 +73,9 @@ class ScheduleKeeper:
             message = f"another program keeps changing CronJob {name} after each correction"
             await self._refuse(owner, "Contested", message)
             return Outcome(again_in=wait)
+        report = await self._reports.read(key, owner, declared, live) if spec.kind == "due" else None
         now = self._now()
-        status = describe(owner, spec, schedule, live, applied=applied, now=now)
+        status = describe(owner, spec, schedule, live, applied=applied, now=now, report=report)
         if status != owner.get("status"):
             await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
         return Outcome(again_in=_next_look(spec, schedule, now=now, applied=applied))

@@ -24,6 +24,12 @@ _WRONG_SETTINGS = 2
 """Exit status of a process that refuses its settings or arguments: a retry does not help."""
 
 
+SWEEPER = "sweeper"
+"""Name of the container of a sweep."""
+_REPORT = "/dev/termination-log"
+"""Where a sweep writes what it did: the kubelet puts it into the status of the pod, up to 4 KiB."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepDefaults:
     """What an installation gives to all sweeps: the image, and the sources of its settings."""
@@ -42,12 +48,17 @@ def is_owned(body: Json, owner: Json) -> bool:
     return any(reference.get("uid") == uid for reference in body["metadata"].get("ownerReferences", []))
 
 
+def pods_of(owner: Json) -> str:
+    """The label selector of the pods of a custom resource's sweeps."""
+    return ",".join(f"{name}={value}" for name, value in _owner_label(owner).items())
+
+
 def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
     """The CronJob of a ReminderSchedule, for server-side apply."""
     labels = {
         "app.kubernetes.io/part-of": "taskbell",
         "app.kubernetes.io/managed-by": "taskbell-operator",
-        f"{GROUP}/{owner['kind'].lower()}": _short_name(owner["metadata"]["name"], limit=63),
+        **_owner_label(owner),
     }
     job: Json = {
         "backoffLimit": 3,
@@ -57,7 +68,7 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefau
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 {
                     "action": "FailJob",
-                    "onExitCodes": {"containerName": "sweeper", "operator": "In", "values": [_WRONG_SETTINGS]},
+                    "onExitCodes": {"containerName": SWEEPER, "operator": "In", "values": [_WRONG_SETTINGS]},
                 },
             ]
         },
@@ -90,6 +101,10 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefau
     return cron_job | {"metadata": metadata | {"annotations": {DECLARED: fingerprint}}}
 
 
+def _owner_label(owner: Json) -> dict[str, str]:
+    return {f"{GROUP}/{owner['kind'].lower()}": _short_name(owner["metadata"]["name"], limit=63)}
+
+
 def _short_name(name: str, *, limit: int) -> str:
     """A name of at most `limit` characters: itself, or its beginning and a hash."""
     if len(name) <= limit:
@@ -112,9 +127,11 @@ def _owner_reference(owner: Json) -> Json:
 def _arguments(spec: ReminderScheduleSpec) -> list[str]:
     arguments = ["--kind", spec.kind]
     if spec.kind == "due":
-        arguments += ["--until", "+60s"]
+        arguments += ["--until", "+60s", "--report", _REPORT]
     if spec.shards > 1:
         arguments += ["--shard", f"$(JOB_COMPLETION_INDEX)/{spec.shards}"]
+    for lead in spec.leads:
+        arguments += ["--lead", lead]
     return arguments
 
 
@@ -135,7 +152,7 @@ def _value(variable: Environment) -> Json:
 def _pod(spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
     """A pod by the restricted Pod Security Standard, with a read-only root and without a token for the API server."""
     container: Json = {
-        "name": "sweeper",
+        "name": SWEEPER,
         "image": defaults.image,
         "imagePullPolicy": defaults.pull_policy,
         "command": ["python", "-m", "taskbell.sweeper"],
@@ -154,6 +171,7 @@ def _pod(spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- the only writable folder of the pod
     }
     pod: Json = {
