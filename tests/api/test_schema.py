@@ -16,6 +16,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from taskbell.api.app import create_app
+from taskbell.api.http import paging
 
 START_SECONDS = 60.0
 
@@ -29,8 +30,9 @@ class Served:
 
 
 @pytest.fixture
-def served(settings):
+def served(settings, monkeypatch):
     """The API on a port of its own, in a thread: hypothesis is not asynchronous."""
+    monkeypatch.setattr(paging, "LIST_SECONDS", START_SECONDS)  # a slow machine is no reason to refuse a list
     listening = socket.create_server(("127.0.0.1", 0))
     started = threading.Event()
 
@@ -46,7 +48,7 @@ def served(settings):
         assert started.wait(START_SECONDS)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         body = {"email": "ann@example.com", "password": "correct horse battery staple"}
-        token = httpx.post(f"{url}/v1/auth/register", json=body).json()["access_token"]
+        token = httpx.post(f"{url}/v1/auth/register", json=body, timeout=START_SECONDS).json()["access_token"]
         yield Served(url=url, headers={"Authorization": f"Bearer {token}"})
     finally:
         server.should_exit = True

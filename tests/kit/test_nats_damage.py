@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 from nats.js.api import StreamConfig
 
+from taskbell.kit import nats_reader
 from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplays
@@ -96,9 +97,10 @@ async def test_a_reader_waits_for_a_new_epoch_where_messages_are_lost(client, mo
         return dataclasses.replace(looks[-1], missing=looks[-1].missing if len(looks) > 1 else 0)
 
     monkeypatch.setattr(StreamReader, "_bounds", at_first_unaware)
+    monkeypatch.setattr(nats_reader, "REQUEST_TIMEOUT", 60.0)  # a slow machine is no reason to attach again
     await write(client, "abc")
     await client.jetstream().delete_msg("S", 2)
-    reader = StreamReader(client, Handler(), stream="S", epoch_key="epoch", warm_up=5)
+    reader = StreamReader(client, Handler(), stream="S", epoch_key="epoch", warm_up=5, heartbeat=60.0)
     reading = asyncio.create_task(reader.run())
     await eventually(lambda: len(looks) > 2)
     assert [found.missing for found in looks[:3]] == [1, 1, 1]
