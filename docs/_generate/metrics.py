@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = {"Counter", "Gauge", "Histogram", "Summary", "GaugeMetricFamily", "HistogramMetricFamily"}
+_FAMILY = "MetricFamily"
+KINDS = {"Counter", "Gauge", "Histogram", "Summary"} | {
+    f"{kind}{_FAMILY}" for kind in ("Counter", "Gauge", "Histogram")
+}
 """The constructors of metrics, whose first arguments are name and meaning; a collector's families count too."""
 HEAD = """\
 # Metrics
@@ -17,6 +20,10 @@ HEAD = """\
 
 Every long-running program serves them at `/metrics` in the Prometheus text format. Names are
 `taskbell_<room>_<thing>_<unit>`; counters end in `_total`, durations in `_seconds`.
+
+On Linux each program also tells of its process, by the names that all Prometheus clients use:
+`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_start_time_seconds`, `process_open_fds` and
+`process_max_fds`.
 """
 
 
@@ -37,9 +44,11 @@ def metrics() -> Iterator[Metric]:
             if isinstance(node, ast.Call) and len(node.args) >= 2 and (made := ast.unparse(node.func)) in KINDS:
                 name, meaning = (ast.literal_eval(argument) for argument in node.args[:2])
                 named = {keyword.arg: keyword.value for keyword in node.keywords}
-                given = node.args[2] if len(node.args) > 2 else named.get("labelnames")
+                # The third argument of a family is its value.
+                is_placed = len(node.args) > 2 and not made.endswith(_FAMILY)
+                given = node.args[2] if is_placed else named.get("labelnames", named.get("labels"))
                 labels = ast.literal_eval(given) if given is not None else ()
-                kind = made.removesuffix("MetricFamily").lower()
+                kind = made.removesuffix(_FAMILY).lower()
                 yield Metric(name, kind, ", ".join(f"`{label}`" for label in labels), meaning)
 
 

@@ -28,6 +28,7 @@ from taskbell.relay.policy import Pace
 from taskbell.relay.relay import Lag, Relay, RelayInputs, Rhythm, Watermark
 from taskbell.relay.repository import Events, Leases, Term, connected
 from taskbell.relay.settings import RelaySettings
+from taskbell.relay.stores.watch import watch_jetstream, watch_postgres
 from taskbell.relay.stream import PROVISION, EventStream
 from taskbell.relay.usage import watch as usage
 from taskbell.relay.usage.repository import Quota
@@ -37,6 +38,8 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _LATENESS_EVERY = 15.0
 """Seconds between two measurements of how late reminders are."""
+_STORES_EVERY = 15.0
+"""Seconds between two measurements of PostgreSQL and JetStream."""
 _USAGE_EVERY = 5.0
 """Seconds between two measurements of what workspaces write."""
 
@@ -129,6 +132,7 @@ class Supervision:
         _log.info("lease_taken", term=term.number)
         metrics.LEASE_HELD.set(1)
         url = self._settings.database_url.get_secret_value()
+        bus = self._settings.nats_url.get_secret_value()
         try:
             # From taking the lease to the first poll, and after a sudden end, the relay counts as behind.
             self._lag.interrupted()
@@ -139,6 +143,8 @@ class Supervision:
                 connected(url) as session,
                 running(watching, name="reminder-watch"),
                 running(measuring, name="usage-watch"),
+                running(partial(watch_postgres, url, every=_STORES_EVERY), name="postgres-watch"),
+                running(partial(watch_jetstream, bus, every=_STORES_EVERY), name="jetstream-watch"),
             ):
                 relay = Relay(
                     events=Events(session, term=term),

@@ -81,8 +81,10 @@ RIGHTS: Mapping[Program, Rights] = {
     Program.RELAY: Rights(
         publish=(
             f"{EVENTS_ROOT}.>",
+            f"{_API}.INFO",
             *(f"{_API}.STREAM.{verb}.{STREAM}" for verb in ("INFO", "CREATE", "UPDATE", "DELETE", "MSG.GET")),
-            *(f"{_API}.STREAM.{verb}.{DEAD_LETTER_STREAM}" for verb in ("CREATE", "UPDATE")),
+            f"{_API}.CONSUMER.INFO.{STREAM}.{DELIVERY_CONSUMER}",
+            *(f"{_API}.STREAM.{verb}.{DEAD_LETTER_STREAM}" for verb in ("INFO", "CREATE", "UPDATE")),
             f"{_API}.CONSUMER.INFO.{DEAD_LETTER_STREAM}.{REDRIVE_CONSUMER}",
             f"{_API}.CONSUMER.CREATE.{DEAD_LETTER_STREAM}.{REDRIVE_CONSUMER}.>",
             *(f"{_API}.STREAM.{verb}.{_TICKETS}" for verb in ("INFO", "CREATE")),
