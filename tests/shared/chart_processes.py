@@ -25,7 +25,7 @@ Thing = dict[str, Any]
 class Started:
     """The chart's containers as processes on this machine: its ports replace the addresses of Services."""
 
-    def __init__(self, rendered: Any, folder: Path, cluster: KubernetesServer) -> None:
+    def __init__(self, rendered: Any, folder: Path, cluster: KubernetesServer | None = None) -> None:
         self.rendered = rendered
         self.cluster = cluster
         self.folder = folder
@@ -80,20 +80,24 @@ class Started:
         for container in [*spec["initContainers"], *spec["containers"]]:
             await self.run(container, of=f"Job/{job['metadata']['name']}")
 
-    async def serve(self, workload: Thing) -> None:
-        """Start a Deployment's containers and wait until the readiness probe succeeds."""
+    async def serve(self, workload: Thing, port: int | None = None) -> asyncio.subprocess.Process:
+        """Start a Deployment's containers and wait until the readiness probe succeeds.
+
+        A further pod has a port of its own; the Service's leads to the first one.
+        """
         name = workload["metadata"]["name"]
         pod = workload["spec"]["template"]["spec"]
         for container in pod.get("initContainers", []):
             await self.run(container, of=f"Deployment/{name}")
         (container,) = pod["containers"]
-        port = self.ports[f"{name}:{container['ports'][0]['containerPort']}"]
+        port = port or self.ports[f"{name}:{container['ports'][0]['containerPort']}"]
         line = self.command(container, port) + (
-            ["--server", self.cluster.url] if pod["automountServiceAccountToken"] else []
+            ["--server", self.cluster.url] if self.cluster and pod["automountServiceAccountToken"] else []
         )
         process = await self._start(workload, line)
         path = container["readinessProbe"]["httpGet"]["path"]
         await self._ready(workload, process, f"http://127.0.0.1:{port}{path}")
+        return process
 
     async def serve_nats(self) -> None:
         """Start the bundled NATS with the rendered configuration file."""
@@ -147,7 +151,7 @@ class Started:
 
     async def _start(self, workload: Thing, line: list[str], *, end: bool = True) -> asyncio.subprocess.Process:
         name, pod = workload["metadata"]["name"], workload["spec"]["template"]["spec"]
-        log = self.stack.enter_context((self.folder / f"{name}.log").open("wb"))
+        log = self.stack.enter_context((self.folder / f"{name}.log").open("ab"))
         environment = self.environment(pod["containers"][0])
         process = await asyncio.create_subprocess_exec(*line, env=environment, cwd=self.folder, stdout=log, stderr=log)
         if end:
@@ -171,7 +175,8 @@ class Started:
         self.ran.add(f"{workload['kind']}/{name}/{container['name']}")
 
     async def _end(self, process: asyncio.subprocess.Process, grace: float) -> None:
-        process.send_signal(signal.SIGTERM)
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
         try:
             status = await asyncio.wait_for(process.wait(), grace)
         except TimeoutError:
