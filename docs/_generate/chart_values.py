@@ -224,6 +224,7 @@ def _workloads() -> Iterator[Value]:
         number(1, 1_000_000),
         "Connections that one gateway can hold, of which 20 % stay free; at most TASKBELL_GATEWAY_MAX_CONNECTIONS.",
     )
+    yield Value("gateway.pool.drainAtOnce", 1, number(1, 500), "Most gateways that close their connections at a time.")
     yield from component(
         "delivery",
         "the delivery workers: webhooks and e-mail",

@@ -10,6 +10,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from taskbell.contract.crd_schema import seconds
 from taskbell.contract.crds import manifests
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
@@ -376,6 +377,8 @@ def test_a_pool_sizes_the_gateways(chart):
     assert {"containerPort": signal.web_socket.port, "name": "http"} in container["ports"]
     assert signal.web_socket.metric == CONNECTIONS.describe()[0].name
     assert GatewaySettings.model_fields["gateway_max_connections"].default == 12_000, "the chart's check says so, too"
+    assert (pool.drain.enabled, pool.drain.max_concurrent) == (True, 1)
+    assert seconds(pool.drain.timeout) == deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     assert list(chart.render().of("WorkerPool")) == ["demo-taskbell-delivery"], "by default there is none"
 
 

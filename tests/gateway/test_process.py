@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 
+import httpx
 import nats
 import pytest
 from websockets.exceptions import InvalidHandshake
@@ -15,6 +16,7 @@ from websockets.exceptions import InvalidHandshake
 from taskbell.contract.frames import CloseCode
 from taskbell.kit.ids import new_id
 from taskbell.local.embedded.nats import NatsServer
+from taskbell.operator.pods import parse_connections
 from taskbell.testing.listener import Listener
 from taskbell.testing.waiting import eventually
 
@@ -102,6 +104,24 @@ async def test_sigterm_drains(start, people, stream):
     await stream.publish(mine, number=2, audience=[user])
     listeners[0].url = second.url
     assert (await connected(listeners[0]))["resume"] == "ok"
+    for listener in listeners:
+        await listener.close()
+
+
+async def test_a_gateway_that_drains_tells_how_many_are_left(start, people, stream):
+    """While it closes connections it admits nobody and is not ready, but its metrics can be read; then it is gone."""
+    user = await people.user()
+    process = start(TASKBELL_GATEWAY_DRAIN_TIMEOUT="PT3S")
+    listeners = [Listener(process.url, token=people.token(user)) for _ in range(6)]
+    for listener in listeners:
+        await connected(listener)
+    process.child.send_signal(signal.SIGTERM)
+    await listeners[0].until(lambda: bool(listeners[0].frames), "goaway")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{process.port}") as http:
+        assert (await http.get("/readyz")).status_code == 503
+        text = (await http.get("/metrics")).text
+    assert 0 < parse_connections(text, "taskbell_gateway_connections") <= 6
+    assert await process.end() == 0
     for listener in listeners:
         await listener.close()
 

@@ -13,7 +13,8 @@ from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerFacts, ConsumerMissing, Consumers
 from taskbell.operator.plan.victims import DELETION_COST, Load
-from taskbell.operator.signals import SignalReader, SocketsUnreadable, parse_connections
+from taskbell.operator.pods import SocketsUnreadable, parse_connections
+from taskbell.operator.signals import SignalReader
 
 JET_STREAM = {"stream": "S", "consumer": "c"}
 

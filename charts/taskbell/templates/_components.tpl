@@ -54,6 +54,9 @@ operator:
 {{- end }}
 {{- end -}}
 
+{{/* Seconds that a pod of a component has to end. */}}
+{{- define "taskbell.gracePeriod" -}}{{ add .preStop .stop }}{{- end -}}
+
 {{/* The least number of pods of a component; disruption budgets and checks use it. */}}
 {{- define "taskbell.leastPods" -}}
 {{- $values := .values -}}

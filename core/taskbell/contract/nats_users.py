@@ -113,7 +113,8 @@ RIGHTS: Mapping[Program, Rights] = {
             DEAD_LETTER_SUBJECT,
         ),
     ),
-    Program.OPERATOR: Rights(publish=(f"{_API}.CONSUMER.INFO.*.*",)),
+    # The age of the oldest waiting event is the time of a message.
+    Program.OPERATOR: Rights(publish=(f"{_API}.CONSUMER.INFO.*.*", f"{_API}.STREAM.MSG.GET.{STREAM}")),
 }
 
 

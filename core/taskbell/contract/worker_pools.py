@@ -51,6 +51,9 @@ class JetStreamSignal(Model):
     """Time in which the pods drain a backlog, at their measured pace, such as `90s` or `5m`."""
     activation: int = Field(default=0, ge=0, le=10_000_000)
     """An empty pool starts when more than this number of messages are pending."""
+    max_message_age: Duration | None = None
+    """While messages wait and the oldest unprocessed one is older than this, the pool grows in proportion, at most to
+    twice its size at a time; such as `30s` or `5m`. Without a value no age counts."""
 
 
 class WebSocketSignal(Model):
@@ -150,6 +153,20 @@ class Idle(Model):
     """
 
 
+class Drain(Model):
+    """Shrinking in steps, so that only a few pods at a time hand over their work or their connections."""
+
+    enabled: bool = False
+    """Whether the pool shrinks in steps, and the status lists the pods that end."""
+    timeout: Duration = "60s"
+    """Time after which a pod that still ends no longer holds up the next step, such as `90s` or `5m`.
+
+    Not shorter than `terminationGracePeriodSeconds` of the pods.
+    """
+    max_concurrent: int = Field(default=1, ge=1, le=1000)
+    """Most pods that end at a time."""
+
+
 class OnSignalError(Model):
     """What happens while a signal cannot be read."""
 
@@ -184,6 +201,8 @@ class WorkerPoolSpec(Model):
     """Speed and stability."""
     idle: Idle = Field(default_factory=Idle)
     """Scaling to zero."""
+    drain: Drain = Field(default_factory=Drain)
+    """Shrinking in steps. Engines Native and Manual only."""
     on_signal_error: OnSignalError = Field(default_factory=OnSignalError)
     """What happens while a signal cannot be read."""
 
@@ -212,8 +231,21 @@ class SignalStatus(Model):
     """Messages or connections; absent while the signal cannot be read."""
     desired: int | None = Field(default=None, ge=0)
     """The number of pods that the signal asks for."""
+    oldest_message_seconds: int | None = Field(default=None, ge=0)
+    """Age of the oldest unprocessed message in seconds, while messages wait; only with `maxMessageAge`."""
     error: str | None = Field(default=None, max_length=512)
     """Why the signal cannot be read."""
+
+
+class DrainingPod(Model):
+    """A pod that was asked to end and has not ended."""
+
+    name: str = Field(max_length=253)
+    """Name of the pod."""
+    connections: int | None = Field(default=None, ge=0)
+    """Open connections that it still has; absent if the pod does not tell."""
+    since: Instant
+    """When it was asked to end."""
 
 
 class WorkerPoolStatus(Model):
@@ -241,3 +273,9 @@ class WorkerPoolStatus(Model):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     """The last reading of each signal."""
+    draining: list[DrainingPod] = Field(
+        default=[],
+        max_length=100,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """The pods that end, the first 100 by time; only with `drain.enabled`."""

@@ -13,6 +13,7 @@ from typing import Self
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
 from taskbell.kit.nats_bus import BusUnavailable, answering, connecting
@@ -37,12 +38,15 @@ class ConsumerFacts:
         unacked: Messages that are delivered and not acknowledged.
         delivered: Deliveries so far, repeated ones included.
         max_unacked: How many messages may be unacknowledged at once, for all members together. 0 or less: no limit.
+        oldest: Unix seconds at which the server stored the oldest message that is not acknowledged. None if no message
+            waits, or if nobody asked.
     """
 
     pending: int
     unacked: int
     delivered: int
     max_unacked: int
+    oldest: float | None = None
 
 
 @dataclass(slots=True)
@@ -77,8 +81,8 @@ class Consumers:
         """How many connections are open."""
         return len(self._connections)
 
-    async def look(self, url: str, *, stream: str, consumer: str) -> ConsumerFacts:
-        """Return the state of a consumer, within 5 s.
+    async def look(self, url: str, *, stream: str, consumer: str, with_oldest: bool = False) -> ConsumerFacts:
+        """Return the state of a consumer, within 5 s; `with_oldest` takes one more request, for a message.
 
         Raises:
             ConsumerMissing: JetStream says that it does not exist.
@@ -89,15 +93,18 @@ class Consumers:
         if not client.is_connected:
             raise BusUnavailable("not connected to NATS")
         with answering():
+            context = JetStreamContext(client, timeout=_TIMEOUT)
             try:
-                info = await JetStreamContext(client, timeout=_TIMEOUT).consumer_info(stream, consumer)
+                info = await context.consumer_info(stream, consumer)
             except NotFoundError as missing:
                 raise ConsumerMissing(f"there is no consumer {consumer} on stream {stream}") from missing
+            oldest = await _oldest(context, stream, info) if with_oldest and info.num_pending else None
         return ConsumerFacts(
             pending=info.num_pending or 0,
             unacked=info.num_ack_pending or 0,
             delivered=info.delivered.consumer_seq if info.delivered else 0,
             max_unacked=info.config.max_ack_pending or 0,
+            oldest=oldest,
         )
 
     async def _client(self, url: str) -> Client:
@@ -119,3 +126,13 @@ class Consumers:
         async with AsyncExitStack() as closing:
             for url in [url for url, connection in self._connections.items() if connection.used <= last]:
                 closing.push_async_callback(self._connections.pop(url).closing.aclose)
+
+
+async def _oldest(context: JetStreamContext, stream: str, info: ConsumerInfo) -> float | None:
+    """When the first message after all acknowledged ones was stored; of a consumer of several subjects, any message."""
+    first = (info.ack_floor.stream_seq if info.ack_floor else 0) + 1
+    try:
+        message = await context.get_msg(stream, seq=first, subject=info.config.filter_subject or ">", next=True)
+    except NotFoundError:  # removed in the meantime
+        return None
+    return message.time.timestamp() if message.time else None

@@ -90,14 +90,14 @@ class GatewayServer:
             await asyncio.sleep(WHEEL_SECONDS)
 
     async def drain(self, *, within: float) -> None:
-        """Stop accepting, send `goaway`, and close connections in random order, evenly over `within` seconds.
+        """Admit nobody, send `goaway`, and close connections in random order, evenly over `within` seconds.
 
-        Connections that are still open two seconds later are cut.
+        Until then plain requests are answered, so that the metrics tell how many are left. Then nothing listens, and
+        connections that are still open two seconds later are cut.
         """
         self._draining = True
         if self._server is None:
             return
-        self._server.close(close_connections=False)
         open_now = list(self._open)
         _log.info("drain_begun", connections=len(open_now), within_s=within)
         random.shuffle(open_now)
@@ -109,6 +109,7 @@ class GatewayServer:
             for socket in open_now[start : start + size]:
                 socket.drained()
             await asyncio.sleep(within / waves)
+        self._server.close(close_connections=False)
         try:
             async with asyncio.timeout(2):
                 await self._server.wait_closed()

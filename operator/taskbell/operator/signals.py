@@ -10,16 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from taskbell.contract.reminder_schedules import SecretKey
 from taskbell.contract.worker_pools import JetStreamSignal, Signal, WebSocketSignal, WorkerPoolSpec
 from taskbell.kit.clock import Clock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerMissing, Consumers
-from taskbell.operator.cluster import PODS, SECRETS, Cluster, ClusterRefused
+from taskbell.operator.cluster import SECRETS, Cluster, ClusterRefused
+from taskbell.operator.plan.draining import Ending
 from taskbell.operator.plan.need import Pace, Reading, Sample, observe, read_backlog, read_sockets
-from taskbell.operator.plan.victims import DELETION_COST, Load
+from taskbell.operator.plan.victims import Load
+from taskbell.operator.pods import Pods, SocketsUnreadable
 
 Json = dict[str, Any]
 _SCHEMES = {"nats", "tls", "ws", "wss"}
@@ -27,10 +28,6 @@ _SCHEMES = {"nats", "tls", "ws", "wss"}
 
 class AddressMissing(Exception):
     """The address of NATS is missing, or is not an address."""
-
-
-class SocketsUnreadable(Exception):
-    """The connections of a ready pod are unknown, so that a sum would be too small."""
 
 
 class SignalReader:
@@ -42,7 +39,7 @@ class SignalReader:
         """Take the sources; `nats_url` serves the signals without a `connectionSecretRef`."""
         self._cluster = cluster
         self._consumers = consumers
-        self._http = http
+        self._pods = Pods(cluster, http, clock)
         self._nats_url = nats_url
         self._clock = clock
 
@@ -58,9 +55,11 @@ class SignalReader:
             if signal.jet_stream is not None:
                 return await self._backlog(signal.name, signal.jet_stream, scale, known)
             if signal.web_socket is not None:
-                namespace, selector = scale["metadata"]["namespace"], scale["status"].get("selector", "")
-                loads = await self.loads(signal.web_socket, namespace=namespace, selector=selector)
-                return read_sockets(signal.name, signal.web_socket, loads)
+                pods = await self._pods.all(scale["metadata"]["namespace"], scale["status"].get("selector", ""))
+                loads = await self._pods.loads(signal.web_socket, pods)
+                return read_sockets(
+                    signal.name, signal.web_socket, loads, await self._pods.endings(signal.web_socket, pods)
+                )
         except (ConsumerMissing, AddressMissing) as missing:
             return Reading(name=signal.name, error=str(missing), missing=True, pace=replace(known, sample=None))
         except (BusUnavailable, ClusterRefused, SocketsUnreadable) as failed:
@@ -69,13 +68,16 @@ class SignalReader:
 
     async def _backlog(self, name: str, signal: JetStreamSignal, scale: Json, known: Pace) -> Reading:
         url = await self._address(signal.connection_secret_ref, scale["metadata"]["namespace"])
-        facts = await self._consumers.look(url, stream=signal.stream, consumer=signal.consumer)
+        facts = await self._consumers.look(
+            url, stream=signal.stream, consumer=signal.consumer, with_oldest=signal.max_message_age is not None
+        )
         sample = Sample(
             at=self._clock.monotonic(),
             pending=facts.pending,
             unacked=facts.unacked,
             delivered=facts.delivered,
             pods=int(scale["status"].get("replicas", 0)),
+            oldest=None if facts.oldest is None else max(0.0, self._clock.now() - facts.oldest),
         )
         return read_backlog(name, signal, sample, observe(known, sample), max_unacked=facts.max_unacked)
 
@@ -100,48 +102,17 @@ class SignalReader:
             SocketsUnreadable: A pod does not answer or lacks the metric, or there are pods and none is ready.
             ClusterRefused: The pods cannot be listed.
         """
-        pods = await self._cluster.all(PODS, namespace, labels=selector)
-        running = [pod for pod in pods if _is_running(pod)]
-        ready = [pod for pod in running if _is_ready(pod)]
-        if running and not ready:
-            raise SocketsUnreadable(f"none of {len(running)} pods is ready")
-        return await asyncio.gather(*(self._load(pod, signal) for pod in ready))
+        return await self._pods.loads(signal, await self._pods.all(namespace, selector))
 
-    async def _load(self, pod: Json, signal: WebSocketSignal) -> Load:
-        address = pod["status"]["podIP"]
-        host = f"[{address}]" if ":" in address else address
-        url = f"http://{host}:{signal.port}/metrics"
-        try:
-            answer = await self._http.get(url)
-            answer.raise_for_status()
-            connections = parse_connections(answer.text, signal.metric)
-        except (httpx.HTTPError, ValueError, OverflowError) as failed:
-            raise SocketsUnreadable(f"{url}: {failed!r}") from failed
-        return Load(pod["metadata"]["name"], connections, pod["metadata"].get("annotations", {}).get(DELETION_COST))
+    async def endings(self, spec: WorkerPoolSpec, scale: Json) -> tuple[Ending, ...]:
+        """The pods of the target that end, oldest first, with their connections if the pool has a signal of them.
 
-
-def parse_connections(text: str, metric: str) -> int:
-    """The sum of a gauge's series, at least 0.
-
-    Raises:
-        ValueError: The text is not in the metrics format, or the gauge is not in it.
-    """
-    families = text_string_to_metric_families(text)
-    values = [sample.value for family in families for sample in family.samples if sample.name == metric]
-    if not values:
-        raise ValueError(f"there is no metric {metric}")
-    return max(0, int(sum(values)))
-
-
-def _is_running(pod: Json) -> bool:
-    ended = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
-    return not ended and "deletionTimestamp" not in pod["metadata"]
-
-
-def _is_ready(pod: Json) -> bool:
-    status = pod.get("status", {})
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
-    return ready and bool(status.get("podIP"))
+        Raises:
+            ClusterRefused: The pods cannot be listed.
+        """
+        pods = await self._pods.all(scale["metadata"]["namespace"], scale["status"].get("selector", ""))
+        sockets = next((signal.web_socket for signal in spec.signals if signal.web_socket is not None), None)
+        return await self._pods.endings(sockets, pods)
 
 
 def _nats_address(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.worker_pools import JetStreamSignal, WebSocketSignal
+from taskbell.operator.plan.draining import Ending
 from taskbell.operator.plan.victims import Load
 
 _LEAST_SPAN = 5.0
@@ -18,6 +19,8 @@ _DOUBLED_IN = 900.0
 """Seconds in which the assumed pace of a pod doubles while no backlog proves it."""
 _PROVEN_FOR = 1800.0
 """Seconds for which a backlog's proof of a pace counts."""
+_GROWTH_BY_AGE = 2.0
+"""An old message asks for at most this many times the present pods: more pods may not be what it waits for."""
 _FULL = 0.95
 """From this share of `max_ack_pending` on, the consumer's limit and not the number of pods limits the work."""
 
@@ -32,6 +35,7 @@ class Sample:
         unacked: Messages that are delivered and not acknowledged.
         delivered: Deliveries so far.
         pods: Pods that work on them.
+        oldest: Age of the oldest unprocessed message in seconds; None if it is unknown or nothing waits.
     """
 
     at: float
@@ -39,6 +43,7 @@ class Sample:
     unacked: int
     delivered: int
     pods: int
+    oldest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,7 @@ class Reading:
         saturated: Whether `max_ack_pending` is reached, so that more pods do not help.
         error: Why it cannot be read.
         missing: Whether the reason is that its source does not exist.
+        oldest: Age of the oldest unprocessed message in seconds, while messages wait, if the signal has a limit for it.
         loads: The connections of each pod, for a signal of connections.
         pace: What the next reading continues from, for a signal of a backlog.
     """
@@ -85,6 +91,7 @@ class Reading:
     saturated: bool = False
     error: str | None = None
     missing: bool = False
+    oldest: float | None = None
     loads: tuple[Load, ...] = ()
     pace: Pace | None = None
 
@@ -124,12 +131,23 @@ def observe(known: Pace, sample: Sample) -> Pace:
 
 
 def backlog_need(signal: JetStreamSignal, sample: Sample, pace: Pace) -> float:
-    """Pods that a consumer needs for the size of its backlog, and to drain it in time while messages arrive."""
-    by_size = (sample.pending + sample.unacked) / signal.backlog_per_replica
+    """Pods that a consumer needs for the size and age of its backlog, and to drain it in time while messages arrive."""
+    by_size = max((sample.pending + sample.unacked) / signal.backlog_per_replica, age_need(signal, sample))
     if pace.per_pod is None or (sample.pending and not pace.is_proven(sample.at)):
         return by_size  # an unproven pace is too low: a burst would ask for far too many pods
     wanted = pace.arriving + sample.pending / max(1, seconds(signal.drain_target))
     return max(by_size, wanted / pace.per_pod)
+
+
+def age_need(signal: JetStreamSignal, sample: Sample) -> float:
+    """Pods that the age of the oldest message asks for: none up to its limit, then as many more as it is over it.
+
+    Only while messages wait: the others are with pods already, and more pods would not make them younger.
+    """
+    if signal.max_message_age is None or sample.oldest is None or not sample.pending:
+        return 0.0
+    over = sample.oldest / max(1, seconds(signal.max_message_age))
+    return max(1, sample.pods) * min(over, _GROWTH_BY_AGE) if over > 1 else 0.0
 
 
 def read_backlog(name: str, signal: JetStreamSignal, sample: Sample, pace: Pace, *, max_unacked: int) -> Reading:
@@ -138,15 +156,16 @@ def read_backlog(name: str, signal: JetStreamSignal, sample: Sample, pace: Pace,
         name=name,
         value=sample.pending + sample.unacked,
         needed=backlog_need(signal, sample, pace),
-        wakes=sample.pending > signal.activation or sample.unacked > 0,
+        wakes=sample.pending > signal.activation or sample.unacked > 0 or age_need(signal, sample) > 0,
         saturated=max_unacked > 0 and sample.pending > 0 and sample.unacked >= _FULL * max_unacked,
+        oldest=sample.oldest,
         pace=pace,
     )
 
 
-def read_sockets(name: str, signal: WebSocketSignal, loads: Sequence[Load]) -> Reading:
-    """The reading of open connections."""
-    connections = sum(load.connections for load in loads)
+def read_sockets(name: str, signal: WebSocketSignal, loads: Sequence[Load], endings: Sequence[Ending] = ()) -> Reading:
+    """The reading of open connections. Those of pods that end count, too: their clients come back to the others."""
+    connections = sum(load.connections for load in loads) + sum(ending.connections or 0 for ending in endings)
     usable = signal.per_replica * (1 - signal.headroom_percent / 100)
     return Reading(
         name=name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.worker_pools import ScalingRules, WorkerPoolSpec
+from taskbell.operator.plan.draining import Ending, in_steps
 from taskbell.operator.plan.need import Pace, Reading
 
 _REMEMBERED = 3600.0
@@ -62,13 +63,30 @@ class Decision:
 
 
 def decide(
-    spec: WorkerPoolSpec, memory: Memory, readings: Sequence[Reading], *, current: int, now: float
+    spec: WorkerPoolSpec,
+    memory: Memory,
+    readings: Sequence[Reading],
+    *,
+    current: int,
+    now: float,
+    endings: Sequence[Ending] = (),
+    leaving: int = 0,
 ) -> tuple[Decision, Memory]:
     """The size that a pool gets now, and the memory for the next decision.
 
     A signal that cannot be read never makes a pool smaller; the others may make it larger. If no signal can be read,
-    the size is held, or raised to the fallback after enough failures.
+    the size is held, or raised to the fallback after enough failures. The pods that end (`endings`, and as many more as
+    `leaving` says) hold up a pool that shrinks in steps.
     """
+    decision, memory = _decide(spec, memory, readings, current=current, now=now)
+    size = in_steps(spec.drain, endings, leaving=leaving, wanted=decision.size, current=current)
+    return decision if size == decision.size else replace(decision, size=size, limited_by="Draining"), memory
+
+
+def _decide(
+    spec: WorkerPoolSpec, memory: Memory, readings: Sequence[Reading], *, current: int, now: float
+) -> tuple[Decision, Memory]:
+    """The decision and the memory, without regard to pods that end."""
     if spec.engine == "Manual":
         size = _clamped(spec, spec.replicas.manual)
         limit = "" if size == spec.replicas.manual else "Bounds"

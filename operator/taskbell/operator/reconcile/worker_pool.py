@@ -89,8 +89,13 @@ class PoolKeeper:
         if generation != memory.generation:  # a signal of the same name may be of another consumer now
             memory = replace(memory, generation=generation, paces={}, decided_at=-math.inf)
         readings = await self._signals.read(spec, scale, memory.paces) if spec.engine == "Native" else ()
+        endings = await self._signals.endings(spec, scale) if spec.drain.enabled else ()
         before = int(scale["spec"].get("replicas", 0))
-        former, (decision, memory) = memory, decide(spec, memory, readings, current=before, now=now)
+        leaving = max(0, int(scale["status"].get("replicas", 0)) - before)
+        former, (decision, memory) = (
+            memory,
+            decide(spec, memory, readings, current=before, now=now, endings=endings, leaving=leaving),
+        )
         if decision.size != before:
             self._memories[key] = replace(former, paces=memory.paces)  # all that counts of a size that is refused
             scale = await self._scale(owner, scale, decision, readings, before=before)
@@ -98,7 +103,10 @@ class PoolKeeper:
         self._memories[key] = memory
         _measure(key, scale, decision, readings)
         scaled = decision.size != before
-        await self._report(owner, describe(owner, scale, decision, readings, scaled=scaled, now=self._now()))
+        status = describe(
+            owner, scale, decision, readings, scaled=scaled, now=self._now(), drain=spec.drain, endings=endings
+        )
+        await self._report(owner, status)
         self._memories[key] = replace(memory, decided_at=now)
         return Outcome(again_in=self._interval)
 
