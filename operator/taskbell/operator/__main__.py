@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import uvloop
 
@@ -14,15 +15,25 @@ from taskbell.operator.cluster import ClusterRefused
 from taskbell.operator.lease import LeaseLost
 from taskbell.operator.preflight import NotReadyToWork
 from taskbell.operator.settings import OperatorSettings
+from taskbell.operator.simulation.command import main as simulate
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT. Exits with status 1 if the Lease is lost or the cluster lacks something."""
+    """Run until SIGTERM or SIGINT. Exits with status 1 if the Lease is lost or the cluster lacks something.
+
+    With the word `simulate` it only runs a load through a pool's decisions.
+    """
+    if sys.argv[1:2] == ["simulate"]:
+        simulate(sys.argv[2:])
+        return
     command = entry.parser(
         "taskbell-operator", "Keep the CronJobs and the pool sizes of Taskbell in a cluster.", port=8080
     )
     command.add_argument(
         "--server", default="", help="address of an API server without sign-in, such as `kubectl proxy`"
+    )
+    command.epilog = (
+        "taskbell-operator simulate: run a load through a WorkerPool's decisions, without a cluster (--help)"
     )
     arguments = command.parse_args()
     settings = load(OperatorSettings)
