@@ -250,6 +250,25 @@ def _workloads() -> Iterator[Value]:
     yield Value("delivery.pool.min", 2, number(1, 500), "Fewest workers.")
     yield Value("delivery.pool.max", 10, number(1, 500), "Most workers.")
     yield Value("delivery.pool.backlogPerReplica", 1000, number(1, 10_000_000), "Waiting events per worker.")
+    yield Value(
+        "delivery.pool.engine",
+        "Native",
+        one_of("Native", "HPA", "KEDA"),
+        "Who sets the number: the operator, a HorizontalPodAutoscaler (needs a metrics adapter) or KEDA.",
+    )
+    yield Value(
+        "delivery.pool.keda.natsMonitoring",
+        "",
+        TEXT,
+        "Engine KEDA: host and port of the monitoring server of an external NATS, `nats.messaging:8222`.",
+    )
+    yield Value("delivery.pool.keda.natsAccount", "", TEXT, "Engine KEDA: account on an external NATS; if empty, `$G`.")
+    yield Value(
+        "delivery.pool.keda.namespace",
+        "keda",
+        SOME_TEXT,
+        "Engine KEDA: its namespace, which may reach the monitoring server of the bundled NATS.",
+    )
     yield from component(
         "operator",
         "the operator: one is active, the others are on standby",

@@ -12,6 +12,7 @@ import pytest
 
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.crds import manifests
+from taskbell.contract.nats_users import ADMINISTRATOR
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
 from taskbell.contract.worker_pools import WorkerPoolSpec
@@ -363,6 +364,27 @@ def test_the_pool_sizes_the_delivery_workers(chart):
     assert spec["targetRef"]["name"] in rendered.of("Deployment")
     (signal,) = spec["signals"]
     assert (signal["jetStream"]["stream"], signal["jetStream"]["consumer"]) == (STREAM, DELIVERY_CONSUMER)
+
+
+@pytest.mark.feature("K6")
+def test_another_engine_may_size_the_workers(chart):
+    """With KEDA the pool names the monitoring server and the account of NATS, and KEDA may reach the bundled one."""
+    given = {"engine": "KEDA", "keda": {"namespace": "scalers"}}
+    rendered = chart.render({"delivery": {"pool": given}})
+    keda = WorkerPoolSpec.model_validate(rendered.one("WorkerPool", "-delivery")["spec"]).keda
+    host, _, port = keda.nats_monitoring_endpoint.partition(":")
+    service = rendered.of("Service")[host.partition(".")[0]]
+    assert host.partition(".")[2] == service["metadata"]["namespace"]
+    assert int(port) in {entry["port"] for entry in service["spec"]["ports"]}
+    assert keda.nats_account == ADMINISTRATOR
+    rules = rendered.of("NetworkPolicy")[service["metadata"]["name"]]["spec"]["ingress"]
+    (rule,) = [rule for rule in rules if {"protocol": "TCP", "port": int(port)} in rule["ports"]]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "scalers"}}}]
+    external = {"mode": "external", "external": {"url": "nats://nats.example:4222"}}
+    given["keda"] = {"natsMonitoring": "nats.example:8222"}
+    other = chart.render({"delivery": {"pool": given}, "nats": external})
+    found = WorkerPoolSpec.model_validate(other.one("WorkerPool", "-delivery")["spec"]).keda
+    assert (found.nats_monitoring_endpoint, found.nats_account) == ("nats.example:8222", "$G")
 
 
 @pytest.mark.feature("K6")

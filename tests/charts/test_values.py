@@ -77,6 +77,13 @@ WRONG = {
         {"gateway": {"pool": {"enabled": True, "min": 21}}},
         "gateway.pool.min 21 is above max 20",
     ),
+    "a backlog that KEDA cannot read": (
+        {
+            "delivery": {"pool": {"engine": "KEDA"}},
+            "nats": {"mode": "external", "external": {"url": "nats://taskbell:x@nats.example:4222"}},
+        },
+        "set delivery.pool.keda.natsMonitoring",
+    ),
     "two scalers of gateways": (
         {"gateway": {"pool": {"enabled": True}, "autoscaling": {"enabled": True}}},
         "gateway.pool and gateway.autoscaling would both set the number of gateways",

@@ -10,12 +10,12 @@ from taskbell.operator.plan import reminder_schedule, worker_pool
 from taskbell.operator.plan.conditions import condition, conditions
 from taskbell.operator.plan.cron import parse
 from taskbell.operator.plan.need import Reading
-from taskbell.operator.plan.rivals import rival
+from taskbell.operator.plan.rivals import Neighbours, autoscaler_of, leftovers, orphans, rival
 from taskbell.operator.plan.scaling import Decision
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-POOL = {"metadata": {"name": "b", "generation": 2, "creationTimestamp": "2026-11-20T10:00:00Z"}}
+POOL = {"metadata": {"name": "b", "uid": "b-uid", "generation": 2, "creationTimestamp": "2026-11-20T10:00:00Z"}}
 
 
 def test_a_transition_is_a_change_of_the_status():
@@ -46,9 +46,9 @@ def test_a_transition_is_a_change_of_the_status():
 def test_an_autoscaler_of_the_same_deployment_is_a_rival(reference, expected):
     """Kind and name must match; a ScaledObject without a kind means a Deployment, an autoscaler must name one."""
     other = [{"metadata": {"name": "o"}, "spec": {"scaleTargetRef": reference}}]
-    asked = {"autoscalers": (), "scaled_objects": (), "pools": ()}
-    by_autoscaler = rival("x", POOL, **asked | {"autoscalers": other})
-    by_scaled_object = rival("x", POOL, **asked | {"scaled_objects": other})
+    other[0]["metadata"]["uid"] = "another"
+    by_autoscaler = rival("x", POOL, Neighbours(autoscalers=other))
+    by_scaled_object = rival("x", POOL, Neighbours(scaled_objects=other))
     assert bool(by_autoscaler) is (expected is True)
     assert bool(by_scaled_object) is (expected is not False)
 
@@ -66,7 +66,33 @@ def test_an_autoscaler_of_the_same_deployment_is_a_rival(reference, expected):
 def test_of_two_pools_the_older_keeps_the_size(name, made, expected):
     """The older pool keeps the size; of two from the same second, the first by name."""
     other = {"metadata": {"name": name, "creationTimestamp": made}, "spec": {"targetRef": {"name": "x"}}}
-    assert rival("x", POOL, autoscalers=(), scaled_objects=(), pools=[other]) == expected
+    assert rival("x", POOL, Neighbours(pools=[other])) == expected
+
+
+def test_a_pools_own_autoscalers_are_no_rivals():
+    """Neither its own objects nor what KEDA makes for its ScaledObject; those of another engine are left over."""
+
+    def body(uid, owner, kind="WorkerPool", name="b"):
+        reference = {"uid": owner, "kind": kind, "name": name}
+        spec = {"scaleTargetRef": {"kind": "Deployment", "name": "x"}}
+        return {"metadata": {"name": uid, "uid": uid, "ownerReferences": [reference]}, "spec": spec}
+
+    mine = POOL["metadata"]["uid"]
+    near = Neighbours(autoscalers=[body("by-keda", "b", "ScaledObject")], scaled_objects=[body("b", mine)])
+    assert rival("x", POOL, near) is None
+    assert autoscaler_of(near.scaled_objects[0], near) is near.autoscalers[0]
+    assert (list(leftovers(POOL, "KEDA", near)), orphans(POOL, "KEDA", near)) == ([], [])
+    assert list(leftovers(POOL, "HPA", near)) == [("ScaledObject", "b")]
+    assert orphans(POOL, "HPA", near) == ["HorizontalPodAutoscaler by-keda"]
+    foreign = Neighbours(autoscalers=[body("by-keda", "c", "ScaledObject", "c")])
+    assert rival("x", POOL, foreign) == "HorizontalPodAutoscaler by-keda"
+    assert orphans(POOL, "HPA", foreign) == []
+    own = Neighbours(autoscalers=[body("own", mine)])
+    assert rival("x", POOL, own) is None
+    assert [list(leftovers(POOL, engine, own)) for engine in ("HPA", "Native")] == [
+        [],
+        [("HorizontalPodAutoscaler", "own")],
+    ]
 
 
 def pool_status(readings, *, current=3, size=3, degraded=False, scaled=False, before=None):

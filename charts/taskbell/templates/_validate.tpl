@@ -91,6 +91,9 @@
 {{- fail (printf "taskbell: %s.pool.min %v is above max %v." $component $pool.min $pool.max) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.delivery.pool.enabled (eq $v.delivery.pool.engine "KEDA") (eq $v.nats.mode "external") (not $v.delivery.pool.keda.natsMonitoring) -}}
+{{- fail "taskbell: delivery.pool.engine KEDA asks the monitoring server of the external NATS: set delivery.pool.keda.natsMonitoring." -}}
+{{- end -}}
 {{- if and $v.gateway.pool.enabled $v.gateway.autoscaling.enabled -}}
 {{- fail "taskbell: gateway.pool and gateway.autoscaling would both set the number of gateways: switch one of them off." -}}
 {{- end -}}

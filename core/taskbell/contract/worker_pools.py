@@ -167,6 +167,21 @@ class Drain(Model):
     """Most pods that end at a time."""
 
 
+class Keda(Model):
+    """What KEDA needs for engine KEDA; other engines ignore it."""
+
+    nats_monitoring_endpoint: str | None = Field(default=None, max_length=261, pattern=r"^[^\s/:]+:[0-9]{1,5}$")
+    """Host and port of the monitoring server of NATS, such as `nats.messaging:8222`; needed for jetStream signals."""
+    nats_account: str = Field(default="$G", min_length=1, max_length=128)
+    """Account of the streams on NATS; `$G` where there are no accounts."""
+    nats_https: bool = False
+    """Whether the monitoring server speaks HTTPS."""
+    prometheus_address: str | None = Field(default=None, max_length=2048, pattern=r"^https?://[^\s]+$")
+    """Address of a Prometheus that scrapes the pods, such as `http://prometheus:9090`; needed for webSocket signals."""
+    polling_interval_seconds: int = Field(default=15, ge=1, le=3600)
+    """Seconds between two looks of KEDA at the triggers."""
+
+
 class OnSignalError(Model):
     """What happens while a signal cannot be read."""
 
@@ -187,8 +202,11 @@ class WorkerPoolSpec(Model):
 
     target_ref: TargetRef = Field(json_schema_extra=rules(rule("self == oldSelf", "targetRef is immutable")))
     """The Deployment, in the same namespace. Nothing else may set its size."""
-    engine: Literal["Native", "Manual"] = "Native"
-    """Native follows the signals; Manual keeps `replicas.manual`."""
+    engine: Literal["Native", "HPA", "KEDA", "Manual"] = "Native"
+    """Who sets the size: Native is the operator, by the signals; Manual is a person, by `replicas.manual`.
+
+    HPA and KEDA have the operator keep a HorizontalPodAutoscaler or a ScaledObject of the pool's name, which sets it.
+    """
     replicas: Replicas
     """Bounds of the size."""
     signals: list[Signal] = Field(
@@ -202,7 +220,9 @@ class WorkerPoolSpec(Model):
     idle: Idle = Field(default_factory=Idle)
     """Scaling to zero."""
     drain: Drain = Field(default_factory=Drain)
-    """Shrinking in steps. Engines Native and Manual only."""
+    """Shrinking in steps; only with engines Native and Manual."""
+    keda: Keda = Field(default_factory=Keda)
+    """Where KEDA finds the signals; only with engine KEDA."""
     on_signal_error: OnSignalError = Field(default_factory=OnSignalError)
     """What happens while a signal cannot be read."""
 
@@ -210,12 +230,31 @@ class WorkerPoolSpec(Model):
         json_schema_extra=rules(
             rule("self.engine != 'Native' || size(self.signals) > 0", "engine Native needs at least one signal"),
             rule(
+                "(self.engine != 'HPA' && self.engine != 'KEDA') || size(self.signals) > 0",
+                "engines HPA and KEDA need at least one signal",
+            ),
+            rule(
+                "self.engine != 'HPA' || self.replicas.min > 0",
+                "with engine HPA, replicas.min must be at least 1: only Native and KEDA scale to zero",
+            ),
+            rule(
+                "self.engine != 'KEDA' || !self.signals.exists(s, has(s.jetStream))"
+                " || (has(self.keda) && has(self.keda.natsMonitoringEndpoint))",
+                "engine KEDA needs keda.natsMonitoringEndpoint for its jetStream signals",
+            ),
+            rule(
+                "self.engine != 'KEDA' || !self.signals.exists(s, has(s.webSocket))"
+                " || (has(self.keda) && has(self.keda.prometheusAddress))",
+                "engine KEDA needs keda.prometheusAddress for its webSocket signals",
+            ),
+            rule(
                 "self.engine != 'Manual'"
                 " || (self.replicas.min <= self.replicas.manual && self.replicas.manual <= self.replicas.max)",
                 "with engine Manual, replicas.manual must be from replicas.min to replicas.max",
             ),
             rule(
-                "self.engine != 'Native' || self.replicas.min > 0 || self.signals.exists(s, has(s.jetStream))",
+                "(self.engine != 'Native' && self.engine != 'KEDA') || self.replicas.min > 0"
+                " || self.signals.exists(s, has(s.jetStream))",
                 "min 0 needs a jetStream signal: nobody can connect to a gateway that is not there",
             ),
         )

@@ -99,7 +99,8 @@ class Cluster:
         """The objects in a namespace that match a label and a field selector; none if the resource does not exist."""
         query = [(name, value) for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
         found = await self._send("GET", resource.path(namespace), query=query, absent_is_none=True)
-        return list(found["items"]) if found else []
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind}  # which the items of a list leave out
+        return [whole | item for item in found["items"]] if found else []
 
     async def apply(self, resource: Resource, manifest: Json, *, subresource: str = "") -> Json:
         """Server-side apply: set the given fields and own them from then on."""
@@ -125,6 +126,11 @@ class Cluster:
         """Change the given fields by a merge patch, whoever owns them."""
         path = resource.path(namespace, name, subresource)
         return await self._write("PATCH", resource, path, change, content_type=_MERGE_PATCH)
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> bool:
+        """Delete an object; False if it or its resource does not exist."""
+        WRITES.labels(resource=resource.plural).inc()
+        return await self._send("DELETE", resource.path(namespace, name), absent_is_none=True) is not None
 
     async def create(self, resource: Resource, manifest: Json) -> Json:
         """Create an object; `ObjectChanged` if its name is taken."""

@@ -47,6 +47,16 @@ def refusal(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
     return {**owner.get("status", {}), **conditions(owner, stated, now=now)}
 
 
+def changing(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
+    """The status of an object that is not as declared yet, though nothing is wrong; the rest of the status stays."""
+    stated = (
+        condition("Ready", reason, message, holds=False),
+        condition("Progressing", reason, message, holds=True),
+        condition("Degraded", reason, message, holds=False),
+    )
+    return {**owner.get("status", {}), **conditions(owner, stated, now=now)}
+
+
 def is_reported(owner: Json, reason: str) -> bool:
     """Whether the status gives this reason for the present generation, with whatever message."""
     return any(

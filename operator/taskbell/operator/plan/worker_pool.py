@@ -56,7 +56,7 @@ def describe(
         "desiredReplicas": decision.size,
         "recommended": decision.recommended,
         "limitedBy": decision.limited_by,
-        "signals": [_signal(reading) for reading in readings],
+        "signals": [describe_signal(reading) for reading in readings],
         "draining": [_draining(ending) for ending in endings[:_MOST_ENDINGS]],
     }
     last = instant(now) if scaled else owner.get("status", {}).get("lastScaleTime")
@@ -75,7 +75,8 @@ def explain(decision: Decision, readings: Sequence[Reading], *, before: int) -> 
     return f"from {before} to {decision.size} pods: {reasons or 'set by hand'}{limit}"
 
 
-def _signal(reading: Reading) -> Json:
+def describe_signal(reading: Reading) -> Json:
+    """A reading as a part of the status."""
     if reading.error is not None:
         return {"name": reading.name, "error": reading.error[:_LONGEST_ERROR]}
     oldest = {} if reading.oldest is None else {"oldestMessageSeconds": int(reading.oldest)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +15,8 @@ from pydantic import ValidationError
 from taskbell.contract.worker_pools import WorkerPoolSpec
 from taskbell.kit.clock import Clock
 from taskbell.operator.cluster import (
-    AUTOSCALERS,
     DEPLOYMENTS,
     PODS,
-    SCALED_OBJECTS,
     WORKER_POOLS,
     Cluster,
     ClusterRefused,
@@ -27,19 +25,32 @@ from taskbell.operator.cluster import (
 )
 from taskbell.operator.events import Events
 from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
-from taskbell.operator.plan.conditions import is_reported, refusal
+from taskbell.operator.plan.conditions import changing, is_reported, refusal
 from taskbell.operator.plan.need import Reading
-from taskbell.operator.plan.rivals import rival
+from taskbell.operator.plan.rivals import Neighbours, rival
 from taskbell.operator.plan.scaling import Decision, Memory, decide
 from taskbell.operator.plan.victims import DELETION_COST, deletion_costs
 from taskbell.operator.plan.worker_pool import describe, explain
 from taskbell.operator.queue import Key, Outcome
+from taskbell.operator.reconcile.autoscaler import AutoscalerKeeper, NotKept
 from taskbell.operator.signals import SignalReader
 
 _log = structlog.get_logger(__name__)
 Json = dict[str, Any]
 _EARLY = 0.5
 """A pass that comes more than this share of the interval too early does nothing, unless the spec changed."""
+_SOON = 2.0
+"""Seconds until the next pass while an autoscaler of the former engine is being deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """A pool in one pass: its spec, and the scale of its target."""
+
+    key: Key
+    owner: Json
+    spec: WorkerPoolSpec
+    scale: Json
 
 
 class PoolKeeper:
@@ -54,6 +65,7 @@ class PoolKeeper:
         self._signals = signals
         self._interval = interval
         self._clock = clock
+        self._autoscalers = AutoscalerKeeper(cluster, events, clock=clock)
         self._memories: dict[Key, Memory] = {}
 
     async def keep(self, key: Key) -> Outcome:
@@ -74,20 +86,46 @@ class PoolKeeper:
         if generation == memory.generation and wait > self._interval * _EARLY:
             return Outcome(again_in=wait)
         try:
+            return await self._pass(key, owner, memory)
+        except NotKept as found:
+            self._memories[key] = Memory(uid=uid)  # if others set the size meanwhile, earlier decisions do not count
+            return await self._refuse(owner, found.reason, found.message)
+
+    async def _pass(self, key: Key, owner: Json, memory: Memory) -> Outcome:
+        """Look who sets the size; if it is the operator, decide on it.
+
+        Raises:
+            NotKept: The spec is not understood, another object sets the size, the target is missing, or the autoscaler
+                cannot be kept.
+            ClusterRefused: The API server failed or refused a request.
+        """
+        try:
             spec = WorkerPoolSpec.model_validate(owner["spec"])
         except ValidationError as wrong:
-            return await self._refuse(owner, "SpecNotUnderstood", str(wrong))
-        target = spec.target_ref.name
-        if (other := await self._rival(owner, target)) is not None:
-            self._memories[key] = Memory(uid=uid)  # the size was set by another: earlier recommendations do not count
-            message = f"{other} also sets the size of Deployment {target}: delete one of the two"
-            return await self._refuse(owner, "SizeIsAnothers", message)
+            raise NotKept("SpecNotUnderstood", str(wrong)) from wrong
+        target, generation = spec.target_ref.name, owner["metadata"]["generation"]
+        neighbours = await self._autoscalers.neighbours(key.namespace)
+        if (other := rival(target, owner, neighbours)) is not None:
+            raise NotKept("SizeIsAnothers", f"{other} also sets the size of Deployment {target}: delete one of the two")
         scale = await self._cluster.get(DEPLOYMENTS, key.namespace, target, subresource="scale")
         if scale is None:
-            self._memories[key] = Memory(uid=uid)
-            return await self._refuse(owner, "TargetMissing", f"there is no Deployment {target}")
+            raise NotKept("TargetMissing", f"there is no Deployment {target}")
+        if staying := await self._autoscalers.remove(owner, spec.engine, neighbours):
+            message = f"the size is left alone until {', '.join(staying)} is gone"
+            await self._report(owner, changing(owner, "EngineChanges", message, now=self._now()))
+            return Outcome(again_in=_SOON)
         if generation != memory.generation:  # a signal of the same name may be of another consumer now
             memory = replace(memory, generation=generation, paces={}, decided_at=-math.inf)
+        pool = _Pool(key, owner, spec, scale)
+        if spec.engine in {"HPA", "KEDA"}:
+            await self._delegate(pool, memory, neighbours)
+        else:
+            await self._keep_size(pool, memory)
+        return Outcome(again_in=self._interval)
+
+    async def _keep_size(self, pool: _Pool, memory: Memory) -> None:
+        """Decide on the size and set it."""
+        key, owner, spec, scale, now = pool.key, pool.owner, pool.spec, pool.scale, self._clock.monotonic()
         readings = await self._signals.read(spec, scale, memory.paces) if spec.engine == "Native" else ()
         endings = await self._signals.endings(spec, scale) if spec.drain.enabled else ()
         before = int(scale["spec"].get("replicas", 0))
@@ -108,10 +146,10 @@ class PoolKeeper:
         )
         await self._report(owner, status)
         self._memories[key] = replace(memory, decided_at=now)
-        return Outcome(again_in=self._interval)
 
     def _forget(self, key: Key) -> None:
         """Drop the memory and the metrics of a deleted pool."""
+        self._autoscalers.forget(key)
         if self._memories.pop(key, None) is not None:
             for metric in (POOL_REPLICAS, SIGNAL_VALUE, SIGNAL_FAILURES, SCALINGS):
                 metric.remove_by_labels({"namespace": key.namespace, "pool": key.name})
@@ -149,14 +187,22 @@ class PoolKeeper:
         costs = deletion_costs(load for reading in readings for load in reading.loads)
         await asyncio.gather(*(mark(pod, cost) for pod, cost in costs.items()))
 
-    async def _rival(self, owner: Json, target: str) -> str | None:
-        namespace = owner["metadata"]["namespace"]
-        autoscalers, scaled_objects, pools = await asyncio.gather(
-            self._cluster.all(AUTOSCALERS, namespace),
-            self._cluster.all(SCALED_OBJECTS, namespace),
-            self._cluster.all(WORKER_POOLS, namespace),
-        )
-        return rival(target, owner, autoscalers=autoscalers, scaled_objects=scaled_objects, pools=pools)
+    async def _delegate(self, pool: _Pool, memory: Memory, neighbours: Neighbours) -> None:
+        """Leave the size to an autoscaler, and report what it does.
+
+        Raises:
+            NotKept: The autoscaler cannot be kept.
+            ClusterRefused: The API server failed or refused a request.
+        """
+        key, owner, spec, scale, now = pool.key, pool.owner, pool.spec, pool.scale, self._clock.monotonic()
+        # The readings of engine HPA are what its autoscaler gets by way of the metrics; KEDA reads for itself.
+        readings = await self._signals.read(spec, scale, memory.paces) if spec.engine == "HPA" else ()
+        status = await self._autoscalers.keep(owner, spec, scale, readings, neighbours)
+        _measure(key, scale, Decision(status["desiredReplicas"], status["recommended"]), readings)
+        await self._report(owner, status)
+        paces = {reading.name: reading.pace for reading in readings if reading.pace is not None}
+        # No earlier decision counts when the operator sets the size again.
+        self._memories[key] = Memory(uid=memory.uid, generation=memory.generation, paces=paces, decided_at=now)
 
     async def _refuse(self, owner: Json, reason: str, message: str) -> Outcome:
         await self._report(owner, refusal(owner, reason, message, now=self._now()))

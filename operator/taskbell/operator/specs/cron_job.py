@@ -80,7 +80,7 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefau
         "name": _short_name(owner["metadata"]["name"], limit=_NAME_LIMIT),
         "namespace": owner["metadata"]["namespace"],
         "labels": labels,
-        "ownerReferences": [_owner_reference(owner)],
+        "ownerReferences": [owner_reference(owner)],
     }
     cron_job = {
         "apiVersion": "batch/v1",
@@ -112,7 +112,7 @@ def _short_name(name: str, *, limit: int) -> str:
     return f"{name[: limit - 9].rstrip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _owner_reference(owner: Json) -> Json:
+def owner_reference(owner: Json) -> Json:
     """The reference by which Kubernetes deletes an object together with its owner."""
     return {
         "apiVersion": API_VERSION,
