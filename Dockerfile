@@ -1,64 +1,120 @@
-# syntax=docker/dockerfile:1
 # One target per program: docker build --target api .   (also: relay, sweeper, gateway, delivery, operator)
-# Everything installed comes from the hashed lock; what a service does not need is not in its image.
+# An image contains what its hashed lock in images/ names, and the project; nothing else is fetched. From the bottom:
+# the base, byte code of its standard library, packages, the project. A change of the project renews the last layer.
 
-FROM docker.io/library/python:3.13.9-slim-bookworm AS wheels
-WORKDIR /source
-COPY requirements.lock ./
-RUN pip wheel --no-cache-dir --require-hashes --no-deps --requirement requirements.lock --wheel-dir /wheels
+# docker-bake.json names the base by its digest, too, and builds all targets.
+
+FROM docker.io/library/python:3.13.15-slim-trixie AS building
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_NO_COMPILE=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONHASHSEED=0 \
+    SOURCE_DATE_EPOCH=315532800
+WORKDIR /build
+COPY images/prepare.py ./
+
+FROM building AS library
+RUN python prepare.py library /layer
+
+FROM building AS api-packages
+COPY images/api.lock ./
+RUN python -m venv --without-pip /opt/taskbell \
+    && pip --python /opt/taskbell install --require-hashes --no-deps --only-binary :all: --requirement api.lock \
+    && python prepare.py environment /opt/taskbell
+
+FROM building AS notifier-packages
+COPY images/notifier.lock ./
+RUN python -m venv --without-pip /opt/taskbell \
+    && pip --python /opt/taskbell install --require-hashes --no-deps --only-binary :all: --requirement notifier.lock \
+    && python prepare.py environment /opt/taskbell
+
+FROM building AS operator-packages
+COPY images/operator.lock ./
+RUN python -m venv --without-pip /opt/taskbell \
+    && pip --python /opt/taskbell install --require-hashes --no-deps --only-binary :all: --requirement operator.lock \
+    && python prepare.py environment /opt/taskbell
+
+FROM building AS project
+COPY images/build.lock ./
+RUN python -m venv --without-pip /builder \
+    && pip --python /builder install --require-hashes --no-deps --only-binary :all: --requirement build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
 COPY api api
 COPY notifier notifier
 COPY operator operator
 COPY local local
-# From here on nothing comes from the network: one version of each package, the one that the lock names.
-ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+RUN python -m venv --without-pip /opt/taskbell \
+    && pip --python /builder wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/taskbell install --no-index --no-deps /wheels/*.whl \
+    && python prepare.py environment /opt/taskbell
 
-FROM wheels AS api-environment
-RUN python -m venv --without-pip /opt/taskbell && pip --python /opt/taskbell install --no-cache-dir "taskbell[api]"
+FROM project AS api-project
+RUN python prepare.py only /opt/taskbell api relay sweeper store local contract kit start
 
-FROM wheels AS notifier-environment
-RUN python -m venv --without-pip /opt/taskbell && pip --python /opt/taskbell install --no-cache-dir "taskbell[notifier]"
+FROM project AS notifier-project
+RUN python prepare.py only /opt/taskbell gateway delivery local contract kit start
 
-FROM wheels AS operator-environment
-RUN python -m venv --without-pip /opt/taskbell && pip --python /opt/taskbell install --no-cache-dir "taskbell[operator]"
+FROM project AS operator-project
+RUN python prepare.py only /opt/taskbell operator contract kit start
 
-FROM docker.io/library/python:3.13.9-slim-bookworm AS runtime
-RUN groupadd --gid 10001 taskbell && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin taskbell
+FROM docker.io/library/python:3.13.15-slim-trixie AS runtime
+COPY --from=library /layer /
 ENV PATH=/opt/taskbell/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /tmp
 USER 10001:10001
+LABEL org.opencontainers.image.source="https://github.com/taskbell/taskbell" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="0.1.0"
 
 FROM runtime AS api
-COPY --from=api-environment /opt/taskbell /opt/taskbell
+COPY --from=api-packages /opt/taskbell /opt/taskbell
+COPY --from=api-project /opt/taskbell /opt/taskbell
 EXPOSE 8000
 ENTRYPOINT ["taskbell-api"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell API" org.opencontainers.image.revision="$REVISION"
 
 FROM runtime AS relay
-COPY --from=api-environment /opt/taskbell /opt/taskbell
+COPY --from=api-packages /opt/taskbell /opt/taskbell
+COPY --from=api-project /opt/taskbell /opt/taskbell
 EXPOSE 8002
 ENTRYPOINT ["taskbell-relay"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell relay" org.opencontainers.image.revision="$REVISION"
 
 FROM runtime AS sweeper
-COPY --from=api-environment /opt/taskbell /opt/taskbell
+COPY --from=api-packages /opt/taskbell /opt/taskbell
+COPY --from=api-project /opt/taskbell /opt/taskbell
 ENTRYPOINT ["taskbell-sweeper"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell sweeper" org.opencontainers.image.revision="$REVISION"
 
 FROM runtime AS gateway
-COPY --from=notifier-environment /opt/taskbell /opt/taskbell
+COPY --from=notifier-packages /opt/taskbell /opt/taskbell
+COPY --from=notifier-project /opt/taskbell /opt/taskbell
 EXPOSE 8001
 ENTRYPOINT ["taskbell-gateway"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell gateway" org.opencontainers.image.revision="$REVISION"
 
 FROM runtime AS delivery
-COPY --from=notifier-environment /opt/taskbell /opt/taskbell
+COPY --from=notifier-packages /opt/taskbell /opt/taskbell
+COPY --from=notifier-project /opt/taskbell /opt/taskbell
 EXPOSE 8003
 ENTRYPOINT ["taskbell-delivery"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell delivery" org.opencontainers.image.revision="$REVISION"
 
 FROM runtime AS operator
-COPY --from=operator-environment /opt/taskbell /opt/taskbell
+COPY --from=operator-packages /opt/taskbell /opt/taskbell
+COPY --from=operator-project /opt/taskbell /opt/taskbell
 EXPOSE 8080
 ENTRYPOINT ["taskbell-operator"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell operator" org.opencontainers.image.revision="$REVISION"

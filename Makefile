@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
-CHECKED := $(ROOMS) docs/_generate docs/examples loadtests tests .ci
+CHECKED := $(ROOMS) images docs/_generate docs/examples loadtests tests .ci
 
 .PHONY: help setup tools run test check fix bench capacity attack features lock docs clean
 

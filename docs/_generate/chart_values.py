@@ -333,12 +333,13 @@ def _stores() -> Iterator[Value]:
     )
     yield Value("database.storage.size", "8Gi", QUANTITY, "Bundled, CloudNativePG: size of a volume.")
     yield Value("database.storage.className", "", TEXT, "Storage class; if empty, the cluster's default.")
-    yield Value("database.bundled.image", "docker.io/library/postgres:18.1", TEXT, "The official image.")
+    yield Value("database.bundled.image", "docker.io/library/postgres:18.4", TEXT, "The official image.")
     yield Value("database.bundled.resources", {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits":
                 {"memory": "1Gi"}}, OBJECT, "Resources of the bundled PostgreSQL.")  # fmt: skip
     yield from placement("database.bundled")
     yield Value("database.cloudnativepg.instances", 3, number(1, 9), "PostgreSQL servers of the Cluster.")
-    yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.1", TEXT, "Image of the servers.")
+    yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.4-standard-trixie", TEXT,
+                "Image of the servers.")  # fmt: skip
     yield Value("database.cloudnativepg.resources", {}, OBJECT, "Resources of each server.")
     yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or your own.")
     for program in Program:
@@ -353,7 +354,7 @@ def _stores() -> Iterator[Value]:
     yield Value("nats.storage.size", "8Gi", QUANTITY, "Bundled: size of the volume for streams.")
     yield Value("nats.storage.className", "", TEXT, "Storage class; if empty, the cluster's default.")
     image = "The official image, or another one with a shell."
-    yield Value("nats.bundled.image", "docker.io/library/nats:2.12.2-alpine", TEXT, image)
+    yield Value("nats.bundled.image", "docker.io/library/nats:2.15.1-alpine", TEXT, image)
     yield Value("nats.bundled.resources", {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits":
                 {"memory": "512Mi"}}, OBJECT, "Resources of the bundled NATS.")  # fmt: skip
     yield from placement("nats.bundled")

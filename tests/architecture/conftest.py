@@ -20,6 +20,7 @@ ROOMS = {
     "local": "local",
     "operator": "operator",
     "relay": "api",
+    "start": "core",
     "store": "api",
     "sweeper": "api",
     "testing": "core",

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-_LOADED = "import sys, taskbell.relay.__main__, taskbell.store.revisions; print(*sys.modules)"
+_LOADED = "import sys, taskbell.relay.command, taskbell.store.revisions; print(*sys.modules)"
 
 
 def test_a_program_loads_no_optional_parts():

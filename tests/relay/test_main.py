@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from taskbell.relay.__main__ import main
+from taskbell.relay.command import main
 from taskbell.testing.waiting import eventually
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from taskbell.kit.settings import load
 from taskbell.local.embedded.postgres import PostgresServer
-from taskbell.store import __main__ as jobs
+from taskbell.store import command as jobs
 from taskbell.store import migrate, revisions, roles
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskbell.sweeper.__main__ import main
+from taskbell.sweeper.command import main
 from taskbell.sweeper.policy import Shard
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)

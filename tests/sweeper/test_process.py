@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskbell.sweeper.__main__ import main
+from taskbell.sweeper.command import main
 from taskbell.testing.waiting import eventually
 
 _SWEEPS_CONNECTED = """

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from taskbell.kit import entry
-from taskbell.relay.app import relay
-from taskbell.relay.settings import RelaySettings
+from taskbell.start.signals import run
 
 
 def main() -> None:
-    """Publish events, or stand by, until SIGTERM or SIGINT."""
-    entry.run(relay, "relay", "Publish committed events to the stream.", settings=RelaySettings, port=8002)
+    """Run `taskbell.relay.command`."""
+    run("taskbell.relay.command")
 
 
 if __name__ == "__main__":

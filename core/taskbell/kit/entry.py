@@ -35,6 +35,7 @@ class Program(Protocol[S_contra]):
 def run(program: Program[S], name: str, about: str, *, settings: type[S], port: int) -> None:
     """Run a program from its command line and environment until SIGTERM or SIGINT.
 
+    Before the program has started, SIGTERM ends the process at once (`taskbell.start`): it may be waiting for a store.
     A second signal ends the process at once, with status 1.
 
     Raises:
@@ -47,9 +48,8 @@ def run(program: Program[S], name: str, about: str, *, settings: type[S], port: 
     tracing = Tracing.from_environment(service=f"taskbell-{name}")
 
     async def until_asked(listening: socket.socket) -> None:
-        stop = asked_to_stop()
         async with program(loaded, listening=listening, tracing=tracing):
-            await stop.wait()
+            await asked_to_stop().wait()
 
     try:
         uvloop.run(until_asked(listen(host=arguments.host, port=arguments.port, fd=arguments.fd)))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from taskbell.gateway.app import gateway
-from taskbell.gateway.settings import GatewaySettings
-from taskbell.kit import entry
+from taskbell.start.signals import run
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
-    entry.run(gateway, "gateway", "Serve the Taskbell WebSocket gateway.", settings=GatewaySettings, port=8001)
+    """Run `taskbell.gateway.command`."""
+    run("taskbell.gateway.command")
 
 
 if __name__ == "__main__":

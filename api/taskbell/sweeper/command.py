@@ -1,0 +1,141 @@
+"""What `taskbell-sweeper` does: one sweep."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+
+from taskbell.contract.subjects import RELAY_POKE
+from taskbell.kit.entry import asked_to_stop
+from taskbell.kit.logs import configure_logs
+from taskbell.kit.nats_bus import Pokes, connecting
+from taskbell.kit.settings import load
+from taskbell.sweeper.errors import SweepInterrupted
+from taskbell.sweeper.maintenance import maintain
+from taskbell.sweeper.policy import Part, Shard, parse_lead, parse_shard, parse_span
+from taskbell.sweeper.repository import maintaining, sweeping
+from taskbell.sweeper.settings import RetentionSettings, SweepSettings
+from taskbell.sweeper.sweep import sweep
+
+
+def main() -> None:
+    """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until or arguments.lead):
+        parser.error("--shard, --lead and --until are for --kind due")
+    try:
+        if arguments.kind == "due":
+            due = load(SweepSettings)
+            configure_logs(service="sweeper", level=due.log_level)
+            part = Part(arguments.shard, tuple(dict.fromkeys(arguments.lead)))
+            report = uvloop.run(_sweep(due, part, stay=arguments.until))
+        else:
+            retention = load(RetentionSettings)
+            configure_logs(service="sweeper")
+            report = uvloop.run(_maintain(retention))
+    except SweepInterrupted as refused:
+        sys.stderr.write(f"taskbell: {refused}\n")
+        raise SystemExit(1) from None
+    _tell(report, as_json=arguments.json)
+    if arguments.report:
+        _hand_in(report, arguments.report)
+    if failed := report.get("failed"):
+        sys.stderr.write(f"taskbell: steps of the maintenance failed: {', '.join(failed)}\n")
+        raise SystemExit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="taskbell-sweeper", description="Run one sweep to its end.")
+    parser.add_argument("--kind", choices=("due", "maintenance"), default="due", help="what is swept")
+    parser.add_argument(
+        "--shard", type=_argument(parse_shard), default=Shard(), metavar="I/N", help="a part of the tasks, I from 0"
+    )
+    parser.add_argument(
+        "--lead",
+        type=_argument(parse_lead),
+        action="append",
+        default=[],
+        metavar="24h",
+        help="only reminders that fire so long before the due time; may be given again; without, all",
+    )
+    parser.add_argument(
+        "--until",
+        type=_argument(parse_span),
+        default=timedelta(0),
+        metavar="+60s",
+        help="stay so long and fire on time; without, fire what is due and end",
+    )
+    parser.add_argument("--report", metavar="FILE", help="also write the summary to a file, as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    return parser
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as refused:
+            raise argparse.ArgumentTypeError(str(refused)) from None
+
+    return read
+
+
+@asynccontextmanager
+async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """What wakes the relay: nothing where no NATS is named."""
+    if settings.nats_url is None:
+
+        async def rest() -> None:
+            return
+
+        yield rest
+        return
+    async with connecting(settings.nats_url.get_secret_value(), name="taskbell-sweeper") as client:
+        pokes = Pokes(client)
+
+        async def poke() -> None:
+            await pokes.send(RELAY_POKE)
+
+        yield poke
+
+
+async def _sweep(settings: SweepSettings, part: Part, *, stay: timedelta) -> dict[str, Any]:
+    async with _poking(settings) as poke, sweeping(settings.database_url.get_secret_value()) as reminders:
+        summary = await sweep(
+            reminders,
+            part=part,
+            batch_size=settings.reminder_batch_size,
+            stay=stay,
+            stopping=asked_to_stop(),
+            poke=poke,
+        )
+    return summary.document()
+
+
+async def _maintain(settings: RetentionSettings) -> dict[str, Any]:
+    async with maintaining(settings.database_url) as maintenance:
+        return await maintain(maintenance, settings)
+
+
+def _hand_in(report: dict[str, Any], path: str) -> None:
+    """Write a report to a file, such as the termination message of a pod. The sweep counts as done without it."""
+    try:
+        Path(path).write_bytes(orjson.dumps(report))
+    except OSError as refused:
+        sys.stderr.write(f"taskbell: the report was not written: {refused}\n")
+
+
+def _tell(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(orjson.dumps(report).decode() + "\n")
+    else:
+        sys.stdout.write("".join(f"{name}: {value}\n" for name, value in report.items()))

@@ -1,0 +1,32 @@
+"""Obeys SIGTERM while a program is still being loaded."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from types import FrameType
+from typing import Final
+
+INTERRUPTED: Final = 128 + signal.SIGTERM
+"""Exit status of work that must be done again, as a shell reports a process that SIGTERM ended."""
+
+
+def run(command: str) -> None:
+    """Import a module and call its `main`; until that handles SIGTERM by itself, the signal ends the process.
+
+    The first process of a container has no default action for SIGTERM: without a handler it would be ignored, and the
+    container killed at the end of its grace period. The status is 0, because nothing was begun that anybody waits for.
+    """
+    end_with(0)
+    importlib.import_module(command).main()
+
+
+def end_with(status: int) -> None:
+    """From now on SIGTERM ends the process at once with this status; connections are closed by the system."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        os._exit(status)
+
+    signal.signal(signal.SIGTERM, end)
