@@ -2,25 +2,24 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import json
-import shutil
 import signal
 
+import h2.connection
+import h2.events
+import h2.settings
 import httpx
 import pytest
 import pytest_asyncio
 from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
 
-from chart_processes import Started
-from front_door.certificate import certify
 from front_door.clients import Visitor
-from front_door.proxies import HAProxy, Nginx
+from front_door.house import API, GATEWAY, HOST, PROXIES, ROUTES, housed, rendered_with
 from front_door.routes import certificates, rules
 from taskbell.client.connection import Connection
-from taskbell.contract.frames import CloseCode
-from taskbell.local.embedded.process import free_port
+from taskbell.contract.frames import SUBPROTOCOL, CloseCode
 from taskbell.testing.follower import Follower
 from taskbell.testing.waiting import eventually
 
@@ -31,102 +30,19 @@ pytestmark = [
     pytest.mark.feature("K8", "T17"),
 ]
 
-HOST = "tasks.example"
-API, GATEWAY = "demo-taskbell-api", "demo-taskbell-gateway"
 PASSWORD = "correct horse battery"
-ROUTES = {
-    "Ingress": {"ingress": {"enabled": True, "tlsSecret": "certificate"}},
-    "HTTPRoute": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "edge"}]}},
-}
-PROXIES = {"haproxy": (HAProxy, "Ingress"), "nginx": (Nginx, "HTTPRoute")}
 NUMBERS = itertools.count(1)
 ADDRESSES = (f"203.0.113.{number}" for number in itertools.count(1))
 
 
-def rendered_with(chart, route):
-    """The chart with this kind of route."""
-    return chart.rendered(
-        {
-            "public": {"host": HOST},
-            "operator": {"enabled": False},
-            "reminders": {"enabled": False},
-            "delivery": {"pool": {"enabled": False}},
-            **ROUTES[route],
-        }
-    )
-
-
-@dataclasses.dataclass
-class House:
-    """Running programs of the chart: two pods of the API, two gateways, and a relay.
-
-    Attributes:
-        started: The chart's containers as processes.
-        pods: The ports of each Service's pods.
-        proxy: Starts a proxy in front of it.
-    """
-
-    started: Started
-    pods: dict
-    proxy: object
-
-    async def another(self, service):
-        """Start one more pod; return its process and port."""
-        port = free_port()
-        return await self.started.serve(self.started.rendered.of("Deployment")[service], port), port
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(chart, fresh_database, servers, tmp_path_factory):
-    """The programs, from the rendered Deployments, and what starts proxies in front of them."""
-    async with fresh_database() as database:
-        roles = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
-        urls = {role: getattr(database, f"{role}_url") for role in roles}
-        settings = {
-            "TASKBELL_PASSWORD_HASH_MEMORY_KIB": 8,
-            "TASKBELL_PASSWORD_HASH_ITERATIONS": 1,
-            "TASKBELL_RATE_LIMIT_PER_MINUTE": 1_000_000,
-        }
-        values = {
-            "public": {"host": HOST},
-            "operator": {"enabled": False},
-            "reminders": {"enabled": False},
-            "delivery": {"pool": {"enabled": False}},
-            "api": {"settings": settings},
-            "gateway": {"drainSeconds": 1},
-            "database": {"mode": "external", "external": {"urls": urls}},
-            "nats": {"mode": "external", "external": {"url": servers.nats_url("shared")}},
-            **ROUTES["Ingress"],
-        }
-        started = Started(chart.render(values), tmp_path_factory.mktemp("house"))
-        async with started.stack:
-            deployments = started.rendered.of("Deployment")
-            await started.serve(deployments[API])
-            made = House(started, {}, None)
-            relay, (_, second), _, (_, fourth) = await asyncio.gather(
-                started.serve(deployments["demo-taskbell-relay"]),
-                made.another(API),
-                started.serve(deployments[GATEWAY]),
-                made.another(GATEWAY),
-            )
-            assert relay.returncode is None
-            made.pods = {
-                API: [started.ports[f"{API}:8000"], second],
-                GATEWAY: [started.ports[f"{GATEWAY}:8001"], fourth],
-            }
-
-            def proxy(name, pods=made.pods, *, example=False, outer=False):
-                if not shutil.which(PROXIES[name][0].program):
-                    pytest.skip(f"{name} is not installed (Debian: apt-get install {name})")
-                kind, route = PROXIES[name]
-                objects = rendered_with(chart, route).objects
-                folder = tmp_path_factory.mktemp(name)
-                certificate = certify(folder / "certificate.pem", *(certificates(objects) or {HOST: "of the Gateway"}))
-                told = None if example else rules(objects)
-                return kind(folder, certificate=certificate, rules=told, pods=pods, outer=outer).started()
-
-            made.proxy = proxy
-            yield made
+    """Two pods of the API, two gateways and a relay, as the chart starts them, and proxies in front of them."""
+    async with (
+        fresh_database() as database,
+        housed(chart, database, nats_url=servers.nats_url("shared"), folder=tmp_path_factory.mktemp("house")) as made,
+    ):
+        yield made
 
 
 @pytest.fixture(scope="module", params=PROXIES)
@@ -458,6 +374,41 @@ async def test_the_upgrade_comes_through(visitor):
     assert got["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     with pytest.raises(InvalidStatus, match="403"):
         await opened(visitor, origin="https://other.example")
+
+
+async def test_a_socket_may_be_a_stream_of_http2(house):
+    """HAProxy turns a browser's extended CONNECT (RFC 8441) into the upgrade that the gateway knows."""
+    with house.proxy("haproxy") as proxy:
+        visitor = Visitor(proxy, HOST, next(ADDRESSES))
+        async with visitor.http() as http:
+            token = await signed_in(http)
+        reader, writer = await visitor.raw(alpn="h2")
+        side = h2.connection.H2Connection()
+        side.initiate_connection()
+        writer.write(side.data_to_send())
+        events = []
+
+        async def received(kind):
+            while not (found := [event for event in events if isinstance(event, kind)]):
+                events.extend(side.receive_data(await reader.read(65536)))
+                writer.write(side.data_to_send())
+            return found[0]
+
+        settings = await received(h2.events.RemoteSettingsChanged)
+        assert settings.changed_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL].new_value == 1
+        asked = {":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": "/ws", ":authority": HOST}
+        more = {"sec-websocket-version": "13", "sec-websocket-protocol": SUBPROTOCOL}
+        stream = side.get_next_available_stream_id()
+        side.send_headers(stream, list((asked | more).items()))
+        writer.write(side.data_to_send())
+        answer = dict((await received(h2.events.ResponseReceived)).headers)
+        hello = json.dumps({"t": "hello", "channels": [], "token": token}).encode()
+        side.send_data(stream, Frame(Opcode.TEXT, hello).serialize(mask=True))
+        writer.write(side.data_to_send())
+        welcome = await received(h2.events.DataReceived)
+        writer.close()
+    assert answer[b":status"] == b"200", (answer, proxy.log.read_text())
+    assert b'"t":"welcome"' in welcome.data
 
 
 @pytest.mark.parametrize("http2", [True, False])
