@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 from docs._generate import bounds, chart, environment, errors, features, metrics, nats_users, settings
+from docs._generate.dashboards import build as dashboards
+from docs._generate.dashboards import page as dashboards_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
+    **dashboards.files(),
     ".env.example": environment.text,
     "charts/taskbell/files/nats-users.json": chart.nats_users,
     "charts/taskbell/files/permissions.json": chart.permissions,
@@ -17,6 +20,7 @@ PAGES = {
     "charts/taskbell/values.yaml": chart.values,
     "docs/reference/bounds.md": bounds.text,
     "docs/reference/chart.md": chart.text,
+    "docs/reference/dashboards.md": dashboards_page.text,
     "docs/reference/errors.md": errors.text,
     "docs/reference/features.md": features.text,
     "docs/reference/metrics.md": metrics.text,

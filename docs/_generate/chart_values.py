@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from docs._generate.dashboards.plan import RUNBOOKS
 from docs._generate.settings import settings_of
 
 from taskbell.api.settings import ApiSettings
@@ -406,8 +407,8 @@ def _surroundings() -> Iterator[Value]:
     yield off("monitoring.rules.enabled", "Alert rules as a PrometheusRule; each has a runbook.")
     yield Value("monitoring.rules.labels", {}, LABELS, "Labels that your Prometheus selects.")
     yield Value(
-        "monitoring.rules.runbooks", "https://github.com/taskbell/taskbell/blob/main/docs/runbooks", TEXT,
-        "Base URL of the runbooks.",
+        "monitoring.rules.runbooks", RUNBOOKS, TEXT,
+        "Base URL of the runbooks, for alerts and dashboards.",
     )  # fmt: skip
-    yield off("monitoring.dashboard.enabled", "The dashboard for Grafana's sidecar, in a ConfigMap.")
+    yield off("monitoring.dashboard.enabled", "The dashboards for Grafana's sidecar, each in a ConfigMap.")
     yield Value("monitoring.dashboard.labels", {"grafana_dashboard": "1"}, LABELS, "Labels that the sidecar selects.")

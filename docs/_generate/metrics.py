@@ -18,8 +18,9 @@ HEAD = """\
 
 <!-- Generated from the metric definitions by `make docs`. -->
 
-Every long-running program serves them at `/metrics` in the Prometheus text format. Names are
-`taskbell_<room>_<thing>_<unit>`; counters end in `_total`, durations in `_seconds`.
+Every long-running program serves them at `/metrics` in the Prometheus text format, and
+[dashboards](dashboards.md) show them. Names are `taskbell_<room>_<thing>_<unit>`; counters end in `_total`, durations
+in `_seconds`.
 
 On Linux each program also tells of its process, by the names that all Prometheus clients use:
 `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_start_time_seconds`, `process_open_fds` and

@@ -1,0 +1,180 @@
+"""The API: requests, refusals, sign-ins, connections."""
+
+from __future__ import annotations
+
+from docs._generate.dashboards.boards.shared import (
+    heat,
+    lines,
+    number,
+    processes,
+    quantiles,
+    share_of_failed_requests,
+)
+from docs._generate.dashboards.plan import Board, Query, Row
+
+_COUNT = "taskbell_api_request_duration_seconds_count"
+
+API = Board(
+    name="api",
+    title="Taskbell API",
+    meaning="How many requests there are, how many fail, how long they take, and what the API refuses.",
+    rows=(
+        Row(
+            "Now",
+            (
+                number("Requests", "Requests per second of all pods.", "reqps", f"sum(rate({_COUNT}[R]))"),
+                number(
+                    "Failed",
+                    "Share of 5xx responses. The objective allows 0.1 % over 30 days.",
+                    "percentunit",
+                    share_of_failed_requests().expression,
+                    warn=0.001,
+                    alarm=0.0144,
+                    runbook="TaskbellApiErrors",
+                ),
+                number(
+                    "Under way",
+                    "Requests in progress in all pods. Many with few requests per second are requests that wait.",
+                    "short",
+                    "sum(taskbell_api_requests_in_progress)",
+                ),
+                number(
+                    "Clients share one address",
+                    "1 if ten accounts signed in through a proxy that TASKBELL_TRUSTED_PROXIES does not list. Then one "
+                    "guesser's pauses are everybody's.",
+                    "short",
+                    "max(taskbell_api_clients_share_address)",
+                    warn=1,
+                ),
+            ),
+        ),
+        Row(
+            "Rate and errors",
+            (
+                lines(
+                    "Requests by route",
+                    "The ten routes with the most requests.",
+                    "reqps",
+                    Query(f"topk(10, sum by (method, route) (rate({_COUNT}[R])))", "{{method}} {{route}}"),
+                ),
+                lines(
+                    "Responses by status",
+                    "2xx and 304 are successes, 4xx faults of clients or refusals, 5xx faults of the platform.",
+                    "reqps",
+                    Query(f"sum by (status) (rate({_COUNT}[R]))", "{{status}}"),
+                ),
+                lines(
+                    "Unexpected errors by route",
+                    "Requests that got a 500. Each has a log line with its trace id.",
+                    "reqps",
+                    Query(
+                        "sum by (route) (rate(taskbell_api_requests_failed_total[R]))", "{{route}}", when_healthy=False
+                    ),
+                    runbook="TaskbellApiErrors",
+                ),
+                lines(
+                    "Refusals",
+                    "Requests of users over their rate or with too many at once (429), and changes over a quota of "
+                    "their workspace (429, 413).",
+                    "reqps",
+                    Query(
+                        "sum by (reason) (rate(taskbell_api_requests_limited_total[R]))",
+                        "{{reason}}",
+                        when_healthy=False,
+                    ),
+                    Query(
+                        "sum by (quota) (rate(taskbell_api_quota_refusals_total[R]))",
+                        "quota {{quota}}",
+                        when_healthy=False,
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            "Duration",
+            (
+                lines(
+                    "Duration",
+                    "From the first byte of a request to the last byte of its response.",
+                    "s",
+                    *quantiles("taskbell_api_request_duration_seconds"),
+                ),
+                heat(
+                    "Distribution of durations",
+                    "How many requests took how long. Two bands mean two kinds of requests, or a saturated moment.",
+                    "taskbell_api_request_duration_seconds",
+                ),
+                lines(
+                    "Slowest routes",
+                    "p99 of the ten slowest routes.",
+                    "s",
+                    Query(
+                        "topk(10, histogram_quantile(0.99, sum by (method, route, le)"
+                        " (rate(taskbell_api_request_duration_seconds_bucket[R]))))",
+                        "{{method}} {{route}}",
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            "Sign-ins and changes",
+            (
+                lines(
+                    "Sign-ins by outcome",
+                    "A burst of refused ones means that somebody guesses passwords.",
+                    "cps",
+                    Query("sum by (outcome) (rate(taskbell_api_sign_ins_total[R]))", "{{outcome}}"),
+                ),
+                lines(
+                    "Refresh tokens used twice",
+                    "Each is a stolen token or a broken client; its session was ended.",
+                    "cps",
+                    Query("sum(rate(taskbell_api_refresh_token_reuses_total[R]))", "used twice"),
+                ),
+                lines(
+                    "Events written by type",
+                    "Changes that the API committed, by the type of their event.",
+                    "cps",
+                    Query("sum by (type) (rate(taskbell_api_events_written_total[R]))", "{{type}}"),
+                ),
+                lines(
+                    "Lost signals",
+                    "Pokes to the relay that NATS did not take (harmless: the relay also polls), and times that the "
+                    "shared store of rates did not answer (each process then counts alone).",
+                    "cps",
+                    Query("sum(rate(taskbell_bus_pokes_lost_total[R]))", "pokes"),
+                    Query("sum(rate(taskbell_api_rate_store_failures_total[R]))", "rates"),
+                ),
+            ),
+        ),
+        Row(
+            "Connections",
+            (
+                lines(
+                    "Client connections by pod",
+                    "Connections of clients and proxies. A process has at most TASKBELL_API_MAX_CONNECTIONS.",
+                    "short",
+                    Query("sum by (pod) (taskbell_api_connections)", "{{pod}}"),
+                ),
+                lines(
+                    "Connections cut by reason",
+                    "head, body and reading are clients that took too long; many with full, memory or refused mean: "
+                    "add pods.",
+                    "cps",
+                    Query(
+                        "sum by (reason) (rate(taskbell_api_connections_cut_total[R]))",
+                        "{{reason}}",
+                        when_healthy=False,
+                    ),
+                ),
+                lines(
+                    "Database connections",
+                    "Connections to PostgreSQL by state. If none is idle, requests wait for a connection.",
+                    "short",
+                    Query("sum by (state) (taskbell_api_database_connections)", "{{state}}"),
+                ),
+            ),
+        ),
+        processes("api"),
+    ),
+)
