@@ -4,7 +4,6 @@ Every test that uses `api_server`, directly or through `place`, runs against the
 one if one is given. The operator signs in as the service account that the chart creates; `kubectl` is an administrator.
 """
 
-import asyncio
 import contextlib
 import os
 import secrets
@@ -27,6 +26,7 @@ from taskbell.operator.reconcile.reminder_schedule import ScheduleKeeper
 from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.settings import OperatorSettings
 from taskbell.operator.specs.cron_job import SweepDefaults
+from taskbell.operator.supervision import Watches
 from taskbell.testing.waiting import eventually
 
 REAL = [pytest.param("real", marks=pytest.mark.xdist_group("control-plane"))] if control_plane.is_there() else []
@@ -181,11 +181,11 @@ def operate(proxy, settings, clock):
     """Run the operator for a block, with short back-offs; it sees the objects that exist at its start."""
 
     @contextlib.asynccontextmanager
-    async def run(**overrides):
+    async def run(watches=None, **overrides):
         intervals = Intervals(**({"first_backoff": 0.02, "longest_backoff": 0.2, "resync": 3600} | overrides))
-        watching = asyncio.Event()
-        async with operating(settings, watching=watching, clock=clock, intervals=intervals, url=proxy.url) as queue:
-            await watching.wait()
+        watches = watches or Watches(settings.operator_watch_namespaces)
+        async with operating(settings, watches=watches, clock=clock, intervals=intervals, url=proxy.url) as queue:
+            await watches.up.wait()
             yield queue
 
     return run

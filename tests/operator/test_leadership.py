@@ -7,6 +7,7 @@ import time
 import pytest
 
 from kubernetes_emulator.proxy import Fault
+from operator_places import SetClock
 from taskbell.kit.clock import SystemClock
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
 from taskbell.testing.waiting import eventually
@@ -79,6 +80,47 @@ async def test_a_holder_that_stops_releases_it(lease, proxy, candidate):
     calls = len(proxy.calls)
     await candidate("b").acquire()
     assert len(proxy.calls) == calls + 2
+
+
+async def test_a_killed_holder_is_replaced_within_its_time(cluster, kubectl, monkeypatch):
+    """Whenever the holder is killed, another acquires the Lease within 1.3 durations after its last renewal.
+
+    The clock moves with the pauses alone, so that a slow machine does not count.
+    """
+    clock = SetClock(still=True)
+
+    async def pause(seconds):
+        clock.pass_by(seconds)
+
+    monkeypatch.setattr("taskbell.operator.lease.asyncio.sleep", pause)
+    waits = []
+    for number in range(20):
+        lease = {"cluster": cluster, "namespace": kubectl.namespace, "duration": 10.0, "clock": clock}
+        old = Leadership(identity=f"old-{number}", **lease)
+        await old.acquire()
+        standby = Leadership(identity=f"new-{number}", **lease)
+        for renewal in range(number % 4):
+            assert not await standby._try()
+            clock.pass_by(0.7 * renewal + number / 20)
+            assert await old._try()
+        renewed = clock.monotonic()
+        await standby.acquire()
+        waits.append(clock.monotonic() - renewed)
+        await standby.release()
+    assert min(waits) >= 10
+    assert max(waits) <= 13
+
+
+async def test_a_renewal_is_one_request(proxy, candidate):
+    """A holder renews without reading the Lease."""
+    leadership = candidate("a", 2.0)
+    await leadership.acquire()
+    proxy.calls.clear()
+    holding = asyncio.create_task(leadership.hold())
+    await eventually(lambda: len(proxy.calls) >= 3, "renewals")
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
+    assert {call.method for call in proxy.calls} == {"PUT"}
 
 
 async def test_a_holder_that_cannot_renew_stops_in_time(proxy, candidate):

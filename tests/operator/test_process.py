@@ -13,7 +13,8 @@ import pytest
 
 from kubernetes_emulator.client import ApiServer
 from kubernetes_emulator.control_plane import kubeconfig
-from kubernetes_emulator.proxy import Fault
+from kubernetes_emulator.proxy import Fault, Proxy
+from taskbell.local.embedded.process import free_port
 from taskbell.operator import permissions
 from taskbell.testing.waiting import eventually
 
@@ -25,7 +26,7 @@ def start(proxy, kubectl):
     """Start operator processes; kill those that still run at the end."""
 
     @contextlib.asynccontextmanager
-    async def started(**environment):
+    async def started(server="", **environment):
         listening = socket.create_server(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         variables = {
@@ -35,7 +36,7 @@ def start(proxy, kubectl):
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "taskbell.operator", "--fd", str(listening.fileno())),
-            *(() if "KUBECONFIG" in environment else ("--server", proxy.url)),
+            *(() if "KUBECONFIG" in environment else ("--server", server or proxy.url)),
             pass_fds=[listening.fileno()],
             env=os.environ | variables | environment,
             stdout=asyncio.subprocess.PIPE,
@@ -133,15 +134,56 @@ async def test_missing_permissions_are_named(start, kubectl, proxy, account):
     assert proxy.writes() == []
 
 
-async def test_missing_definitions_are_named(start, proxy):
-    """Without its definitions the process exits with status 1 and names them."""
-    proxy.faults.append(Fault(method="GET", path_ends="/apis/taskbell.dev/v1alpha1", status=404, times=2))
-    async with start() as (process, _):
-        async with asyncio.timeout(30):
-            _, message = await process.communicate()
-    assert process.returncode == 1
-    assert b"workerpools.taskbell.dev" in message
-    assert b"reminderschedules.taskbell.dev" in message
+async def test_missing_definitions_are_waited_for(start, place, proxy):
+    """Without its definitions the process is live, is not ready, names them, and works once they are there."""
+    fault = Fault(method="GET", path_ends="/apis/taskbell.dev/v1alpha1", status=404, times=10_000)
+    proxy.faults.append(fault)
+    await place.make()
+    async with start() as (process, probes):
+        missing = {
+            f"watch {plural}.taskbell.dev": "DefinitionMissing" for plural in ("reminderschedules", "workerpools")
+        }
+
+        async def named():
+            with contextlib.suppress(httpx.TransportError):
+                return missing.items() <= (await probes.get("/readyz")).json()["checks"].items()
+
+        await eventually(named, "the missing definitions are named")
+        assert (await probes.get("/readyz")).status_code == 503
+        assert (await probes.get("/livez")).status_code == 200
+        fault.times = 0
+        await ready(probes)
+        await place.settled()
+        process.send_signal(signal.SIGTERM)
+        _, log = await process.communicate()
+    assert process.returncode == 0
+    assert b"install the chart's custom resource definitions" in log
+
+
+async def test_an_api_server_that_is_away_at_the_start_is_waited_for(start, place, api_server, account):
+    """The process logs that it waits, is live and not ready, and works once the API server answers."""
+    await place.make()
+    port = free_port()
+    async with start(server=f"http://127.0.0.1:{port}") as (process, probes):
+
+        async def waits():
+            with contextlib.suppress(httpx.TransportError):
+                return (await probes.get("/readyz")).json()["checks"]["api_server"] == "ClusterRefused"
+
+        await eventually(waits, "it serves probes")
+        assert (await probes.get("/readyz")).status_code == 503
+        assert (await probes.get("/livez")).status_code == 200
+        await asyncio.sleep(1)
+        assert process.returncode is None
+        async with Proxy(api_server, token=account).running(port=port):
+            await ready(probes)
+            await place.settled()
+            process.send_signal(signal.SIGTERM)
+            _, log = await process.communicate()
+    assert process.returncode == 0
+    waiting = [record for record in map(json.loads, log.splitlines()) if record["event"] == "api_server_awaited"]
+    assert waiting
+    assert waiting[0]["error"].endswith(f"no connection to 127.0.0.1:{port}: connection refused")
 
 
 async def test_a_second_one_stands_by_and_takes_over(start, place):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -15,7 +15,7 @@ from taskbell.kit.looper import running
 from taskbell.kit.nats_consumers import Consumers
 from taskbell.kit.probes.server import serving_probes
 from taskbell.operator import preflight
-from taskbell.operator.cluster import Cluster, open_api
+from taskbell.operator.cluster import Cluster, Resource, open_api
 from taskbell.operator.events import Events
 from taskbell.operator.lease import Leadership
 from taskbell.operator.queue import Intervals, Queue
@@ -24,28 +24,25 @@ from taskbell.operator.reconcile.worker_pool import PoolKeeper
 from taskbell.operator.settings import OperatorSettings
 from taskbell.operator.signals import SignalReader
 from taskbell.operator.specs.cron_job import SweepDefaults
-from taskbell.operator.watches import watch
+from taskbell.operator.supervision import Watches, keep_watching
+from taskbell.operator.watches import Reports, watch
 
 _POD_TIMEOUT = 3.0
 """Seconds within which a pod must answer with its metrics."""
-
-
-class WatchesNotUp(Exception):
-    """The operator leads, but does not see the cluster's objects yet."""
 
 
 @asynccontextmanager
 async def operating(
     settings: OperatorSettings,
     *,
-    watching: asyncio.Event,
+    watches: Watches,
     clock: Clock | None = None,
     intervals: Intervals | None = None,
     url: str = "",
 ) -> AsyncIterator[Queue]:
     """Keep all objects for the length of the block, without regard to any Lease.
 
-    Sets `watching` once the watches are up. `url` names an API server without sign-in; the default is the pod's or the
+    `watches` tells which watches run. `url` names an API server without sign-in; the default is the pod's or the
     kubeconfig's. Tests set `clock` and `intervals`; the settings give the defaults.
     """
     clock = clock or SystemClock()
@@ -65,8 +62,13 @@ async def operating(
             workers=settings.operator_workers,
         )
 
+        reports = Reports(changed=queue.add, name_changed=queue.touch, answered=watches.answered)
+
+        async def watch_kinds(kinds: Sequence[Resource]) -> None:
+            await watch(kinds, reports, namespaces=settings.operator_watch_namespaces, url=url)
+
         async def watch_all() -> None:
-            await watch(queue.add, ready=watching.set, namespaces=settings.operator_watch_namespaces, url=url)
+            await keep_watching(watches, cluster, watch_kinds)
 
         await stack.enter_async_context(running(queue.run, name="operator-queue"))
         await stack.enter_async_context(running(watch_all, name="operator-watches"))
@@ -74,25 +76,18 @@ async def operating(
 
 
 async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asyncio.Event, url: str = "") -> None:
-    """Serve probes, acquire the Lease, work until `stop`, release the Lease.
+    """Serve probes, wait for the API server, acquire the Lease, work until `stop`, release the Lease.
 
     Raises:
-        NotReadyToWork: Definitions or permissions are missing.
-        ClusterRefused: The API server does not answer at the start.
+        NotReadyToWork: Permissions are missing.
+        ClusterRefused: There is no way to sign in.
         LeaseLost: Another process may lead now; this one must end.
     """
-    leading, watching = asyncio.Event(), asyncio.Event()
+    watches = Watches(settings.operator_watch_namespaces)
     async with AsyncExitStack() as stack:
         cluster = Cluster(await stack.enter_async_context(await open_api(url=url)))
-
-        async def watches_up() -> None:
-            if leading.is_set() and not watching.is_set():
-                raise WatchesNotUp
-
-        checks = {"api_server": cluster.check, "watches": watches_up}
+        checks = {"api_server": cluster.check, **watches.checks()}
         await stack.enter_async_context(serving_probes(checks, listening=listening))
-        namespaces = settings.operator_watch_namespaces
-        await preflight.check(cluster, own_namespace=settings.operator_namespace, namespaces=namespaces)
         leadership = Leadership(
             cluster,
             namespace=settings.operator_namespace,
@@ -102,9 +97,10 @@ async def run(settings: OperatorSettings, *, listening: socket.socket, stop: asy
         )
 
         async def lead() -> None:
+            namespaces = settings.operator_watch_namespaces
+            await preflight.check(cluster, own_namespace=settings.operator_namespace, namespaces=namespaces)
             await leadership.acquire()
-            leading.set()
-            async with operating(settings, watching=watching, url=url):
+            async with operating(settings, watches=watches, url=url):
                 await leadership.hold()
 
         leader = asyncio.create_task(lead(), name="operator-leader")

@@ -13,6 +13,7 @@ from kubernetes.aio import config as kubernetes_config
 
 from taskbell.contract.crds import GROUP, VERSION
 from taskbell.operator.metrics import WRITES
+from taskbell.operator.words import in_words
 
 Json = dict[str, Any]
 
@@ -190,7 +191,7 @@ class Cluster:
             response = await self._api.call_api(*request, _request_timeout=_TIMEOUT)
             text = await response.read()  # type: ignore[no-untyped-call]  # generated code
         except (aiohttp.ClientError, OSError, TimeoutError) as lost:
-            raise ClusterRefused(f"{method} {path}: {lost!r}") from lost
+            raise ClusterRefused(f"{method} {path}: {in_words(lost)}") from lost
         if response.status == _NOT_FOUND and absent_is_none:
             return None
         if response.status >= 400:

@@ -19,7 +19,7 @@ from taskbell.operator.simulation.command import main as simulate
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT. Exits with status 1 if the Lease is lost or the cluster lacks something.
+    """Run until SIGTERM or SIGINT. Exits with status 1 if the Lease is lost or permissions are missing.
 
     With the word `simulate` it only runs a load through a pool's decisions.
     """

@@ -54,3 +54,9 @@ SCALINGS = Counter(
     "Changes of a size, by pool and direction (up, down).",
     ["namespace", "pool", "direction"],
 )
+WATCHES = Gauge(
+    "taskbell_operator_watch_up_ratio",
+    "1 while all watches of a resource run, else 0. Only the process that leads watches; /readyz names a watch that "
+    "does not run.",
+    ["resource"],
+)

@@ -1,36 +1,48 @@
-"""Checks at the start: the definitions are installed, and the operator has its permissions."""
+"""The check at the start: the API server answers, and the operator has its permissions."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Collection
 
 import structlog
 
-from taskbell.operator.cluster import REMINDER_SCHEDULES, WORKER_POOLS, Cluster
+from taskbell.operator.cluster import Cluster, ClusterRefused, RequestRefused
 from taskbell.operator.permissions import OWN, WATCHED, Permission, in_words
 
 _log = structlog.get_logger(__name__)
 
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+"""Seconds between two attempts to reach an API server that is away; doubled each time."""
+
+
 class NotReadyToWork(Exception):
-    """Definitions or permissions are missing; the message names them for the administrator."""
+    """Permissions are missing; the message names them for the administrator."""
 
 
 async def check(cluster: Cluster, *, own_namespace: str, namespaces: Collection[str]) -> None:
-    """Return if nothing is missing. A permission that is not needed is only logged.
+    """Return if nothing is missing. An API server that is away is waited for, however long that takes.
+
+    A permission that is not needed is only logged.
 
     Raises:
-        NotReadyToWork: Custom resource definitions or permissions are missing.
-        ClusterRefused: The API server does not answer.
+        NotReadyToWork: Permissions are missing.
     """
-    absent = [
-        f"{resource.plural}.{resource.group}"
-        for resource in (REMINDER_SCHEDULES, WORKER_POOLS)
-        if not await cluster.serves(resource)
-    ]
-    if absent:
-        raise NotReadyToWork(f"custom resource definitions are missing: {', '.join(absent)}; install the chart's")
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await _check(cluster, own_namespace=own_namespace, namespaces=namespaces)
+        except RequestRefused:
+            raise
+        except ClusterRefused as away:
+            _log.warning("api_server_awaited", error=str(away), again_in_s=pause)
+        await asyncio.sleep(pause * random.uniform(0.8, 1))  # noqa: S311 -- jitter, not a secret
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+async def _check(cluster: Cluster, *, own_namespace: str, namespaces: Collection[str]) -> None:
     asked = [
         *((permission, namespace) for permission in WATCHED for namespace in namespaces or ("",)),
         *((permission, own_namespace) for permission in OWN),

@@ -17,6 +17,7 @@ import structlog
 
 from taskbell.kit.waiting import happens
 from taskbell.operator.metrics import QUEUED, RECONCILE_SECONDS, RECONCILES
+from taskbell.operator.words import in_words
 
 _log = structlog.get_logger(__name__)
 
@@ -77,6 +78,11 @@ class Queue:
                 self._tasks.create_task(self._keep(key))
         self._changed[key].set()
 
+    def touch(self, key: Key) -> None:
+        """Ask for a pass over an object soon if it is known; one that is not known need not exist. Never blocks."""
+        if key in self._changed:
+            self.add(key)
+
     @property
     def idle(self) -> bool:
         """Whether no pass runs and none is due now."""
@@ -133,6 +139,6 @@ class Queue:
             name=key.name,
             failures=failures,
             again_in_s=round(again_in, 2),
-            error=str(failed) or repr(failed),
+            error=in_words(failed),
         )
         return again_in

@@ -42,8 +42,9 @@ class OperatorSettings(ProgramSettings):
     """Time after which an object without changes is looked at again, with a jitter of 10 %."""
     operator_workers: int = Field(default=4, ge=1, le=64)
     """How many objects of one kind are looked at at the same time."""
-    operator_lease_duration: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=3))
-    """Time without a renewal after which another process takes the Lease; the leader stops before that."""
+    operator_lease_duration: timedelta = Field(default=timedelta(seconds=10), ge=timedelta(seconds=3))
+    """Time without a renewal after which another process takes the Lease; the leader stops after two thirds of it. The
+    other looks often enough to take it at most 1.3 times this long after the last renewal, and one request."""
 
     @field_validator(
         "operator_watch_namespaces",

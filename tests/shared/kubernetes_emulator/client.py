@@ -89,6 +89,8 @@ class Kubectl:
     ) -> tuple[int, Json]:
         """Status and body of an answer."""
         async with await self.stream(method, path, body, kind=kind, token=token, **query) as response:
+            if response.content_type == "text/plain":  # where no group is served
+                return response.status, {"message": await response.text()}
             return response.status, await response.json(content_type=None)
 
     async def must(self, method: str, path: str, body: Any = None, **how: str) -> Json:

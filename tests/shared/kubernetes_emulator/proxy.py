@@ -85,8 +85,8 @@ class Proxy:
         await asyncio.sleep(0)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Proxy]:
-        """Serve for the length of the block."""
+    async def running(self, *, port: int = 0) -> AsyncIterator[Proxy]:
+        """Serve for the length of the block; 0 takes any free port."""
         connector = aiohttp.TCPConnector(ssl=self.upstream.tls(self.token), limit=0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         async with aiohttp.ClientSession(self.upstream.url, connector=connector, timeout=timeout) as http:
@@ -98,7 +98,7 @@ class Proxy:
             app.router.add_route("*", "/{path:.*}", answer)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
             self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             try:
                 yield self

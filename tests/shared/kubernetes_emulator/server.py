@@ -60,6 +60,16 @@ class KubernetesServer:
             raise Refused(422, "Invalid", f"{crd['metadata']['name']} is invalid: {'; '.join(found)}")
         self.kinds[kind.group, kind.plural] = kind
 
+    def _uninstall(self, name: str) -> None:
+        """Serve a custom kind no more, if this is the name of its definition: its objects and watches end."""
+        plural, _, group = name.partition(".")
+        kind = self.kinds.pop((group, plural), None)
+        if kind is not None:
+            for body in [*self.store.all(kind)]:
+                self.store.delete(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+            for task in [task for task in self._watches if task.get_name().endswith(f"/{plural}")]:
+                task.cancel()
+
     def kind(self, plural: str, group: str | None = None) -> Kind:
         """A served kind by its plural, and its group where two share the plural."""
         return next(k for k in self.kinds.values() if k.plural == plural and group in {None, k.group})
@@ -205,6 +215,7 @@ class KubernetesServer:
         if method == "GET":
             return 200, self.store.get(kind, namespace, name)
         if method == "DELETE":
+            self._uninstall(name if kind is CRD else "")
             return 200, self.store.delete(kind, namespace, name)
         manager, subresource = _manager(request), target.subresource
         if method == "PATCH" and request.content_type == _APPLY:
@@ -242,7 +253,7 @@ class KubernetesServer:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         seen = int(request.query.get("resourceVersion") or 0)
-        task = asyncio.ensure_future(self._follow(request, response, target, seen))
+        task = asyncio.create_task(self._follow(request, response, target, seen), name=f"watch /{target.kind.plural}")
         self._watches.add(task)
         try:
             async with asyncio.timeout(float(request.query.get("timeoutSeconds", 3600))):

@@ -93,14 +93,16 @@ def parse(text: str, time_zone: str) -> Schedule:
     """
     fields = _SHORTHANDS.get(text, text).split()
     if len(fields) != len(_BOUNDS):
-        raise ScheduleNotUnderstood(f"{text!r} has {len(fields)} fields, not 5")
+        told = f'the schedule "{text}" has {len(fields)} fields; it must have 5: {", ".join(b[0] for b in _BOUNDS)}'
+        raise ScheduleNotUnderstood(f"{told}; or be one of {', '.join(_SHORTHANDS)}")
     minutes, hours, days, months, weekdays = (
         _values(field, *bounds) for field, bounds in zip(fields, _BOUNDS, strict=True)
     )
     try:
         zone = ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ScheduleNotUnderstood(f"unknown time zone {time_zone!r}") from None
+        told = f'the time zone "{time_zone}" is unknown; give a name of the IANA list, such as Europe/Berlin'
+        raise ScheduleNotUnderstood(told) from None
     return Schedule(
         minutes=minutes,
         hours=hours,
@@ -118,28 +120,46 @@ def _is_any(field: str) -> bool:
 
 
 def _values(field: str, title: str, least: int, most: int, names: dict[str, int]) -> frozenset[int]:
+    """The numbers of one field.
+
+    Raises:
+        ScheduleNotUnderstood: With the part, the field, what is wrong and what is allowed.
+    """
     found: set[int] = set()
+    allowed = f"allowed is {least} to {most}"
+    if names:
+        allowed += f", or {' '.join(names).upper()}"
+
+    def number(text: str) -> int:
+        if text.lower() in names:
+            return names[text.lower()]
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ScheduleNotUnderstood(f"{field_in_words}: {_quoted(text)} is not a {title}; {allowed}")
+        return int(text)
+
     for part in field.split(","):
+        field_in_words = f"{_quoted(part)} in the field {title} of the schedule"
         span, slash, step_text = part.partition("/")
-        try:
-            step = _number(step_text, {}) if slash else 1
-            if span in {"*", "?"}:
-                first, last = least, most
-            else:
-                low, dash, high = span.partition("-")
-                first = _number(low, names)
-                last = _number(high, names) if dash else (most if slash else first)
-        except ValueError:
-            raise ScheduleNotUnderstood(f"{part!r} is not a {title}") from None
-        if not (least <= first <= last <= most) or step < 1:
-            raise ScheduleNotUnderstood(f"{part!r} is out of bounds for the {title} ({least} to {most})")
-        found.update(range(first, last + 1, step))
+        step = int(step_text) if step_text.isascii() and step_text.isdigit() else 0
+        if slash and step < 1:
+            raise ScheduleNotUnderstood(f"{field_in_words}: the step after / must be a number from 1")
+        if span in {"*", "?"}:
+            first, last = least, most
+        else:
+            low, dash, high = span.partition("-")
+            first = number(low)
+            last = number(high) if dash else (most if slash else first)
+        if last < first:
+            told = f"the range begins after its end; write two ranges: {_wrapped(first, last, least, most)}"
+            raise ScheduleNotUnderstood(f"{field_in_words}: {told}")
+        found.update(range(first, last + 1, step or 1))
     return frozenset(found)
 
 
-def _number(text: str, names: dict[str, int]) -> int:
-    if text.lower() in names:
-        return names[text.lower()]
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(text)
-    return int(text)
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def _wrapped(first: int, last: int, least: int, most: int) -> str:
+    """A range over the end of a field, as two: 22 to 2 o'clock is `22-23,0-2`."""
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ((first, most), (least, last)))
