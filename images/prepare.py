@@ -32,8 +32,9 @@ _UNUSED: Final = (
     "lib/python*/site-packages/kubernetes/client/models/v[0-9]*.py",
     "lib/python*/site-packages/kubernetes/aio/client/api/*_api.py",
     "lib/python*/site-packages/kubernetes/aio/client/models/v[0-9]*.py",
-    # `rich` colours source code with it; no command prints any.
-    "lib/python*/site-packages/pygments",
+    # Of the library with which `rich` colours source code, what knows the languages; no command prints any.
+    "lib/python*/site-packages/pygments/lexers/[a-z]*.py",
+    "lib/python*/site-packages/pygments/lexers/_[a-z]*_builtins.py",
     # Compilers of what `cryptography` and `argon2` bring compiled.
     "lib/python*/site-packages/cffi",
     "lib/python*/site-packages/pycparser",

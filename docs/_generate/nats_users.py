@@ -14,7 +14,7 @@ _HEAD = f"""\
 Each program has a user of its own, which may do what the program does and nothing else. So a program that somebody
 took over cannot put an event into the stream, take the work of another program, or read its answers; only the relay
 writes events, and makes or changes streams. `taskbell up` and the bundled NATS of the chart have these users. Another
-user, `{ADMINISTRATOR}`, has no limits: it is for `taskbell deadletters` and for people, and no program has it.
+user, `{ADMINISTRATOR}`, has no limits: it is for people, and no program has it.
 
 For a NATS of your own, put the users below into an account with JetStream, and give each program its URL: by
 `TASKBELL_NATS_URL`, or by `nats.external.urls` or `nats.external.existingSecrets` of the chart. The account holds

@@ -103,6 +103,18 @@ def test_the_bundled_stores_are_those_that_tests_run(chart):
     assert re.search(r":([\d.]+)", values["nats"]["bundled"]["image"])[1] == version
 
 
+@pytest.mark.feature("T19")
+def test_every_image_is_built_started_and_scanned_by_the_workflow():
+    """Continuous integration builds each target on the pinned base, starts and stops it, and scans it."""
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["images"]
+    assert set(job["strategy"]["matrix"]["target"]) == set(targets())
+    steps = "\n".join(str(step) for step in job["steps"])
+    assert "docker buildx bake" in steps
+    assert "images/check" in steps
+    assert "trivy" in steps
+    assert os.access(ROOT / "images" / "check", os.X_OK)
+
+
 def test_images_say_where_they_come_from(chart):
     """Each image has the labels of the OCI: title, source, licence, version and, if given, revision."""
     prefix = "org.opencontainers.image."

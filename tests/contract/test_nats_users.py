@@ -10,8 +10,10 @@ from nats.js.api import ConsumerConfig, StreamConfig
 from taskbell.contract import subjects
 from taskbell.contract.nats_users import ADMINISTRATOR, RIGHTS, Program, permissions, user_of
 from taskbell.contract.subjects import DEAD_LETTER_STREAM, DELIVERY_CONSUMER, STREAM
+from taskbell.delivery.app import DEAD_LETTERS
 from taskbell.kit.nats_bus import connect, inbox_prefix
 from taskbell.kit.nats_counters import Counters
+from taskbell.kit.nats_dead_letters import DeadLetters
 from taskbell.kit.nats_once import OneTimeNames
 from taskbell.kit.nats_provision import Provision
 from taskbell.kit.nats_replay import StreamReplays
@@ -89,6 +91,8 @@ async def test_nobody_but_the_relay_writes_into_the_event_stream(program, connec
     streams = (STREAM, DEAD_LETTER_STREAM, f"KV_{subjects.TICKET_BUCKET}", subjects.RATE_STREAM)
     verbs = ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")
     administration = [f"$JS.API.STREAM.{verb}.{stream}" for verb in verbs for stream in (*streams, "MINE")]
+    if program is Program.DELIVERY:  # what its own workers gave up may be redriven and removed
+        administration.remove(f"$JS.API.STREAM.MSG.DELETE.{DEAD_LETTER_STREAM}")
     await _refused(client, denied, [EVENT, *administration])
     context = client.jetstream(timeout=0.2)
     configs = [
@@ -171,3 +175,15 @@ def test_every_program_has_rights_and_none_has_all():
     assert set(RIGHTS) == set(Program)
     for program in Program:
         assert not {">", "*", "$JS.>", "$JS.API.>"} & set(permissions(program)["publish"]["allow"])
+
+
+@pytest.mark.usefixtures("stores")
+async def test_dead_letters_are_listed_and_redriven_in_a_pod_of_the_workers(connected):
+    """`taskbell deadletters` has enough rights under the user of the delivery workers."""
+    client, denied = await connected(user_of(Program.DELIVERY))
+    letters = DeadLetters(client, DEAD_LETTERS)
+    await letters.keep(identity="1", subject=EVENT, headers={}, data=b"{}", reason="it is broken", deliveries=5)
+    (letter,) = [each for each in await letters.page(limit=1_000) if each.reason == "it is broken"]
+    assert await letters.redrive(letter)
+    assert letter not in await letters.page(limit=1_000)
+    assert denied == []

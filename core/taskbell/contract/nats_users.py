@@ -19,13 +19,14 @@ from taskbell.contract.subjects import (
     RATE_ROOT,
     RATE_STREAM,
     REDRIVE_CONSUMER,
+    REDRIVE_SUBJECT,
     RELAY_POKE,
     STREAM,
     TICKET_BUCKET,
 )
 
 ADMINISTRATOR = "taskbell"
-"""The user without limits, for `taskbell deadletters` and for people. No program that runs all the time has it."""
+"""The user without limits, for people. No program that runs all the time has it."""
 _API = "$JS.API"
 _TICKETS = f"KV_{TICKET_BUCKET}"
 
@@ -111,6 +112,10 @@ RIGHTS: Mapping[Program, Rights] = {
             *_acknowledging(STREAM, DELIVERY_CONSUMER),
             *_acknowledging(DEAD_LETTER_STREAM, REDRIVE_CONSUMER),
             DEAD_LETTER_SUBJECT,
+            # `taskbell deadletters` in a pod of the workers
+            *(f"{_API}.STREAM.MSG.{verb}.{DEAD_LETTER_STREAM}" for verb in ("GET", "DELETE")),
+            f"{_API}.STREAM.MSG.GET.{STREAM}",
+            REDRIVE_SUBJECT,
         ),
     ),
     # The age of the oldest waiting event is the time of a message.

