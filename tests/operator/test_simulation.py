@@ -231,6 +231,18 @@ def test_the_age_is_that_of_the_oldest_message():
     assert run.age[10:] == list(range(1, 22))
 
 
+@pytest.mark.feature("K6")
+def test_an_old_message_grows_the_pool():
+    """`maxMessageAge` counts in the simulation, too: few messages that take long get more pods."""
+    source = {"stream": "S", "consumer": "c", "backlogPerReplica": 1000, "drainTarget": "60m"}
+    load = loads.constant(2.0, 1200)
+    peaks = []
+    for limit in ({}, {"maxMessageAge": "5s"}):
+        pool = manifest(signals=[{"name": "backlog", "jetStream": source | limit}])
+        peaks.append(simulated(load, pool=pool, pace=0.5, in_flight=1).summary(load)["max_pods"])
+    assert peaks[1] > peaks[0]
+
+
 # --- the page and the command
 
 

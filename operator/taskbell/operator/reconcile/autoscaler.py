@@ -19,6 +19,7 @@ from taskbell.operator.cluster import (
     Resource,
 )
 from taskbell.operator.events import Events
+from taskbell.operator.listings import Listings
 from taskbell.operator.plan.autoscaler import describe_delegated, reported
 from taskbell.operator.plan.drift import Corrections, differs
 from taskbell.operator.plan.need import Reading
@@ -42,23 +43,24 @@ class NotKept(Exception):
 class AutoscalerKeeper:
     """Keeps what the engines HPA and KEDA need, and removes it when the engine changes."""
 
-    def __init__(self, cluster: Cluster, events: Events, *, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, events: Events, listings: Listings, *, clock: Clock) -> None:
         """Take the collaborators."""
         self._cluster = cluster
+        self._listings = listings
         self._events = events
         self._clock = clock
         self._corrections: dict[Key, Corrections] = {}
 
     async def neighbours(self, namespace: str) -> Neighbours:
-        """What may set sizes in a namespace.
+        """What may set sizes in a namespace; what others changed may be a few seconds old.
 
         Raises:
             ClusterRefused: Something cannot be listed.
         """
         autoscalers, scaled_objects, pools = await asyncio.gather(
-            self._cluster.all(AUTOSCALERS, namespace),
-            self._cluster.all(SCALED_OBJECTS, namespace),
-            self._cluster.all(WORKER_POOLS, namespace),
+            self._listings.all(AUTOSCALERS, namespace),
+            self._listings.all(SCALED_OBJECTS, namespace),
+            self._listings.all(WORKER_POOLS, namespace),
         )
         return Neighbours(autoscalers=autoscalers, scaled_objects=scaled_objects, pools=pools)
 
@@ -74,7 +76,9 @@ class AutoscalerKeeper:
         """
         namespace, staying = owner["metadata"]["namespace"], orphans(owner, engine, neighbours)
         for kind, name in leftovers(owner, engine, neighbours):
-            if await self._cluster.delete(_RESOURCES[kind], namespace, name):
+            deleted = await self._cluster.delete(_RESOURCES[kind], namespace, name)
+            self._listings.renew(namespace)
+            if deleted:
                 await self._events.record(owner, "AutoscalerDeleted", f"{kind} {name}: the engine is {engine} now")
             if await self._cluster.get(_RESOURCES[kind], namespace, name) is not None:
                 staying.append(f"{kind} {name}")
@@ -93,6 +97,8 @@ class AutoscalerKeeper:
         declared = build_autoscaler(owner, spec) if spec.engine == "HPA" else build_scaled_object(owner, spec)
         kind, name = declared["kind"], declared["metadata"]["name"]
         live = kept(owner, kind, neighbours)
+        if live is None:  # the list may be older than the object
+            live = await self._cluster.get(_RESOURCES[kind], owner["metadata"]["namespace"], name)
         if live is not None and not is_owned(live, owner):
             raise NotKept("NameTaken", f"{kind} {name} exists and does not belong to this WorkerPool")
         key = Key("WorkerPool", owner["metadata"]["namespace"], name)
@@ -114,6 +120,7 @@ class AutoscalerKeeper:
         name = f"{resource.kind} {declared['metadata']['name']}"
         try:
             written = await self._cluster.apply(resource, declared)
+            self._listings.renew(owner["metadata"]["namespace"])
         except ObjectGone as missing:
             if resource is not SCALED_OBJECTS:
                 raise

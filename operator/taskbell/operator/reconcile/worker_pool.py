@@ -24,6 +24,7 @@ from taskbell.operator.cluster import (
     RequestRefused,
 )
 from taskbell.operator.events import Events
+from taskbell.operator.listings import Listings
 from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
 from taskbell.operator.plan.conditions import changing, is_reported, refusal
 from taskbell.operator.plan.need import Reading
@@ -39,6 +40,8 @@ _log = structlog.get_logger(__name__)
 Json = dict[str, Any]
 _EARLY = 0.5
 """A pass that comes more than this share of the interval too early does nothing, unless the spec changed."""
+_SHARED = 1 / 3
+"""Share of the interval for which passes over other pools use the same lists of autoscalers and pools."""
 _SOON = 2.0
 """Seconds until the next pass while an autoscaler of the former engine is being deleted."""
 
@@ -65,7 +68,8 @@ class PoolKeeper:
         self._signals = signals
         self._interval = interval
         self._clock = clock
-        self._autoscalers = AutoscalerKeeper(cluster, events, clock=clock)
+        listings = Listings(cluster, fresh_for=interval * _SHARED, clock=clock)
+        self._autoscalers = AutoscalerKeeper(cluster, events, listings, clock=clock)
         self._memories: dict[Key, Memory] = {}
 
     async def keep(self, key: Key) -> Outcome:

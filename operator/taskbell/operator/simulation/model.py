@@ -123,6 +123,7 @@ def simulate(
                 unacked=unacked,
                 delivered=round(run.completed) + unacked,
                 pods=len(ready_at),
+                oldest=float(run.age[-1]) if run.age and run.age[-1] else None,
             )
             pace = observe(memory.paces.get(name, Pace()), sample)
             reading = read_backlog(name, signal, sample, pace, max_unacked=workers.max_ack_pending)
