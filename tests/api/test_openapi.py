@@ -46,6 +46,22 @@ def test_every_limit_has_its_maximum(document):
             [{"url": "https://x.example", "event_types": [name]} for name in ("task.unknown", "notification.read")],
         ),
         ("EmailChannelChange", [{"enabled": True, "kinds": ["assigned"]}], [{"enabled": True, "kinds": ["unknown"]}]),
+        (
+            "WebhookCreate",
+            [{"url": "http://x.example"}],
+            [{"url": "x.example"}, {"url": "ftp://x.example"}, {"url": "https://x.example/\x00"}],
+        ),
+        ("WorkspaceCreate", [{"name": "a\nb"}], [{"name": "a\x00b"}, {"name": ""}]),
+        (
+            "Credentials",
+            [{"password": "p", "email": "a@b.example"}, {"password": "p", "username": "a@b.example", "email": None}],
+            [{"password": "p"}, {"password": "p", "email": None}, {"password": "p", "email": "a", "username": "a"}],
+        ),
+        (
+            "NotificationsRead",
+            [{"ids": [A]}, {"ids": [A], "all": False}, {"all": True}, {"all": True, "ids": None}],
+            [{}, {"all": False}, {"ids": None}, {"ids": [A], "all": True}],
+        ),
         ("ProfileChange", [{"time_zone": "Europe/Berlin"}], [{"time_zone": "Europe/Nowhere"}]),
     ],
 )

@@ -100,7 +100,9 @@ class Credentials(RequestBody):
     """A sign-in: `email` or, by its OAuth2 name, `username`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["email"]}, {"required": ["username"]}]},
+        json_schema_extra={
+            "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("email", "username")]
+        },
     )
 
     email: Annotated[str, StringConstraints(min_length=1, max_length=320), NO_NUL] | None = Field(

@@ -37,7 +37,7 @@ Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2048),
     NO_NUL,
-    Field(examples=["https://example.com/hooks/taskbell"]),
+    Field(examples=["https://example.com/hooks/taskbell"], json_schema_extra={"pattern": r"^https?://[^\x00]+$"}),
 ]
 EventTypes = Annotated[
     list[Annotated[str, AfterValidator(_event_type), Field(json_schema_extra={"enum": sorted(_TYPES)})]],

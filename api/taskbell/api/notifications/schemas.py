@@ -85,6 +85,15 @@ class NotificationPatch(RequestBody):
 class NotificationsRead(RequestBody):
     """The notifications to mark as read: the listed ones, or all. Exactly one field is given."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["ids"], "properties": {"ids": {"type": "array"}}},
+                {"required": ["all"], "properties": {"all": {"enum": [True]}}},
+            ]
+        },
+    )
+
     ids: Annotated[list[Annotated[UUID, Field(strict=False)]], Field(min_length=1, max_length=1000)] | None = None
     """Up to 1,000 of your notifications; unknown ones are ignored."""
     all: bool = False
