@@ -2,22 +2,17 @@
 
 import asyncio
 import contextlib
-import json
-import re
 import shutil
 import socket
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
-import yaml
 
+from busy_user import busy
 from chart_processes import started
-from taskbell.local.embedded.process import free_port
+from scraping import panels, rules, scraping, variables
 from taskbell.store import roles
-from taskbell.testing.listener import Listener
 from taskbell.testing.waiting import eventually
 from webhook_receiver import Receiver
 
@@ -27,10 +22,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("chart"),
 ]
-
-FILES = Path(__file__).parents[2] / "charts" / "taskbell" / "files"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((FILES / "dashboards").glob("*.json"))}
-RULES = [rule for group in yaml.safe_load((FILES / "rules.yaml").read_text())["groups"] for rule in group["rules"]]
 
 needs_prometheus = pytest.mark.skipif(
     not (shutil.which("prometheus") and shutil.which("promtool")),
@@ -126,26 +117,12 @@ async def test_stores_of_ones_own_work_and_the_operator_keeps_the_sweeps(stack, 
 
 
 async def _traffic(stack):
-    """Sign up, listen, and until cancelled create tasks that fire a reminder at once, for a webhook that says yes."""
-    address = stack.local("http://demo-taskbell-api:8000")
-    socket = stack.local("ws://demo-taskbell-gateway:8001/ws")
-    person = {"email": "grace@example.org", "password": "correct horse battery"}
+    """Keep every part a little busy until cancelled, with a webhook that says yes."""
     receiver = Receiver()
     await receiver.start()
     try:
-        async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
-            (await client.post("/v1/auth/register", json={**person, "name": "Ada"})).raise_for_status()
-            token = (await client.post("/v1/auth/login", json=person)).raise_for_status().json()["access_token"]
-            client.headers["Authorization"] = f"Bearer {token}"
-            (await client.post("/v1/webhooks", json={"url": receiver.url})).raise_for_status()
-            async with Listener(socket, token=token) as listener:
-                while True:
-                    soon = datetime.now(UTC) + timedelta(minutes=30)
-                    made = await client.post("/v1/tasks", json={"title": "t", "due_at": soon.isoformat()})
-                    if made.status_code != httpx.codes.TOO_MANY_REQUESTS:
-                        made.raise_for_status()
-                    assert listener is not None
-                    await asyncio.sleep(0.7)
+        api, gateway = stack.local("http://demo-taskbell-api:8000"), stack.local("ws://demo-taskbell-gateway:8001/ws")
+        await busy(api, gateway, webhook=receiver.url)
     finally:
         await receiver.stop()
 
@@ -166,8 +143,8 @@ async def _sweeping(stack, schedules):
         await process.wait()
 
 
-def _scraping(stack):
-    """Prometheus' configuration for the running platform, with the labels that the ServiceMonitors give."""
+def _jobs(stack):
+    """What Prometheus scrapes of the running platform, with the labels that the ServiceMonitors give."""
     jobs = []
     for name, service in stack.rendered.of("Service").items():
         component = service["metadata"]["labels"]["app.kubernetes.io/component"]
@@ -181,99 +158,27 @@ def _scraping(stack):
         }
         targets = [{"targets": [f"127.0.0.1:{port}"], "labels": labels}]
         jobs.append({"job_name": name, "static_configs": targets})
-    return {
-        "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
-        "rule_files": ["rules.yaml"],
-        "scrape_configs": jobs,
-    }
-
-
-def _panels(*, with_data):
-    """Every query of a panel that has data while all is well, or of those that need not; as Grafana sends them."""
-    for name, board in BOARDS.items():
-        for panel in board["panels"]:
-            if panel["type"] == "row" or ("noValue" in panel["fieldConfig"]["defaults"]) is with_data:
-                continue
-            for target in panel["targets"]:
-                query = target["expr"].replace("$__rate_interval", "60s")
-                chosen = query.replace("$namespace", "tasks").replace("$release", "demo")
-                yield f"{name}: {panel['title']}: {target.get('legendFormat')}", chosen
-
-
-def _variables():
-    """Every query of a variable: the series that it looks at, and the label whose values it offers."""
-    for board in BOARDS.values():
-        for variable in board["templating"]["list"]:
-            if variable["type"] == "query":
-                found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
-                yield found[1].replace("$namespace", "tasks"), found[2]
-
-
-def _without_threshold(query):
-    """An alert's expression without its comparisons and its check for absence, so that it always has data."""
-    query = re.sub(r"^absent\((.*)\)$", r"\1", query).replace(" unless ", " and ")
-    return re.sub(r" (?:>|<|==) [0-9.]+(?: \* [0-9.]+)?", "", query)
+    return jobs
 
 
 @needs_prometheus
 @pytest.mark.feature("K14", "K9", "M47")
 async def test_every_query_finds_data(stack, schedules, pools, tmp_path):
     """Prometheus scrapes the running platform: every panel, variable and rule has data, and no alert fires."""
-    shutil.copy(FILES / "rules.yaml", tmp_path / "rules.yaml")
-    rules = (tmp_path / "rules.yaml").read_text().replace("interval: 30s", "interval: 1s")
-    (tmp_path / "rules.yaml").write_text(rules)
-    (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(_scraping(stack)))
-    port = free_port()
-    with (tmp_path / "prometheus.log").open("wb") as log:
-        prometheus = await asyncio.create_subprocess_exec(
-            "prometheus",
-            f"--config.file={tmp_path / 'prometheus.yaml'}",
-            f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=log,
-            stderr=log,
-        )
-    queries = dict(_panels(with_data=True))
-    queries |= {rule.get("alert") or rule["record"]: _without_threshold(rule["expr"]) for rule in RULES}
+    place = {"namespace": "tasks", "release": "demo"}
+    queries = dict(panels(with_data=True, **place)) | dict(rules())
     # A healthy platform never rebuilds the stream; another test checks that the metric exists.
     del queries["TaskbellStreamRebuilt"]
-    try:
-        async with (
-            _sweeping(stack, schedules),
-            asyncio.TaskGroup() as group,
-            httpx.AsyncClient(trust_env=False, timeout=10) as client,
-        ):
-            traffic = group.create_task(_traffic(stack))
-            missing = dict(queries)
-            async with asyncio.timeout(240):
-                while missing:
-                    await asyncio.sleep(1)
-                    missing = {name: query for name, query in missing.items() if not await _data(client, port, query)}
-            for _, query in _panels(with_data=False):
-                await _data(client, port, query)  # that it is understood suffices
-            for series, label in _variables():
-                offered = await client.get(
-                    f"http://127.0.0.1:{port}/api/v1/label/{label}/values", params={"match[]": series}
-                )
-                assert offered.json()["data"] == [{"namespace": "tasks", "release": "demo"}[label]], series
-            alerts = await client.get(f"http://127.0.0.1:{port}/api/v1/alerts")
-            traffic.cancel()
-    except* TimeoutError:
-        pytest.fail(f"no data for {missing}")
-    finally:
-        prometheus.terminate()
-        await prometheus.wait()
-    firing = [found for found in alerts.json()["data"]["alerts"] if found["state"] == "firing"]
-    assert firing == []
-
-
-async def _data(client, port, query):
-    """Whether a query has a number for an answer."""
-    try:
-        answer = await client.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query})
-    except httpx.TransportError:
-        return False  # it is still starting
-    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return False
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return any(found["value"][1] != "NaN" for found in answer.json()["data"]["result"])
+    async with (
+        scraping(tmp_path, _jobs(stack), every="500ms") as prometheus,
+        _sweeping(stack, schedules),
+        asyncio.TaskGroup() as group,
+    ):
+        traffic = group.create_task(_traffic(stack))
+        assert await prometheus.without_data(queries, within=240) == {}
+        for _, query in panels(with_data=False, **place):
+            await prometheus.has_data(query)  # that it is understood suffices
+        for series, label in variables(namespace="tasks"):
+            assert await prometheus.values(series, label) == [place[label]], series
+        assert await prometheus.firing() == []
+        traffic.cancel()
