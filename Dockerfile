@@ -62,7 +62,8 @@ RUN python prepare.py only /opt/taskbell operator contract kit start
 
 FROM docker.io/library/python:3.13.15-slim-trixie AS runtime
 COPY --from=library /layer /
-ENV PATH=/opt/taskbell/bin:$PATH \
+ENV HOME=/tmp \
+    PATH=/opt/taskbell/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1

@@ -33,8 +33,10 @@ _UNUSED: Final = (
     "lib/python*/site-packages/kubernetes/aio/client/api/*_api.py",
     "lib/python*/site-packages/kubernetes/aio/client/models/v[0-9]*.py",
     # Of the library with which `rich` colours source code, what knows the languages; no command prints any.
+    "lib/python*/site-packages/pygments/formatters/[a-z]*.py",
     "lib/python*/site-packages/pygments/lexers/[a-z]*.py",
     "lib/python*/site-packages/pygments/lexers/_[a-z]*_builtins.py",
+    "lib/python*/site-packages/pygments/styles/[a-z]*.py",
     # Compilers of what `cryptography` and `argon2` bring compiled.
     "lib/python*/site-packages/cffi",
     "lib/python*/site-packages/pycparser",
