@@ -1,6 +1,7 @@
 """WorkerPools with the engines HPA and KEDA: what is rendered, kept, reported and removed."""
 
 import contextlib
+from datetime import UTC, datetime
 
 import kubernetes_validate
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from kubernetes_emulator.proxy import Fault
 from taskbell.contract.worker_pools import WorkerPoolSpec
 from taskbell.operator.cluster import ClusterRefused
-from taskbell.operator.plan.autoscaler import reported
+from taskbell.operator.plan.autoscaler import describe_delegated, reported
 from taskbell.operator.plan.need import Pace, Reading
 from taskbell.operator.specs.autoscaler import EXTERNAL_METRIC, build_autoscaler, build_scaled_object
 
@@ -20,6 +21,7 @@ OWNER = {"apiVersion": "taskbell.dev/v1alpha1", "kind": "WorkerPool"} | {
 }
 BACKLOG = {"name": "b", "jetStream": {"stream": "S", "consumer": "c", "backlogPerReplica": 2000, "activation": 7}}
 SOCKETS = {"name": "s", "webSocket": {"perReplica": 1000, "headroomPercent": 25}}
+NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 ENDPOINTS = {"natsMonitoringEndpoint": "nats:8222", "natsAccount": "taskbell", "prometheusAddress": "http://prom:9090"}
 
 
@@ -141,6 +143,24 @@ def test_what_an_autoscaler_says_is_reported(body, autoscaler, problem, limited_
     assert (found.problem[0] if found.problem else None, found.limited_by) == (problem, limited_by)
 
 
+def test_what_the_operator_cannot_read_explains_what_the_autoscaler_lacks():
+    """A metric that is missing because its signal cannot be read is told together with the signal's error."""
+    owner = {"metadata": {"name": "delivery", "generation": 1}}
+    scale = {"spec": {"replicas": 3}, "status": {"replicas": 3}}
+    readings = [Reading(name="b", error="there is no consumer c")]
+
+    def degraded(**conditions):
+        status = describe_delegated(
+            owner, scale, reported(said(), said(**conditions)), readings, applied=False, now=NOW
+        )
+        found = next(one for one in status["conditions"] if one["type"] == "Degraded")
+        return found["status"], found["reason"], found["message"]
+
+    why = "about FailedGetExternalMetric; the operator reads b: there is no consumer c"
+    assert degraded(ScalingActive=("False", "FailedGetExternalMetric")) == ("True", "FailedGetExternalMetric", why)
+    assert degraded(ScalingActive=("True", "x")) == ("True", "SignalUnreadable", "b: there is no consumer c")
+
+
 class OneReading:
     """Signals that always say the same."""
 
@@ -230,10 +250,13 @@ async def test_an_autoscaler_of_somebody_else_is_not_touched(place, kubectl, aut
 
 async def test_a_refused_autoscaler_is_reported(place, proxy):
     """What the API server refuses is a condition with its reason, and is tried again."""
-    proxy.faults.append(Fault(method="PATCH", path_ends="/horizontalpodautoscalers/delivery", status=403))
+    proxy.faults.append(Fault(method="PATCH", path_ends="/horizontalpodautoscalers/delivery", status=403, times=2))
     await place.make(engine="HPA")
     await place.look()
     assert await place.condition("Degraded") == ("True", "AutoscalerRefused")
+    proxy.calls.clear()
+    await place.look()
+    assert proxy.writes(path_part="/status") == [], "a message that differs each time would wake the watch"
     await place.look()
     assert await place.condition("Degraded") == ("False", "AutoscalerNotSeen")
 

@@ -88,9 +88,11 @@ def describe_delegated(
     elif current != desired:
         progressing = condition("Progressing", "PodsChange", f"pods: {current}, wanted: {desired}", holds=True)
     if found.problem is not None:
-        ready = condition("Ready", *found.problem, holds=False)
+        reason, message = found.problem
+        ready = condition("Ready", reason, message, holds=False)
         # An autoscaler that is new has not failed.
-        degraded = condition("Degraded", *found.problem, holds=found.problem[0] != "AutoscalerNotSeen")
+        message = f"{message}; the operator reads {errors}" if errors else message
+        degraded = condition("Degraded", reason, message, holds=reason != "AutoscalerNotSeen")
     elif errors:
         degraded = condition("Degraded", "SignalUnreadable", errors, holds=True)
     last = found.last_scale_time or owner.get("status", {}).get("lastScaleTime")

@@ -33,11 +33,14 @@ _RESOURCES = {"HorizontalPodAutoscaler": AUTOSCALERS, "ScaledObject": SCALED_OBJ
 
 
 class NotKept(Exception):
-    """A pool cannot be kept as declared: reason and message for its conditions."""
+    """A pool cannot be kept as declared: reason and message for its conditions.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `varies` tells that the message may differ each time, though nothing has changed.
+    """
+
+    def __init__(self, reason: str, message: str, *, varies: bool = False) -> None:
         super().__init__(message)
-        self.reason, self.message = reason, message
+        self.reason, self.message, self.varies = reason, message, varies
 
 
 class AutoscalerKeeper:
@@ -127,7 +130,7 @@ class AutoscalerKeeper:
             message = "the cluster knows no ScaledObjects (keda.sh/v1alpha1): install KEDA, or choose another engine"
             raise NotKept("KedaMissing", message) from missing
         except RequestRefused as refused:
-            raise NotKept("AutoscalerRefused", str(refused)) from refused
+            raise NotKept("AutoscalerRefused", str(refused), varies=True) from refused
         corrections.applied(declared, written["metadata"].get("generation", 0))
         if live is not None and live["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]:
             return written, False

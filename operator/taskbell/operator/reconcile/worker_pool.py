@@ -93,6 +93,8 @@ class PoolKeeper:
             return await self._pass(key, owner, memory)
         except NotKept as found:
             self._memories[key] = Memory(uid=uid)  # if others set the size meanwhile, earlier decisions do not count
+            if found.varies and is_reported(owner, found.reason):  # each new message would wake the watch
+                return Outcome(again_in=self._interval)
             return await self._refuse(owner, found.reason, found.message)
 
     async def _pass(self, key: Key, owner: Json, memory: Memory) -> Outcome:
