@@ -73,6 +73,13 @@ OPERATOR = Board(
                     "cps",
                     Query("sum by (resource) (rate(taskbell_operator_writes_total[R]))", "{{resource}}"),
                 ),
+                lines(
+                    "Watches that run",
+                    "1 while the leading operator hears of the changes of a resource. At 0 its definition is missing or "
+                    "the API server is away: /readyz tells which, and the watch comes back by itself.",
+                    "short",
+                    Query("max by (resource) (taskbell_operator_watch_up_ratio)", "{{resource}}"),
+                ),
             ),
         ),
         Row(
