@@ -75,7 +75,7 @@ OPERATOR = Board(
                 ),
                 lines(
                     "Watches that run",
-                    "1 while the leading operator hears of the changes of a resource. At 0 its definition is missing or "
+                    "1 while the leading operator hears of changes of a resource. At 0 its definition is missing or "
                     "the API server is away: /readyz tells which, and the watch comes back by itself.",
                     "short",
                     Query("max by (resource) (taskbell_operator_watch_up_ratio)", "{{resource}}"),
