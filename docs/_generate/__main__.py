@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from docs._generate import bounds, chart, environment, errors, features, metrics, nats_users, settings
 from docs._generate.dashboards import build as dashboards
 from docs._generate.dashboards import page as dashboards_page
 
+from taskbell.contract import crds
+
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     **dashboards.files(),
     ".env.example": environment.text,
     "charts/taskbell/files/nats-users.json": chart.nats_users,
     "charts/taskbell/files/permissions.json": chart.permissions,
-    "charts/taskbell/templates/crds.yaml": chart.definitions,
+    **{
+        f"charts/taskbell/crds/{found.plural}.yaml": functools.partial(chart.definition, found)
+        for found in crds.DEFINITIONS
+    },
     "charts/taskbell/values.schema.json": chart.schema,
     "charts/taskbell/values.yaml": chart.values,
     "docs/reference/bounds.md": bounds.text,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
 from docs._generate.chart_values import Value, everything
@@ -13,6 +16,8 @@ from taskbell.contract.nats_users import Program
 from taskbell.contract.nats_users import permissions as permissions_of
 from taskbell.operator.permissions import OWN, WATCHED, rules
 
+CHART = Path(__file__).resolve().parents[2] / "charts" / "taskbell"
+_DIGITS = 16
 _HEAD = """\
 # Chart
 
@@ -56,13 +61,25 @@ def values() -> str:
     return "\n".join(lines) + "\n"
 
 
-def definitions() -> str:
-    """The template of the custom resource definitions. JSON is valid YAML, and theirs contains no template syntax."""
-    parts = ["{{- if .Values.crds.install }}\n"]
-    for manifest in crds.manifests():
-        metadata = {**manifest["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
-        parts.append(f"---\n{json.dumps({**manifest, 'metadata': metadata}, indent=1)}\n")
-    return "".join([*parts, "{{- end }}\n"])
+def definition(named: crds.Definition) -> str:
+    """A custom resource definition for the chart's folder `crds`. JSON is valid YAML.
+
+    Its annotations tell the chart's templates whether the definition in a cluster is this one, and which is newer.
+    """
+    manifest = crds.manifest(named)
+    digest = hashlib.sha256(json.dumps(manifest["spec"], sort_keys=True).encode()).hexdigest()
+    annotations = {
+        f"{crds.GROUP}/digest": digest[:_DIGITS],
+        f"{crds.GROUP}/version": _version(),
+        "helm.sh/resource-policy": "keep",  # former charts had them among the templates: Helm must not remove them
+    }
+    metadata = {**manifest["metadata"], "annotations": annotations}
+    return json.dumps({**manifest, "metadata": metadata}, indent=1) + "\n"
+
+
+def _version() -> str:
+    (found,) = re.findall(r"^version: (\S+)$", CHART.joinpath("Chart.yaml").read_text(), re.MULTILINE)
+    return str(found)
 
 
 def permissions() -> str:

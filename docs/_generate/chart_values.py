@@ -105,7 +105,10 @@ def component(
         yield Value(f"{name}.replicas", replicas, number(0, 500), meaning)
     resources = {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
     yield Value(
-        f"{name}.resources", resources, OBJECT, "Resources of a pod. No CPU limit, because throttling adds latency."
+        f"{name}.resources",
+        resources,
+        OBJECT,
+        "Resources of a pod. The requests are for a trial: raise them. No CPU limit, because throttling adds latency.",
     )
     yield Value(f"{name}.settings", {}, settings(*kinds), "Settings by variable, see docs/reference/settings.md.")
     yield Value(
@@ -130,7 +133,10 @@ def autoscaling(name: str, *, least: int, most: int, cpu: int) -> Iterator[Value
     yield Value(f"{name}.autoscaling.minReplicas", least, number(1, 500), "Fewest pods.")
     yield Value(f"{name}.autoscaling.maxReplicas", most, number(1, 500), "Most pods.")
     yield Value(
-        f"{name}.autoscaling.targetCPUPercent", cpu, number(1, 100), "Target CPU use, in percent of the request."
+        f"{name}.autoscaling.targetCPUPercent",
+        cpu,
+        number(1, 100),
+        "Target CPU use, in percent of the request: raise that to what a pod may use.",
     )
 
 
@@ -191,19 +197,19 @@ def _general() -> Iterator[Value]:
 
 
 def _workloads() -> Iterator[Value]:
-    yield from component("api", "the API", (ApiSettings,), replicas=2, cpu="500m", memory="256Mi", limit="512Mi")
+    yield from component("api", "the API", (ApiSettings,), replicas=2, cpu="100m", memory="256Mi", limit="512Mi")
     yield from autoscaling("api", least=2, most=10, cpu=70)
     yield from component(
         "relay",
         "the relay: one is active, the others are on standby",
         (RelaySettings,),
         replicas=2,
-        cpu="200m",
+        cpu="50m",
         memory="128Mi",
         limit="256Mi",
     )
     yield from component(
-        "gateway", "the WebSocket gateway", (GatewaySettings,), replicas=2, cpu="500m", memory="256Mi", limit="1Gi"
+        "gateway", "the WebSocket gateway", (GatewaySettings,), replicas=2, cpu="100m", memory="256Mi", limit="1Gi"
     )
     yield Value(
         "gateway.drainSeconds",
@@ -231,7 +237,7 @@ def _workloads() -> Iterator[Value]:
         "the delivery workers: webhooks and e-mail",
         (DeliverySettings,),
         replicas=2,
-        cpu="100m",
+        cpu="50m",
         memory="128Mi",
         limit="512Mi",
     )
@@ -274,13 +280,15 @@ def _workloads() -> Iterator[Value]:
         "operator",
         "the operator: one is active, the others are on standby",
         (OperatorSettings,),
-        replicas=1,
-        cpu="50m",
+        replicas=2,
+        cpu="25m",
         memory="128Mi",
         limit="256Mi",
     )
     yield on("operator.enabled", "Run the operator, which manages ReminderSchedules and WorkerPools of this namespace.")
-    yield on("crds.install", "Install the custom resource definitions. They stay when the release is removed.")
+    yield on("crds.install",
+             "Bring the definitions up to date: where the cluster has others, a Job replaces them before the "
+             "installation or upgrade. Helm itself creates those that are missing, and removes none.")  # fmt: skip
     yield on("reminders.enabled", "Create a ReminderSchedule for due reminders and one for maintenance.")
     leads = {"type": "array", "items": LEAD, "maxItems": 10, "uniqueItems": True}
     yield Value(
@@ -294,14 +302,14 @@ def _workloads() -> Iterator[Value]:
         "reminders.schedule", "* * * * *", SCHEDULE, "When a sweep starts. It runs for a minute and fires on time."
     )
     yield Value("reminders.maintenance", "17 3 * * *", SCHEDULE, "When maintenance runs, in UTC.")
-    yield Value("reminders.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+    yield Value("reminders.resources", {"requests": {"cpu": "25m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
                 OBJECT, "Resources of a sweep.")  # fmt: skip
     yield Value("reminders.settings", {}, settings(SweepSettings, RetentionSettings),
                 "Settings of sweeps and maintenance by variable, such as how long events, notifications and deliveries "
                 "are kept. The default of TASKBELL_EVENT_RETENTION is the relay's.")  # fmt: skip
     yield from placement("reminders", affinity=False)
     yield on("migrations.enabled", "Migrate the schema, with one Job per revision.")
-    yield Value("migrations.resources", {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
+    yield Value("migrations.resources", {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
                 OBJECT, "Resources of that Job.")  # fmt: skip
     yield from placement("migrations")
     waits = "Seconds that pods wait for the schema, and the Job for the database."
@@ -335,7 +343,7 @@ def _stores() -> Iterator[Value]:
     yield Value("database.storage.size", "8Gi", QUANTITY, "Bundled, CloudNativePG: size of a volume.")
     yield Value("database.storage.className", "", TEXT, "Storage class; if empty, the cluster's default.")
     yield Value("database.bundled.image", "docker.io/library/postgres:18.4", TEXT, "The official image.")
-    yield Value("database.bundled.resources", {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits":
+    yield Value("database.bundled.resources", {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits":
                 {"memory": "1Gi"}}, OBJECT, "Resources of the bundled PostgreSQL.")  # fmt: skip
     yield from placement("database.bundled")
     yield Value("database.cloudnativepg.instances", 3, number(1, 9), "PostgreSQL servers of the Cluster.")
@@ -356,7 +364,7 @@ def _stores() -> Iterator[Value]:
     yield Value("nats.storage.className", "", TEXT, "Storage class; if empty, the cluster's default.")
     image = "The official image, or another one with a shell."
     yield Value("nats.bundled.image", "docker.io/library/nats:2.15.1-alpine", TEXT, image)
-    yield Value("nats.bundled.resources", {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits":
+    yield Value("nats.bundled.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits":
                 {"memory": "512Mi"}}, OBJECT, "Resources of the bundled NATS.")  # fmt: skip
     yield from placement("nats.bundled")
 

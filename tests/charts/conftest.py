@@ -77,11 +77,6 @@ class Rendered:
         return made
 
 
-def _only_removes(thing):
-    """Whether an object is the hook that removes another object of its name with the release."""
-    return thing["metadata"].get("annotations", {}).get("helm.sh/hook") == "pre-delete"
-
-
 class Chart:
     """The chart as loaded from its folder."""
 
@@ -121,7 +116,7 @@ class Chart:
             for path, text in sorted(files.items())
             if path.endswith(".yaml")
             for thing in yaml.load_all(text, Loader)
-            if thing and not _only_removes(thing)
+            if thing
         ]
         return Rendered(objects, notes)
 

@@ -4,6 +4,7 @@ import functools
 import json
 import re
 from ipaddress import ip_network
+from pathlib import Path
 
 import helm_python
 import jsonschema
@@ -11,7 +12,7 @@ import kubernetes_validate
 import pytest
 
 from taskbell.contract.crd_schema import seconds
-from taskbell.contract.crds import manifests
+from taskbell.contract.crds import DEFINITIONS, manifest
 from taskbell.contract.nats_users import ADMINISTRATOR
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
@@ -161,8 +162,6 @@ def test_names_are_unique_and_short_enough(rendered):
     names = [(thing["kind"], thing["metadata"]["name"]) for thing in rendered.objects]
     assert len(names) == len(set(names))
     for kind, name in names:
-        if kind == "CustomResourceDefinition":
-            continue  # its name is its kind's
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name), (kind, name)
         assert len(name) <= 63 - 6, (kind, name)
 
@@ -320,28 +319,29 @@ def test_without_migrations_the_notes_name_no_job(chart):
 
 @pytest.mark.feature("K5")
 def test_definitions_are_the_contract_and_stay(chart):
-    """The release installs the definitions of the contract, keeps them when it is removed, and can omit them."""
-    made = chart.render().of("CustomResourceDefinition")
-    for manifest in manifests():
-        found = made[manifest["metadata"]["name"]]
-        assert found["spec"] == manifest["spec"]
-        assert found["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert chart.render({"crds": {"install": False}}).of("CustomResourceDefinition") == {}
+    """Helm finds the definitions of the contract in the folder `crds`, marked so that no release removes them."""
+    found = {path.stem: json.loads(path.read_text()) for path in Path("charts/taskbell/crds").iterdir()}
+    assert set(found) == {definition.plural for definition in DEFINITIONS}
+    for definition in DEFINITIONS:
+        there, wanted = found[definition.plural], manifest(definition)
+        marks = there["metadata"].pop("annotations")
+        assert there == wanted
+        assert marks["helm.sh/resource-policy"] == "keep"
+        assert marks["taskbell.dev/version"] == chart.loaded.version
+    assert chart.render().of("CustomResourceDefinition") == {}
 
 
 @pytest.mark.feature("K5")
-def test_custom_resources_come_when_their_kinds_are_known(chart):
-    """At the first installation they are a hook that marks them as the release's own; later they are plain objects."""
-    for kind in ("ReminderSchedule", "WorkerPool"):
-        for thing in chart.render().of(kind).values():
-            assert thing["metadata"]["annotations"] == {
-                "helm.sh/hook": "post-install,post-rollback",
-                "meta.helm.sh/release-name": "demo",
-                "meta.helm.sh/release-namespace": "tasks",
-            }
-            assert thing["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
-        for thing in chart.render(revision=2).of(kind).values():
+@pytest.mark.parametrize("revision", [1, 2])
+def test_custom_resources_are_plain_objects(chart, revision):
+    """In the first revision as in later ones: what a hook makes is neither upgraded nor rolled back nor removed."""
+    rendered = chart.render(revision=revision)
+    for kind in OWN:
+        assert rendered.of(kind)
+        for thing in rendered.of(kind).values():
             assert "annotations" not in thing["metadata"]
+    hooks = [thing for thing in rendered.objects if "helm.sh/hook" in thing["metadata"].get("annotations", {})]
+    assert [thing["kind"] for thing in hooks] == ["Pod"]  # of `helm test`
 
 
 @pytest.mark.feature("K5")

@@ -7,10 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
-import helm_python
+import kubernetes_validate
 import pytest
 
 from kubernetes_emulator.server import KubernetesServer
+from taskbell.contract.crds import manifests
 from taskbell.contract.nats_users import Program, user_of
 
 CHART = Path(__file__).parents[2] / "charts" / "taskbell"
@@ -162,28 +163,71 @@ def test_pods_follow_the_values_they_read(chart, values, follow):
     assert {name for name in before if before[name] != after[name]} == follow
 
 
-def define(chart, cluster, *, release, namespace):
-    """Put the definitions into the cluster as a release's own."""
+def define(cluster, **marks):
+    """Put the definitions into the cluster with annotations of another version."""
     kind = cluster.kind("customresourcedefinitions")
-    owner = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
-    for definition in chart.render().of("CustomResourceDefinition").values():
-        metadata = {**definition["metadata"], "annotations": owner}
-        cluster.store.create(kind, None, {**definition, "metadata": metadata}, manager="helm")
+    for found in manifests():
+        found["metadata"]["annotations"] = {f"taskbell.dev/{name}": value for name, value in marks.items()}
+        cluster.store.create(kind, "", found, manager="helm")
+        cluster.install(found)
 
 
-async def test_definitions_of_another_release_are_left_to_it(chart, cluster):
-    """A second release is refused with a message that names the owner of the definitions, and works without them."""
-    define(chart, cluster, release="first", namespace="elsewhere")
-    with pytest.raises(helm_python.HelmError, match="belongs to release first in namespace elsewhere") as refused:
-        await looking(chart, cluster)
-    assert "meta.helm.sh/release-name=demo" in str(refused.value)
-    assert await looking(chart, cluster, {"crds": {"install": False}})
+def _jobs(rendered):
+    return [job for name, job in rendered.of("Job").items() if name.endswith("-definitions")]
 
 
-async def test_definitions_of_this_release_are_brought_again(chart, cluster):
-    """After a removal the definitions remain, marked as this release's, so it can be installed again."""
-    define(chart, cluster, release="demo", namespace="tasks")
-    assert len((await looking(chart, cluster)).of("CustomResourceDefinition")) == 2
+@pytest.mark.feature("K5")
+@pytest.mark.parametrize(
+    ("marks", "brought"),
+    [
+        ({}, True),  # of a former chart
+        ({"digest": "other", "version": "0.0.9"}, True),
+        ({"digest": "other", "version": "0.1.0"}, True),
+        ({"digest": "other", "version": "0.1.1"}, False),
+        ({"digest": "other", "version": "0.2.0-rc.1"}, False),
+    ],
+)
+async def test_older_definitions_are_brought_up_to_date_and_newer_ones_stay(chart, cluster, marks, brought):
+    """The Job is there only where a definition is another one and not newer, and if the values want it."""
+    assert _jobs(await looking(chart, cluster)) == []
+    define(cluster, **marks)
+    for revision in (1, 2):
+        assert bool(_jobs(await looking(chart, cluster, revision=revision))) is brought
+    assert _jobs(await looking(chart, cluster, {"crds": {"install": False}}, revision=2)) == []
+
+
+@pytest.mark.feature("K5", "K7")
+async def test_the_job_of_the_definitions_has_narrow_rights_and_an_ordinary_pod(chart, cluster):
+    """Kubernetes accepts its objects; it may change these definitions alone, and reaches the API server alone."""
+    define(cluster)
+    rendered = await looking(chart, cluster, revision=2)
+    added = [thing for thing in rendered.objects if thing["metadata"]["name"].endswith("-definitions")]
+    by_kind = {thing["kind"]: thing for thing in added}
+    assert set(by_kind) == {
+        *("ServiceAccount", "ConfigMap", "ClusterRole", "ClusterRoleBinding", "NetworkPolicy", "Job"),
+    }
+    for thing in added:
+        assert thing["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+        kubernetes_validate.validate(thing, "1.30", strict=True)
+    names = sorted(found["metadata"]["name"] for found in manifests())
+    assert by_kind["ClusterRole"]["rules"] == [
+        {
+            "apiGroups": ["apiextensions.k8s.io"],
+            "resources": ["customresourcedefinitions"],
+            "resourceNames": names,
+            "verbs": ["get", "patch"],
+        }
+    ]
+    pod = by_kind["Job"]["spec"]["template"]
+    operator = rendered.one("Deployment", "-operator")["spec"]["template"]["spec"]
+    assert pod["spec"]["securityContext"] == operator["securityContext"]
+    assert pod["spec"]["containers"][0]["securityContext"] == operator["containers"][0]["securityContext"]
+    policies = rendered.of("NetworkPolicy")
+    policy = policies["demo-taskbell-definitions"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert ports == {53, 443, 6443}
+    assert "ingress" not in policy
 
 
 def test_cloudnativepg_knows_the_owner_by_our_secret(chart):
@@ -196,12 +240,11 @@ def test_cloudnativepg_knows_the_owner_by_our_secret(chart):
 
 
 def test_releases_share_no_name(chart):
-    """Two releases in one namespace, or one in each of two, share nothing but the definitions."""
+    """Two releases in one namespace, or one in each of two, share nothing."""
     first, second = (chart.render(name=name) for name in ("tasks", "trial"))
     names = [{(thing["kind"], thing["metadata"]["name"]) for thing in rendered.objects} for rendered in (first, second)]
-    assert {kind for kind, _ in names[0] & names[1]} == {"CustomResourceDefinition"}
-    cluster_wide = {thing["kind"] for thing in first.objects if "namespace" not in thing["metadata"]}
-    assert cluster_wide == {"CustomResourceDefinition"}
+    assert not names[0] & names[1]
+    assert all("namespace" in thing["metadata"] for thing in first.objects)
     for kind in ("Deployment", "StatefulSet"):
         for found in first.of(kind).values():
             assert found["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == "tasks"

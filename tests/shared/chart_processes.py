@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 
 from kubernetes_emulator.server import KubernetesServer
+from taskbell.contract import crds
 from taskbell.local.embedded import postgres
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.local.embedded.process import free_port, launched, ordinary_identity
@@ -191,7 +192,7 @@ async def started(chart: Any, folder: Path, values: Thing) -> AsyncIterator[Star
     """Run everything that the chart renders: the bundled stores, the Job, and then the programs."""
     rendered = chart.render({"gateway": {"drainSeconds": 1}, **values})
     cluster = KubernetesServer()
-    for definition in rendered.of("CustomResourceDefinition").values():
+    for definition in crds.manifests():
         cluster.install(definition)
     async with cluster.running():
         running = Started(rendered, folder, cluster)

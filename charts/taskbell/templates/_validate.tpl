@@ -116,13 +116,4 @@
 {{- $names = append $names .name -}}
 {{- end -}}
 {{- end -}}
-{{- if $v.crds.install -}}
-{{- range $name := list "reminderschedules.taskbell.dev" "workerpools.taskbell.dev" -}}
-{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name | default dict -}}
-{{- $owner := list (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $found) (dig "metadata" "annotations" "meta.helm.sh/release-namespace" "" $found) -}}
-{{- if and $found (ne (join "/" $owner) (printf "%s/%s" $.Release.Name $.Release.Namespace)) -}}
-{{- fail (printf "taskbell: the definition %s is here already and belongs to %s: set crds.install to false, or hand it over: kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm && kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s" $name (first $owner | empty | ternary "no release" (printf "release %s in namespace %s" (first $owner) (last $owner))) $name $name $.Release.Name $.Release.Namespace) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 """The custom resource definitions of group `taskbell.dev` as plain manifests.
 
 The pydantic models `ReminderScheduleSpec` and `WorkerPoolSpec` are the source of both the schemas that the API server
-enforces and the values that the operator reads. The chart's templates hold the result of `manifests()`.
+enforces and the values that the operator reads. The chart's folder `crds` holds the result of `manifests()`.
 """
 
 from __future__ import annotations
@@ -98,10 +98,11 @@ DEFINITIONS = (REMINDER_SCHEDULE, WORKER_POOL)
 
 def manifests() -> list[Json]:
     """The manifests of all definitions; each call returns new values."""
-    return [_manifest(definition) for definition in DEFINITIONS]
+    return [manifest(definition) for definition in DEFINITIONS]
 
 
-def _manifest(definition: Definition) -> Json:
+def manifest(definition: Definition) -> Json:
+    """The manifest of a definition; each call returns new values."""
     limit = definition.name_limit
     schema = {
         "type": "object",

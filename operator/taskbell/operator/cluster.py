@@ -103,11 +103,13 @@ class Cluster:
         whole = {"apiVersion": resource.api_version, "kind": resource.kind}  # which the items of a list leave out
         return [whole | item for item in found["items"]] if found else []
 
-    async def apply(self, resource: Resource, manifest: Json, *, subresource: str = "") -> Json:
+    async def apply(
+        self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = FIELD_MANAGER
+    ) -> Json:
         """Server-side apply: set the given fields and own them from then on."""
         metadata = manifest["metadata"]
-        path = resource.path(metadata["namespace"], metadata["name"], subresource)
-        return await self._write("PATCH", resource, path, manifest, content_type=_APPLY)
+        path = resource.path(metadata.get("namespace", ""), metadata["name"], subresource)
+        return await self._write("PATCH", resource, path, manifest, content_type=_APPLY, manager=manager)
 
     async def apply_status(self, resource: Resource, owner: Json, status: Json) -> Json:
         """Write the status of a custom resource."""
@@ -137,10 +139,10 @@ class Cluster:
         """Create an object; `ObjectChanged` if its name is taken."""
         return await self._write("POST", resource, resource.path(manifest["metadata"]["namespace"]), manifest)
 
-    async def replace(self, resource: Resource, manifest: Json) -> Json:
+    async def replace(self, resource: Resource, manifest: Json, *, manager: str = FIELD_MANAGER) -> Json:
         """Replace an object, provided that it still has the manifest's `resourceVersion`."""
-        metadata = manifest["metadata"]
-        return await self._write("PUT", resource, resource.path(metadata["namespace"], metadata["name"]), manifest)
+        path = resource.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        return await self._write("PUT", resource, path, manifest, manager=manager)
 
     async def may(self, *, verb: str, group: str, resource: str, subresource: str, namespace: str) -> bool:
         """Whether this process has a permission (SelfSubjectAccessReview)."""
@@ -163,10 +165,17 @@ class Cluster:
         await self._send("GET", "/version")
 
     async def _write(
-        self, method: str, resource: Resource, path: str, body: Json, *, content_type: str = _JSON
+        self,
+        method: str,
+        resource: Resource,
+        path: str,
+        body: Json,
+        *,
+        content_type: str = _JSON,
+        manager: str = FIELD_MANAGER,
     ) -> Json:
         WRITES.labels(resource=resource.plural).inc()
-        query = [("fieldManager", FIELD_MANAGER), *([("force", "true")] if content_type == _APPLY else [])]
+        query = [("fieldManager", manager), *([("force", "true")] if content_type == _APPLY else [])]
         return await self._send(method, path, body=body, query=query, content_type=content_type) or {}
 
     async def _send(

@@ -197,7 +197,8 @@ class KubernetesServer:
         if request.method == "POST":
             if kind is CRD:
                 self.install(body)
-            return 201, self.store.create(kind, target.namespace or "", body, manager=_manager(request))
+            made = self.store.create(kind, target.namespace or "", body, manager=_manager(request))
+            return 201, self._established(made) if kind is CRD else made
         if request.method != "GET":
             raise Refused(405, "MethodNotAllowed", "not on a collection")
         items = [item for item in self.store.all(kind, target.namespace) if _selected(request, item)]
@@ -227,12 +228,18 @@ class KubernetesServer:
             applied = self.store.apply(
                 kind, namespace, name, body, manager=manager, force=force, subresource=subresource
             )
-            return (200 if existed else 201), applied
+            return (200 if existed else 201), self._established(applied) if kind is CRD else applied
         if method == "PATCH" and request.content_type == "application/merge-patch+json":
             body = patched(self.store.get(kind, namespace, name), body)
         elif method != "PUT":
             raise Refused(415, "UnsupportedMediaType", f"{method} with {request.content_type}")
         return 200, self.store.update(kind, namespace, name, body, manager=manager, subresource=subresource)
+
+    def _established(self, crd: Json) -> Json:
+        """A definition with the status of one that is served."""
+        served = {"type": "Established", "status": "True", "reason": "InitialNamesAccepted"}
+        body = {**crd, "status": {"conditions": [served]}}
+        return self.store.update(CRD, "", crd["metadata"]["name"], body, manager="server", subresource="status")
 
     def _scale(self, request: web.Request, target: _Target, body: Any) -> Json:
         kind, namespace, name = target.kind, target.namespace or "", target.name or ""

@@ -192,9 +192,11 @@ class Store:
 
     def _stored(self, kind: Kind, namespace: str, name: str) -> _Stored:
         try:
-            return self._objects[self._key(kind, namespace, name)]
+            stored = self._objects[self._key(kind, namespace, name)]
         except KeyError:
             raise Refused(404, "NotFound", f'{kind.plural} "{name}" not found') from None
+        stored.kind = kind  # its definition may have changed since
+        return stored
 
     def _put(self, stored: _Stored, body: Json, subresource: str) -> None:
         """Store the part of a body that this kind of write may change; without a change there is no new version."""
