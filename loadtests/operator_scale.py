@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -76,7 +77,8 @@ class Measured:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print. SIGTERM ends it with all that it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     given = _arguments()
     if "KUBEBUILDER_ASSETS" not in os.environ or not control_plane.is_there():
         raise SystemExit("set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver (setup-envtest use -p path)")

@@ -11,6 +11,7 @@ from kubernetes_emulator import control_plane
 
 
 @pytest.mark.skipif("KUBEBUILDER_ASSETS" not in os.environ or not control_plane.is_there(), reason=control_plane.ABSENT)
+@pytest.mark.timeout(900)
 @pytest.mark.xdist_group("control-plane")
 def test_a_small_run_has_all_figures(loadtests):
     """All objects become Ready; idle, the operator reads its pools and the Lease and writes nothing but the Lease."""
