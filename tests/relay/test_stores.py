@@ -6,10 +6,14 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
+from taskbell.contract.nats_users import ADMINISTRATOR, Program, permissions, user_of
 from taskbell.contract.subjects import DEAD_LETTER_STREAM, DELIVERY_CONSUMER, STREAM
+from taskbell.local.embedded.nats import NatsServer, NatsUser
 from taskbell.relay.stores.metrics import PostgresCollector
 from taskbell.relay.stores.repository import measuring
+from taskbell.relay.stores.watch import watch_jetstream
 from taskbell.testing.waiting import eventually
 
 pytestmark = pytest.mark.feature("M47")
@@ -120,3 +124,27 @@ async def test_a_stream_that_grows_is_seen_at_the_next_look(monkeypatch, relay, 
         found = await eventually(grown, "the stream's messages are told")
         assert found["taskbell_relay_stream_last_sequence", STREAM] == 7
         assert found["taskbell_relay_stream_bytes", STREAM] > 0
+
+
+@pytest.mark.parametrize("former", [False, True], ids=["own rights", "former rights"])
+async def test_the_relays_user_of_nats_may_ask_and_a_former_one_does_no_harm(tmp_path, former):
+    """The user's permissions suffice; with those of an earlier release nothing is told, and the watch goes on."""
+    rights = permissions(Program.RELAY)
+    if former:
+        rights["publish"]["allow"] = [subject for subject in rights["publish"]["allow"] if subject != "$JS.API.INFO"]
+    name = user_of(Program.RELAY)
+    users = {name: NatsUser(account=ADMINISTRATOR, password="secret", permissions=rights)}
+    server = NatsServer(tmp_path / "nats", accounts={ADMINISTRATOR: "secret"}, users=users)
+    with server.running(tmp_path / "nats.log"), capture_logs() as logs:
+        watching = asyncio.create_task(watch_jetstream(server.url(name), every=0.05))
+        try:
+            if former:
+                await eventually(lambda: [entry for entry in logs if entry["event"] == "jetstream_not_measured"])
+                assert not watching.done()
+                assert "taskbell_relay_jetstream_bytes" not in generate_latest().decode()
+            else:
+                await eventually(lambda: "taskbell_relay_jetstream_bytes" in generate_latest().decode())
+                assert not [entry for entry in logs if entry["event"] == "jetstream_not_measured"]
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
