@@ -9,11 +9,11 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) images docs/_generate docs/examples loadtests tests .ci
 
-.PHONY: help setup tools run test check fix bench capacity attack features lock docs clean
+.PHONY: help setup tools run test test-cluster check fix bench capacity attack features lock docs clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
-	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1: \2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
 
 setup: ## make .venv with what running needs, from the hashed lock (make run does this by itself)
 	@python=$$(.ci/python) && "$$python" -I .ci/setup.py
@@ -26,6 +26,9 @@ run: setup ## run the whole platform on this machine; Ctrl-C stops it
 
 test: tools ## test everything that needs no cluster (PYTEST_ARGS changes how)
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-cluster: tools ## test a release on the cluster of KUBECONFIG; writes build/cluster/report.md (docs/how-to/test-on-a-cluster.md)
+	@exec env TASKBELL_TEST_CLUSTER=1 $(BIN)/python -m pytest -n 0 -q $(CLUSTER_ARGS) tests/cluster
 
 check: tools ## lint, types, directions between rooms, architecture tests, generated documents fresh
 	@$(BIN)/ruff check $(CHECKED)

@@ -1,6 +1,7 @@
 """One command tests everything, and continuous integration runs it."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -45,21 +46,69 @@ def test_one_command_runs_all_tests(root, tracked, tmp_path):
     assert files - collected == set()
 
 
+@pytest.fixture
+def run(root, tmp_path):
+    """Run `.ci/run` with a `make` that only notes its target and the API server that it is given."""
+
+    def started(make="", **environment):
+        noted = f'echo "$1 ${{KUBEBUILDER_ASSETS:-none}}" >> {tmp_path}/ran'
+        script(tmp_path / "make", f'{noted}\n{make}\necho "7 passed in 1.00s"\n[ "$1" != "${{FAILS:-}}" ]')
+        script(tmp_path / "id", "echo 1000")  # who is not root installs no packages
+        known = {name: value for name, value in os.environ.items() if name != "KUBEBUILDER_ASSETS"}
+        known |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBE_BUILDER": "/nonexistent"} | environment
+        done = subprocess.run(
+            [root / ".ci" / "run"], env=known, capture_output=True, text=True, check=False, timeout=300
+        )
+        return done, [tuple(line.split()) for line in (tmp_path / "ran").read_text().splitlines()]
+
+    return started
+
+
+def script(path, text):
+    """Write a shell script."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
 @pytest.mark.parametrize("fails", ["nothing", "check", "test"])
-def test_continuous_integration_runs_checks_and_tests(root, tmp_path, fails):
+def test_continuous_integration_runs_checks_and_tests(run, fails):
     """`.ci/run` runs both, also where the first fails, and its status and its last line are honest."""
-    fake = tmp_path / "make"
-    fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/ran\necho "7 passed in 1.00s"\n[ "$1" != {fails} ]\n')
-    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")  # who is not root installs no packages
-    for program in (fake, tmp_path / "id"):
-        program.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [root / ".ci" / "run"], env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert [line.split()[0] for line in (tmp_path / "ran").read_text().splitlines()] == ["check", "test"]
+    done, ran = run(FAILS=fails)
+    assert ran == [("check", "none"), ("test", "none")]
     assert (done.returncode == 0) == (fails == "nothing"), done.stderr
     assert done.stdout.splitlines()[-1] == "7 passed in 1.00s"
+
+
+def test_the_tests_get_a_real_api_server_that_is_compiled_meanwhile(run, tmp_path):
+    """The API server is compiled while the checks run; the tests wait for it."""
+    script(tmp_path / "kube-apiserver", "")
+    script(tmp_path / "go", "")
+    script(
+        tmp_path / "build", f"while [ ! -e {tmp_path}/checked ]; do sleep 0.05; done; echo compiled; echo {tmp_path}"
+    )
+    done, ran = run(
+        make=f'touch {tmp_path}/checked; [ "$1" = test ] || sleep 0.3', KUBE_BUILDER=str(tmp_path / "build")
+    )
+    assert done.returncode == 0, done.stderr
+    assert ran == [("check", "none"), ("test", str(tmp_path))]
+
+
+@pytest.mark.parametrize(
+    ("builds", "limit", "told"),
+    [
+        ("echo there is no module >&2; exit 1", 300, "no real API server: there is no module"),
+        ("sleep 100", 24, "no real API server: it was not compiled within 8 s"),
+        ("echo /nonexistent", 300, "no real API server: "),
+    ],
+)
+def test_without_a_real_api_server_the_tests_run_and_a_line_tells_why(run, tmp_path, builds, limit, told):
+    """An API server that cannot be compiled, or not in a third of the time, is named, and nothing else changes."""
+    script(tmp_path / "go", "")
+    script(tmp_path / "build", builds)
+    done, ran = run(KUBE_BUILDER=str(tmp_path / "build"), CI_LIMIT_SECONDS=str(limit))
+    assert told in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert ran == [("check", "none"), ("test", "none")]
 
 
 def test_every_push_runs_it(root):
@@ -69,3 +118,15 @@ def test_every_push_runs_it(root):
     job = workflow["jobs"]["run"]
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
     assert ".ci/run" in [step.get("run") for step in job["steps"]]
+
+
+def test_every_push_installs_on_a_real_cluster(root):
+    """A job makes the images of all programs, loads them into a cluster, and runs `make test-cluster` there."""
+    workflow = yaml.load((root / ".github" / "workflows" / "ci.yml").read_text(), yaml.BaseLoader)
+    job = workflow["jobs"]["cluster"]
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
+    assert "make test-cluster" in commands
+    assert "kind load docker-image" in commands
+    targets = set(re.findall(r"^FROM runtime\S* AS (\S+)", (root / "Dockerfile").read_text(), re.MULTILINE))
+    (named,) = re.findall(r"for target in ([a-z ]+);", commands)
+    assert targets >= set(named.split()) >= {"api", "relay", "sweeper", "gateway", "delivery", "operator"}
