@@ -2,6 +2,9 @@
 
 import pytest
 
+from real_cluster.release import PATIENT
+from real_cluster.tools import until
+
 
 @pytest.mark.feature("K7")
 def test_the_readme_installs_a_platform_that_passes_its_test(installed, report):
@@ -30,3 +33,26 @@ def test_a_user_walks_through_the_services(release, report):
     assert seen["heard"] == [["task.created", "Ring the bell"], ["task.created", "Buy a rope"]]
     assert seen["listed"] == ["Buy a rope", "Ring the bell"]
     assert seen["feed"] == ["task.created", "task.created", "task.moved"]
+
+
+@pytest.mark.feature("K5", "K6", "K7")
+def test_the_first_upgrade_reaches_schedules_and_pools(release, report):
+    """Schedules and pools change with the release, go when they are switched off, and a rollback brings them back."""
+    kubectl, revision = release.kubectl, release.revision()
+    before = {name: kubectl.get("reminderschedule", name)["spec"] for name in kubectl.names("reminderschedules")}
+    release.upgrade("--set", "reminders.maintenance=18 4 * * *", "--set", "delivery.pool.max=7")
+    nightly = "tasks-taskbell-maintenance"
+    assert kubectl.get("reminderschedule", nightly)["spec"]["schedule"] == "18 4 * * *"
+    assert kubectl.get("workerpool", "tasks-taskbell-delivery")["spec"]["replicas"]["max"] == 7
+    until(lambda: kubectl.get("cronjob", nightly)["spec"]["schedule"] == "18 4 * * *", "the CronJob follows", within=60)
+    report.line("upgrade of schedules and pools")
+    release.upgrade("--set", "reminders.enabled=false")
+    until(
+        lambda: not kubectl.names("reminderschedules") + kubectl.names("cronjobs"), "the schedules are gone", within=60
+    )
+    report.line("schedules switched off")
+    release.helm("rollback", "tasks", str(revision), *PATIENT)
+    release.settle()
+    assert {name: kubectl.get("reminderschedule", name)["spec"] for name in before} == before
+    until(lambda: kubectl.names("cronjobs") == sorted(before), "the CronJobs are back", within=60)
+    report.line("rollback of schedules and pools")

@@ -42,6 +42,18 @@ def test_pods_that_keep_up_are_still_needed():
     assert backlog_need(SIGNAL, sample, proven(10)) == 0.05
 
 
+def test_pods_that_keep_up_are_enough():
+    """While nothing waits no pod is added, even if a slow moment, such as a restart, showed a pace that is too low."""
+    sample = Sample(at=0, pending=0, unacked=0, delivered=0, pods=3)
+    assert backlog_need(SIGNAL, sample, proven(3, arriving=30)) == 3.0
+
+
+def test_a_few_waiting_messages_prove_no_pace():
+    """Pods that have less than a second's work before them could do more than they are seen to do."""
+    before, after = (dataclasses.replace(sample, pending=3) for sample in (BEFORE, AFTER))
+    assert seen(proven(20), before, after) == proven(20, arriving=40)
+
+
 def test_pace_is_measured_between_samples():
     """Arrivals and completions come from the difference of two samples; a new measurement has half the weight."""
     assert seen(Pace(), BEFORE, AFTER) == proven(9.5, arriving=30, at=10)
@@ -88,7 +100,7 @@ def test_a_pace_that_nothing_has_proven_rises():
     quiet = [dataclasses.replace(sample, pending=0) for sample in (BEFORE, AFTER)]
     first = seen(Pace(), *quiet)
     assert first == Pace(arriving=40, per_pod=9.5)
-    assert backlog_need(SIGNAL, quiet[1], first) == pytest.approx(40 / 9.5)
+    assert backlog_need(SIGNAL, quiet[1], first) == 4, "the pods that there are"
     assert seen(first, *quiet).per_pod == pytest.approx(9.5 * (1 + 10 / 900))
     stale = proven(20, at=-1790)
     assert seen(stale, *quiet).per_pod == pytest.approx(20 * (1 + 10 / 900)), "half an hour later"

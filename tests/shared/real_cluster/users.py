@@ -56,7 +56,7 @@ class Users:
             "image": self.image,
             "command": ["python", "-c", _WAITS],
             "securityContext": _RESTRICTED,
-            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+            "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
         }
         spec = {"containers": [container], "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1}
         metadata = {"name": POD, "labels": {"example.com/user": "true"}}

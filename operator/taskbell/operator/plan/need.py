@@ -121,7 +121,7 @@ def observe(known: Pace, sample: Sample) -> Pace:
     if before.pods < max(1, sample.pods) or completed <= 0:
         return known
     seen = completed / span / before.pods
-    if before.pending and sample.pending:
+    if min(before.pending, sample.pending) >= max(1, completed / span):  # a second's work waited all the time
         weight = _NEWEST_WEIGHT if known.is_proven(sample.at) else 1.0
         per_pod = seen if known.per_pod is None else known.per_pod + weight * (seen - known.per_pod)
         return replace(known, per_pod=per_pod, proven_at=sample.at)
@@ -135,8 +135,10 @@ def backlog_need(signal: JetStreamSignal, sample: Sample, pace: Pace) -> float:
     by_size = max((sample.pending + sample.unacked) / signal.backlog_per_replica, age_need(signal, sample))
     if pace.per_pod is None or (sample.pending and not pace.is_proven(sample.at)):
         return by_size  # an unproven pace is too low: a burst would ask for far too many pods
-    wanted = pace.arriving + sample.pending / max(1, seconds(signal.drain_target))
-    return max(by_size, wanted / pace.per_pod)
+    wanted = (pace.arriving + sample.pending / max(1, seconds(signal.drain_target))) / pace.per_pod
+    if not sample.pending:
+        wanted = min(wanted, sample.pods)  # they keep up, whatever a slower moment showed
+    return max(by_size, wanted)
 
 
 def age_need(signal: JetStreamSignal, sample: Sample) -> float:
