@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from real_cluster.tools import until
+from real_cluster.tools import ROOT, until
 
 BACKLOG, PER_REPLICA = 100_000, 20_000
 SOCKETS, PER_GATEWAY = 3_000, 1_250
@@ -61,6 +61,9 @@ def test_a_backlog_of_100000_scales_delivery_and_back(busy, report):
     report.begin()
     database = (f"{busy.deployment('postgresql')}-0", "--", "psql", "--username=postgres", "--dbname=taskbell")
     busy.kubectl("exec", *database, "--command", _EVENTS.format(count=BACKLOG), within=300)
+    behind = ("--tuples-only", "--command", (ROOT / "loadtests" / "queries" / "relay_is_behind.sql").read_text())
+    until(lambda: busy.kubectl("exec", *database, *behind).strip() == "f", "all are published", within=300, pause=2)
+    report.line("events that nobody takes", events=BACKLOG)
     busy.kubectl("scale", f"deployment/{busy.deployment('operator')}", "--replicas=1")
     until(lambda: len(decisions(busy, pool)) > before, "the backlog is seen", within=180)
     until(lambda: max(to for _, to, _, _ in decisions(busy, pool)[before:]) >= 5, "it grows", within=180)

@@ -76,7 +76,8 @@ class Release:
 
     def upgrade(self, *options: str) -> str:
         """Change values and wait until every pod has them."""
-        done = self.helm("upgrade", NAME, str(ROOT / "charts" / "taskbell"), "--reset-then-reuse-values", *PATIENT, *options)
+        chart = str(ROOT / "charts" / "taskbell")
+        done = self.helm("upgrade", NAME, chart, "--reset-then-reuse-values", *PATIENT, *options)
         self.settle()
         return done
 
