@@ -35,6 +35,13 @@ def size(release, part):
     return release.kubectl.get("deployment", release.deployment(part))["spec"]["replicas"]
 
 
+def connections(release):
+    """The open connections of each gateway, as it tells them itself."""
+    asking = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8001/metrics').read().decode())"
+    told = [release.kubectl("exec", pod, "--", "python", "-c", asking) for pod in release.pods("gateway")]
+    return [int(float(re.search(r"^taskbell_gateway_connections (\S+)", text, re.MULTILINE).group(1))) for text in told]
+
+
 def shorten_the_way_back(release, part):
     """Let a pool shrink soon after it needs fewer pods."""
     pool = release.deployment(part)
@@ -80,11 +87,15 @@ def test_a_backlog_of_100000_scales_delivery_and_back(busy, report):
 
 @pytest.mark.feature("K3", "K6")
 def test_3000_sockets_scale_gateways_and_back(busy, report):
-    """Open connections make the pool of gateways grow; when most close, it shrinks, and who stays misses no event."""
+    """Open connections make the pool of gateways grow, and their greatest age gives the new ones a share.
+
+    When most close, the pool shrinks, the gateways that go drain, and who stays misses no event.
+    """
     bounds = ("--set", "gateway.pool.min=2", "--set", "gateway.pool.max=5")
     busy.upgrade(
         *("--set", "gateway.pool.enabled=true", *bounds),
         *("--set", f"gateway.pool.connectionsPerReplica={PER_GATEWAY}"),
+        *("--set", "gateway.settings.TASKBELL_GATEWAY_MAX_CONNECTION_AGE=PT1M"),
     )
     shorten_the_way_back(busy, "gateway")
     until(lambda: size(busy, "gateway") == 2, "the pool is at its minimum", within=400)
@@ -97,6 +108,8 @@ def test_3000_sockets_scale_gateways_and_back(busy, report):
         made = decisions(busy, pool)
         report.line(f"{SOCKETS} sockets", decisions="; ".join(f"{old} to {new} for {n}" for old, new, n, _ in made))
         busy.settle()
+        until(lambda: min(connections(busy)) > SOCKETS / wanted / 4, "new gateways get a share", within=240, pause=5)
+        report.line("connections of each gateway", shares=connections(busy))
         result.go_on()
         until(lambda: size(busy, "gateway") == 2, "the pool is at its minimum again", within=400, pause=2)
         busy.settle()
@@ -107,4 +120,5 @@ def test_3000_sockets_scale_gateways_and_back(busy, report):
         double=result["double"],
         reconnects=result["reconnects"],
     )
+    assert result["reconnects"] > 0
     assert (result["lost"], result["double"], result["gaps"], result["failures"]) == (0, 0, 0, [])
