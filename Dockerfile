@@ -7,7 +7,6 @@
 FROM docker.io/library/python:3.13.15-slim-trixie AS building
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_NO_COMPILE=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONHASHSEED=0 \
@@ -21,25 +20,25 @@ RUN python prepare.py library /layer
 FROM building AS api-packages
 COPY images/api.lock ./
 RUN python -m venv --without-pip /opt/taskbell \
-    && pip --python /opt/taskbell install --require-hashes --no-deps --only-binary :all: --requirement api.lock \
+    && pip --python /opt/taskbell install --no-compile --require-hashes --no-deps --only-binary :all: --requirement api.lock \
     && python prepare.py environment /opt/taskbell
 
 FROM building AS notifier-packages
 COPY images/notifier.lock ./
 RUN python -m venv --without-pip /opt/taskbell \
-    && pip --python /opt/taskbell install --require-hashes --no-deps --only-binary :all: --requirement notifier.lock \
+    && pip --python /opt/taskbell install --no-compile --require-hashes --no-deps --only-binary :all: --requirement notifier.lock \
     && python prepare.py environment /opt/taskbell
 
 FROM building AS operator-packages
 COPY images/operator.lock ./
 RUN python -m venv --without-pip /opt/taskbell \
-    && pip --python /opt/taskbell install --require-hashes --no-deps --only-binary :all: --requirement operator.lock \
+    && pip --python /opt/taskbell install --no-compile --require-hashes --no-deps --only-binary :all: --requirement operator.lock \
     && python prepare.py environment /opt/taskbell
 
 FROM building AS project
 COPY images/build.lock ./
 RUN python -m venv --without-pip /builder \
-    && pip --python /builder install --require-hashes --no-deps --only-binary :all: --requirement build.lock
+    && pip --python /builder install --no-compile --require-hashes --no-deps --only-binary :all: --requirement build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
 COPY api api
@@ -48,7 +47,7 @@ COPY operator operator
 COPY local local
 RUN python -m venv --without-pip /opt/taskbell \
     && pip --python /builder wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && pip --python /opt/taskbell install --no-index --no-deps /wheels/*.whl \
+    && pip --python /opt/taskbell install --no-compile --no-index --no-deps /wheels/*.whl \
     && python prepare.py environment /opt/taskbell
 
 FROM project AS api-project

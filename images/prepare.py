@@ -72,8 +72,8 @@ _SEGMENT: Final = struct.Struct("<IIQQQQQQ")
 
 def environment(folder: Path) -> None:
     """Remove what no program needs from an environment, and compile the rest."""
-    for pattern in _UNUSED:
-        for found in folder.glob(pattern):
+    for pattern in ("**/__pycache__", *_UNUSED):  # pip compiles, too, in its own way
+        for found in [*folder.glob(pattern)]:
             shutil.rmtree(found) if found.is_dir() else found.unlink()
     for file in _files(folder):
         if file.suffix in _SOURCES_OF_EXTENSIONS:

@@ -287,6 +287,8 @@ def _prepared(folder):
     for name in ("uvloop", "markupsafe", "anyio"):
         source = Path(importlib.util.find_spec(name).origin).parent
         shutil.copytree(source, site / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (site / "uvloop" / "__pycache__").mkdir()
+    (site / "uvloop" / "__pycache__" / "gone.cpython-313.pyc").touch()  # of a module that is left out
     line = [sys.executable, ROOT / "images" / "prepare.py", "environment", folder]
     subprocess.run(line, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
     return site, {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
