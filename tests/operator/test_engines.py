@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import kubernetes_validate
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubernetes_emulator.proxy import Fault
@@ -51,6 +51,7 @@ DIRECTION = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(DIRECTION, DIRECTION, st.integers(1, 500), st.integers(0, 500), st.integers(1, 10_000_000), st.integers(0, 90))
 def test_an_autoscaler_is_valid_and_has_the_pools_numbers(up, down, least, more, backlog, headroom):
     """Bounds, behavior and targets are the pool's; never is a direction without policies, which Kubernetes refuses."""
