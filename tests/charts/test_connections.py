@@ -1,12 +1,15 @@
 """The network policies against the connections that were really made in a cluster, over everybody and every port."""
 
+import asyncio
 import itertools
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kubernetes_emulator.server import KubernetesServer
 from network_policies import Network, Pod
+from taskbell.contract.crds import manifests
 
 pytestmark = pytest.mark.feature("P25")
 
@@ -167,6 +170,18 @@ def test_the_defaults_allow_what_is_needed(chart, stores):
         and not (stores and (target in OTHERS or port in {5432, 4222}))
     }
     assert more == set() if stores else more == {("maintenance", "nats", "TCP", 4222)}
+
+
+async def test_the_job_that_upgrades_definitions_reaches_the_api_server_alone(chart):
+    """Where a cluster has older definitions, that Job gets a policy of its own, and nobody else gets more."""
+    async with KubernetesServer().running() as cluster:
+        for definition in manifests():
+            older = {**definition, "metadata": {"name": definition["metadata"]["name"]}}
+            cluster.store.create(cluster.kind("customresourcedefinitions"), "", older, manager="helm")
+            cluster.install(older)
+        after = allowed(await asyncio.to_thread(chart.render_upon, cluster.url, NARROW, revision=2))
+    names = granted(["definitions"]) - granted([])
+    assert after - allowed(chart.rendered(NARROW)) == names | {("definitions", "api-server", "TCP", 6443)}
 
 
 def test_sweeps_of_ones_own_schedules_are_treated_alike(chart):

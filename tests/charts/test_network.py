@@ -85,7 +85,7 @@ def test_monitors_find_the_port_of_their_service(chart):
         assert endpoint["path"] == "/metrics", name
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}, name
         labels = {rule["targetLabel"]: rule["replacement"] for rule in endpoint["relabelings"]}
-        assert labels == {"platform": "taskbell", "component": name.removeprefix("demo-taskbell-")}
+        assert labels == {"platform": "taskbell", "release": "demo", "component": name.removeprefix("demo-taskbell-")}
 
 
 def test_an_autoscaler_keeps_to_its_values(chart):
