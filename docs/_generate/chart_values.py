@@ -39,6 +39,24 @@ NAMED = {"type": "array", "items": {"type": "object", "required": ["name"], "pro
 PORTS = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 65535}}
 CIDRS = {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[1-9][0-9]{0,2}$"}}
 QUANTITY = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
+AMOUNT = {
+    "type": ["string", "number"], "minimum": 0,
+    "pattern": r"^[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+|n|u|m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$",
+}  # fmt: skip
+AMOUNTS = {
+    "type": "object",
+    "propertyNames": {"pattern": r"^(cpu|memory|ephemeral-storage|hugepages-.+|.+\..+/.+)$"},
+    "additionalProperties": AMOUNT,
+}
+RESOURCES = {"type": "object", "additionalProperties": False,
+             "properties": {"requests": AMOUNTS, "limits": AMOUNTS, "claims": OBJECTS}}  # fmt: skip
+"""What a container requests and may use, as in a pod: a quantity is a text or a number."""
+_SWEEPS = {"type": ["string", "number"], "minimum": 0, "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$"}
+_SWEEP = {"type": "object", "additionalProperties": False,
+          "properties": {"cpu": _SWEEPS, "memory": _SWEEPS, "ephemeral-storage": _SWEEPS}}  # fmt: skip
+SWEEP_RESOURCES = {"type": "object", "additionalProperties": False,
+                   "properties": {"requests": _SWEEP, "limits": _SWEEP}}  # fmt: skip
+"""What the definition of ReminderSchedule takes of these."""
 DURATION = {"type": "string", "pattern": r"^[0-9]+(ms|s|m|h)$"}
 SCHEDULE = {"type": "string", "pattern": ReminderScheduleSpec.model_json_schema()["properties"]["schedule"]["pattern"]}
 LEAD = {"type": "string", "minLength": 2, "maxLength": 20, "pattern": r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}
@@ -303,14 +321,14 @@ def _workloads() -> Iterator[Value]:
     )
     yield Value("reminders.maintenance", "17 3 * * *", SCHEDULE, "When maintenance runs, in UTC.")
     yield Value("reminders.resources", {"requests": {"cpu": "25m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
-                OBJECT, "Resources of a sweep.")  # fmt: skip
+                SWEEP_RESOURCES, "Resources of a sweep.")  # fmt: skip
     yield Value("reminders.settings", {}, settings(SweepSettings, RetentionSettings),
                 "Settings of sweeps and maintenance by variable, such as how long events, notifications and deliveries "
                 "are kept. The default of TASKBELL_EVENT_RETENTION is the relay's.")  # fmt: skip
     yield from placement("reminders", affinity=False)
     yield on("migrations.enabled", "Migrate the schema, with one Job per revision.")
     yield Value("migrations.resources", {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
-                OBJECT, "Resources of that Job.")  # fmt: skip
+                RESOURCES, "Resources of that Job.")  # fmt: skip
     yield from placement("migrations")
     waits = "Seconds that pods wait for the schema, and the Job for the database."
     yield Value("migrations.patienceSeconds", 600, number(10, 3600), waits)
@@ -344,12 +362,12 @@ def _stores() -> Iterator[Value]:
     yield Value("database.storage.className", "", TEXT, "Storage class; if empty, the cluster's default.")
     yield Value("database.bundled.image", "docker.io/library/postgres:18.4", TEXT, "The official image.")
     yield Value("database.bundled.resources", {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits":
-                {"memory": "1Gi"}}, OBJECT, "Resources of the bundled PostgreSQL.")  # fmt: skip
+                {"memory": "1Gi"}}, RESOURCES, "Resources of the bundled PostgreSQL.")  # fmt: skip
     yield from placement("database.bundled")
     yield Value("database.cloudnativepg.instances", 3, number(1, 9), "PostgreSQL servers of the Cluster.")
     yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.4-standard-trixie", TEXT,
                 "Image of the servers.")  # fmt: skip
-    yield Value("database.cloudnativepg.resources", {}, OBJECT, "Resources of each server.")
+    yield Value("database.cloudnativepg.resources", {}, RESOURCES, "Resources of each server.")
     yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or your own.")
     for program in Program:
         user = f"`nats://{user_of(program)}:...@host:4222`; several separated by commas."
@@ -365,7 +383,7 @@ def _stores() -> Iterator[Value]:
     image = "The official image, or another one with a shell."
     yield Value("nats.bundled.image", "docker.io/library/nats:2.15.1-alpine", TEXT, image)
     yield Value("nats.bundled.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits":
-                {"memory": "512Mi"}}, OBJECT, "Resources of the bundled NATS.")  # fmt: skip
+                {"memory": "512Mi"}}, RESOURCES, "Resources of the bundled NATS.")  # fmt: skip
     yield from placement("nats.bundled")
 
 

@@ -17,8 +17,9 @@ import helm_releases
 from helm_releases import HelmFailed
 from helm_server import HelmServer
 from kubernetes_emulator import control_plane
-from kubernetes_emulator.client import ApiServer, Kubectl
+from kubernetes_emulator.client import ApiServer, Kubectl, RequestRefused
 from taskbell.contract.crds import DEFINITIONS, manifests
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded.process import free_port
 from taskbell.testing.waiting import eventually
@@ -289,3 +290,25 @@ async def test_a_release_of_the_former_chart_is_upgraded(place, more):
     assert len(await place.identities("reminderschedules", "workerpools")) == (0 if more is OFF else 3)
     await helm.uninstall()
     assert await place.left() == {("secrets", ADMIN)}
+
+
+@pytest.mark.feature("K5", "K7")
+async def test_resources_are_written_as_in_pods(place):
+    """A quantity may be a number in the values and in the API; a resource that sweeps do not have is refused."""
+    resources = {"requests": {"cpu": 1, "memory": 134217728}, "limits": {"cpu": 1.5}}
+    await place.helm.install(CHART, {**VALUES, "reminders": {"resources": resources}})
+    path = place.kubectl.at("reminderschedules", DUE)
+    found = (await place.kubectl.must("GET", path))["spec"]["pod"]["resources"]
+    assert found["requests"] == {"cpu": "1", "memory": "134217728"}
+    assert found["limits"]["cpu"] == "1.5"
+    for given in ({"cpu": 2}, {"cpu": "250m"}):
+        changed = await place.kubectl.must_merge(path, {"spec": {"pod": {"resources": {"requests": given}}}})
+        assert changed["spec"]["pod"]["resources"]["requests"]["cpu"] == given["cpu"]
+        assert ReminderScheduleSpec.model_validate(changed["spec"]).pod.resources.requests["cpu"] == str(given["cpu"])
+    refusals = (({"cpus": 1}, "cpu, memory and ephemeral-storage"), ({"cpu": "many"}, "cpu"), ({"cpu": -1}, "cpu"))
+    for wrong, said in refusals:
+        with pytest.raises(RequestRefused, match=said) as refused:
+            await place.kubectl.must_merge(path, {"spec": {"pod": {"resources": {"requests": wrong}}}})
+        assert refused.value.status == 422
+    with pytest.raises(HelmFailed, match="cpus"):
+        await place.helm.upgrade(CHART, {**VALUES, "reminders": {"resources": {"requests": {"cpus": 1}}}})

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from taskbell.contract.crd_schema import Conditions, Duration, Instant, Label, Model, Name, rule, rules
 
+
+def _written(value: object) -> object:
+    """A number as Kubernetes writes quantities: as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$"
 Quantity = Annotated[
-    str, StringConstraints(min_length=1, max_length=20, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$")
+    str,
+    BeforeValidator(_written),
+    StringConstraints(min_length=1, max_length=20, pattern=_QUANTITY),
+    WithJsonSchema(
+        {
+            "maxLength": 20,
+            "minimum": 0,
+            "pattern": _QUANTITY,
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
 ]
+"""A quantity of Kubernetes, which may be a whole number, as in pods."""
+_NAMED = rules(
+    rule(
+        "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'])",
+        "the resources of a sweep are cpu, memory and ephemeral-storage",
+    )
+)
 Variable = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -70,11 +94,11 @@ class Resources(Model):
     """Requests and limits of a container."""
 
     requests: dict[Literal["cpu", "memory", "ephemeral-storage"], Quantity] = Field(
-        default={"cpu": "50m", "memory": "128Mi"}, max_length=3
+        default={"cpu": "50m", "memory": "128Mi"}, max_length=3, json_schema_extra=_NAMED
     )
     """What the node reserves, as quantities of Kubernetes: CPUs (`50m` is a twentieth) and bytes (`128Mi`)."""
     limits: dict[Literal["cpu", "memory", "ephemeral-storage"], Quantity] = Field(
-        default={"memory": "256Mi"}, max_length=3
+        default={"memory": "256Mi"}, max_length=3, json_schema_extra=_NAMED
     )
     """The most that the container may use, in the same quantities. Beyond its memory it is killed."""
 

@@ -40,6 +40,9 @@ def faults(schema: Json, value: Any, path: str = "") -> Iterator[str]:
     ):
         yield f"{path}: must be of type {expected}"
         return
+    if schema.get("x-kubernetes-int-or-string") and (isinstance(value, bool) or not isinstance(value, int | str)):
+        yield f"{path}: must be an integer or a string"
+        return
     if "enum" in schema and value not in schema["enum"]:
         yield f"{path}: unsupported value {value!r}"
     yield from _inner_faults(schema, value, path)
