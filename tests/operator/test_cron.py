@@ -46,6 +46,23 @@ def test_malformed_schedules(text):
         parse(text, "Etc/UTC")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0 22-2 * * *", "hour of the schedule: the range begins after its end; write two ranges: 22-23,0-2"),
+        ("*/0 * * * *", "minute of the schedule: the step after / must be a number from 1"),
+        ("61 * * * *", '"61" is not a minute; allowed is 0 to 59'),
+        ("* * * * fry", '"fry" is not a day of week; allowed is 0 to 6, or SUN MON TUE WED THU FRI SAT'),
+        ("* * * *", "has 4 fields; it must have 5: minute, hour, day of month, month, day of week"),
+    ],
+)
+def test_a_refused_schedule_is_told_what_is_allowed(text, words):
+    """The words name the field, what was given, what is wrong and what is allowed."""
+    with pytest.raises(ScheduleNotUnderstood) as refused:
+        parse(text, "Etc/UTC")
+    assert words in str(refused.value)
+
+
 def test_unknown_time_zones():
     """An unknown time zone and a path are refused."""
     for zone in ("Mars/Olympus", "../etc/passwd", ""):

@@ -126,8 +126,8 @@ async def test_a_renewal_is_one_request(proxy, candidate):
 async def test_a_holder_that_cannot_renew_stops_in_time(proxy, candidate):
     """If every renewal fails, the holder stops before another process can start."""
     leadership = candidate("a")
-    await leadership.acquire()
     started = time.monotonic()
+    await leadership.acquire()
     proxy.faults.append(Fault(method="PUT", path_ends=LEASE, status=500, times=10_000))
     with pytest.raises(LeaseLost):
         async with asyncio.timeout(10):

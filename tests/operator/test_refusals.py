@@ -38,8 +38,8 @@ def refusing(monkeypatch, cluster):
     return refuse
 
 
-async def test_a_refused_cron_job_is_reported_once(proxy, place, due, refusing):
-    """A different message for the same refusal causes no new status, which would wake the watch, and no new event."""
+async def test_a_refused_cron_job_is_reported_once_a_minute(proxy, place, due, refusing, still_clock):
+    """A different message for the same refusal causes a new status and event once a minute: each wakes the watch."""
     await place.make()
     refusing("apply", "cronjobs")
     keep = due()
@@ -54,10 +54,12 @@ async def test_a_refused_cron_job_is_reported_once(proxy, place, due, refusing):
     assert await tried() == ("CronJobRefused", "403 denied, request 1", 2)
     await place.respecify(schedule="0 * * * *")
     assert await tried() == ("CronJobRefused", "403 denied, request 6", 4)
+    still_clock.pass_by(61)
+    assert await tried() == ("CronJobRefused", "403 denied, request 11", 6), "the newest words come once a minute"
 
 
-async def test_a_refused_size_is_reported_once(proxy, pools, refusing):
-    """A different message for the same refusal causes no new status, which would wake the watch, and no new event."""
+async def test_a_refused_size_is_reported_once_a_minute(proxy, pools, refusing):
+    """A different message for the same refusal causes a new status once a minute, since it wakes the watch."""
     signals = TwoWanted()
     place = pools(signals)
     await place.deploy(replicas=1)
@@ -68,8 +70,8 @@ async def test_a_refused_size_is_reported_once(proxy, pools, refusing):
             await place.look()
     assert signals.paces == [{}, *({"s": Pace(per_pod=number)} for number in range(1, 5))], "paces are kept"
     (ready, *_) = (await place.status())["conditions"]
-    assert (ready["reason"], ready["message"]) == ("SizeRefused", "403 denied, request 1")
-    assert [call.path.split("/")[-1] for call in proxy.writes()] == ["status", "events"]
+    assert (ready["reason"], ready["message"]) == ("SizeRefused", "403 denied, request 5"), "a minute after the first"
+    assert [call.path.split("/")[-1] for call in proxy.writes()] == ["status", "events", "status"]
 
 
 async def test_a_changed_pool_is_tried_again_at_once(kubectl, pools, proxy):

@@ -32,13 +32,16 @@ def degraded(*, last, success, now, spec=SPEC, applied=False, active=()):
         ("10:10", None, "10:12", (False, "Healthy")),
         ("10:10", "10:11", "10:26", (False, "Healthy")),
         ("10:10", "10:11", "10:28", (True, "SweepsDoNotStart")),
-        ("10:40", "10:11", "10:41", (False, "Healthy")),
+        ("10:10", "10:01", "10:21", (False, "Healthy")),
+        ("10:10", "10:11", "10:29", (True, "SweepsDoNotStart")),
+        ("10:20", "10:11", "10:21", (False, "Healthy")),
+        ("10:30", "10:11", "10:31", (True, "SweepsFail")),
         ("11:00", "10:11", "11:01", (True, "SweepsFail")),
         ("11:00", None, "11:01", (True, "SweepsFail")),
     ],
 )
 def test_late_and_failing_sweeps_degrade(last, success, now, expected):
-    """A sweep that is later than its deadline and a grace, or three sweeps without a success, degrade a schedule."""
+    """A sweep that is later than its deadline and a grace, or two sweeps without a success, degrade a schedule."""
     assert degraded(last=last, success=success, now=now) == expected
 
 
@@ -73,4 +76,5 @@ def test_the_message_stays_the_same_while_a_sweep_is_late():
         (condition,) = (c for c in found["conditions"] if c["type"] == "Degraded")
         assert condition["reason"] == "SweepsDoNotStart"
         messages.add(condition["message"])
-    assert messages == {"the sweep of 2026-11-20T10:10:00Z has not started"}
+    missing = "the sweeps due at 2026-11-20T10:10:00Z and 2026-11-20T10:20:00Z have not been started"
+    assert messages == {f"{missing}: Kubernetes made no Job for them"}

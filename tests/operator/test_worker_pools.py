@@ -240,7 +240,7 @@ async def test_a_conflict_on_scale_decides_again(place, work, proxy):
 
 
 async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
-    """`connectionSecretRef` gives the address; without the Secret the signal is missing."""
+    """`connectionSecretRef` gives the address; without the Secret a new pool waits, and after 5 minutes is Degraded."""
     await fill(work, 300)
     signal = {"stream": "WORK", "consumer": "delivery", "backlogPerReplica": 100}
     reference = {"connectionSecretRef": {"name": "nats", "key": "url"}}
@@ -248,6 +248,9 @@ async def test_the_address_may_come_from_a_secret(keeping, nats_url, work):
         await place.deploy()
         await place.make(signals=[{"name": "backlog", "jetStream": signal | reference}])
         assert await place.look() == 1
+        waiting = [await place.condition(type_) for type_ in ("Ready", "Progressing", "Degraded")]
+        assert waiting == [(status, "WaitingForPlatform") for status in ("False", "True", "False")]
+        assert await place.look(after=300) == 1
         assert await place.condition("Degraded") == ("True", "SignalMissing")
         data = {"url": base64.b64encode(nats_url.encode()).decode()}
         await place.add(place.kubectl.at("secrets", group=""), "Secret", "nats", apiVersion="v1", data=data)

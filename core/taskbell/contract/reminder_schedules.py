@@ -175,7 +175,7 @@ class ReminderScheduleStatus(Model):
     observed_generation: int = Field(default=0, ge=0)
     """The generation that this status describes."""
     conditions: Conditions = Field(default_factory=list)
-    """Ready: the CronJob is as declared. Degraded: sweeps fail or do not start."""
+    """Ready: the CronJob is as declared and its sweeps work. Degraded: why not."""
     cron_job: str | None = Field(default=None, max_length=63)
     """Name of the CronJob, in the same namespace."""
     last_schedule_time: Instant | None = None

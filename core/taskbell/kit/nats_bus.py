@@ -55,7 +55,8 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (NatsError, TimeoutError, OSError) as refused:
-        raise BusUnavailable(f"JetStream: {refused!r}") from refused
+        told = "no answer in time" if isinstance(refused, TimeoutError) else str(refused) or type(refused).__name__
+        raise BusUnavailable(f"JetStream: {told}") from refused
 
 
 @asynccontextmanager

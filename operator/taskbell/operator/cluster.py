@@ -13,11 +13,11 @@ from kubernetes.aio import config as kubernetes_config
 
 from taskbell.contract.crds import GROUP, VERSION
 from taskbell.operator.metrics import WRITES
+from taskbell.operator.specs.cron_job import MANAGER
 from taskbell.operator.words import in_words
 
 Json = dict[str, Any]
 
-FIELD_MANAGER = "taskbell-operator"
 _TIMEOUT = 10.0
 _NOT_FOUND = 404
 _JSON, _MERGE_PATCH, _APPLY = "application/json", "application/merge-patch+json", "application/apply-patch+yaml"
@@ -104,7 +104,7 @@ class Cluster:
         return [whole | item for item in found["items"]] if found else []
 
     async def apply(
-        self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = FIELD_MANAGER
+        self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = MANAGER
     ) -> Json:
         """Server-side apply: set the given fields and own them from then on."""
         metadata = manifest["metadata"]
@@ -139,7 +139,7 @@ class Cluster:
         """Create an object; `ObjectChanged` if its name is taken."""
         return await self._write("POST", resource, resource.path(manifest["metadata"]["namespace"]), manifest)
 
-    async def replace(self, resource: Resource, manifest: Json, *, manager: str = FIELD_MANAGER) -> Json:
+    async def replace(self, resource: Resource, manifest: Json, *, manager: str = MANAGER) -> Json:
         """Replace an object, provided that it still has the manifest's `resourceVersion`."""
         path = resource.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         return await self._write("PUT", resource, path, manifest, manager=manager)
@@ -172,7 +172,7 @@ class Cluster:
         body: Json,
         *,
         content_type: str = _JSON,
-        manager: str = FIELD_MANAGER,
+        manager: str = MANAGER,
     ) -> Json:
         WRITES.labels(resource=resource.plural).inc()
         query = [("fieldManager", manager), *([("force", "true")] if content_type == _APPLY else [])]

@@ -17,6 +17,7 @@ from taskbell.operator.cluster import PODS, Cluster
 from taskbell.operator.plan.conditions import instant, parse_instant
 from taskbell.operator.plan.draining import Ending
 from taskbell.operator.plan.victims import DELETION_COST, Load
+from taskbell.operator.words import in_words
 
 Json = dict[str, Any]
 
@@ -92,7 +93,7 @@ class Pods:
             answer.raise_for_status()
             return parse_connections(answer.text, signal.metric)
         except (httpx.HTTPError, ValueError, OverflowError) as failed:
-            raise SocketsUnreadable(f"{url}: {failed!r}") from failed
+            raise SocketsUnreadable(f"{url}: {in_words(failed)}") from failed
 
 
 def parse_connections(text: str, metric: str) -> int:

@@ -217,7 +217,8 @@ class KubernetesServer:
             return 200, self.store.get(kind, namespace, name)
         if method == "DELETE":
             self._uninstall(name if kind is CRD else "")
-            return 200, self.store.delete(kind, namespace, name)
+            orphan = (body or {}).get("propagationPolicy") == "Orphan"
+            return 200, self.store.delete(kind, namespace, name, orphan=orphan)
         manager, subresource = _manager(request), target.subresource
         if method == "PATCH" and request.content_type == _APPLY:
             if "fieldManager" not in request.query:

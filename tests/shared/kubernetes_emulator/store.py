@@ -172,8 +172,11 @@ class Store:
         self._own(stored, mine, paths, add=False, stolen={path for _, path in contested})
         return self._shown(stored)
 
-    def delete(self, kind: Kind, namespace: str, name: str) -> Json:
-        """Remove an object and the objects that it alone owns; an object with finalizers is only marked."""
+    def delete(self, kind: Kind, namespace: str, name: str, *, orphan: bool = False) -> Json:
+        """Remove an object and the objects that it alone owns; an object with finalizers is only marked.
+
+        With `orphan` what it owns stays, without the reference.
+        """
         stored = self._stored(kind, namespace, name)
         if stored.body["metadata"].get("finalizers"):
             stored.body = copy.deepcopy(stored.body)
@@ -185,8 +188,12 @@ class Store:
         uid = stored.body["metadata"]["uid"]
         for other in [*self._objects.values()]:
             owners = other.body["metadata"].get("ownerReferences", [])
-            if owners and all(owner["uid"] == uid for owner in owners):
-                metadata = other.body["metadata"]
+            metadata = other.body["metadata"]
+            if orphan and any(owner["uid"] == uid for owner in owners):
+                kept = [owner for owner in owners if owner["uid"] != uid]
+                other.body = {**other.body, "metadata": {**metadata, "ownerReferences": kept}}
+                self._record("MODIFIED", other)
+            elif owners and all(owner["uid"] == uid for owner in owners):
                 self.delete(other.kind, metadata.get("namespace", ""), metadata["name"])
         return self._shown(stored)
 

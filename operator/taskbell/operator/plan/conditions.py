@@ -57,6 +57,12 @@ def changing(owner: Json, reason: str, message: str, *, now: datetime) -> Json:
     return {**owner.get("status", {}), **conditions(owner, stated, now=now)}
 
 
+def find(status: Json, type_: str) -> Json:
+    """A condition of a status; one that is False and has no reason if there is none of this type."""
+    found = (known for known in status.get("conditions", ()) if known["type"] == type_)
+    return next(found, {"type": type_, "status": "False", "reason": "", "message": ""})
+
+
 def is_reported(owner: Json, reason: str) -> bool:
     """Whether the status gives this reason for the present generation, with whatever message."""
     return any(

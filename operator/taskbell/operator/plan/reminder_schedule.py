@@ -1,19 +1,18 @@
-"""The status of a ReminderSchedule, from its CronJob and the time."""
+"""The status of a ReminderSchedule, from its CronJob, the pods of its sweeps and the time."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
-from taskbell.operator.plan.conditions import condition, conditions, instant, parse_instant, refusal
-from taskbell.operator.plan.cron import YEARS_AHEAD, Schedule
+from taskbell.operator.plan.conditions import condition, conditions, find, instant, parse_instant, refusal
+from taskbell.operator.plan.cron import Schedule
 from taskbell.operator.plan.sweep_reports import SweepReport
+from taskbell.operator.plan.sweeps import TROUBLES, find_trouble
 
 Json = dict[str, Any]
-_START_GRACE = timedelta(minutes=2)
-"""Time that the CronJob controller and the scheduler may take after the starting deadline."""
-_PERIODS_WITHOUT_SUCCESS = 3
 
 
 def describe(
@@ -25,8 +24,12 @@ def describe(
     applied: bool,
     now: datetime,
     report: SweepReport | None = None,
+    pods: Sequence[Json] | None = None,
 ) -> Json:
-    """The status; `applied` tells that this pass wrote a new declaration, so that earlier runs do not count."""
+    """The status; `applied` tells that this pass wrote a new declaration, so that earlier runs do not count.
+
+    `pods` are those of the sweeps, if the newest is suspicious. Whoever waits for Ready waits for sweeps that work.
+    """
     runs, name = cron_job.get("status", {}), cron_job["metadata"]["name"]
     ready = condition("Ready", "CronJobKept", f"CronJob {name} is as declared", holds=True)
     if spec.suspend:
@@ -34,8 +37,11 @@ def describe(
     progressing = condition("Progressing", "Settled", "there is nothing to do", holds=False)
     if applied:
         progressing = condition("Progressing", "CronJobWritten", "the CronJob was written", holds=True)
-    since = now if applied else _last_change(owner, cron_job)
-    degraded = _degraded(spec, schedule, runs, since=since, now=now)
+    since = now if applied or _was_refused(owner) else _last_change(owner, cron_job)
+    degraded = condition("Degraded", "Healthy", "sweeps start and succeed", holds=False)
+    if trouble := find_trouble(spec, schedule, cron_job, pods, since=since, now=now):
+        degraded = condition("Degraded", trouble.reason, trouble.message, holds=True)
+        ready = condition("Ready", trouble.reason, trouble.message, holds=False)
     upcoming = None if spec.suspend else schedule.after(now)
     status = {
         **conditions(owner, (ready, progressing, degraded), now=now),
@@ -56,34 +62,18 @@ def describe_refusal(owner: Json, reason: str, message: str, *, now: datetime) -
     return status
 
 
-def _degraded(spec: ReminderScheduleSpec, schedule: Schedule, runs: Json, *, since: datetime, now: datetime) -> Json:
-    """The condition Degraded: whether sweeps that were due since a time started and succeeded."""
-    healthy = condition("Degraded", "Healthy", "sweeps start and succeed", holds=False)
-    if spec.suspend:
-        return healthy
-    last = parse_instant(runs.get("lastScheduleTime"))
-    due = schedule.after(max(last, since) if last else since)
-    if due is None:
-        message = f"{spec.schedule!r} has no time within the next {YEARS_AHEAD} years"
-        return condition("Degraded", "NeverDue", message, holds=True)
-    waits = spec.concurrency_policy == "Forbid" and bool(runs.get("active"))
-    if now > due + timedelta(seconds=spec.deadline_seconds) + _START_GRACE and not waits:
-        return condition("Degraded", "SweepsDoNotStart", f"the sweep of {instant(due)} has not started", holds=True)
-    succeeded = max(parse_instant(runs.get("lastSuccessfulTime")) or since, since)
-    following = succeeded
-    for _ in range(_PERIODS_WITHOUT_SUCCESS):
-        following = schedule.after(following) or following
-    if last and last > following + timedelta(seconds=spec.timeout_seconds):
-        return condition("Degraded", "SweepsFail", f"no sweep has succeeded since {instant(succeeded)}", holds=True)
-    return healthy
+def _was_refused(owner: Json) -> bool:
+    """Whether the status until now tells that the CronJob was not kept, so that sweeps were not due."""
+    ready = find(owner.get("status", {}), "Ready")
+    return ready["status"] == "False" and ready["reason"] not in {"", *TROUBLES}
 
 
 def _last_change(owner: Json, cron_job: Json) -> datetime:
-    """From when on sweeps are due: the creation of the CronJob, or its last change by this operator."""
+    """From when on sweeps are due: the creation of the CronJob, or since it is kept as it is."""
     times = [parse_instant(cron_job["metadata"].get("creationTimestamp"))]
     times += [
         parse_instant(known["lastTransitionTime"])
         for known in owner.get("status", {}).get("conditions", [])
-        if known["type"] in {"Ready", "Progressing"}
+        if known["type"] == "Progressing" or (known["type"] == "Ready" and known["status"] == "True")
     ]
     return max(time for time in times if time)

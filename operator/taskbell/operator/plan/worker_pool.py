@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from taskbell.contract.worker_pools import Drain
-from taskbell.operator.plan.conditions import condition, conditions, instant
+from taskbell.operator.plan.conditions import condition, conditions, find, instant, parse_instant
 from taskbell.operator.plan.draining import Ending, in_words
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.scaling import Decision
@@ -15,6 +15,9 @@ from taskbell.operator.plan.scaling import Decision
 Json = dict[str, Any]
 _LONGEST_ERROR = 512
 _MOST_ENDINGS = 100
+_PLATFORM_STARTS = timedelta(minutes=5)
+"""Time after a pool was made in which signals that cannot be read are no alarm."""
+WAITING = "WaitingForPlatform"
 
 
 def describe(
@@ -46,6 +49,8 @@ def describe(
         ready = condition("Ready", "SizeHeld", message, holds=not decision.degraded)
         reason = "SignalMissing" if any(reading.missing for reading in readings) else "SignalUnreadable"
         degraded = condition("Degraded", reason, errors, holds=decision.degraded)
+        if _is_new(owner, now):
+            ready, progressing, degraded = _waiting(decision.size, errors)
     elif decision.limited_by == "MaxAckPending":
         message = "max_ack_pending is reached: more pods do not help; raise it or make the work faster"
         degraded = condition("Degraded", "MaxAckPending", message, holds=False)
@@ -63,8 +68,50 @@ def describe(
     return status | ({"lastScaleTime": last} if last else {})
 
 
-def explain(decision: Decision, readings: Sequence[Reading], *, before: int) -> str:
-    """A decision in one sentence with its numbers."""
+def _is_new(owner: Json, now: datetime) -> bool:
+    """Whether a pool is young, and all its signals were never read together: its platform may still be starting."""
+    made = parse_instant(owner["metadata"].get("creationTimestamp"))
+    if made is None or now - made >= _PLATFORM_STARTS:
+        return False
+    return find(owner.get("status", {}), "Ready")["reason"] in {"", "TargetMissing", WAITING}
+
+
+def _waiting(size: int, errors: str) -> tuple[Json, Json, Json]:
+    """The conditions of a pool whose platform is not there yet; it is no alarm for a while."""
+    message = f"waiting for the platform, the size is held at {size}: {errors}"
+    patience = f"it is not there {_PLATFORM_STARTS.total_seconds() / 60:.0f} min after the pool was made"
+    return (
+        condition("Ready", WAITING, message, holds=False),
+        condition("Progressing", WAITING, message, holds=True),
+        condition("Degraded", WAITING, f"the pool is new; it is Degraded if {patience}", holds=False),
+    )
+
+
+def set_by(owner: Json) -> str:
+    """Who set the size of a pool without signals, by the API server's record of who wrote which field."""
+    path = ("f:spec", "f:replicas", "f:manual")
+    writers = [
+        entry
+        for entry in owner["metadata"].get("managedFields", ())
+        if _has(entry.get("fieldsV1", {}), path) and entry.get("subresource") != "status"
+    ]
+    if not writers:
+        return "replicas.manual"
+    manager = max(writers, key=lambda entry: str(entry.get("time", "")))["manager"]
+    by_hand = manager.startswith("kubectl") or manager == "Mozilla"  # a browser, as of a dashboard
+    return f"replicas.manual, set by hand ({manager})" if by_hand else f"replicas.manual, set by {manager}"
+
+
+def _has(fields: Json, path: Sequence[str]) -> bool:
+    for step in path:
+        if step not in fields:
+            return False
+        fields = fields[step]
+    return True
+
+
+def explain(decision: Decision, readings: Sequence[Reading], *, before: int, by: str = "replicas.manual") -> str:
+    """A decision in one sentence with its numbers; `by` tells who set the size of a pool without signals."""
     reasons = ", ".join(
         f"{reading.name} = {reading.value}{_old(reading)} asks for {reading.pods}"
         if reading.error is None
@@ -72,7 +119,7 @@ def explain(decision: Decision, readings: Sequence[Reading], *, before: int) -> 
         for reading in readings
     )
     limit = f"; limited by {decision.limited_by}" if decision.limited_by else ""
-    return f"from {before} to {decision.size} pods: {reasons or 'set by hand'}{limit}"
+    return f"from {before} to {decision.size} pods: {reasons or by}{limit}"
 
 
 def describe_signal(reading: Reading) -> Json:

@@ -9,14 +9,24 @@ from pydantic import ValidationError
 
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.clock import Clock
-from taskbell.operator.cluster import CRON_JOBS, REMINDER_SCHEDULES, Cluster, RequestRefused
+from taskbell.operator.cluster import CRON_JOBS, PODS, REMINDER_SCHEDULES, Cluster, RequestRefused
 from taskbell.operator.events import Events
-from taskbell.operator.plan.conditions import is_reported
+from taskbell.operator.plan.conditions import find
 from taskbell.operator.plan.cron import Schedule, ScheduleNotUnderstood, parse
 from taskbell.operator.plan.drift import Corrections
 from taskbell.operator.plan.reminder_schedule import describe, describe_refusal
+from taskbell.operator.plan.spec_words import faults_in_words
+from taskbell.operator.plan.sweeps import is_suspicious
 from taskbell.operator.queue import Key, Outcome
-from taskbell.operator.specs.cron_job import SweepDefaults, build_cron_job, is_owned
+from taskbell.operator.reconcile.refusals import Refusals
+from taskbell.operator.specs.cron_job import (
+    SweepDefaults,
+    build_cron_job,
+    is_left_behind,
+    is_owned,
+    owner_in_words,
+    pods_of,
+)
 from taskbell.operator.sweep_reports import SweepReports
 
 Json = dict[str, Any]
@@ -34,6 +44,7 @@ class ScheduleKeeper:
         self._sweeps = sweeps
         self._clock = clock
         self._corrections: dict[Key, Corrections] = {}
+        self._refusals = Refusals()
         self._reports = SweepReports(cluster)
 
     async def keep(self, key: Key) -> Outcome:
@@ -45,18 +56,22 @@ class ScheduleKeeper:
         owner = await self._cluster.get(REMINDER_SCHEDULES, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
             self._corrections.pop(key, None)
+            self._refusals.forget(key)
             self._reports.forget(key)
             return Outcome(gone=owner is None)
         try:
             spec = ReminderScheduleSpec.model_validate(owner["spec"])
             schedule = parse(spec.schedule, spec.time_zone)
-        except (ValidationError, ScheduleNotUnderstood) as wrong:
+        except ValidationError as wrong:
+            return await self._refuse(owner, "SpecNotUnderstood", faults_in_words(wrong))
+        except ScheduleNotUnderstood as wrong:
             return await self._refuse(owner, "ScheduleNotUnderstood", str(wrong))
         declared = build_cron_job(owner, spec, self._sweeps)
         name = declared["metadata"]["name"]
         live = await self._cluster.get(CRON_JOBS, key.namespace, name)
-        if live is not None and not is_owned(live, owner):
-            message = f"CronJob {name} exists and does not belong to this ReminderSchedule"
+        if live is not None and not is_owned(live, owner) and not is_left_behind(live, owner):
+            advice = "delete the CronJob, or give the ReminderSchedule another name"
+            message = f"CronJob {name} exists and belongs to {owner_in_words(live)}: {advice}"
             return await self._refuse(owner, "NameTaken", message)
         corrections = self._corrections.setdefault(key, Corrections())
         applied = False
@@ -65,7 +80,7 @@ class ScheduleKeeper:
             try:
                 live, applied = await self._apply(corrections, owner, declared, live)
             except RequestRefused as refused:
-                if not is_reported(owner, "CronJobRefused"):  # a message that differs each time would wake the watch
+                if self._refusals.may_tell(key, owner, "CronJobRefused", now=self._clock.monotonic()):
                     await self._refuse(owner, "CronJobRefused", str(refused))
                 raise
         if wait := corrections.pause(self._clock.monotonic()):
@@ -75,10 +90,26 @@ class ScheduleKeeper:
             return Outcome(again_in=wait)
         report = await self._reports.read(key, owner, declared, live) if spec.kind == "due" else None
         now = self._now()
-        status = describe(owner, spec, schedule, live, applied=applied, now=now, report=report)
-        if status != owner.get("status"):
-            await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
+        pods = None
+        if not spec.suspend and is_suspicious(owner, live, now=now):
+            pods = await self._cluster.all(PODS, key.namespace, labels=pods_of(owner))
+        status = describe(owner, spec, schedule, live, applied=applied, now=now, report=report, pods=pods)
+        await self._report(owner, status)
         return Outcome(again_in=_next_look(spec, schedule, now=now, applied=applied))
+
+    async def _report(self, owner: Json, status: Json) -> None:
+        """Write the status if it changed; then record an event if sweeps came into trouble, or out of it."""
+        if status == owner.get("status"):
+            return
+        await self._cluster.apply_status(REMINDER_SCHEDULES, owner, status)
+        before, now = find(owner.get("status", {}), "Degraded"), find(status, "Degraded")
+        if now["status"] == "True" and (before["status"], before["reason"]) != ("True", now["reason"]):
+            await self._events.record(owner, now["reason"], now["message"], warning=True)
+        elif now["status"] == "False" and before["status"] == "True":
+            known = status.get("lastSuccessTime")
+            success = f"; the last success was at {known}" if known else ""
+            message = f"{find(status, 'Ready')['message']}{success}; before: {before['reason']}"
+            await self._events.record(owner, "Recovered", message)
 
     async def _apply(
         self, corrections: Corrections, owner: Json, declared: Json, live: Json | None
@@ -96,7 +127,8 @@ class ScheduleKeeper:
             await self._events.record(owner, "DriftCorrected", facts)
             return written, False
         corrections.count = 0
-        await self._events.record(owner, "CronJobChanged" if live else "CronJobCreated", facts)
+        reason = "CronJobCreated" if live is None else "CronJobChanged" if is_owned(live, owner) else "CronJobAdopted"
+        await self._events.record(owner, reason, facts)
         return written, True
 
     def _now(self) -> datetime:

@@ -26,14 +26,16 @@ from taskbell.operator.cluster import (
 from taskbell.operator.events import Events
 from taskbell.operator.listings import Listings
 from taskbell.operator.metrics import POOL_REPLICAS, SCALINGS, SIGNAL_FAILURES, SIGNAL_VALUE
-from taskbell.operator.plan.conditions import changing, is_reported, refusal
+from taskbell.operator.plan.conditions import changing, refusal
 from taskbell.operator.plan.need import Reading
 from taskbell.operator.plan.rivals import Neighbours, rival
 from taskbell.operator.plan.scaling import Decision, Memory, decide
+from taskbell.operator.plan.spec_words import faults_in_words
 from taskbell.operator.plan.victims import DELETION_COST, deletion_costs
-from taskbell.operator.plan.worker_pool import describe, explain
+from taskbell.operator.plan.worker_pool import describe, explain, set_by
 from taskbell.operator.queue import Key, Outcome
 from taskbell.operator.reconcile.autoscaler import AutoscalerKeeper, NotKept
+from taskbell.operator.reconcile.refusals import Refusals
 from taskbell.operator.signals import SignalReader
 
 _log = structlog.get_logger(__name__)
@@ -71,6 +73,7 @@ class PoolKeeper:
         listings = Listings(cluster, fresh_for=interval * _SHARED, clock=clock)
         self._autoscalers = AutoscalerKeeper(cluster, events, listings, clock=clock)
         self._memories: dict[Key, Memory] = {}
+        self._refusals = Refusals()
 
     async def keep(self, key: Key) -> Outcome:
         """Make one pass.
@@ -93,7 +96,8 @@ class PoolKeeper:
             return await self._pass(key, owner, memory)
         except NotKept as found:
             self._memories[key] = Memory(uid=uid)  # if others set the size meanwhile, earlier decisions do not count
-            if found.varies and is_reported(owner, found.reason):  # each new message would wake the watch
+            now = self._clock.monotonic()
+            if found.varies and not self._refusals.may_tell(key, owner, found.reason, now=now):
                 return Outcome(again_in=self._interval)
             return await self._refuse(owner, found.reason, found.message)
 
@@ -108,7 +112,7 @@ class PoolKeeper:
         try:
             spec = WorkerPoolSpec.model_validate(owner["spec"])
         except ValidationError as wrong:
-            raise NotKept("SpecNotUnderstood", str(wrong)) from wrong
+            raise NotKept("SpecNotUnderstood", faults_in_words(wrong)) from wrong
         target, generation = spec.target_ref.name, owner["metadata"]["generation"]
         neighbours = await self._autoscalers.neighbours(key.namespace)
         if (other := rival(target, owner, neighbours)) is not None:
@@ -155,6 +159,7 @@ class PoolKeeper:
 
     def _forget(self, key: Key) -> None:
         """Drop the memory and the metrics of a deleted pool."""
+        self._refusals.forget(key)
         self._autoscalers.forget(key)
         if self._memories.pop(key, None) is not None:
             for metric in (POOL_REPLICAS, SIGNAL_VALUE, SIGNAL_FAILURES, SCALINGS):
@@ -170,11 +175,12 @@ class PoolKeeper:
         try:
             scale = await self._cluster.scale(DEPLOYMENTS, scale, decision.size)
         except RequestRefused as refused:
-            if not is_reported(owner, "SizeRefused"):  # a message that differs in each answer would wake the watch
+            key = Key("WorkerPool", owner["metadata"]["namespace"], owner["metadata"]["name"])
+            if self._refusals.may_tell(key, owner, "SizeRefused", now=self._clock.monotonic()):
                 await self._refuse(owner, "SizeRefused", str(refused))
             raise
         SCALINGS.labels(owner["metadata"]["namespace"], owner["metadata"]["name"], "up" if up else "down").inc()
-        message = explain(decision, readings, before=before)
+        message = explain(decision, readings, before=before, by=set_by(owner))
         await self._events.record(owner, "ScaledUp" if up else "ScaledDown", message)
         return scale
 

@@ -14,6 +14,8 @@ from taskbell.operator.specs.quantities import canonical
 
 Json = dict[str, Any]
 
+MANAGER = "taskbell-operator"
+"""Name under which the API server records what the operator applies."""
 DECLARED = f"{GROUP}/declared"
 """Annotation with a fingerprint of the declaration, so that the removal of a declared field is noticed."""
 _NAME_LIMIT = 52
@@ -51,6 +53,32 @@ def is_owned(body: Json, owner: Json) -> bool:
 def pods_of(owner: Json) -> str:
     """The label selector of the pods of a custom resource's sweeps."""
     return ",".join(f"{name}={value}" for name, value in _owner_label(owner).items())
+
+
+def is_left_behind(body: Json, owner: Json) -> bool:
+    """Whether an object is the operator's own for a custom resource of this name, and nobody controls it any more.
+
+    So is one whose ownerReferences somebody removed, and one that stayed when its owner was deleted with
+    `--cascade=orphan`. Both its mark and its label, or the API server's record of who applied it, must say so.
+    """
+    metadata = body["metadata"]
+    if any(reference.get("controller") for reference in metadata.get("ownerReferences", ())):
+        return False
+    marked = DECLARED in metadata.get("annotations", {})
+    labelled = _owner_label(owner).items() <= metadata.get("labels", {}).items()
+    applied = any(
+        entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+        for entry in metadata.get("managedFields", ())
+    )
+    return applied or (marked and labelled)
+
+
+def owner_in_words(body: Json) -> str:
+    """Whom an object belongs to."""
+    for reference in body["metadata"].get("ownerReferences", ()):
+        if reference.get("controller"):
+            return f"{reference['kind']} {reference['name']} (uid {reference['uid']})"
+    return "somebody else"
 
 
 def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
