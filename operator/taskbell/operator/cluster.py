@@ -103,9 +103,7 @@ class Cluster:
         whole = {"apiVersion": resource.api_version, "kind": resource.kind}  # which the items of a list leave out
         return [whole | item for item in found["items"]] if found else []
 
-    async def apply(
-        self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = MANAGER
-    ) -> Json:
+    async def apply(self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = MANAGER) -> Json:
         """Server-side apply: set the given fields and own them from then on."""
         metadata = manifest["metadata"]
         path = resource.path(metadata.get("namespace", ""), metadata["name"], subresource)

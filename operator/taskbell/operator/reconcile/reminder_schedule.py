@@ -11,7 +11,7 @@ from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.kit.clock import Clock
 from taskbell.operator.cluster import CRON_JOBS, PODS, REMINDER_SCHEDULES, Cluster, RequestRefused
 from taskbell.operator.events import Events
-from taskbell.operator.plan.conditions import find
+from taskbell.operator.plan.conditions import find, parse_instant
 from taskbell.operator.plan.cron import Schedule, ScheduleNotUnderstood, parse
 from taskbell.operator.plan.drift import Corrections
 from taskbell.operator.plan.reminder_schedule import describe, describe_refusal
@@ -95,7 +95,7 @@ class ScheduleKeeper:
             pods = await self._cluster.all(PODS, key.namespace, labels=pods_of(owner))
         status = describe(owner, spec, schedule, live, applied=applied, now=now, report=report, pods=pods)
         await self._report(owner, status)
-        return Outcome(again_in=_next_look(spec, schedule, now=now, applied=applied))
+        return Outcome(again_in=_next_look(spec, schedule, live, now=now, applied=applied))
 
     async def _report(self, owner: Json, status: Json) -> None:
         """Write the status if it changed; then record an event if sweeps came into trouble, or out of it."""
@@ -142,9 +142,17 @@ class ScheduleKeeper:
         return Outcome()
 
 
-def _next_look(spec: ReminderScheduleSpec, schedule: Schedule, *, now: datetime, applied: bool) -> float | None:
+def _next_look(
+    spec: ReminderScheduleSpec, schedule: Schedule, live: Json, *, now: datetime, applied: bool
+) -> float | None:
     """Seconds until the status changes by itself; None if only an event can change it."""
     if applied:
         return 1.0
-    upcoming = None if spec.suspend else schedule.after(now)
+    if spec.suspend:
+        return None
+    last = parse_instant(live.get("status", {}).get("lastScheduleTime"))
+    began = (last - now).total_seconds() + _AFTER_RUN if last else 0.0
+    if began > 0:  # the event of its start came first, and its pod is not to be judged yet
+        return began
+    upcoming = schedule.after(now)
     return (upcoming - now).total_seconds() + _AFTER_RUN if upcoming else None
