@@ -16,3 +16,15 @@ async def test_a_label_that_somebody_removed_comes_back(place, operate):
             return (await place.cron_job())["metadata"].get("labels") == labels
 
         await eventually(back, "the labels are back")
+
+
+async def test_a_user_without_a_name_may_run_it(place, operate, monkeypatch):
+    """The user of a container may be a number alone, which the system has no name for."""
+
+    def unknown():
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    await place.make()
+    async with operate():
+        await place.settled()

@@ -30,6 +30,8 @@ _SERVER_TIMEOUT = 290
 _ENDS_WITHIN = 1.0
 """Seconds after which the tasks of a Kopf that was asked to stop are cancelled again."""
 _OK = 200
+_IDENTITY: Any = "taskbell-operator"
+"""A name for logs. Kopf would ask for the name of the process's user, and the user of a container may have none."""
 
 
 class Answered(Protocol):
@@ -169,6 +171,7 @@ async def watch(
             await kopf.operator(
                 registry=registered(kinds, reports.called_in(loop), url=url),
                 settings=_settings(),
+                identity=_IDENTITY,
                 standalone=True,  # the Lease elects one process; with peering, two of equal priority pause each other
                 clusterwide=not namespaces,
                 namespaces=list(namespaces),
