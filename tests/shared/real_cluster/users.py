@@ -8,11 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from real_cluster.tools import CommandFailed, Kubectl
+from real_cluster.tools import ROOT, CommandFailed, Kubectl
 
 _PROGRAM = Path(__file__).with_name("user.py").read_text()
 POD = "taskbell-user"
-_TAKES_IT = "import sys; size = int(sys.stdin.readline()); exec(compile(sys.stdin.read(size), 'user.py', 'exec'))"
+_CLIENT = {
+    f"taskbell.client.{name}": (ROOT / "core" / "taskbell" / "client" / f"{name}.py").read_text()
+    for name in ("connection", "following")
+}
+"""The client of the gateway: images hold only what their programs import, so it is sent with the program."""
+_SENT = json.dumps({"modules": {"taskbell.client": "", **_CLIENT}, "program": _PROGRAM})
+_TAKES_IT = """
+import json, sys, types
+sent = json.loads(sys.stdin.readline())
+for name, text in sent["modules"].items():
+    sys.modules[name] = types.ModuleType(name)
+    exec(compile(text, name, "exec"), sys.modules[name].__dict__)
+exec(compile(sent["program"], "user.py", "exec"))
+"""
 """The program comes by standard input: it is too long for the address that a command line becomes."""
 _WAITS = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 _RESTRICTED = {
@@ -98,7 +111,7 @@ class Users:
         watchdog = threading.Timer(within, program.kill)
         watchdog.start()
         try:
-            program.stdin.write(f"{len(_PROGRAM)}\n{_PROGRAM}")
+            program.stdin.write(f"{_SENT}\n")
             program.stdin.flush()
             if not program.stdout.readline():
                 program.wait()
