@@ -2,6 +2,9 @@
 # An image contains what its hashed lock in images/ names, and the project; nothing else is fetched. From the bottom:
 # the base, byte code of its standard library, packages, the project. A change of the project renews the last layer.
 
+# The first process of a container ignores SIGTERM until it handles it. So `env` blocks the signal before Python starts,
+# and `taskbell.start` lets it through: one that comes in between waits.
+#
 # docker-bake.json names the base by its digest, too, and builds all targets.
 
 FROM docker.io/library/python:3.13.15-slim-trixie AS building
@@ -76,7 +79,7 @@ FROM runtime AS api
 COPY --from=api-packages /opt/taskbell /opt/taskbell
 COPY --from=api-project /opt/taskbell /opt/taskbell
 EXPOSE 8000
-ENTRYPOINT ["taskbell-api"]
+ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-api"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell API" org.opencontainers.image.revision="$REVISION"
 
@@ -84,14 +87,14 @@ FROM runtime AS relay
 COPY --from=api-packages /opt/taskbell /opt/taskbell
 COPY --from=api-project /opt/taskbell /opt/taskbell
 EXPOSE 8002
-ENTRYPOINT ["taskbell-relay"]
+ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-relay"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell relay" org.opencontainers.image.revision="$REVISION"
 
 FROM runtime AS sweeper
 COPY --from=api-packages /opt/taskbell /opt/taskbell
 COPY --from=api-project /opt/taskbell /opt/taskbell
-ENTRYPOINT ["taskbell-sweeper"]
+ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-sweeper"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell sweeper" org.opencontainers.image.revision="$REVISION"
 
@@ -99,7 +102,7 @@ FROM runtime AS gateway
 COPY --from=notifier-packages /opt/taskbell /opt/taskbell
 COPY --from=notifier-project /opt/taskbell /opt/taskbell
 EXPOSE 8001
-ENTRYPOINT ["taskbell-gateway"]
+ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-gateway"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell gateway" org.opencontainers.image.revision="$REVISION"
 
@@ -107,7 +110,7 @@ FROM runtime AS delivery
 COPY --from=notifier-packages /opt/taskbell /opt/taskbell
 COPY --from=notifier-project /opt/taskbell /opt/taskbell
 EXPOSE 8003
-ENTRYPOINT ["taskbell-delivery"]
+ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-delivery"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell delivery" org.opencontainers.image.revision="$REVISION"
 
@@ -115,6 +118,6 @@ FROM runtime AS operator
 COPY --from=operator-packages /opt/taskbell /opt/taskbell
 COPY --from=operator-project /opt/taskbell /opt/taskbell
 EXPOSE 8080
-ENTRYPOINT ["taskbell-operator"]
+ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-operator"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell operator" org.opencontainers.image.revision="$REVISION"

@@ -203,7 +203,8 @@ def test_entries_exist():
     """Each target starts a console script of the project, or a module that exists."""
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     for name, steps in targets().items():
-        line = yaml.safe_load(next(rest for word, rest in steps if word == "ENTRYPOINT"))
+        before, blocking, *line = yaml.safe_load(next(rest for word, rest in steps if word == "ENTRYPOINT"))
+        assert (before, blocking) == ("env", "--block-signal=TERM")
         if line[0] == "python":
             assert line[1] == "-m"
             (found,) = ROOT.glob(f"*/{line[2].replace('.', '/')}/__main__.py")
@@ -270,9 +271,9 @@ def test_an_image_holds_what_its_programs_import(chart, image):
         if any(word == "COPY" and rest.startswith(f"--from={image}-packages ") for word, rest in steps)
     }
     programs = {
-        container["command"][2]
+        container["command"][4]
         for _, container in chart.render({"image": {"registry": "here"}}).containers()
-        if container["image"] in images and container["command"][:2] == ["python", "-m"]
+        if container["image"] in images and container["command"][:4] == ["env", "--block-signal=TERM", "python", "-m"]
     }
     assert programs
     given = json.dumps([absent, sorted(programs)])

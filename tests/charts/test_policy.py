@@ -222,7 +222,7 @@ def test_pods_wait_for_the_schema(rendered):
         if "TASKBELL_DATABASE_URL" not in rendered_names(pod):
             continue
         (waiting,) = pod["initContainers"]
-        assert waiting["command"][:4] == ["python", "-m", "taskbell.store", "wait"], name
+        assert waiting["command"][2:6] == ["python", "-m", "taskbell.store", "wait"], name
         ref = {entry["name"]: entry.get("valueFrom") for entry in pod["containers"][0]["env"]}["TASKBELL_DATABASE_URL"]
         assert waiting["env"] == [{"name": "TASKBELL_DATABASE_URL", "valueFrom": ref}], name
 

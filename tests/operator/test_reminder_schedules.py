@@ -23,6 +23,8 @@ async def test_a_schedule_becomes_a_cron_job(place, operate, clock):
     assert (cron_job["spec"]["schedule"], cron_job["spec"]["timeZone"]) == ("* * * * *", "Europe/Berlin")
     (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert [*container["command"], *container["args"]] == [
+        "env",
+        "--block-signal=TERM",
         "python",
         "-m",
         "taskbell.sweeper",

@@ -79,16 +79,21 @@ def _only_child(parent):
     raise AssertionError(parent.communicate()[0])
 
 
-def _obeys(pid):
+def _has(pid, mask):
+    """Whether SIGTERM is in one of a process's masks of signals."""
     status = Path(f"/proc/{pid}/status").read_text()
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(caught.split()[1], 16) & _TERM)
+    found = next(line for line in status.splitlines() if line.startswith(mask))
+    return bool(int(found.split()[1], 16) & _TERM)
+
+
+def _name(pid):
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def _obeying(process, pid):
     """Wait until a command handles SIGTERM; returns the extension modules that it had loaded until then."""
     while process.poll() is None:
-        if _obeys(pid):
+        if _has(pid, "SigCgt:"):
             return {line.split()[-1] for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if ".so" in line}
         time.sleep(0.001)
     raise AssertionError(process.communicate()[0])
@@ -120,6 +125,18 @@ def test_a_command_that_is_being_loaded_ends_at_once(begin, command, first):
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert not [path for path in loaded if "site-packages" in path]
+
+
+@pytest.mark.parametrize("first", [AS_FIRST])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_signal_before_the_first_line_of_a_command_waits(begin, command, first):
+    """Started as in the images, a command obeys a SIGTERM that came before Python ran, also as the first process."""
+    process, pid = begin("env", "--block-signal=TERM", *COMMANDS[command], first=first)
+    while process.poll() is None and not (_name(pid) != "unshare" and _has(pid, "SigBlk:")):
+        time.sleep(0.0001)
+    os.kill(pid, signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
 
 
 @EITHER

@@ -1,12 +1,13 @@
 {{/*
 The services that run all the time, as data: what their Deployments, Services, budgets and policies are made from.
 role: the database's role. reaches: what it may connect to. stop: seconds that an orderly end takes after preStop.
+`env --block-signal=TERM`: the first process of a container ignores SIGTERM until it handles it; blocked, it waits.
 */}}
 {{- define "taskbell.components" -}}
 {{- $any := ternary "::" "0.0.0.0" .Values.ipv6 }}
 api:
   image: api
-  command: [python, -m, taskbell.api, --host, {{ $any | quote }}, --port, "8000"]
+  command: [env, --block-signal=TERM, python, -m, taskbell.api, --host, {{ $any | quote }}, --port, "8000"]
   port: 8000
   role: api
   public: true
@@ -15,7 +16,7 @@ api:
   reaches: [database, nats]
 relay:
   image: relay
-  command: [python, -m, taskbell.relay, --host, {{ $any | quote }}, --port, "8002"]
+  command: [env, --block-signal=TERM, python, -m, taskbell.relay, --host, {{ $any | quote }}, --port, "8002"]
   port: 8002
   role: relay
   public: false
@@ -24,7 +25,7 @@ relay:
   reaches: [database, nats]
 gateway:
   image: gateway
-  command: [python, -m, taskbell.gateway, --host, {{ $any | quote }}, --port, "8001"]
+  command: [env, --block-signal=TERM, python, -m, taskbell.gateway, --host, {{ $any | quote }}, --port, "8001"]
   port: 8001
   role: gateway
   public: true
@@ -33,7 +34,7 @@ gateway:
   reaches: [database, nats, api]
 delivery:
   image: delivery
-  command: [python, -m, taskbell.delivery, --host, {{ $any | quote }}, --port, "8003"]
+  command: [env, --block-signal=TERM, python, -m, taskbell.delivery, --host, {{ $any | quote }}, --port, "8003"]
   port: 8003
   role: delivery
   public: false
@@ -43,7 +44,7 @@ delivery:
 {{- if .Values.operator.enabled }}
 operator:
   image: operator
-  command: [python, -m, taskbell.operator, --host, {{ $any | quote }}, --port, "8080"]
+  command: [env, --block-signal=TERM, python, -m, taskbell.operator, --host, {{ $any | quote }}, --port, "8080"]
   port: 8080
   role: ""
   public: false

@@ -69,7 +69,7 @@ topologySpreadConstraints:
 {{/* Waits until the database has the schema of this release, with the rights of the program's role. */}}
 {{- define "taskbell.waitForSchema" -}}
 - name: wait-for-schema
-  command: [python, -m, taskbell.store, wait, --patience, {{ .root.Values.migrations.patienceSeconds | quote }}]
+  command: [env, --block-signal=TERM, python, -m, taskbell.store, wait, --patience, {{ .root.Values.migrations.patienceSeconds | quote }}]
   env:
     - name: TASKBELL_DATABASE_URL
       valueFrom:

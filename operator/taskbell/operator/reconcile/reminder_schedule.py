@@ -121,7 +121,8 @@ class ScheduleKeeper:
         corrections.applied(declared, metadata["generation"])
         if live is not None and live["metadata"]["resourceVersion"] == metadata["resourceVersion"]:
             return written, False
-        facts = f"CronJob {metadata['name']}: {spec['schedule']} {spec['timeZone']}, suspend={spec['suspend']}"
+        suspended = ", suspended" if spec["suspend"] else ""
+        facts = f"CronJob {metadata['name']}: {spec['schedule']} {spec['timeZone']}{suspended}"
         if is_correction:
             corrections.count, corrections.last = corrections.count + 1, self._clock.monotonic()
             await self._events.record(owner, "DriftCorrected", facts)

@@ -183,7 +183,7 @@ def _pod(spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
         "name": SWEEPER,
         "image": defaults.image,
         "imagePullPolicy": defaults.pull_policy,
-        "command": ["python", "-m", "taskbell.sweeper"],
+        "command": ["env", "--block-signal=TERM", "python", "-m", "taskbell.sweeper"],
         "args": _arguments(spec),
         "env": _environment(spec),
         "envFrom": [
