@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskbell.local import db
-from taskbell.sweeper.policy import Shard
+from taskbell.sweeper.policy import Part
 from taskbell.sweeper.repository import Reminders
 
 
@@ -48,7 +48,7 @@ async def test_a_change_waits_for_the_sweep_that_was_first(send, path, database,
     async with db.connected(database.sweeper_url) as connection:
         sweep = connection.transaction()
         await sweep.start()
-        (reminder,) = await Reminders(connection).fire(shard=Shard(), at_most=10)
+        (reminder,) = await Reminders(connection).fire(Part(), at_most=10)
         assert reminder.outcome == "fired"
         changing = asyncio.create_task(send(method, path, **body))
         done, _ = await asyncio.wait([changing], timeout=0.3)
