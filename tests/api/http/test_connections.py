@@ -93,6 +93,28 @@ def problem(answer):
     return int(head.split()[1]), json.loads(body)["code"]
 
 
+async def test_a_server_that_stops_answers_what_its_idle_connections_bring(serve, monkeypatch):
+    """A request that crosses the end of the server is answered as the last one; silent connections are closed."""
+    monkeypatch.setattr(protocol, "FAREWELL_SECONDS", SHORT)
+    server = await serve(limits())
+    silent, unused, client = (
+        await server.connect(HEAD + b"\r\n"),
+        await server.connect(),
+        await server.connect(HEAD + b"\r\n"),
+    )
+    for each in (silent, client):
+        assert b"connection: close" not in await each.reader.readuntil(b"0\r\n\r\n")
+    await eventually(lambda: len(server.connections) == 3)
+    for connection in list(server.connections):
+        connection.shutdown()
+    client.writer.write(HEAD + b"\r\n")
+    answer = await ended(client)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+    assert await ended(silent) == await ended(unused) == b""
+    assert not server.connections
+
+
 async def test_a_connection_that_sends_nothing_is_closed(serve):
     """It may stay silent for as long as a head may take."""
     server = await serve(limits(head_seconds=SHORT))

@@ -21,6 +21,9 @@ HEAD_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0
 """How long a refused client may go on sending. Closing at once would reset the connection, and the client could not
 read the answer."""
+FAREWELL_SECONDS = 1.0
+"""How long idle connections of a server that stops may still bring a request. A client that sends one in the moment in
+which its connection is closed cannot know whether it was received."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes since the parser last reported a whole head, a part of a body, or the end of a request."""
     _too_large = False
     _refused = False
+    _stops = False
+    """Whether the server stops: the next response is the last one."""
     _stage = _Stage.HEAD
     _since = 0.0
     """When the request that is received began, else the last one."""
@@ -101,6 +106,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._too_large = True
             raise HeadTooLarge
         super().on_headers_complete()
+        if self._stops:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -127,6 +134,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_since = None
         self._hold(received=self._received, unread=0)
         super().resume_writing()
+
+    def shutdown(self) -> None:
+        """End after the response that is under way, or after one that is asked for within `FAREWELL_SECONDS`."""
+        self._stops = True
+        if self._is_busy():
+            super().shutdown()
+        else:
+            self.loop.call_later(FAREWELL_SECONDS, self._part)
+
+    def _part(self) -> None:
+        if not self._is_busy():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed."""
