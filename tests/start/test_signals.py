@@ -140,7 +140,7 @@ def test_a_signal_before_the_first_line_of_a_command_waits(begin, command, first
 
 
 @EITHER
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "operator"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"operator", "maintenance"}])
 def test_a_command_that_waits_for_a_store_ends_at_once(begin, command, silent, first):
     """SIGTERM ends a start whose stores accept connections and do not answer, with status 0."""
     process, pid = begin(*COMMANDS[command], first=first)
@@ -166,9 +166,11 @@ def _connected(pid, port):
 
 
 @EITHER
-def test_an_interrupted_migration_is_to_be_done_again(begin, silent, first):
-    """A migration that SIGTERM ends does not report success: its Job would never migrate."""
-    process, pid = begin(*_module("store", "migrate"), first=first)
+@pytest.mark.parametrize("job", ["migrate", "maintenance"])
+def test_work_that_is_cut_off_is_to_be_done_again(begin, silent, job, first):
+    """A migration or maintenance that SIGTERM ends does not report success: its Job would not be done again."""
+    command = {"migrate": _module("store", "migrate"), **COMMANDS}[job]
+    process, pid = begin(*command, first=first)
     port = int(silent.partition(":")[2])
     while process.poll() is None and not _connected(pid, port):
         time.sleep(0.01)

@@ -18,6 +18,7 @@ from taskbell.kit.entry import asked_to_stop
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import Pokes, connecting
 from taskbell.kit.settings import load
+from taskbell.start import signals
 from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.maintenance import maintain
 from taskbell.sweeper.policy import Part, Shard, parse_lead, parse_shard, parse_span
@@ -27,7 +28,10 @@ from taskbell.sweeper.sweep import sweep
 
 
 def main() -> None:
-    """Run one sweep to its end. Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings."""
+    """Run one sweep to its end.
+
+    Exit status 0: done; 1: interrupted or incomplete; 2: wrong arguments or settings; 143: SIGTERM cut maintenance off.
+    """
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until or arguments.lead):
@@ -39,6 +43,7 @@ def main() -> None:
             part = Part(arguments.shard, tuple(dict.fromkeys(arguments.lead)))
             report = uvloop.run(_sweep(due, part, stay=arguments.until))
         else:
+            signals.end_with(signals.INTERRUPTED)  # a Job that ended with status 0 would not be done again
             retention = load(RetentionSettings)
             configure_logs(service="sweeper")
             report = uvloop.run(_maintain(retention))
