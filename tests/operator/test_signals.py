@@ -161,6 +161,35 @@ async def test_a_gauge_that_is_not_a_number_cannot_be_read(loads, pod, value, fr
             await loads(http, port=free_port)
 
 
+@pytest.mark.feature("K6")
+@pytest.mark.parametrize(
+    ("chunk", "pause", "said"),
+    [(b"x" * 65536, 0.0, "larger than 2097152 bytes"), (b"g 1\n", 0.05, "no answer in time")],
+)
+async def test_an_answer_without_end_cannot_be_read(monkeypatch, loads, pod, free_port, chunk, pause, said):
+    """A pod whose metrics never end takes neither memory nor the time of other pools: its signal cannot be read."""
+    monkeypatch.setattr("taskbell.operator.pods._ANSWER_WITHIN", 1.0 if pause else 60.0)
+    await pod("a")
+
+    ended = asyncio.Event()
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while not reader.at_eof():
+                writer.write(chunk)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", free_port), httpx.AsyncClient(timeout=3) as http:
+        with pytest.raises(SocketsUnreadable, match=said):
+            await loads(http, port=free_port)
+        await ended.wait()
+
+
 async def test_each_ready_pod_gives_its_connections(loads, pod, being_deleted, free_port):
     """Each ready pod gives its connections and deletion cost; pods that end and pods of others are not asked."""
     await pod("a")

@@ -20,6 +20,11 @@ from taskbell.operator.plan.victims import DELETION_COST, Load
 from taskbell.operator.words import in_words
 
 Json = dict[str, Any]
+_ANSWER_WITHIN = 5.0
+"""Seconds within which a pod must have answered whole. The client's own timeout counts from byte to byte."""
+_LARGEST_ANSWER = 2 * 2**20
+"""Bytes of metrics that are read; a gateway has about 50 KiB. Anybody in a namespace may answer for a pod."""
+_PLAIN = {"Accept-Encoding": "identity"}
 
 
 class SocketsUnreadable(Exception):
@@ -89,11 +94,29 @@ class Pods:
         host = f"[{address}]" if ":" in address else address
         url = f"http://{host}:{signal.port}/metrics"
         try:
-            answer = await self._http.get(url)
-            answer.raise_for_status()
-            return parse_connections(answer.text, signal.metric)
-        except (httpx.HTTPError, ValueError, OverflowError) as failed:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                text = await self._text(url)
+            return parse_connections(text, signal.metric)
+        except (httpx.HTTPError, TimeoutError, ValueError, OverflowError) as failed:
             raise SocketsUnreadable(f"{url}: {in_words(failed)}") from failed
+
+    async def _text(self, url: str) -> str:
+        """The metrics at an address.
+
+        Raises:
+            httpx.HTTPError: The pod does not answer, or not with status 2xx.
+            ValueError: The answer is too large, compressed or no text.
+        """
+        async with self._http.stream("GET", url, headers=_PLAIN) as answer:
+            answer.raise_for_status()
+            if answer.headers.get("Content-Encoding", "identity") != "identity":
+                raise ValueError("the answer is compressed, though that was not asked for")
+            body = bytearray()
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    raise ValueError(f"the answer is larger than {_LARGEST_ANSWER} bytes")
+        return body.decode()
 
 
 def parse_connections(text: str, metric: str) -> int:
