@@ -50,7 +50,7 @@ def unseen(report: Report, step: str, result: Mapping[str, Any], *, failures: bo
         p50_ms=result["p50_ms"],
         slowest_ms=result["slowest_ms"],
     )
-    assert failures or result["failures"] == []
+    assert failures or not result["failures"], "\n".join(result["failures"])
     nothing = {"lost": 0, "double": 0, "foreign": 0, "gaps": 0}
     assert {name: result[name] for name in nothing} == nothing
     assert result["stored"] == result["created"] == result["asked"]
