@@ -9,6 +9,7 @@ import pytest
 from kubernetes_emulator.proxy import Fault
 from operator_places import SetClock
 from taskbell.kit.clock import SystemClock
+from taskbell.operator.cluster import Cluster, open_api
 from taskbell.operator.lease import LEASE, Leadership, LeaseLost
 from taskbell.testing.waiting import eventually
 
@@ -80,6 +81,28 @@ async def test_a_holder_that_stops_releases_it(lease, proxy, candidate):
     calls = len(proxy.calls)
     await candidate("b").acquire()
     assert len(proxy.calls) == calls + 2
+
+
+async def test_the_end_does_not_wait_for_a_silent_api_server(monkeypatch):
+    """A release that gets no answer is given up, long before the request itself would be."""
+    monkeypatch.setattr("taskbell.operator.lease._FAREWELL", 0.05)
+    monkeypatch.setattr("taskbell.operator.cluster._TIMEOUT", 3600.0)
+    left = asyncio.Event()
+
+    async def silent(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server:
+        async with await open_api(url=f"http://{host}:{port}") as api:
+            names = {"namespace": "tasks", "identity": "a"}
+            await Leadership(Cluster(api), **names, duration=DURATION, clock=SystemClock()).release()
+        await left.wait()
 
 
 async def test_a_killed_holder_is_replaced_within_its_time(cluster, kubectl, monkeypatch):

@@ -34,6 +34,8 @@ _LOOK = 3 / 10
 """Largest share of the duration between two looks at another's Lease."""
 _GIVE_UP = 2 / 3
 """Share of the duration after which a holder that cannot renew stops."""
+_FAREWELL = 2.0
+"""Seconds for releasing the Lease; the end of a process waits no longer for an API server that does not answer."""
 
 
 class LeaseLost(Exception):
@@ -102,11 +104,15 @@ class Leadership:
             LEADER.set(0)
 
     async def release(self) -> None:
-        """Release the Lease, so that the next process need not wait. Does not raise if the API server refuses."""
-        with suppress(ClusterRefused):
-            lease = await self._cluster.get(LEASES, self._namespace, LEASE)
-            if lease and lease["spec"].get("holderIdentity") == self._identity:
-                await self._cluster.replace(LEASES, lease | {"spec": lease["spec"] | {"holderIdentity": ""}})
+        """Release the Lease, so that the next process need not wait.
+
+        Does not raise if the API server refuses or does not answer; the Lease then ends by itself.
+        """
+        with suppress(ClusterRefused, TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                lease = await self._cluster.get(LEASES, self._namespace, LEASE)
+                if lease and lease["spec"].get("holderIdentity") == self._identity:
+                    await self._cluster.replace(LEASES, lease | {"spec": lease["spec"] | {"holderIdentity": ""}})
 
     async def _try(self) -> bool:
         """Create, take or renew the Lease if that is allowed now; returns whether this process holds it."""
