@@ -166,11 +166,16 @@ def _connected(pid, port):
 
 
 @EITHER
-@pytest.mark.parametrize("job", ["migrate", "maintenance"])
-def test_work_that_is_cut_off_is_to_be_done_again(begin, silent, job, first):
-    """A migration or maintenance that SIGTERM ends does not report success: its Job would not be done again."""
-    command = {"migrate": _module("store", "migrate"), **COMMANDS}[job]
-    process, pid = begin(*command, first=first)
+@pytest.mark.parametrize("job", ["migrate", "maintenance", "definitions"])
+def test_work_that_is_cut_off_is_to_be_done_again(begin, silent, tmp_path, job, first):
+    """A job that SIGTERM ends does so at once, and does not report success: it would not be done again."""
+    (tmp_path / "definitions.json").write_text('[{"metadata": {"name": "workerpools.taskbell.dev"}}]')
+    command = {
+        "migrate": _module("store", "migrate"),
+        "maintenance": COMMANDS["maintenance"],
+        "definitions": _module("operator.definitions", str(tmp_path), "--server", f"http://{silent}"),
+    }[job]
+    process, pid = begin("env", "--block-signal=TERM", *command, first=first)
     port = int(silent.partition(":")[2])
     while process.poll() is None and not _connected(pid, port):
         time.sleep(0.01)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from taskbell.operator.cluster import REMINDER_SCHEDULES, WORKER_POOLS, Cluster, ClusterRefused, Resource, open_api
+from taskbell.start import signals
 
 Json = dict[str, Any]
 
@@ -27,7 +28,8 @@ _SETTLE = 2.0
 
 
 def main() -> None:
-    """Do it once; exits with status 1 and the reason if the API server refuses."""
+    """Do it once; exits with status 1 and the reason if the API server refuses, and with 143 at once on SIGTERM."""
+    signals.end_with(signals.INTERRUPTED)
     command = argparse.ArgumentParser(prog="taskbell-operator-definitions", description=__doc__)
     command.add_argument("folder", type=Path)
     command.add_argument("--server", default="", help="address of an API server without sign-in")
