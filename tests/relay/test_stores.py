@@ -92,6 +92,29 @@ async def test_connections_locks_and_open_transactions_are_seen_without_special_
         await two.close()
 
 
+async def test_an_index_that_is_rebuilt_keeps_nobody_waiting(database, table):
+    """While an index is rebuilt, its table counts no bytes of indexes, and everything else is told."""
+    indexes = "taskbell_relay_table_bytes", "events", "indexes"
+    await table.write()
+    assert (await shown(database))[indexes] > 0
+    owner = await asyncpg.connect(database.owner_url)
+    names = await owner.fetch(
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_inherits ON inhrelid = indrelid"
+        " WHERE inhparent = 'events'::regclass"
+    )
+    rebuilding = owner.transaction()
+    try:
+        await rebuilding.start()
+        for (name,) in names:
+            await owner.execute(f"REINDEX INDEX {name}")
+        found = await shown(database)
+        assert found[indexes] == 0
+        assert found["taskbell_relay_table_bytes", "indexes", "tasks"] > 0
+    finally:
+        await rebuilding.rollback()
+        await owner.close()
+
+
 async def test_the_active_relay_tells_of_both_stores_and_stops_when_it_ends(relay, table, stream):
     """Streams and consumers are told by name; a relay that ended exports nothing of them."""
     await table.write_many(7)
