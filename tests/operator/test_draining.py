@@ -67,7 +67,25 @@ def test_a_decision_says_that_pods_end():
     assert (busy.size, busy.limited_by) == (5, "Draining")
     manual = WorkerPoolSpec.model_validate(given_ | {"engine": "Manual"})
     assert decide(manual, Memory(), (), current=5, now=0)[0].size == 4
-    assert decide(manual, Memory(), (), current=5, now=0, leaving=1)[0].size == 5
+    shrunk = Memory(changes=((0, -1),))
+    assert decide(manual, shrunk, (), current=5, now=15, leaving=1)[0].size == 5
+
+
+def test_a_rollout_that_does_not_end_holds_up_no_pool():
+    """Pods above the size hold it up for the timeout after it shrank by itself; those of a stuck rollout do not."""
+    drain = {"enabled": True, "timeout": "60s"}
+    given_ = {"targetRef": {"name": "x"}, "replicas": {"min": 2, "max": 20}, "drain": drain, "signals": [SOCKETS]}
+    spec = WorkerPoolSpec.model_validate(given_ | {"behavior": AT_ONCE})
+
+    def size(leaving, *changes):
+        memory = Memory(changes=changes)
+        return decide(spec, memory, [Reading(name="s", value=1, needed=2)], current=9, now=100, leaving=leaving)[0].size
+
+    assert size(0) == 8
+    assert size(1) == 8, "the pod that a rollout adds"
+    assert size(1, (90, -1)) == 9, "a pod that nobody asked to end yet"
+    assert size(1, (30, -1)) == 8, "that was long ago"
+    assert size(1, (90, 1)) == 8
 
 
 def test_connections_of_pods_that_end_count():

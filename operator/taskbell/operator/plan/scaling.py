@@ -75,10 +75,13 @@ def decide(
     """The size that a pool gets now, and the memory for the next decision.
 
     A signal that cannot be read never makes a pool smaller; the others may make it larger. If no signal can be read,
-    the size is held, or raised to the fallback after enough failures. The pods that end (`endings`, and as many more as
-    `leaving` says) hold up a pool that shrinks in steps.
+    the size is held, or raised to the fallback after enough failures. The pods that end (`endings`) hold up a pool that
+    shrinks in steps. So do those of the `leaving` pods above the present size that the pool itself gave up lately; the
+    others are those of a rollout, which may last for any time.
     """
+    given_up = -sum(by for at, by in memory.changes if by < 0 and at > now - seconds(spec.drain.timeout))
     decision, memory = _decide(spec, memory, readings, current=current, now=now)
+    leaving = min(leaving, given_up)
     size = in_steps(spec.drain, endings, leaving=leaving, wanted=decision.size, current=current)
     return decision if size == decision.size else replace(decision, size=size, limited_by="Draining"), memory
 
