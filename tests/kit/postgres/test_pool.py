@@ -18,8 +18,8 @@ _AWAY = translating(lambda lost: Away(describe(lost)))
 
 @pytest.fixture
 async def pool(database):
-    """A pool of two connections, with little patience."""
-    opened = await create_pool(database.api_url, most=2, statement_seconds=5)
+    """A pool of two open connections, with little patience."""
+    opened = await create_pool(database.api_url, most=2, least=2, statement_seconds=5)
     yield Pool(opened, away=_AWAY, patience=0.2)
     opened.terminate()
 
