@@ -16,7 +16,8 @@ _SIZED = re.compile(r"from (\d+) to (\d+) pods: (\w+) = (\d+) asks for (\d+)")
 _EVENTS = """
 INSERT INTO events (workspace_id, type, subject_id, actor_id, audience, data)
 SELECT workspace_id, 'task.updated', id, created_by, ARRAY[created_by], taskbell.task_document(tasks)
-FROM (SELECT * FROM tasks ORDER BY created_at DESC LIMIT 100) tasks, generate_series(1, {count} / 100)
+FROM (SELECT * FROM tasks ORDER BY created_at DESC LIMIT 100) tasks, generate_series(1, {count})
+LIMIT {count}
 """
 
 
