@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubernetes_emulator.proxy import Fault
 from operator_places import pod_spec, serving_gauge
 from taskbell.contract.worker_pools import Drain, WorkerPoolSpec, WorkerPoolStatus
 from taskbell.operator.plan.conditions import instant
@@ -164,3 +165,38 @@ async def test_a_pod_that_does_not_answer_is_listed(cluster, pools, still_clock,
             (pod,) = (await place.status())["draining"]
             assert set(pod) == {"name", "since"}
             assert instant(datetime.fromisoformat(pod["since"]).astimezone(UTC)) == pod["since"]
+
+
+@pytest.mark.feature("K6")
+async def test_a_pass_reads_the_pods_once(cluster, pools, proxy, still_clock, gateways, being_deleted, free_port):
+    """The signal and the draining share a list of the pods, and each pod that ends is asked once."""
+    asked = []
+
+    def gauge():
+        asked.append(True)
+        return 40
+
+    async with serving_gauge(free_port, gauge), httpx.AsyncClient() as http:
+        place = pools(SignalReader(cluster, None, http, nats_url=None, clock=still_clock))
+        await place.deploy("gateway", replicas=2)
+        _, second = await gateways("gateway-a", "gateway-b")
+        signal = {"name": "s", "webSocket": SOCKETS["webSocket"] | {"port": free_port}}
+        await place.make("gateway", signals=[signal], drain={"enabled": True}, behavior=AT_ONCE)
+        async with being_deleted(second):
+            await place.look(name="gateway")
+    (pod,) = (await place.status("gateway"))["draining"]
+    assert (pod["name"], pod["connections"]) == ("gateway-b", 40)
+    assert len(asked) == 2
+    assert sum(call.method == "GET" and call.path.endswith("/pods") for call in proxy.calls) == 1
+
+
+async def test_pods_that_cannot_be_listed_are_told_in_the_status(cluster, pools, proxy, still_clock):
+    """A pool whose pods the API server does not list holds its size and says why, also where they drain."""
+    async with httpx.AsyncClient() as http:
+        place = pools(SignalReader(cluster, None, http, nats_url=None, clock=still_clock))
+        await place.deploy("gateway", replicas=2)
+        await place.make("gateway", signals=[SOCKETS], drain={"enabled": True}, behavior=AT_ONCE)
+        proxy.faults.append(Fault(method="GET", path_ends="/pods", status=403, times=9))
+        assert await place.look(name="gateway") == 2
+    (signal,) = (await place.status("gateway"))["signals"]
+    assert "pods" in signal["error"]

@@ -1,9 +1,11 @@
 """Whose a CronJob is: names that are taken, references that somebody removed, and what an orphaning deletion leaves."""
 
+import contextlib
 import time
 
 import pytest
 
+from taskbell.operator.cluster import ObjectChanged
 from taskbell.operator.specs.cron_job import DECLARED
 from taskbell.testing.waiting import eventually
 
@@ -92,6 +94,39 @@ async def test_what_an_orphaning_deletion_leaves_is_adopted(place, operate):
     found = await place.cron_job()
     assert (found["metadata"]["uid"], found["spec"]["schedule"]) == (uid, "*/5 * * * *")
     assert "CronJobAdopted" in await place.events()
+
+
+@pytest.mark.parametrize("reads", [1, 2])
+async def test_an_orphaning_deletion_in_the_middle_of_a_pass_leaves_the_cron_job_alone(
+    place, due, cluster, cron_job, monkeypatch, reads
+):
+    """A pass that began before `--cascade=orphan` gives the CronJob no reference back, or it would be deleted."""
+    if not place.kubectl.server.collects_garbage:
+        pytest.skip("this API server takes no references away")
+    await place.make()
+    await due()()
+
+    def drift(body):
+        body["spec"]["schedule"] = "0 0 1 1 *"
+
+    await cron_job(drift)
+    path, left = place.kubectl.at("reminderschedules", "due"), reads
+
+    async def alone():
+        return await place.kubectl.get(path) is None and await owner_uids(place) == []
+
+    async def get(*args, plain=cluster.get, **how):
+        nonlocal left
+        found, left = await plain(*args, **how), left - 1
+        if left == 0:
+            await place.kubectl.must("DELETE", path, {"kind": "DeleteOptions", "propagationPolicy": "Orphan"})
+            await eventually(alone, "the CronJob stays alone")
+        return found
+
+    monkeypatch.setattr(cluster, "get", get)
+    with contextlib.suppress(ObjectChanged):  # the pass is repeated
+        await due()()
+    assert await owner_uids(place) == []
 
 
 async def test_a_copy_of_a_cron_job_is_not_adopted(place, operate):

@@ -1,15 +1,12 @@
 """Who a request of the operator's tests comes from, where the administrator has a client certificate."""
 
-import datetime as dt
 import ssl
 
 import httpx
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from front_door.certificate import certify
 from kubernetes_emulator.client import ApiServer, Kubectl
 from kubernetes_emulator.proxy import Proxy
 
@@ -17,26 +14,7 @@ from kubernetes_emulator.proxy import Proxy
 @pytest.fixture
 def certificate(tmp_path):
     """A certificate with its key in one file: its own authority, the server's, and the administrator's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    began = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(began)
-        .not_valid_after(began + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = tmp_path / "certificate.pem"
-    file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(serialization.Encoding.PEM, *plain)
-    )
-    return file
+    return certify(tmp_path / "certificate.pem", "localhost")
 
 
 @pytest.fixture

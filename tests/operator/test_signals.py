@@ -13,7 +13,7 @@ from taskbell.kit.clock import SystemClock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerFacts, ConsumerMissing, Consumers
 from taskbell.operator.plan.victims import DELETION_COST, Load
-from taskbell.operator.pods import SocketsUnreadable, parse_connections
+from taskbell.operator.pods import Pods, SocketsUnreadable, parse_connections
 from taskbell.operator.signals import SignalReader
 
 JET_STREAM = {"stream": "S", "consumer": "c"}
@@ -125,10 +125,8 @@ def loads(cluster, kubectl):
     """Read the connections of the gateway pods."""
 
     async def read(http, **signal):
-        place = {"namespace": kubectl.namespace, "selector": "app=gateway"}
-        return await SignalReader(cluster, None, http, nats_url=None, clock=None).loads(
-            WebSocketSignal(**signal), **place
-        )
+        pods = Pods(cluster, http, SystemClock())
+        return await pods.loads(WebSocketSignal(**signal), await pods.all(kubectl.namespace, "app=gateway"))
 
     return read
 

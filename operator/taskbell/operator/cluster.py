@@ -103,9 +103,24 @@ class Cluster:
         whole = {"apiVersion": resource.api_version, "kind": resource.kind}  # which the items of a list leave out
         return [whole | item for item in found["items"]] if found else []
 
-    async def apply(self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = MANAGER) -> Json:
-        """Server-side apply: set the given fields and own them from then on."""
+    async def apply(
+        self,
+        resource: Resource,
+        manifest: Json,
+        *,
+        subresource: str = "",
+        manager: str = MANAGER,
+        unchanged_since: Json | None = None,
+    ) -> Json:
+        """Server-side apply: set the given fields and own them from then on.
+
+        With `unchanged_since`, the object as it was read: `ObjectChanged` if somebody has changed it since. If it was
+        deleted since, it is created again.
+        """
         metadata = manifest["metadata"]
+        if unchanged_since is not None:
+            version = {"resourceVersion": unchanged_since["metadata"]["resourceVersion"]}
+            manifest = manifest | {"metadata": metadata | version}
         path = resource.path(metadata.get("namespace", ""), metadata["name"], subresource)
         return await self._write("PATCH", resource, path, manifest, content_type=_APPLY, manager=manager)
 

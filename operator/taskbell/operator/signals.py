@@ -12,14 +12,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from taskbell.contract.reminder_schedules import SecretKey
-from taskbell.contract.worker_pools import JetStreamSignal, Signal, WebSocketSignal, WorkerPoolSpec
+from taskbell.contract.worker_pools import JetStreamSignal, Signal, WorkerPoolSpec
 from taskbell.kit.clock import Clock
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_consumers import ConsumerMissing, Consumers
 from taskbell.operator.cluster import SECRETS, Cluster, ClusterRefused
 from taskbell.operator.plan.draining import Ending
 from taskbell.operator.plan.need import Pace, Reading, Sample, observe, read_backlog, read_sockets
-from taskbell.operator.plan.victims import Load
 from taskbell.operator.pods import Pods, SocketsUnreadable
 
 Json = dict[str, Any]
@@ -95,22 +94,24 @@ class SignalReader:
         except ValueError:  # its text may quote the Secret
             raise AddressMissing(f"entry {reference.key} of Secret {reference.name} is not a NATS address") from None
 
-    async def loads(self, signal: WebSocketSignal, *, namespace: str, selector: str) -> list[Load]:
-        """The open connections of each ready pod.
-
-        Raises:
-            SocketsUnreadable: A pod does not answer or lacks the metric, or there are pods and none is ready.
-            ClusterRefused: The pods cannot be listed.
-        """
-        return await self._pods.loads(signal, await self._pods.all(namespace, selector))
-
-    async def endings(self, spec: WorkerPoolSpec, scale: Json) -> tuple[Ending, ...]:
+    async def endings(self, spec: WorkerPoolSpec, scale: Json, readings: Sequence[Reading]) -> tuple[Ending, ...]:
         """The pods of the target that end, oldest first, with their connections if the pool has a signal of them.
 
+        A reading that found them is used. Pods that cannot be listed are none while a signal cannot be read: then the
+        pool shrinks only to its greatest size, whichever pods end.
+
         Raises:
             ClusterRefused: The pods cannot be listed.
         """
-        pods = await self._pods.all(scale["metadata"]["namespace"], scale["status"].get("selector", ""))
+        for reading in readings:
+            if reading.endings is not None:
+                return reading.endings
+        try:
+            pods = await self._pods.all(scale["metadata"]["namespace"], scale["status"].get("selector", ""))
+        except ClusterRefused:
+            if not any(reading.error for reading in readings):
+                raise
+            return ()
         sockets = next((signal.web_socket for signal in spec.signals if signal.web_socket is not None), None)
         return await self._pods.endings(sockets, pods)
 

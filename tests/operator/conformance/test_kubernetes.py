@@ -99,6 +99,23 @@ async def test_apply_conflicts(kubectl):
     assert (status, refused["reason"]) == (409, "Conflict")
 
 
+async def test_apply_refuses_an_old_version(kubectl):
+    """An apply that names an old version of the object is a conflict also if it is forced, and changes nothing."""
+    made = await make(kubectl)
+    path = kubectl.at("reminderschedules", "due")
+    changed = await kubectl.must_merge(path, {"spec": {"shards": 2}})
+    old = schedule(shards=3) | {"metadata": {"name": "due", "resourceVersion": version(made)}}
+    status, refused = await kubectl.apply("reminderschedules", "due", old, manager="one", force=True)
+    assert (status, refused["reason"]) == (409, "Conflict")
+    assert version(await kubectl.must("GET", path)) == version(changed)
+    new = schedule(shards=3) | {"metadata": {"name": "due", "resourceVersion": version(changed)}}
+    status, applied = await kubectl.apply("reminderschedules", "due", new, manager="one", force=True)
+    assert (status, applied["spec"]["shards"]) == (200, 3)
+    await kubectl.must("DELETE", path)
+    status, _ = await kubectl.apply("reminderschedules", "due", new, manager="one", force=True)
+    assert status == 201, "an object that is gone has no version to differ from"
+
+
 async def test_apply_merges_lists_by_key(kubectl):
     """Containers of a CronJob are merged by name: apply changes those it names and removes those it no longer names."""
     container = {"name": "remind", "image": "a:1", "args": ["x"]}

@@ -131,10 +131,7 @@ class Store:
 
     def update(self, kind: Kind, namespace: str, name: str, body: Json, *, manager: str, subresource: str = "") -> Json:
         """Replace an object, or its status; 409 Conflict if it names an old version."""
-        stored = self._stored(kind, namespace, name)
-        wanted = body.get("metadata", {}).get("resourceVersion")
-        if wanted and wanted != stored.body["metadata"]["resourceVersion"]:
-            raise Refused(409, "Conflict", f'{kind.plural} "{name}": the object has been modified')
+        stored = self._expected(kind, namespace, name, body)
         before = stored.body
         self._put(stored, body, subresource)
         touched = {path for path in _ownable(stored.body) if find(stored.body, path) != find(before, path)}
@@ -144,13 +141,17 @@ class Store:
     def apply(
         self, kind: Kind, namespace: str, name: str, body: Json, *, manager: str, force: bool, subresource: str = ""
     ) -> Json:
-        """Server-side apply; 409 Conflict if another manager owns a field with another value and `force` is off."""
+        """Server-side apply.
+
+        409 Conflict if it names an old version, or if another manager owns a field with another value and `force` is
+        off.
+        """
         body = {**body, "metadata": {**body.get("metadata", {}), "name": name}}
         if not self.exists(kind, namespace, name):
             if subresource:
                 raise Refused(404, "NotFound", f'{kind.plural} "{name}" not found')
             return self.create(kind, namespace, body, manager=manager, operation="Apply")
-        stored = self._stored(kind, namespace, name)
+        stored = self._expected(kind, namespace, name, body)
         visible = {key: value for key, value in body.items() if (key == "status") == bool(subresource)}
         paths = _ownable(visible)
         mine = (manager, "Apply", subresource)
@@ -196,6 +197,14 @@ class Store:
             elif owners and all(owner["uid"] == uid for owner in owners):
                 self.delete(other.kind, metadata.get("namespace", ""), metadata["name"])
         return self._shown(stored)
+
+    def _expected(self, kind: Kind, namespace: str, name: str, body: Json) -> _Stored:
+        """The stored object; 409 Conflict if the new body names another version of it."""
+        stored = self._stored(kind, namespace, name)
+        wanted = body.get("metadata", {}).get("resourceVersion")
+        if wanted and wanted != stored.body["metadata"]["resourceVersion"]:
+            raise Refused(409, "Conflict", f'{kind.plural} "{name}": the object has been modified')
+        return stored
 
     def _stored(self, kind: Kind, namespace: str, name: str) -> _Stored:
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from docs._generate.dashboards.boards.shared import (
+    failed_requests,
     heat,
     lines,
     number,
     processes,
     quantiles,
-    share_of_failed_requests,
 )
 from docs._generate.dashboards.plan import Board, Query, Row
 
@@ -23,15 +23,7 @@ API = Board(
             "Now",
             (
                 number("Requests", "Requests per second of all pods.", "reqps", f"sum(rate({_COUNT}[R]))"),
-                number(
-                    "Failed",
-                    "Share of 5xx responses. The objective allows 0.1 % over 30 days.",
-                    "percentunit",
-                    share_of_failed_requests().expression,
-                    warn=0.001,
-                    alarm=0.0144,
-                    runbook="TaskbellApiErrors",
-                ),
+                failed_requests("Failed"),
                 number(
                     "Under way",
                     "Requests in progress in all pods. Many with few requests per second are requests that wait.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs._generate.dashboards.boards.shared import heat, lines, number, processes, quantiles
+from docs._generate.dashboards.boards.shared import heat, lines, number, processes, quantiles, relay_behind
 from docs._generate.dashboards.plan import Board, Query, Row
 
 EVENT_PATH = Board(
@@ -20,15 +20,7 @@ EVENT_PATH = Board(
                     "sum(taskbell_relay_lease_held)",
                     runbook="TaskbellRelayWithoutLeader",
                 ),
-                number(
-                    "Behind",
-                    "How long the active relay has been behind the database.",
-                    "s",
-                    "max(taskbell_relay_lag_seconds)",
-                    warn=1,
-                    alarm=10,
-                    runbook="TaskbellRelayStalled",
-                ),
+                relay_behind("Behind"),
                 number(
                     "Waiting events",
                     "Committed events that the relay has seen and not yet published.",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from docs._generate.dashboards.boards.shared import lines, number, quantiles, share_of_failed_requests
+from docs._generate.dashboards.boards.shared import (
+    failed_requests,
+    lines,
+    number,
+    quantiles,
+    relay_behind,
+    share_of_failed_requests,
+)
 from docs._generate.dashboards.plan import Board, Query, Row
 
 _P99 = "histogram_quantile(0.99, sum by (le) (rate({}_bucket[R])))"
@@ -15,15 +22,7 @@ OVERVIEW = Board(
         Row(
             "Is all well",
             (
-                number(
-                    "Failed requests",
-                    "Share of 5xx responses. The objective allows 0.1 % over 30 days.",
-                    "percentunit",
-                    share_of_failed_requests().expression,
-                    warn=0.001,
-                    alarm=0.0144,
-                    runbook="TaskbellApiErrors",
-                ),
+                failed_requests("Failed requests"),
                 number(
                     "Requests, p99",
                     "One request in a hundred takes longer.",
@@ -41,15 +40,7 @@ OVERVIEW = Board(
                     alarm=2,
                     runbook="TaskbellEventsLate",
                 ),
-                number(
-                    "Relay behind",
-                    "How long the active relay has been behind the database.",
-                    "s",
-                    "max(taskbell_relay_lag_seconds)",
-                    warn=1,
-                    alarm=10,
-                    runbook="TaskbellRelayStalled",
-                ),
+                relay_behind("Relay behind"),
                 number(
                     "Deliveries behind",
                     "How long the oldest due webhook or e-mail has waited.",

@@ -54,6 +54,32 @@ def share_of_failed_requests() -> Query:
     return Query(f'(sum(rate({counted}{{status=~"5.."}}[R])) or vector(0)) / sum(rate({counted}[R]))', "failed")
 
 
+def failed_requests(title: str) -> Panel:
+    """The share of failed requests now, with the limits of the objective."""
+    return number(
+        title,
+        "Share of 5xx responses. The objective allows 0.1 % over 30 days.",
+        "percentunit",
+        share_of_failed_requests().expression,
+        warn=0.001,
+        alarm=0.0144,
+        runbook="TaskbellApiErrors",
+    )
+
+
+def relay_behind(title: str) -> Panel:
+    """How far behind the relay is now."""
+    return number(
+        title,
+        "How long the active relay has been behind the database.",
+        "s",
+        "max(taskbell_relay_lag_seconds)",
+        warn=1,
+        alarm=10,
+        runbook="TaskbellRelayStalled",
+    )
+
+
 def processes(component: str, *more: Panel) -> Row:
     """What the pods of a component use."""
     chosen = f'{{component="{component}"}}'

@@ -81,6 +81,7 @@ class Reading:
         missing: Whether the reason is that its source does not exist.
         oldest: Age of the oldest unprocessed message in seconds, while messages wait, if the signal has a limit for it.
         loads: The connections of each pod, for a signal of connections.
+        endings: The pods of the target that end, for a signal of connections; None if they were not looked at.
         pace: What the next reading continues from, for a signal of a backlog.
     """
 
@@ -93,6 +94,7 @@ class Reading:
     missing: bool = False
     oldest: float | None = None
     loads: tuple[Load, ...] = ()
+    endings: tuple[Ending, ...] | None = None
     pace: Pace | None = None
 
     @property
@@ -175,4 +177,5 @@ def read_sockets(name: str, signal: WebSocketSignal, loads: Sequence[Load], endi
         needed=connections / usable,
         wakes=connections > 0,
         loads=tuple(loads),
+        endings=tuple(endings),
     )

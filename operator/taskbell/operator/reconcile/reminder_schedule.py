@@ -22,6 +22,7 @@ from taskbell.operator.reconcile.refusals import Refusals
 from taskbell.operator.specs.cron_job import (
     SweepDefaults,
     build_cron_job,
+    cron_job_name,
     is_left_behind,
     is_owned,
     owner_in_words,
@@ -53,6 +54,9 @@ class ScheduleKeeper:
         Raises:
             ClusterRefused: The API server failed or refused a request.
         """
+        # The CronJob first: an orphaning deletion ends its schedule, then takes the CronJob's reference away for good.
+        name = cron_job_name(key.name)
+        live = await self._cluster.get(CRON_JOBS, key.namespace, name)
         owner = await self._cluster.get(REMINDER_SCHEDULES, key.namespace, key.name)
         if owner is None or owner["metadata"].get("deletionTimestamp"):
             self._corrections.pop(key, None)
@@ -67,8 +71,6 @@ class ScheduleKeeper:
         except ScheduleNotUnderstood as wrong:
             return await self._refuse(owner, "ScheduleNotUnderstood", str(wrong))
         declared = build_cron_job(owner, spec, self._sweeps)
-        name = declared["metadata"]["name"]
-        live = await self._cluster.get(CRON_JOBS, key.namespace, name)
         if live is not None and not is_owned(live, owner) and not is_left_behind(live, owner):
             advice = "delete the CronJob, or give the ReminderSchedule another name"
             message = f"CronJob {name} exists and belongs to {owner_in_words(live)}: {advice}"
@@ -116,7 +118,7 @@ class ScheduleKeeper:
     ) -> tuple[Json, bool]:
         """The CronJob as it is now, and whether its declaration is new; a correction is not."""
         is_correction = corrections.was_applied(declared, live)
-        written = await self._cluster.apply(CRON_JOBS, declared)
+        written = await self._cluster.apply(CRON_JOBS, declared, unchanged_since=live)
         metadata, spec = written["metadata"], declared["spec"]
         corrections.applied(declared, metadata["generation"])
         if live is not None and live["metadata"]["resourceVersion"] == metadata["resourceVersion"]:

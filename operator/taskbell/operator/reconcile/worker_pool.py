@@ -137,7 +137,7 @@ class PoolKeeper:
         """Decide on the size and set it."""
         key, owner, spec, scale, now = pool.key, pool.owner, pool.spec, pool.scale, self._clock.monotonic()
         readings = await self._signals.read(spec, scale, memory.paces) if spec.engine == "Native" else ()
-        endings = await self._signals.endings(spec, scale) if spec.drain.enabled else ()
+        endings = await self._signals.endings(spec, scale, readings) if spec.drain.enabled else ()
         before = int(scale["spec"].get("replicas", 0))
         leaving = max(0, int(scale["status"].get("replicas", 0)) - before)
         former, (decision, memory) = (

@@ -81,6 +81,11 @@ def owner_in_words(body: Json) -> str:
     return "somebody else"
 
 
+def cron_job_name(schedule: str) -> str:
+    """The name of the CronJob of a ReminderSchedule of this name."""
+    return _short_name(schedule, limit=_NAME_LIMIT)
+
+
 def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefaults) -> Json:
     """The CronJob of a ReminderSchedule, for server-side apply."""
     labels = {
@@ -105,7 +110,7 @@ def build_cron_job(owner: Json, spec: ReminderScheduleSpec, defaults: SweepDefau
     if spec.shards > 1:
         job |= {"completionMode": "Indexed", "completions": spec.shards, "parallelism": spec.shards}
     metadata: Json = {
-        "name": _short_name(owner["metadata"]["name"], limit=_NAME_LIMIT),
+        "name": cron_job_name(owner["metadata"]["name"]),
         "namespace": owner["metadata"]["namespace"],
         "labels": labels,
         "ownerReferences": [owner_reference(owner)],
