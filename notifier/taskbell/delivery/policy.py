@@ -24,8 +24,10 @@ class Outcome:
         status: HTTP status or SMTP code, if there was one.
         error: What failed, for the log of deliveries. It never quotes the receiver.
         permanent: A retry would fail too.
-        gone: The receiver says that the address no longer exists: its webhook is disabled, which ends its deliveries.
+        gone: The receiver says that the address no longer exists: its webhook is disabled, or its device is removed,
+            which ends its deliveries.
         retry_after: Seconds that the receiver asked for.
+        provider_pause: Seconds in which this worker sends nothing more by the same channel.
     """
 
     delivered: bool
@@ -34,6 +36,7 @@ class Outcome:
     permanent: bool = False
     gone: bool = False
     retry_after: float | None = None
+    provider_pause: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

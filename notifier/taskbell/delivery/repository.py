@@ -17,6 +17,7 @@ import asyncpg
 
 from taskbell.contract.events import EventRecord, envelope
 from taskbell.delivery import metrics
+from taskbell.delivery.alerts import Endpoint
 from taskbell.delivery.policy import Decision, Outcome
 from taskbell.delivery.shares import Queue
 from taskbell.kit.ids import lowest_id
@@ -80,6 +81,8 @@ class Claim:
         url: The webhook's URL; None when the webhook is deleted or switched off.
         secrets: The webhook's secrets, the newest first.
         email: The user's address; None when the user is gone or wants no e-mail.
+        endpoint: Where an alert goes; None when it was removed, and for webhooks and e-mail.
+        others: How many further notifications an alert speaks for.
     """
 
     id: UUID
@@ -96,6 +99,8 @@ class Claim:
     url: str | None
     secrets: tuple[str, ...]
     email: str | None
+    endpoint: Endpoint | None = None
+    others: int = 0
 
     @property
     def queue_id(self) -> UUID:
