@@ -25,6 +25,7 @@ async def test_a_full_queue_neither_hides_nor_slows_others(platform, database):
     async with open_ledger(database.delivery_url, pool_size=1, emails_per_hour=20) as ledger:
         queues, more = await Lookout(ledger).look()
         assert ({queue.id for queue in queues}, more) == ({hog, mine, mail}, False)
-        claims = await ledger.claim({hog: 3, mine: 8, mail: 8, later: 8}, lease=_LEASE)
-        assert sorted(claim.queue_id for claim in claims) == sorted([hog] * 3 + [mine] * 2 + [mail])
-        assert await ledger.claim({mine: 8}, lease=_LEASE) == []
+        of_hog, of_mine, of_later = (("webhook", webhook) for webhook in (hog, mine, later))
+        claims = await ledger.claim({of_hog: 3, of_mine: 8, ("email", mail): 8, of_later: 8}, lease=_LEASE)
+        assert sorted(claim.queue_key for claim in claims) == sorted([of_hog] * 3 + [of_mine] * 2 + [("email", mail)])
+        assert await ledger.claim({of_mine: 8}, lease=_LEASE) == []

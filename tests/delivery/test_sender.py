@@ -31,21 +31,21 @@ class Ledger:
 
     async def oldest_due(self, *, limit):
         """The queues of what waits, in the order of the first of each."""
-        waiting = Counter(claim.queue_id for claim in self.waiting[:limit])
+        waiting = Counter(claim.queue_key for claim in self.waiting[:limit])
         first = {}
         for claim in self.waiting[:limit]:
-            first.setdefault(claim.queue_id, claim)
+            first.setdefault(claim.queue_key, claim)
         return [
-            Queue(id=queue, channel=claim.channel, workspace_id=claim.workspace_id, waiting=waiting[queue])
-            for queue, claim in first.items()
+            Queue(id=key[1], channel=key[0], workspace_id=claim.workspace_id, waiting=waiting[key])
+            for key, claim in first.items()
         ]
 
     async def claim(self, granted, *, lease):
         """Hand out what waits, up to the places of each queue."""
         taken, left = [], Counter(granted)
         for claim in list(self.waiting):
-            if left[claim.queue_id] > 0:
-                left[claim.queue_id] -= 1
+            if left[claim.queue_key] > 0:
+                left[claim.queue_key] -= 1
                 self.waiting.remove(claim)
                 taken.append(claim)
         return taken

@@ -61,7 +61,7 @@ class Worker:
             for queue, count in self.due.items()
             if count
         ]
-        known = {queue.id: queue for queue in self.due}
+        known = {queue.key: queue for queue in self.due}
         for found, places in self.shares.grant(queues, now=self.now).items():
             queue = known[found]
             self.due[queue] -= places
@@ -93,10 +93,10 @@ def test_many_workspaces_with_new_webhooks_that_hang_leave_places_for_quick_rece
     """A user has many workspaces, and the first place of each is free of other bounds, but all of them are not all."""
     shares, honest = Shares(_LIMITS), _queue()
     shares.learn(honest, seconds=0.02, failing=False)
-    hanging = {queue.id: queue for queue in (_queue() for _ in range(100))}
-    for queue_id, places in shares.grant(list(hanging.values()), now=0.0).items():
+    hanging = {queue.key: queue for queue in (_queue() for _ in range(100))}
+    for key, places in shares.grant(list(hanging.values()), now=0.0).items():
         for _ in range(places):
-            shares.take(hanging[queue_id], now=0.0)
+            shares.take(hanging[key], now=0.0)
     assert len(shares.taken) == 56
     assert shares.grant([honest], now=5.0)
 
@@ -150,8 +150,8 @@ def test_whoever_used_less_time_comes_first():
     shares, much, little = Shares(Places(all=1, per_receiver=1, per_workspace=1)), _queue(), _queue()
     for queue, seconds in ((much, 10.0), (little, 1.0)):
         shares.release(shares.take(queue, now=0.0), now=seconds)
-    assert shares.grant([much, little], now=10.0) == {little.id: 1}
-    assert shares.grant([much], now=10.0) == {much.id: 1}
+    assert shares.grant([much, little], now=10.0) == {little.key: 1}
+    assert shares.grant([much], now=10.0) == {much.key: 1}
 
 
 @settings(max_examples=50)
@@ -186,8 +186,8 @@ def test_a_grant_keeps_its_bounds_and_leaves_nobody_alone_without_a_place(limits
     assert granted.total() <= limits.all
     of_workspace = Counter()
     for queue in asked:
-        assert granted[queue.id] <= limits.per_receiver
-        of_workspace[queue.workspace_id] += granted[queue.id]
+        assert granted[queue.key] <= limits.per_receiver
+        of_workspace[queue.workspace_id] += granted[queue.key]
 
 
 def test_what_is_known_is_bounded():
@@ -205,7 +205,7 @@ class _Ledger:
     """Queues in the order of their ids; one of them has all of the oldest deliveries."""
 
     def __init__(self, queues):
-        self.queues = sorted(queues, key=lambda queue: queue.id)
+        self.queues = sorted(queues, key=lambda queue: queue.key)
 
     async def oldest_due(self, *, limit):
         """One has them all."""
@@ -213,8 +213,8 @@ class _Ledger:
 
     async def walk(self, *, past, limit):
         """The next ones."""
-        found = [queue for queue in self.queues if queue.id > past][:limit]
-        return found, found[-1].id if len(found) == limit else None
+        found = [queue for queue in self.queues if queue.key > past][:limit]
+        return found, found[-1].key if len(found) == limit else None
 
 
 async def test_looks_go_on_where_the_last_one_ended_until_all_were_met():

@@ -1,5 +1,7 @@
 """Who holds the password of a program's role gets that program's rights, and no others."""
 
+import contextlib
+
 import asyncpg
 import pytest
 
@@ -60,7 +62,8 @@ async def _attack(connection):
     called = [row for row in await connection.fetch(_FUNCTIONS) if row["definer"] and row["allowed"]]
     for function in called:
         values = ", ".join(_VALUES.get(kind, f"NULL::{kind}") for kind in function["kinds"])
-        await connection.execute(f"SELECT * FROM {function['name'].partition('(')[0]}({values})")
+        with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):  # these values are no real ones
+            await connection.execute(f"SELECT * FROM {function['name'].partition('(')[0]}({values})")
     return len(called)
 
 
@@ -71,7 +74,7 @@ async def test_nobody_runs_code_as_the_schemas_owner(database, role):
         await superuser.execute(f'GRANT TEMPORARY ON DATABASE "{database.name}" TO {role}')
     async with db.connected(_address(database, role)) as connection:
         called = await _attack(connection)
-    expected = {roles.API: 8, roles.SWEEPER: 1}
+    expected = {roles.API: 9, roles.SWEEPER: 1}
     assert called >= expected.get(role, 0)
 
 

@@ -17,6 +17,7 @@ _WITHOUT_TENANT = {
     "job_log": "ids of jobs that are done; the API's role has no right to it",
     "relay_state": "the relay's own bookkeeping; the API's role has no right to it",
     "workspace_usage": "measured by the relay; the API's role has no right to it",
+    "provider_tokens": "delivery's tokens of push providers; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
 }
 """Tables that hold no tenant's rows, each with the reason. Every other table must hide its rows."""
@@ -105,6 +106,28 @@ async def _account(owner) -> Account:
         " VALUES ($1, 'webhook', $1, $1, 'task.created', '{}', now())",
         workspace,
     )
+    await owner.execute(
+        "INSERT INTO alert_endpoints (id, user_id, kind, address, address_hash) VALUES ($1, $1, 'fcm', 'a', $2)",
+        user,
+        secrets.token_bytes(32),
+    )
+    await owner.execute(
+        "INSERT INTO alert_preferences (user_id, workspace_id, kind, channel, enabled) VALUES ($1, $2, '*', '*', true)",
+        user,
+        workspace,
+    )
+    await owner.execute(
+        "INSERT INTO task_subscriptions (task_id, user_id, workspace_id, state) VALUES ($1, $2, $3, 'watching')",
+        task,
+        user,
+        workspace,
+    )
+    await owner.execute(
+        "INSERT INTO comments (task_id, workspace_id, author_id, body) VALUES ($1, $2, $3, 'Secret')",
+        task,
+        workspace,
+        user,
+    )
     return Account(user=user, workspace=workspace, task=task)
 
 
@@ -170,7 +193,7 @@ async def test_without_an_actor_nothing_is_seen(api, act_as, mine, table):
 async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, foreign, table):
     """`SELECT * FROM` any tenant table shows the actor's rows, all of them, and nobody else's."""
     await act_as(mine.user)
-    of_a_user = {"users", "sessions", "refresh_tokens", "email_channels", "email_confirmations"}
+    of_a_user = {"users", "sessions", "refresh_tokens", "email_channels", "email_confirmations", "alert_endpoints"}
     own = {mine.user} if table in of_a_user else {mine.workspace}
     assert await _holders(api, table) == own
 
@@ -374,7 +397,17 @@ async def test_no_service_can_pass_by_security(database, role):
         ("relay", {"events", "relay_state", "workspace_usage"}),
         ("sweeper", {"reminders", "job_log"}),
         ("gateway", {"memberships"}),
-        ("delivery", {"webhooks", "email_channels", "deliveries"}),
+        (
+            "delivery",
+            {
+                "webhooks",
+                "email_channels",
+                "deliveries",
+                "alert_endpoints",
+                "alert_preferences",
+                "provider_tokens",
+            },
+        ),
         ("api", {*_OF_A_TENANT, "login_attempts"}),
     ],
 )
@@ -400,24 +433,26 @@ async def test_the_sweeper_sees_of_a_task_only_what_a_reminder_says(owner):
     assert {tuple(row) for row in columns} == {("tasks", column) for column in seen}
 
 
+_ADDRESSED = ("id", "email", "email_confirmed_at", "time_zone", "quiet_from", "quiet_until")
 _DELIVERED = ("id", "workspace_id", "type", "subject_id", "actor_id", "traceparent", "created_at", "data")
 
 
 async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
-    """Besides its own tables it may only read events and a user's id and address, and disable webhooks."""
+    """Besides its own tables it may only read events, when a user may be alerted where, and disable webhooks."""
     columns = await owner.fetch(
         "SELECT c.relname, a.attname, p.privilege FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) AS p (privilege)"
         " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0"
-        " AND NOT a.attisdropped AND c.relname NOT IN ('deliveries', 'alembic_version')"
+        " AND NOT a.attisdropped AND c.relname NOT IN ('deliveries', 'provider_tokens', 'alembic_version')"
         " AND has_column_privilege('taskbell_delivery', a.attrelid, a.attname, p.privilege)"
-        " AND NOT (p.privilege = 'SELECT' AND c.relname IN ('webhooks', 'email_channels'))"
+        " AND NOT (p.privilege = 'SELECT'"
+        " AND c.relname IN ('webhooks', 'email_channels', 'alert_endpoints', 'alert_preferences'))"
     )
     assert {tuple(row) for row in columns} == {
         *(("events", column, "SELECT") for column in _DELIVERED),
-        ("users", "id", "SELECT"),
-        ("users", "email", "SELECT"),
-        ("users", "email_confirmed_at", "SELECT"),
+        ("notifications", "id", "SELECT"),
+        ("notifications", "read_at", "SELECT"),
+        *(("users", column, "SELECT") for column in _ADDRESSED),
         ("webhooks", "enabled", "UPDATE"),
         ("webhooks", "disabled_reason", "UPDATE"),
         ("webhooks", "updated_at", "UPDATE"),

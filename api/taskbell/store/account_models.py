@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, text
@@ -20,6 +20,10 @@ class User(Model):
         Index("users_email_key", text("lower(email)"), unique=True),
         CheckConstraint("char_length(email) <= 320", name="users_email_length"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="users_name_length"),
+        CheckConstraint(
+            "(quiet_from IS NULL) = (quiet_until IS NULL) AND quiet_from <> quiet_until", name="users_quiet_hours"
+        ),
+        Index("users_digest_at_idx", "digest_at", "id", postgresql_where=text("digest_at IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -31,6 +35,11 @@ class User(Model):
     email_confirmed_at: Mapped[datetime | None]
     """When the user proved to read this mailbox. Until then only confirmations are sent to it."""
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    quiet_from: Mapped[time | None]
+    """Local time at which quiet hours begin; they may span midnight. NULL: there are none."""
+    quiet_until: Mapped[time | None]
+    digest_at: Mapped[time | None]
+    """Local time of the daily digest; NULL: there is none."""
     personal_workspace_id: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)

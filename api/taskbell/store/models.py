@@ -20,7 +20,6 @@ from sqlalchemy import (
     Integer,
     Sequence,
     SmallInteger,
-    Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON
@@ -28,7 +27,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskbell.contract.events import MAX_DATA_BYTES
-from taskbell.store import account_models  # noqa: F401 -- declares the tables that these refer to
+from taskbell.store import account_models, alert_models, delivery_models  # noqa: F401 -- declare the other tables
 from taskbell.store.declarative import NOW, Model, PgSnapshot, Xid8
 
 _POSITION = Sequence("task_position", start=1000, increment=1000, data_type=BigInteger(), metadata=Model.metadata)
@@ -205,7 +204,8 @@ class Notification(Model):
     __tablename__ = "notifications"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('assigned', 'status_changed', 'due_soon', 'invited', 'webhooks_paused')",
+            "kind IN ('assigned', 'status_changed', 'comment', 'mention', 'due_soon', 'overdue', 'stale', 'reminder', "
+            "'digest', 'invited', 'webhooks_paused')",
             name="notifications_kind",
         ),
         Index("notifications_user_idx", "user_id", "id"),
@@ -227,16 +227,19 @@ class Notification(Model):
 
 
 class Reminder(Model):
-    """A due reminder that is still to fire. Written and removed together with what it depends on."""
+    """A reminder that is still to fire. Written and removed together with what it depends on."""
 
     __tablename__ = "reminders"
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "workspace_id"], ["tasks.id", "tasks.workspace_id"], ondelete="CASCADE"),
+        CheckConstraint("kind IN ('due_soon', 'overdue')", name="reminders_kind"),
         Index("reminders_fire_at_idx", "fire_at"),
     )
 
     task_id: Mapped[UUID] = mapped_column(primary_key=True)
     workspace_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(primary_key=True, server_default="due_soon")
+    """Kind of the notification that it becomes."""
     lead: Mapped[timedelta] = mapped_column(primary_key=True)
     """How long before the due time it fires."""
     fire_at: Mapped[datetime]
@@ -303,88 +306,3 @@ class WorkspaceUsage(Model):
     counted_at: Mapped[datetime | None]
     tasks_full: Mapped[bool] = mapped_column(server_default=text("false"))
     """Its tasks took more than they may."""
-
-
-class Webhook(Model):
-    """Where a workspace's events are posted to, and the secrets that they are signed with."""
-
-    __tablename__ = "webhooks"
-    __table_args__ = (
-        Index("webhooks_workspace_id_idx", "workspace_id", "id"),
-        CheckConstraint("char_length(url) <= 2048", name="webhooks_url_length"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
-    url: Mapped[str]
-    event_types: Mapped[list[str]] = mapped_column(ARRAY(Text()))
-    """Types of events it wants; `*` is all."""
-    enabled: Mapped[bool] = mapped_column(server_default="true")
-    enabled_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    """Events of earlier times are not for it: a replay of the stream does not flood it."""
-    disabled_reason: Mapped[str | None]
-    secret: Mapped[str]
-    previous_secret: Mapped[str | None]
-    """Also signs until `previous_secret_expires_at`."""
-    previous_secret_expires_at: Mapped[datetime | None]
-    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
-    responsible_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
-    """Made it, or last set its address or switched it on. It is paused when this user no longer administers."""
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class EmailChannel(Model):
-    """Which notifications a person wants by e-mail. No row: none."""
-
-    __tablename__ = "email_channels"
-
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    enabled: Mapped[bool] = mapped_column(server_default="false")
-    enabled_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    """Notifications of earlier times are not sent."""
-    kinds: Mapped[list[str]] = mapped_column(ARRAY(Text()))
-    """Kinds of notifications; `*` is all."""
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class Delivery(Model):
-    """One event on its way to one endpoint, once. Partitioned by the event's time; a lease is a later `due_at`."""
-
-    __tablename__ = "deliveries"
-    __table_args__ = (
-        Index("deliveries_due_idx", "due_at", postgresql_where=text("state IN ('pending', 'retrying')")),
-        # What waits for one receiver: a webhook, or the e-mail of a workspace.
-        Index(
-            "deliveries_queue_idx",
-            # As PostgreSQL writes it: the comparison of the models with a database is one of texts.
-            text("(\nCASE\n    WHEN channel = 'webhook'::text THEN endpoint_id\n    ELSE workspace_id\nEND)"),
-            "due_at",
-            postgresql_where=text("state IN ('pending', 'retrying')"),
-        ),
-        Index("deliveries_endpoint_idx", "endpoint_id", "id"),
-        Index("deliveries_dead_idx", "id", postgresql_where=text("state = 'dead'")),
-        CheckConstraint("channel IN ('webhook', 'email')", name="deliveries_channel"),
-        CheckConstraint("state IN ('pending', 'retrying', 'delivered', 'dead')", name="deliveries_state"),
-        {"postgresql_partition_by": "RANGE (event_id)"},
-    )
-
-    id: Mapped[UUID] = mapped_column(server_default=text("taskbell.new_id()"))
-    event_id: Mapped[UUID] = mapped_column(primary_key=True)
-    channel: Mapped[str] = mapped_column(primary_key=True)
-    endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
-    """A webhook's id, or a user's."""
-    workspace_id: Mapped[UUID]
-    event_type: Mapped[str]
-    payload: Mapped[str | None]
-    """The event's CloudEvents document, if `events` does not hold the event, such as that of a test delivery."""
-    traceparent: Mapped[str | None]
-    state: Mapped[str] = mapped_column(server_default="pending")
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    due_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    give_up_at: Mapped[datetime]
-    response_status: Mapped[int | None] = mapped_column(Integer)
-    error: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    attempted_at: Mapped[datetime | None]
-    delivered_at: Mapped[datetime | None]

@@ -32,6 +32,8 @@ class EventType(StrEnum):
     TASK_ASSIGNED = "task.assigned"
     TASK_MOVED = "task.moved"
     TASK_DELETED = "task.deleted"
+    COMMENT_CREATED = "comment.created"
+    COMMENT_DELETED = "comment.deleted"
     MEMBER_ADDED = "member.added"
     MEMBER_REMOVED = "member.removed"
     NOTIFICATION_CREATED = "notification.created"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
-from taskbell.delivery.shares import Queue
+from taskbell.delivery.shares import Queue, QueueKey
 
 _OLDEST = 500
 _STEPS = 100
-_START = UUID(int=0)
+_START: QueueKey = ("", UUID(int=0))
 
 
 class Queues(Protocol):
@@ -18,8 +18,8 @@ class Queues(Protocol):
     async def oldest_due(self, *, limit: int) -> list[Queue]:
         """Queues of the deliveries that have been due for the longest time."""
 
-    async def walk(self, *, past: UUID, limit: int) -> tuple[list[Queue], UUID | None]:
-        """Some queues after an id, and the id to continue after."""
+    async def walk(self, *, past: QueueKey, limit: int) -> tuple[list[Queue], QueueKey | None]:
+        """Some queues after a key, and the key to continue after."""
 
 
 class Lookout:
@@ -42,6 +42,6 @@ class Lookout:
             return queues, False
         found, past = await self._ledger.walk(past=self._past, limit=_STEPS)
         self._past = past or _START
-        walked = {queue.id: queue for queue in found}
+        walked = {queue.key: queue for queue in found}
         # Of a queue that the walk has not met, more may wait than was counted.
-        return [walked.pop(queue.id, queue) for queue in queues] + list(walked.values()), past is not None
+        return [walked.pop(queue.key, queue) for queue in queues] + list(walked.values()), past is not None

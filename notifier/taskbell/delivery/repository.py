@@ -19,7 +19,7 @@ from taskbell.contract.events import EventRecord, envelope
 from taskbell.delivery import metrics
 from taskbell.delivery.alerts import Endpoint
 from taskbell.delivery.policy import Decision, Outcome
-from taskbell.delivery.shares import Queue
+from taskbell.delivery.shares import Queue, QueueKey
 from taskbell.kit.ids import lowest_id
 from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, translating
@@ -41,6 +41,8 @@ _SELECT_OLDEST_DUE = load(__package__, "select_oldest_due")
 _WALK_QUEUES = load(__package__, "walk_queues")
 _SECONDS = 10.0
 _MANY = 1_000_000
+_ADDRESSES = frozenset({"webhook", "webpush", "slack", "teams"})
+"""Channels whose endpoints are addresses that users chose: each has a queue of its own."""
 _OF_THE_EVENT = frozenset({"subject_id", "actor_id", "event_traceparent", "event_time", "data"})
 """Columns that the document contains."""
 
@@ -103,9 +105,9 @@ class Claim:
     others: int = 0
 
     @property
-    def queue_id(self) -> UUID:
+    def queue_key(self) -> QueueKey:
         """The queue that it waited in."""
-        return self.endpoint_id if self.channel == "webhook" else self.workspace_id
+        return self.channel, self.endpoint_id if self.channel in _ADDRESSES else self.workspace_id
 
 
 class Ledger:
@@ -149,23 +151,27 @@ class Ledger:
         """Queues of the deliveries that have been due for the longest time; `waiting` counts at most `limit` in all."""
         return [Queue(**row) for row in await _SELECT_OLDEST_DUE.rows(self._pool, at_most=limit)]
 
-    async def walk(self, *, past: UUID, limit: int) -> tuple[list[Queue], UUID | None]:
-        """Queues after an id with something due, and the id to continue after; None when there are no more.
+    async def walk(self, *, past: QueueKey, limit: int) -> tuple[list[Queue], QueueKey | None]:
+        """Queues after a key with something due, and the key to continue after; None when there are no more.
 
         It looks at no more than `limit` queues, due or not. How many deliveries wait in each is unknown: many.
         """
-        rows = await _WALK_QUEUES.rows(self._pool, past=past, at_most=limit)
+        rows = await _WALK_QUEUES.rows(self._pool, past_channel=past[0], past=past[1], at_most=limit)
         queues = [
             Queue(id=row["id"], channel=row["channel"], workspace_id=row["workspace_id"], waiting=_MANY)
             for row in rows
             if row["is_due"]
         ]
-        return queues, rows[-1]["id"] if len(rows) == limit else None
+        return queues, (rows[-1]["channel"], rows[-1]["id"]) if len(rows) == limit else None
 
-    async def claim(self, granted: Mapping[UUID, int], *, lease: timedelta) -> list[Claim]:
+    async def claim(self, granted: Mapping[QueueKey, int], *, lease: timedelta) -> list[Claim]:
         """Take what has been due the longest from each queue, up to the places granted to it."""
         rows = await _CLAIM_DUE.rows(
-            self._pool, queues=list(granted.keys()), places=list(granted.values()), lease=lease
+            self._pool,
+            channels=[channel for channel, _ in granted],
+            queues=[queue for _, queue in granted],
+            places=list(granted.values()),
+            lease=lease,
         )
         return [_claim(row) for row in rows]
 

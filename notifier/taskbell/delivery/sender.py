@@ -97,15 +97,15 @@ class Sender:
         """Look for what is due and begin attempts. Returns whether another look now may find more to begin."""
         queues, more = await self._lookout.look()
         granted = self._shares.grant(queues, now=asyncio.get_running_loop().time())
-        known = {queue.id: queue for queue in queues}
-        metrics.HELD.set(sum(queue.id not in granted for queue in queues))
+        known = {queue.key: queue for queue in queues}
+        metrics.HELD.set(sum(queue.key not in granted for queue in queues))
         claims = await self._ledger.claim(granted, lease=self._bounds.lease) if granted else []
         for claim in claims:
             if self._stopping.is_set():
                 await self._ledger.give_back(claim)
             else:
-                self._begin(claim, known[claim.queue_id])
-        return more or (bool(claims) and any(granted.get(queue.id, 0) < queue.waiting for queue in queues))
+                self._begin(claim, known[claim.queue_key])
+        return more or (bool(claims) and any(granted.get(queue.key, 0) < queue.waiting for queue in queues))
 
     async def measure(self) -> None:
         """Measure regularly what waits in the ledger; a role for `kit.looper`."""

@@ -1,6 +1,7 @@
 """Shares the places of a worker among receivers, so that none waits for another one that is slow. Pure.
 
-A *place* is one attempt in flight. A *queue* is what waits for one receiver: a webhook, or the e-mail of a workspace.
+A *place* is one attempt in flight. A *queue* is what waits for one receiver: an address that a user chose, such as a
+webhook, or a service for all users of a workspace, such as its e-mail.
 
 1. A workspace gets another place only while it has fewer than a part of those that are free (a dynamic threshold:
    Choudhury and Hahne, 1998). One that is alone may have `per_workspace`; the more take places, the fewer each gets,
@@ -45,13 +46,17 @@ class Places:
     per_workspace: int
 
 
+QueueKey = tuple[str, UUID]
+"""The channel and the id of a queue."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """Due deliveries to one receiver.
 
     Attributes:
-        id: The webhook, or the workspace whose e-mail it is.
-        channel: `webhook` or `email`.
+        id: The webhook or alert endpoint; where a service is the receiver, the workspace.
+        channel: How they are sent, such as `webhook` or `email`.
         workspace_id: Whose events they are.
         waiting: How many are due, as far as that was counted.
     """
@@ -60,6 +65,11 @@ class Queue:
     channel: str
     workspace_id: UUID
     waiting: int
+
+    @property
+    def key(self) -> QueueKey:
+        """What tells it from all others."""
+        return self.channel, self.id
 
 
 @dataclass(eq=False, frozen=True, slots=True, kw_only=True)
@@ -85,7 +95,7 @@ class Shares:
         """Start without knowledge."""
         self.limits = limits
         self.taken: set[Place] = set()
-        self._known: OrderedDict[UUID, _Known] = OrderedDict()
+        self._known: OrderedDict[QueueKey, _Known] = OrderedDict()
         self._used: OrderedDict[UUID, tuple[float, float]] = OrderedDict()
 
     def take(self, queue: Queue, *, now: float) -> Place:
@@ -102,9 +112,9 @@ class Shares:
 
     def learn(self, queue: Queue, *, seconds: float, failing: bool) -> None:
         """A receiver took some seconds for an attempt. `failing`: the delivery must be tried again."""
-        before = self._known.get(queue.id)
+        before = self._known.get(queue.key)
         average = seconds if before is None else (before.seconds + seconds) / 2
-        _remember(self._known, queue.id, _Known(average, failing))
+        _remember(self._known, queue.key, _Known(average, failing))
 
     def used(self, workspace_id: UUID, *, now: float) -> float:
         """Seconds of places that a workspace used lately, in attempts that ended."""
@@ -113,19 +123,19 @@ class Shares:
 
     def takes(self, queue: Queue) -> float:
         """How many seconds an attempt to a receiver probably takes."""
-        known = self._known.get(queue.id)
+        known = self._known.get(queue.key)
         return _UNKNOWN_TAKES if known is None else known.seconds
 
     def is_known(self, queue: Queue) -> bool:
         """Whether the receiver has answered, or failed to, so that its speed is known."""
-        return queue.id in self._known
+        return queue.key in self._known
 
     def is_slow(self, queue: Queue) -> bool:
         """Whether the receiver was slow or failed when it was last heard of."""
-        known = self._known.get(queue.id)
+        known = self._known.get(queue.key)
         return known is not None and (known.failing or known.seconds > SLOW)
 
-    def grant(self, queues: Sequence[Queue], *, now: float) -> dict[UUID, int]:
+    def grant(self, queues: Sequence[Queue], *, now: float) -> dict[QueueKey, int]:
         """Give free places to queues; among equals the first comes first. Returns how many each gets that gets any."""
         return _Round(self, now=now).grant(queues)
 
@@ -141,9 +151,9 @@ class _Round:
         self._shares = shares
         self._now = now
         self._limits = shares.limits
-        self._hanging = {place.queue.id for place in shares.taken if now - place.since > SLOW}
+        self._hanging = {place.queue.key for place in shares.taken if now - place.since > SLOW}
         self._free = self._limits.all - len(shares.taken)
-        self._of_receiver: Counter[UUID] = Counter()
+        self._of_receiver: Counter[QueueKey] = Counter()
         self._of_workspace: Counter[UUID] = Counter()
         self._slow_of_workspace: Counter[UUID] = Counter()
         self.slow = self._doubtful = self._emails = 0
@@ -154,32 +164,32 @@ class _Round:
             workspace = place.queue.workspace_id
             self._used[workspace] = self._used_by(workspace) + now - place.since
 
-    def grant(self, queues: Sequence[Queue]) -> dict[UUID, int]:
-        granted: Counter[UUID] = Counter()
+    def grant(self, queues: Sequence[Queue]) -> dict[QueueKey, int]:
+        granted: Counter[QueueKey] = Counter()
         heap = [(self._key(queue), number, queue) for number, queue in enumerate(queues)]
         heapq.heapify(heap)
         while heap and self._free > 0:
             key, number, queue = heapq.heappop(heap)
-            if granted[queue.id] >= queue.waiting or not self._may(queue):
+            if granted[queue.key] >= queue.waiting or not self._may(queue):
                 continue  # what forbids it now only grows in this round
             if (present := self._key(queue)) != key:
                 heapq.heappush(heap, (present, number, queue))
                 continue
-            granted[queue.id] += 1
+            granted[queue.key] += 1
             self._free -= 1
             self._count(queue)
             self._used[queue.workspace_id] = self._used_by(queue.workspace_id) + self._shares.takes(queue)
             heapq.heappush(heap, (self._key(queue), number, queue))
-        return {queue_id: places for queue_id, places in granted.items() if places}
+        return {key: places for key, places in granted.items() if places}
 
     def _key(self, queue: Queue) -> tuple[float, bool, int]:
-        return self._used_by(queue.workspace_id), self._is_slow(queue), self._of_receiver[queue.id]
+        return self._used_by(queue.workspace_id), self._is_slow(queue), self._of_receiver[queue.key]
 
     def _may(self, queue: Queue) -> bool:
         limits, workspace, slow = self._limits, queue.workspace_id, self._is_slow(queue)
-        taken = self._emails if queue.channel == _EMAIL else self._of_receiver[queue.id]
+        taken = self._emails if queue.channel == _EMAIL else self._of_receiver[queue.key]
         known = self._shares.is_known(queue)
-        if taken >= limits.per_receiver or (not known and self._of_receiver[queue.id] > 0):
+        if taken >= limits.per_receiver or (not known and self._of_receiver[queue.key] > 0):
             return False
         if self._of_workspace[workspace] * (limits.all - limits.per_workspace) >= limits.per_workspace * self._free:
             return False
@@ -192,14 +202,14 @@ class _Round:
         return 4 * self._doubtful < 3 * limits.all
 
     def _is_slow(self, queue: Queue) -> bool:
-        return queue.id in self._hanging or self._shares.is_slow(queue)
+        return queue.key in self._hanging or self._shares.is_slow(queue)
 
     def _used_by(self, workspace_id: UUID) -> float:
         found = self._used.get(workspace_id)
         return self._shares.used(workspace_id, now=self._now) if found is None else found
 
     def _count(self, queue: Queue) -> None:
-        self._of_receiver[queue.id] += 1
+        self._of_receiver[queue.key] += 1
         self._of_workspace[queue.workspace_id] += 1
         self._emails += queue.channel == _EMAIL
         if slow := self._is_slow(queue):
@@ -208,7 +218,7 @@ class _Round:
         self._doubtful += slow or not self._shares.is_known(queue)
 
 
-def _remember(known: OrderedDict[UUID, Any], key: UUID, value: object) -> None:
+def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:
     known[key] = value
     known.move_to_end(key)
     if len(known) > MOST_KNOWN:

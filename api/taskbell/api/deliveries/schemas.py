@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 from taskbell.api.http.body import NO_NUL, RequestBody
 from taskbell.api.http.paging import Page, PageQuery
 from taskbell.api.http.rows import RowModel
-from taskbell.api.notifications.schemas import Kind
 from taskbell.contract.events import EventType
+from taskbell.contract.notices import Kind
 from taskbell.contract.webhooks import EVERYTHING, is_shared
 
 _TYPES = frozenset({EVERYTHING, *(event for event in EventType if is_shared(event))})

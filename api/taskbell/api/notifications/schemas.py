@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -12,21 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from taskbell.api.http.body import RequestBody
 from taskbell.api.http.paging import Page, PageMeta, PageQuery
-
-
-class Kind(StrEnum):
-    """The kind of a notification."""
-
-    ASSIGNED = "assigned"
-    """A task was assigned to you."""
-    STATUS_CHANGED = "status_changed"
-    """The status of a task that you created, or that is assigned to you, was changed."""
-    DUE_SOON = "due_soon"
-    """A task that is assigned to you (or to nobody, and created by you) is due soon."""
-    INVITED = "invited"
-    """You are invited to a workspace: the invitation has the id of the notification."""
-    WEBHOOKS_PAUSED = "webhooks_paused"
-    """Webhooks of a workspace that you own are switched off: the user who is responsible for them left."""
+from taskbell.contract.notices import Kind
 
 
 class Notification(BaseModel):

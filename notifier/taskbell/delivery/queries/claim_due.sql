@@ -1,11 +1,11 @@
 -- A queue is what waits for one receiver: the order and the expression are those of the index deliveries_queue_idx.
 WITH due AS (
   SELECT d.event_id, d.channel, d.endpoint_id
-  FROM unnest(:queues::uuid[], :places::int[]) AS q (id, places)
+  FROM unnest(:channels::text[], :queues::uuid[], :places::int[]) AS q (channel, id, places)
   CROSS JOIN LATERAL (
     SELECT event_id, channel, endpoint_id FROM deliveries
-    WHERE state IN ('pending', 'retrying') AND due_at <= now()
-      AND CASE WHEN channel = 'webhook' THEN endpoint_id ELSE workspace_id END = q.id
+    WHERE state IN ('pending', 'retrying') AND due_at <= now() AND channel = q.channel
+      AND CASE WHEN channel IN ('webhook', 'webpush', 'slack', 'teams') THEN endpoint_id ELSE workspace_id END = q.id
     ORDER BY due_at LIMIT q.places FOR UPDATE SKIP LOCKED
   ) d
 ), taken AS (

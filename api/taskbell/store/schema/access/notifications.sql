@@ -8,6 +8,9 @@ CREATE POLICY told ON notifications FOR INSERT TO taskbell_api
                                WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer')
               AND actor_id = taskbell.actor());
 CREATE POLICY reminded ON notifications FOR INSERT TO taskbell_sweeper WITH CHECK (kind = 'due_soon');
+CREATE POLICY delivered ON notifications FOR SELECT TO taskbell_delivery USING (true);
 
 GRANT SELECT, INSERT, UPDATE (read_at) ON notifications TO taskbell_api;
 GRANT INSERT ON notifications TO taskbell_sweeper;
+-- Whether an alert is still wanted, not what it says.
+GRANT SELECT (id, read_at) ON notifications TO taskbell_delivery;

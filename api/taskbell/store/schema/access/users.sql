@@ -5,4 +5,4 @@ CREATE POLICY own_account ON users TO taskbell_api USING (id = taskbell.actor())
 CREATE POLICY addressed ON users FOR SELECT TO taskbell_delivery USING (true);
 
 GRANT SELECT, INSERT, UPDATE ON users TO taskbell_api;
-GRANT SELECT (id, email, email_confirmed_at) ON users TO taskbell_delivery;
+GRANT SELECT (id, email, email_confirmed_at, time_zone, quiet_from, quiet_until) ON users TO taskbell_delivery;
