@@ -129,7 +129,7 @@ class EventPath:
 
     async def _welcomed(self) -> Connection:
         connection = await Connection.open(f"{self.run['gateway_url']}/ws", max_queue=None, proxy=None)
-        await connection.hello(token=self.token)
+        await connection.hello(token=self.token, coalesce=False)
         await anext(aiter(connection))
         return connection
 

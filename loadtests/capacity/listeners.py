@@ -64,7 +64,8 @@ class Listener:
         async def connect(cursor: str | None) -> Connection:
             async with opening:
                 connection = await Connection.open(self._url, cursor=cursor, ping_interval=None, proxy=None)
-            await connection.hello(token=self._account.token, channels=[f"workspace:{self._account.workspace_id}"])
+            channels = [f"workspace:{self._account.workspace_id}"]
+            await connection.hello(token=self._account.token, channels=channels, coalesce=False)
             return connection
 
         async with contextlib.aclosing(follow(connect, longest_pause=3.0)) as found:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.intake import created_at
+from taskbell.gateway.live import LiveEvent
 from taskbell.gateway.recent import RecentEvents, StreamEvent
 from taskbell.gateway.replay import Missed
 from taskbell.gateway.send_queue import QueueOverflow, SendQueue
@@ -23,9 +24,9 @@ class Client:
         self.ended = []
         self.renewed = 0
 
-    def deliver(self, frame):
-        """Keep it."""
-        self.frames.append(frame)
+    def deliver(self, event):
+        """Keep its frame."""
+        self.frames.append(event.frame)
 
     def membership_ended(self, workspace_id):
         """Keep it."""
@@ -142,28 +143,36 @@ def test_recent_events_are_whole_or_nothing(floor, sizes, max_events, max_bytes,
         assert found == []
 
 
+def live(sequence=1, size=2):
+    """An event of which nothing is known but its size."""
+    return LiveEvent(1, StreamEvent(sequence, "w", "task.renamed", "", b"x" * size))
+
+
 def test_a_queue_keeps_order_and_bounds():
     """Held, paused or behind, events wait in order; past the bound it overflows."""
-    queue = SendQueue(max_messages=3, max_bytes=100)
-    for frame in (b"a", b"b"):
-        queue.keep(frame)
+    queue = SendQueue(max_messages=3, max_bytes=1000)
+    events = [live(number) for number in range(5)]
+    for event in events[:2]:
+        queue.keep(event)
     assert queue.take() == b""
     queue.release()
     queue.pause()
-    queue.keep(b"c")
-    with pytest.raises(QueueOverflow):
-        queue.keep(b"d")
+    queue.keep(events[2])
     assert not queue.flowing
     queue.resume()
-    assert queue.take() == b"abc"
+    assert queue.take() == b"".join(event.frame for event in events[:3])
     assert queue.flowing
     queue.pause()
+    for event in events[:3]:
+        queue.keep(event)
     with pytest.raises(QueueOverflow):
-        queue.keep(b"x" * 101)
+        queue.keep(events[3])
     queue.close()
-    queue.keep(b"dropped")
+    queue.keep(events[4])
     queue.resume()
     assert queue.take() == b""
+    with pytest.raises(QueueOverflow):
+        SendQueue(max_messages=3, max_bytes=1000).keep(live(size=1001))
 
 
 class Slow:
@@ -178,6 +187,10 @@ class Slow:
         """What it has not read."""
         return self.queue.size
 
+    def lighten(self):
+        """Nothing gives way: the events are of a type that nobody knows."""
+        assert self.queue.coalesce() == 0
+
     def too_slow(self):
         """Close it."""
         self.is_open = False
@@ -187,20 +200,20 @@ class Slow:
 @given(st.lists(st.tuples(st.sets(st.integers(0, 3)), st.integers(1, 400)), max_size=40), st.lists(st.integers(0, 3)))
 def test_all_queues_together_are_bounded(deliveries, drained):
     """A frame counts once, wherever it waits; past the bound those with the most are closed, and no others."""
-    unsent = Unsent(at_most=1000)
+    unsent = Unsent(at_most=2000)
     crowd = [Slow(unsent) for _ in range(4)]
     unsent.connections = lambda: crowd
-    for receivers, size in deliveries:
-        frame = bytes(bytearray(size))  # each is another object
+    for sequence, (receivers, size) in enumerate(deliveries):
+        event = live(sequence, size)
         waiting = {one: crowd[one].waiting_bytes for one in range(4)}
         closed = {one for one in range(4) if not crowd[one].is_open}
         for one in receivers:
-            crowd[one].queue.keep(frame)
+            crowd[one].queue.keep(event)
         unsent.make_room()
-        distinct = {id(kept): len(kept) for slow in crowd for kept in slow.queue._frames}
-        assert unsent.size == sum(distinct.values()) <= 1000
+        distinct = {id(kept): len(kept) for slow in crowd for kept in slow.queue.waiting()}
+        assert unsent.size == sum(distinct.values()) <= 2000
         for one in {one for one in range(4) if not crowd[one].is_open} - closed:
-            assert all(waiting[one] + size >= waiting[other] for other in range(4) if crowd[other].is_open)
+            assert all(waiting[one] + len(event) >= waiting[other] for other in range(4) if crowd[other].is_open)
     for one in drained:
         crowd[one].queue.release()
         while crowd[one].queue.take():

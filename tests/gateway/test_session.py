@@ -24,8 +24,10 @@ from taskbell.gateway.actions import (
     VerifyRefresh,
     VerifySignIn,
 )
-from taskbell.gateway.frames import event_frame, text_frame
+from taskbell.gateway.frames import text_frame
 from taskbell.gateway.inputs import Credential, FrameMalformed, Hello, read, read_address, workspace_of
+from taskbell.gateway.live import LiveEvent
+from taskbell.gateway.recent import StreamEvent
 from taskbell.gateway.send_queue import QueueOverflow
 from taskbell.gateway.session import Phase, Session, SessionLimits
 
@@ -180,7 +182,7 @@ class SessionMachine(RuleBasedStateMachine):
             self.wire.append("event")
             return
         try:
-            self.session.queue.keep(event_frame(1, self.offered, b"{}"))
+            self.session.queue.keep(LiveEvent(1, StreamEvent(self.offered, "w", "task.updated", "", b"{}")))
         except QueueOverflow:
             self.perform(self.session.overflowed())
 
@@ -293,6 +295,7 @@ def opened(*, expires_at=10_000.0, now=1000.0, resume=Resume.NEW, limits=None, l
         ("/ws?resume=1-5", Hello(resume="1-5")),
         ("/ws?ticket=x&channels=me,workspace%3Aa&resume=1-5", Hello(resume="1-5", channels=("me", "workspace:a"))),
         ("/ws?channels=", Hello()),
+        ("/ws?coalesce=false", Hello(coalesce=False)),
         ("/ws?token=x&channels=me", Hello(channels=("me",))),
     ],
 )
@@ -301,7 +304,9 @@ def test_an_address_may_be_a_hello(address, said):
     assert read_address(address) == said
 
 
-@pytest.mark.parametrize("query", ["resume=1-5&resume=1-6", "channels=a&channels=b", "resume=" + "1" * 200])
+@pytest.mark.parametrize(
+    "query", ["resume=1-5&resume=1-6", "channels=a&channels=b", "coalesce=no", "resume=" + "1" * 200]
+)
 def test_a_malformed_hello_in_an_address_closes(query):
     """As in a frame."""
     session = Session(connection_id="c", limits=SessionLimits(), now=0)

@@ -84,14 +84,18 @@ class Connection:
         )
         return cls(socket, cursor=cursor, answer_pings=answer_pings)
 
-    async def hello(self, *, token: str = "", channels: Sequence[str] = ()) -> None:
+    async def hello(self, *, token: str = "", channels: Sequence[str] = (), coalesce: bool = True) -> None:
         """Send the first frame: the cursor, the wanted channels, and an access token if nothing else signed in.
+
+        Without `coalesce` every event comes, or the connection ends: for a client that keeps a record, not a view.
 
         A closed connection is no error here: iterating over it ends at once, and `close_code` tells why.
         """
         hello: dict[str, Any] = {"t": ClientFrame.HELLO, "channels": list(channels)}
         if token:
             hello["token"] = token
+        if not coalesce:
+            hello["coalesce"] = False
         if self.cursor is not None:
             hello["resume"] = self.cursor
         try:

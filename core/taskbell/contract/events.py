@@ -6,6 +6,7 @@ database and the client parses or rebuilds it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -41,12 +42,55 @@ class EventType(StrEnum):
     NOTIFICATION_UNREAD = "notification.unread"
 
 
+_TASK_STATES = frozenset(
+    {
+        EventType.TASK_CREATED,
+        EventType.TASK_UPDATED,
+        EventType.TASK_STATUS_CHANGED,
+        EventType.TASK_ASSIGNED,
+        EventType.TASK_MOVED,
+        EventType.TASK_DELETED,
+    }
+)
+_HEAD_BYTES = 1024
+_SUBJECT = re.compile(rb'"subject":"([0-9a-f-]{36})"')
+_OMITTED = re.compile(rb'"omitted"\s*:\s*\[([^\]]*)\]')
+
+
 def is_personal(event_type: str) -> bool:
     """Tell whether an event is for its audience alone, not for all members of its workspace.
 
     The prefix decides, so that it also holds for newer types.
     """
     return event_type.startswith("notification.")
+
+
+def tells_task_state(event_type: str) -> bool:
+    """Tell whether the data of an event is a task as it is then, so that a later one of the task replaces it.
+
+    A newer type of event does not, whatever its prefix: nobody here knows what its data is.
+    """
+    return event_type in _TASK_STATES
+
+
+def subject_of(text: bytes) -> str:
+    """Return the subject of an event in a text that begins with its envelope; empty if there is none.
+
+    Nothing that a user wrote comes before it in an envelope, so that it need not be parsed.
+    """
+    found = _SUBJECT.search(text, 0, _HEAD_BYTES)
+    return found[1].decode() if found else ""
+
+
+def omits_state(text: bytes) -> bool:
+    """Tell whether the data of a task's event leaves out a field that did not change, by the text of the event.
+
+    A quotation mark in a JSON string is escaped, so that the key is found nowhere else.
+    """
+    found = _OMITTED.search(text) if b'"omitted"' in text else None
+    return found is not None and any(
+        not pointer.startswith(b'"/previous/') for pointer in found[1].replace(b" ", b"").split(b",") if pointer
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,5 +63,5 @@ class Follower(Collector):
 
     async def _connect(self, cursor: str | None) -> Connection:
         connection = await Connection.open(self._url, cursor=cursor, ping_interval=None, proxy=None)
-        await connection.hello(token=self._token, channels=self._channels)
+        await connection.hello(token=self._token, channels=self._channels, coalesce=False)
         return connection

@@ -88,7 +88,7 @@ async def following(
     async def connect(at: str | None) -> Connection:
         token = await sign_in.token(client)
         connection = await Connection.open(address, cursor=at)
-        await connection.hello(token=token, channels=channels)
+        await connection.hello(token=token, channels=channels, coalesce=False)
         return connection
 
     async with aclosing(follow(connect, cursor=cursor)) as found:

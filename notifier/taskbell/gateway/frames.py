@@ -25,6 +25,11 @@ def text_frame(payload: bytes) -> bytes:
     return bytes((_FINAL_TEXT, 127)) + size.to_bytes(8) + payload
 
 
+def text_of(frame: bytes) -> bytes:
+    """Return the payload of a frame that `text_frame` made."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 def event_frame(epoch: int, sequence: int, event: bytes) -> bytes:
     """Wrap an event's JSON text, untouched, with the cursor that names its place."""
     return text_frame(b'{"t":"event","cursor":"%d-%d","event":%b}' % (epoch, sequence, event))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from taskbell.contract.cursors import EventCursor
-from taskbell.gateway.frames import event_frame
+from taskbell.gateway.live import LiveEvent
 from taskbell.gateway.recent import RecentEvents, StreamEvent
 
 _REMEMBERED_REMOVALS = 10_000
@@ -19,8 +19,8 @@ class Receiver(Protocol):
 
     user_id: str
 
-    def deliver(self, frame: bytes) -> None:
-        """Take one event's frame."""
+    def deliver(self, event: LiveEvent) -> None:
+        """Take one event."""
 
     def membership_ended(self, workspace_id: str) -> None:
         """The subscription has ended: the user left the workspace."""
@@ -110,9 +110,9 @@ class Hub:
             self._tell_awaited()
         if not receivers:
             return 0
-        frame = event_frame(self.epoch, event.sequence, event.payload)
+        live = LiveEvent(self.epoch, event)
         for receiver in receivers:
-            receiver.deliver(frame)
+            receiver.deliver(live)
         return len(receivers)
 
     async def reached(self, sequence: int) -> None:

@@ -32,11 +32,15 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first frame: a credential (unless the address or a header brought one), a cursor, channels."""
+    """The first frame: a credential (unless the address or a header brought one), a cursor, channels.
+
+    `coalesce`: Events may give way to newer ones of the same task while the client is slow.
+    """
 
     credential: Credential | None = None
     resume: str | None = None
     channels: tuple[str, ...] = ()
+    coalesce: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +109,22 @@ def read(message: str | bytes) -> ClientInput:
 
 
 def read_address(address: str) -> Hello | None:
-    """Read what an address says in place of a `hello`: `?resume=<cursor>&channels=<channel>,<channel>`.
+    """Read what an address says in place of a `hello`: `?resume=<cursor>&channels=<channel>,<channel>&coalesce=false`.
 
-    Returns None when it says neither.
+    Returns None when it says nothing of it.
 
     Raises:
         FrameMalformed: One of them is repeated, or has a wrong form.
     """
     query = parse_qs(urlsplit(address).query, keep_blank_values=True)
-    told = {name: query[name] for name in ("resume", "channels") if name in query}
+    told = {name: query[name] for name in ("resume", "channels", "coalesce") if name in query}
     if any(len(values) > 1 for values in told.values()):
-        raise FrameMalformed("resume and channels come once in an address")
+        raise FrameMalformed("resume, channels and coalesce come once in an address")
     fields: dict[str, Any] = {name: values[0] for name, values in told.items()}
     if "channels" in fields:
         fields["channels"] = [channel for channel in fields["channels"].split(",") if channel]
+    if "coalesce" in fields:
+        fields["coalesce"] = {"true": True, "false": False}.get(fields["coalesce"], fields["coalesce"])
     return _hello(fields) if fields else None
 
 
@@ -153,7 +159,15 @@ def _hello(fields: dict[str, Any]) -> Hello:
         raise FrameMalformed(f"channels is a list of at most {MAX_CHANNELS}")
     if not all(isinstance(channel, str) and len(channel) <= _MAX_ID_LENGTH for channel in channels):
         raise FrameMalformed(f"a channel is a text of at most {_MAX_ID_LENGTH} characters")
-    return Hello(credential=credential, resume=_text(fields, "resume"), channels=tuple(dict.fromkeys(channels)))
+    coalesce = fields.get("coalesce", True)
+    if not isinstance(coalesce, bool):
+        raise FrameMalformed("coalesce is true or false")
+    return Hello(
+        credential=credential,
+        resume=_text(fields, "resume"),
+        channels=tuple(dict.fromkeys(channels)),
+        coalesce=coalesce,
+    )
 
 
 def _text(fields: dict[str, Any], name: str, longest: int = _MAX_ID_LENGTH) -> str | None:

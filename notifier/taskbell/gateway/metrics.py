@@ -41,6 +41,11 @@ EVENTS_MALFORMED = EVENTS_ROUTED.labels(outcome="malformed")
 FRAMES_SENT = Counter(
     "taskbell_gateway_event_frames_total", "Event frames given to connections: events times receivers."
 )
+EVENTS_COALESCED = Counter(
+    "taskbell_gateway_events_coalesced_total",
+    "Events that were not sent to a slow client because a newer one of the same task waited for it, too. A steady "
+    "rate: clients do not keep up; nothing is wrong with their view.",
+)
 DELIVERY_LATENCY = Histogram(
     "taskbell_gateway_delivery_latency_seconds",
     "Time from the creation of an event in PostgreSQL to its frame, for events that some connection wants. "

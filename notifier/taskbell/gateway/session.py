@@ -186,7 +186,7 @@ class Session:
         """The credential is valid."""
         if self.phase is not Phase.VERIFYING:
             return ()
-        self.user_id = identity.user_id
+        self.user_id = self.queue.reader = identity.user_id
         self._expires_at = identity.expires_at
         self.phase = Phase.GREETING
         if isinstance(self._stashed, Hello):
@@ -366,6 +366,7 @@ class Session:
             self.phase = Phase.JOINING
         address = self._address or Hello()
         channels = hello.channels or address.channels
+        self.queue.coalesces = hello.coalesce and address.coalesce
         self._resumed = address.resume if hello.resume is None else hello.resume
         return (Join(user_id=self.user_id, channels=channels, resume=self._resumed, late=self._late),)
 

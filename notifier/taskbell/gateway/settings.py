@@ -32,8 +32,8 @@ class GatewaySettings(ProgramSettings):
     gateway_max_connections_per_user: int = Field(default=50, ge=1)
     """Most connections of one user to this process; one more is closed with 4004."""
     gateway_queue_messages: int = Field(default=1_000, ge=1)
-    """Most events that wait for a connection that reads too slowly; one more closes it with 4408, and the client
-    resumes."""
+    """Most events that wait for a connection that reads too slowly. When it has so many, only the newest of each task
+    stays; one more closes it with 4408, and the client resumes."""
     gateway_queue_bytes: int = Field(default=4 * 2**20, ge=2**16)
     """The same limit in bytes."""
     gateway_unsent_bytes: int = Field(default=64 * 2**20, ge=2**20)

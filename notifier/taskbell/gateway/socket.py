@@ -31,6 +31,7 @@ from taskbell.gateway.actions import (
 from taskbell.gateway.channels import Admission, Channels
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.inputs import Credential, workspace_channel
+from taskbell.gateway.live import LiveEvent
 from taskbell.gateway.send_queue import QueueOverflow
 from taskbell.gateway.session import (
     HELLO_GRACE_SECONDS,
@@ -133,16 +134,18 @@ class Socket:
 
     # The hub's side
 
-    def deliver(self, frame: bytes) -> None:
+    def deliver(self, event: LiveEvent) -> None:
         """Write an event, or queue it while the client is behind."""
         if self._queue.flowing:
-            self._connection.write_frames(frame)
+            self._connection.write_frames(event.frame)
             return
         try:
-            self._queue.keep(frame)
+            gave_way = self._queue.keep(event)
         except QueueOverflow:
             self.too_slow()
         else:
+            if gave_way:
+                metrics.EVENTS_COALESCED.inc(gave_way)
             self._around.unsent.make_room()
 
     # The side of `Unsent`
@@ -151,6 +154,10 @@ class Socket:
     def waiting_bytes(self) -> int:
         """What waits for this connection: events, and replies that are not read."""
         return self._queue.size + self._connection.unread
+
+    def lighten(self) -> None:
+        """Let events give way to newer ones of the same task."""
+        metrics.EVENTS_COALESCED.inc(self._queue.coalesce())
 
     def too_slow(self) -> None:
         """Close the connection: too much waits for it."""
