@@ -48,11 +48,12 @@ class Wiring:
     """What they inherit from the environment of `taskbell up`."""
     api_sockets: Sequence[socket.socket]
     """One for each API process, all on one port."""
-    gateway_socket: socket.socket
+    gateway_sockets: Sequence[socket.socket]
+    """One for each gateway process, all on one port."""
     relay_sockets: Sequence[socket.socket]
     """One for the probes of each relay: the active one and its standbys."""
-    delivery_socket: socket.socket
-    """For the probes of the delivery worker."""
+    delivery_sockets: Sequence[socket.socket]
+    """One for the probes of each delivery worker."""
     postgres: PostgresServer
     replica: PostgresReplica
     nats: NatsServer
@@ -65,7 +66,7 @@ class Wiring:
     @property
     def gateway_url(self) -> str:
         """Base of the gateway; its WebSocket is at `/ws`, and at the base itself."""
-        return f"ws://127.0.0.1:{port_of(self.gateway_socket)}"
+        return f"ws://127.0.0.1:{port_of(self.gateway_sockets[0])}"
 
     @property
     def nats_url(self) -> str:
@@ -140,8 +141,12 @@ class Wiring:
     def services(self) -> list[Component]:
         """Taskbell's own programs, which need a migrated database."""
         relays = [self._relay(_numbered("relay", n), server) for n, server in enumerate(self.relay_sockets, 1)]
-        workers = [self._api(_numbered("api", n), server) for n, server in enumerate(self.api_sockets, 1)]
-        return [*relays, self._delivery(), *workers, self._gateway()]
+        deliveries = [
+            self._delivery(_numbered("delivery", n), server) for n, server in enumerate(self.delivery_sockets, 1)
+        ]
+        apis = [self._api(_numbered("api", n), server) for n, server in enumerate(self.api_sockets, 1)]
+        gateways = [self._gateway(_numbered("gateway", n), server) for n, server in enumerate(self.gateway_sockets, 1)]
+        return [*relays, *deliveries, *apis, *gateways]
 
     def _api(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(
@@ -161,22 +166,20 @@ class Wiring:
         environment = self._environment(Program.RELAY, TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
         return self._service(name, "taskbell.relay", stage=Stage.RELAY, env=environment, server=server)
 
-    def _delivery(self) -> Component:
+    def _delivery(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(Program.DELIVERY, TASKBELL_DATABASE_URL=self.database_url(roles.DELIVERY))
         # A developer's receivers run on this machine, without a certificate.
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_PRIVATE", "true")
         environment.setdefault("TASKBELL_DELIVERY_DRAIN_TIMEOUT", "PT5S")
-        module, server = "taskbell.delivery", self.delivery_socket
-        return self._service("delivery", module, stage=Stage.DELIVERY, env=environment, server=server)
+        return self._service(name, "taskbell.delivery", stage=Stage.DELIVERY, env=environment, server=server)
 
-    def _gateway(self) -> Component:
+    def _gateway(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(
             Program.GATEWAY,
             TASKBELL_DATABASE_URL=self.database_url(roles.GATEWAY),
             TASKBELL_JWKS_URL=f"{self.api_url}/.well-known/jwks.json",
         )
-        server = self.gateway_socket
-        return self._service("gateway", "taskbell.gateway", stage=Stage.GATEWAY, env=environment, server=server)
+        return self._service(name, "taskbell.gateway", stage=Stage.GATEWAY, env=environment, server=server)
 
     def _service(
         self, name: str, module: str, *, stage: Stage, env: dict[str, str], server: socket.socket

@@ -38,6 +38,10 @@ class LocalSettings(Settings):
     """Port of the WebSocket gateway on 127.0.0.1; 0 takes any free port."""
     api_workers: int = Field(default=2, ge=1, le=16)
     """Number of API processes; about one per CPU core."""
+    gateway_workers: int = Field(default=1, ge=1, le=16)
+    """Number of gateway processes, all on one port."""
+    delivery_workers: int = Field(default=1, ge=1, le=16)
+    """Number of delivery workers."""
 
 
 def known_names() -> set[str]:

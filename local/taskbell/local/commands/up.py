@@ -50,6 +50,8 @@ def up() -> None:
     TASKBELL_GATEWAY_PORT: 8001; 0 takes a free port
 
     TASKBELL_API_WORKERS: processes of the API (2)
+
+    TASKBELL_GATEWAY_WORKERS, TASKBELL_DELIVERY_WORKERS: the same of these (1)
     """
     try:
         settings = _settings()
@@ -59,9 +61,11 @@ def up() -> None:
             apis = listen_for_each(settings.api_workers, settings.api_port, setting="TASKBELL_API_PORT")
             for socket in apis:
                 held.enter_context(socket)
-            gateway = held.enter_context(listen(settings.gateway_port, setting="TASKBELL_GATEWAY_PORT"))
+            gateways = listen_for_each(settings.gateway_workers, settings.gateway_port, setting="TASKBELL_GATEWAY_PORT")
+            for socket in gateways:
+                held.enter_context(socket)
             relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
-            delivery = held.enter_context(listen(0, setting=""))
+            deliveries = [held.enter_context(listen(0, setting="")) for _ in range(settings.delivery_workers)]
             secret = credentials.load_or_generate(data)
             postgres = PostgresServer(data.postgres, password=secret.superuser_password)
             postgres.prepare()
@@ -70,9 +74,9 @@ def up() -> None:
                 credentials=secret,
                 environment=os.environ,
                 api_sockets=apis,
-                gateway_socket=gateway,
+                gateway_sockets=gateways,
                 relay_sockets=relays,
-                delivery_socket=delivery,
+                delivery_sockets=deliveries,
                 postgres=postgres,
                 replica=PostgresReplica(data.replica, primary=postgres),
                 nats=NatsServer(data.nats, accounts={ADMINISTRATOR: secret.nats_password}, users=nats_users(secret)),
