@@ -1,1 +1,1 @@
-"""For tests of Taskbell and of its clients: `listener` and `follower` (WebSocket), `platform`, `waiting`."""
+"""For tests of Taskbell and its clients: `listener`, `follower` (WebSocket), `platform`, `waiting`, `pushsim` (push)."""
