@@ -67,6 +67,9 @@ LEASE = 'taskbell_relay_lease_held{namespace="tasks", pod="%s"}'
 OVERDUE = 'taskbell_relay_reminders_%s{namespace="tasks", pod="a"}'
 LATENESS = 'taskbell_relay_reminders_lateness_seconds_bucket{namespace="tasks", le="%s"}'
 UP = 'up{platform="taskbell", component="gateway", namespace="tasks", pod="gateway-1"}'
+OLDEST = 'taskbell_delivery_oldest_due_seconds{namespace="tasks", channel="%s"}'
+GIVEN_UP = 'taskbell_delivery_given_up_total{namespace="tasks", channel="%s", reason="%s"}'
+ATTEMPTED = 'taskbell_delivery_attempts_total{namespace="tasks", channel="%s", state="any"}'
 LATENCY = 'taskbell_gateway_delivery_latency_seconds_bucket{namespace="tasks", le="%s"}'
 
 
@@ -131,8 +134,27 @@ CASES = {
     ),
     "TaskbellDeliveriesLate": (
         "10m",
-        [('taskbell_delivery_oldest_due_seconds{namespace="tasks"}', "0+60x20")],
-        [('taskbell_delivery_oldest_due_seconds{namespace="tasks"}', "2x20")],
+        [(OLDEST % "fcm", "0+60x20"), (OLDEST % "email", "2x20")],
+        [(OLDEST % "fcm", "2x20"), (OLDEST % "email", "2x20")],
+    ),
+    "TaskbellAlertsRefused": (
+        "30m",
+        [(GIVEN_UP % ("apns", "refused"), "0+10x40"), (ATTEMPTED % "apns", "0+100x40")],
+        [
+            # One in a hundred is a wrong address; a device that is gone is normal; a webhook is not ours.
+            (GIVEN_UP % ("apns", "refused"), "0+1x40"),
+            (ATTEMPTED % "apns", "0+100x40"),
+            (GIVEN_UP % ("fcm", "gone"), "0+50x40"),
+            (GIVEN_UP % ("fcm", "refused"), "0x40"),
+            (ATTEMPTED % "fcm", "0+50x40"),
+            (GIVEN_UP % ("webhook", "refused"), "0+50x40"),
+            (ATTEMPTED % "webhook", "0+50x40"),
+        ],
+    ),
+    "TaskbellAlertsDead": (
+        "30m",
+        [(GIVEN_UP % ("slack", "expired"), "0x10 0+5x30")],
+        [(GIVEN_UP % ("slack", "expired"), "0x10 1x30"), (GIVEN_UP % ("webhook", "expired"), "0x10 0+5x30")],
     ),
 }
 """The evaluation time, the series for which the alert must fire, and those for which it must not."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskbell.delivery.mail_server import Encryption, MailServer, MailServerMalformed
-from taskbell.delivery.policy import Backoff, Outcome, State, decide
+from taskbell.delivery.policy import Backoff, Outcome, Reason, State, decide, reason_of
 
 _BACKOFF = Backoff(first=5.0, longest=7200.0)
 
@@ -81,3 +81,17 @@ def test_malformed_mail_servers(url):
     """Each is refused."""
     with pytest.raises(MailServerMalformed):
         MailServer.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Outcome(delivered=False, status=403, error="refused", permanent=True), Reason.REFUSED),
+        (Outcome(delivered=False, error="the endpoint was removed", permanent=True), Reason.UNSENDABLE),
+        (Outcome(delivered=False, status=503, error="down"), Reason.EXPIRED),
+        (Outcome(delivered=False, status=410, error="gone", gone=True, permanent=True), Reason.GONE),
+    ],
+)
+def test_a_dead_delivery_has_a_reason(outcome, reason):
+    """What a provider refuses, what time ended, what no longer exists and what nobody was asked for are told apart."""
+    assert reason_of(outcome) is reason

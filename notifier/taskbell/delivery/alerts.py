@@ -8,6 +8,14 @@ from uuid import UUID
 
 import orjson
 
+PUSH_CHANNELS = ("fcm", "apns", "webpush")
+"""Channels to devices; preferences call them together `push`."""
+ENDPOINT_CHANNELS = (*PUSH_CHANNELS, "slack", "teams")
+"""Channels to devices and chats: what users register as endpoints."""
+ALERT_CHANNELS = ("email", *ENDPOINT_CHANNELS)
+"""Channels of alerts."""
+CHANNELS = ("webhook", *ALERT_CHANNELS)
+"""All channels of the ledger."""
 _READ = "notification.read"
 
 

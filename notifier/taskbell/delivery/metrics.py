@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from taskbell.delivery.alerts import ALERT_CHANNELS, CHANNELS, ENDPOINT_CHANNELS
+from taskbell.delivery.policy import Reason
+
 EVENTS = Counter(
     "taskbell_delivery_events_total",
     "Events read from the stream, by outcome: recorded (some endpoint wants it), unwanted, failed (it will "
@@ -50,11 +53,46 @@ HELD = Gauge(
 )
 DUE = Gauge(
     "taskbell_delivery_due",
-    "Due deliveries in the ledger that wait for a worker (counted up to 10,000). The same at every worker.",
+    "Due deliveries in the ledger that wait for a worker, by channel (10,000 are counted, the oldest of all). The same "
+    "at every worker.",
+    ["channel"],
 )
 OLDEST_DUE = Gauge(
     "taskbell_delivery_oldest_due_seconds",
-    "How long the oldest due delivery has waited. The same at every worker; use the maximum.",
+    "How long the oldest due delivery has waited, by channel. The same at every worker; use the maximum.",
+    ["channel"],
+)
+GIVEN_UP = Counter(
+    "taskbell_delivery_given_up_total",
+    "Deliveries that are dead, by channel and reason: refused (the receiver will never take it), expired (it was "
+    "retried until its end), gone (the receiver says that the address no longer exists, which is normal), unsendable "
+    "(nobody was asked: the endpoint was removed or switched off, or the event is not kept any more).",
+    ["channel", "reason"],
+)
+DEFERRED = Counter(
+    "taskbell_delivery_deferred_total",
+    "Alerts that were recorded to wait for the end of the user's quiet hours, by channel.",
+    ["channel"],
+)
+COLLAPSED = Counter(
+    "taskbell_delivery_collapsed_total",
+    "Alerts that another one spoke for, because they had waited together for the end of quiet hours, by channel.",
+    ["channel"],
+)
+WITHDRAWN = Counter(
+    "taskbell_delivery_withdrawn_total",
+    "Alerts that were not sent, because the user had read the notification before, by channel.",
+    ["channel"],
+)
+ENDPOINTS_GONE = Counter(
+    "taskbell_delivery_alert_endpoints_gone_total",
+    "Devices and chat channels that were removed because their provider said that they no longer exist.",
+    ["channel"],
+)
+PAUSED = Gauge(
+    "taskbell_delivery_channel_paused_ratio",
+    "1 while this worker sends nothing by a channel, because its provider is down or asked for a pause; otherwise 0.",
+    ["channel"],
 )
 UNRECORDED = Counter(
     "taskbell_delivery_unrecorded_total",
@@ -67,3 +105,16 @@ REFUSED = Counter(
     "taskbell_delivery_addresses_refused_total",
     "Attempts that were not made because the receiver's name resolves to an address that is not public.",
 )
+
+for _channel in CHANNELS:  # a series that begins with its first fault has no rate when that fault comes
+    DUE.labels(channel=_channel)
+    OLDEST_DUE.labels(channel=_channel)
+    for _state in ("delivered", "retrying", "dead"):
+        ATTEMPTS.labels(channel=_channel, state=_state)
+    for _reason in Reason:
+        GIVEN_UP.labels(channel=_channel, reason=_reason.value)
+for _channel in ALERT_CHANNELS:
+    for _family in (DEFERRED, COLLAPSED, WITHDRAWN, PAUSED):
+        _family.labels(channel=_channel)
+for _channel in ENDPOINT_CHANNELS:
+    ENDPOINTS_GONE.labels(channel=_channel)

@@ -15,6 +15,19 @@ class State(StrEnum):
     DEAD = "dead"
 
 
+class Reason(StrEnum):
+    """Why a delivery is dead."""
+
+    REFUSED = "refused"
+    """The receiver will never take it."""
+    EXPIRED = "expired"
+    """It was retried until its end."""
+    GONE = "gone"
+    """The receiver says that the address no longer exists."""
+    UNSENDABLE = "unsendable"
+    """Nobody was asked: the endpoint was removed or switched off, or the event is not kept any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The outcome of an attempt.
@@ -75,3 +88,12 @@ def decide(outcome: Outcome, *, attempts: int, remaining: float, backoff: Backof
         return Decision(state=State.DEAD)
     wanted = max(backoff.pause(attempts=attempts, share=share), outcome.retry_after or 0.0)
     return Decision(state=State.RETRYING, pause=min(wanted, remaining))
+
+
+def reason_of(outcome: Outcome) -> Reason:
+    """Tell why a delivery is dead after this last outcome."""
+    if outcome.gone:
+        return Reason.GONE
+    if not outcome.permanent:
+        return Reason.EXPIRED
+    return Reason.UNSENDABLE if outcome.status is None else Reason.REFUSED

@@ -203,10 +203,13 @@ class Ledger:
         """Switch the webhook of a delivery off. Returns False when it was off already, or has another URL meanwhile."""
         return await _DISABLE_WEBHOOK.count(self._pool, id=claim.endpoint_id, url=claim.url, reason=reason) > 0
 
-    async def backlog(self) -> tuple[int, float]:
-        """How many deliveries are due (counted up to 10,000), and for how many seconds the oldest has been."""
-        (row,) = await _MEASURE_BACKLOG.rows(self._pool)
-        return row[0], row[1]
+    async def backlog(self) -> dict[str, tuple[int, float]]:
+        """By channel, how many deliveries are due, and for how many seconds the oldest has been.
+
+        Only the 10,000 that have been due the longest are counted.
+        """
+        rows = await _MEASURE_BACKLOG.rows(self._pool)
+        return {row["channel"]: (row["waiting"], row["oldest"]) for row in rows}
 
     async def check(self) -> None:
         """Health check: the ledger can be read."""

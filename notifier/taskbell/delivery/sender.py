@@ -14,8 +14,9 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from taskbell.delivery import metrics
+from taskbell.delivery.alerts import CHANNELS
 from taskbell.delivery.lookout import Lookout
-from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide
+from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide, reason_of
 from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
 from taskbell.delivery.shares import Place, Places, Queue, Shares
 from taskbell.kit import trace
@@ -111,9 +112,11 @@ class Sender:
         """Measure regularly what waits in the ledger; a role for `kit.looper`."""
         while True:
             with contextlib.suppress(LedgerUnavailable):  # `/readyz` reports it
-                count, oldest = await self._ledger.backlog()
-                metrics.DUE.set(count)
-                metrics.OLDEST_DUE.set(oldest)
+                backlog = await self._ledger.backlog()
+                for channel in CHANNELS:
+                    count, oldest = backlog.get(channel, (0, 0.0))
+                    metrics.DUE.labels(channel=channel).set(count)
+                    metrics.OLDEST_DUE.labels(channel=channel).set(oldest)
             metrics.SLOW_IN_FLIGHT.set(self._shares.slow(now=asyncio.get_running_loop().time()))
             await asyncio.sleep(_MEASURE_EVERY)
 
@@ -167,6 +170,7 @@ class Sender:
         if decision.state is State.DELIVERED and claim.attempts == 1:
             metrics.LATENCY.labels(channel=claim.channel).observe(claim.age + loop.time() - began)
         if decision.state is State.DEAD:
+            metrics.GIVEN_UP.labels(channel=claim.channel, reason=reason_of(outcome).value).inc()
             _log.warning("delivery_dead", delivery=str(claim.id), channel=claim.channel, error=outcome.error)
         await self._record(claim, outcome, decision, until=began + self._bounds.lease.total_seconds())
 

@@ -1,4 +1,4 @@
-"""Delivery: webhooks and e-mails, from the stream to the receiver's yes."""
+"""Delivery: webhooks, e-mails, push and chats, from the stream to the receiver's yes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from docs._generate.dashboards.plan import Board, Query, Row
 DELIVERY = Board(
     name="delivery",
     title="Taskbell delivery",
-    meaning="Whether webhooks and e-mails arrive in time, what waits and for whom, and whether more workers "
-    "would help.",
+    meaning="Whether webhooks and alerts (e-mail, push, chats) arrive in time, what waits and for whom, and whether "
+    "more workers would help.",
     rows=(
         Row(
             "Now",
@@ -18,7 +18,7 @@ DELIVERY = Board(
                     "Due",
                     "Deliveries that are due and not yet tried (counted up to 10,000).",
                     "short",
-                    "max(taskbell_delivery_due)",
+                    "sum(max by (channel) (taskbell_delivery_due))",
                     warn=1000,
                     alarm=10000,
                 ),
@@ -84,9 +84,17 @@ DELIVERY = Board(
             (
                 lines(
                     "Due deliveries",
-                    "Webhooks and e-mails in the ledger that are due and not yet tried (counted up to 10,000).",
+                    "Deliveries in the ledger that are due and not yet tried, by channel (counted up to 10,000).",
                     "short",
-                    Query("max(taskbell_delivery_due)", "due"),
+                    Query("max by (channel) (taskbell_delivery_due)", "{{channel}}"),
+                    runbook="TaskbellDeliveriesLate",
+                ),
+                lines(
+                    "Oldest due by channel",
+                    "How long the oldest due delivery of each channel has waited. If one channel alone is late, its "
+                    "receivers or its provider do not answer.",
+                    "s",
+                    Query("max by (channel) (taskbell_delivery_oldest_due_seconds)", "{{channel}}"),
                     runbook="TaskbellDeliveriesLate",
                 ),
                 lines(
@@ -114,6 +122,77 @@ DELIVERY = Board(
                         "{{pool}} {{state}}",
                         when_healthy=False,
                     ),
+                ),
+            ),
+        ),
+        Row(
+            "Alerts",
+            (
+                lines(
+                    "Sent",
+                    "Deliveries that a receiver or provider accepted, by channel.",
+                    "cps",
+                    Query(
+                        'sum by (channel) (rate(taskbell_delivery_attempts_total{state="delivered"}[R]))', "{{channel}}"
+                    ),
+                ),
+                lines(
+                    "Refused",
+                    "Deliveries that a receiver or provider will never take. Many mean wrong credentials or a wrong "
+                    "message, so look at the errors of dead deliveries.",
+                    "cps",
+                    Query(
+                        'sum by (channel) (rate(taskbell_delivery_given_up_total{reason="refused"}[R]))', "{{channel}}"
+                    ),
+                    runbook="TaskbellAlertsRefused",
+                ),
+                lines(
+                    "Dead",
+                    "Deliveries that were retried until their end, by channel. Each is a dead letter.",
+                    "cps",
+                    Query(
+                        'sum by (channel) (rate(taskbell_delivery_given_up_total{reason="expired"}[R]))', "{{channel}}"
+                    ),
+                    runbook="TaskbellAlertsDead",
+                ),
+                lines(
+                    "Ended without a message",
+                    "Deliveries whose endpoint was removed (unsendable), and those whose device or chat no longer "
+                    "exists (gone). Both are normal.",
+                    "cps",
+                    Query(
+                        "sum by (channel, reason) "
+                        '(rate(taskbell_delivery_given_up_total{reason=~"gone|unsendable"}[R]))',
+                        "{{channel}} {{reason}}",
+                    ),
+                ),
+                lines(
+                    "Devices gone",
+                    "Devices and chats that were removed because their provider said that they no longer exist.",
+                    "cps",
+                    Query("sum by (channel) (rate(taskbell_delivery_alert_endpoints_gone_total[R]))", "{{channel}}"),
+                ),
+                lines(
+                    "Paused workers",
+                    "Workers that send nothing by a channel, because its provider is down or asked for a pause. Its "
+                    "alerts wait.",
+                    "short",
+                    Query("sum by (channel) (taskbell_delivery_channel_paused_ratio)", "{{channel}}"),
+                    runbook="TaskbellDeliveriesLate",
+                ),
+                lines(
+                    "Quiet hours",
+                    "Alerts that were recorded to wait for the end of quiet hours (deferred), and those that another "
+                    "one spoke for at their end (collapsed).",
+                    "cps",
+                    Query("sum by (channel) (rate(taskbell_delivery_deferred_total[R]))", "{{channel}} deferred"),
+                    Query("sum by (channel) (rate(taskbell_delivery_collapsed_total[R]))", "{{channel}} collapsed"),
+                ),
+                lines(
+                    "Withdrawn",
+                    "Alerts that were not sent, because the user had read the notification before.",
+                    "cps",
+                    Query("sum by (channel) (rate(taskbell_delivery_withdrawn_total[R]))", "{{channel}}"),
                 ),
             ),
         ),

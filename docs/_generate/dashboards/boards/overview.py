@@ -43,7 +43,7 @@ OVERVIEW = Board(
                 relay_behind("Relay behind"),
                 number(
                     "Deliveries behind",
-                    "How long the oldest due webhook or e-mail has waited.",
+                    "How long the oldest due webhook or alert has waited.",
                     "s",
                     "max(taskbell_delivery_oldest_due_seconds)",
                     warn=10,
@@ -164,16 +164,16 @@ OVERVIEW = Board(
             (
                 lines(
                     "Waiting deliveries",
-                    "Webhooks and e-mails in the ledger that are due and not yet tried (counted up to 10,000).",
+                    "Deliveries in the ledger that are due and not yet tried, by channel (counted up to 10,000).",
                     "short",
-                    Query("max(taskbell_delivery_due)", "due"),
+                    Query("max by (channel) (taskbell_delivery_due)", "{{channel}}"),
                 ),
                 lines(
                     "Oldest waiting delivery",
-                    "How long the oldest due delivery has waited. Minutes mean too few workers, or workers that cannot "
-                    "reach receivers.",
+                    "How long the oldest due delivery has waited, by channel. Minutes mean too few workers, or workers "
+                    "that cannot reach receivers.",
                     "s",
-                    Query("max(taskbell_delivery_oldest_due_seconds)", "oldest"),
+                    Query("max by (channel) (taskbell_delivery_oldest_due_seconds)", "{{channel}}"),
                     runbook="TaskbellDeliveriesLate",
                 ),
                 lines(
