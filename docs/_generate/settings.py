@@ -21,6 +21,7 @@ GROUPS = {
     "RelaySettings": "Relay",
     "GatewaySettings": "Gateway",
     "DeliverySettings": "Delivery worker",
+    "ProviderSettings": "Delivery worker: providers of alerts",
     "OperatorSettings": "Operator",
     "SweepSettings": "`taskbell remind --kind due`",
     "RetentionSettings": "`taskbell remind --kind maintenance`",

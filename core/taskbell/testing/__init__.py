@@ -1,1 +1,1 @@
-"""For tests of Taskbell and its clients: `listener`, `follower` (WebSocket), `platform`, `waiting`, `pushsim` (push)."""
+"""For tests of Taskbell and its clients: `listener`, `follower`, `platform`, `waiting`, `pushsim` (push providers)."""

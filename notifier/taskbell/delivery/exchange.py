@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h11
 
@@ -56,10 +56,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """The part of a response that counts. `retry_after` is the header's text, if there is one."""
+    """The part of a response that counts.
+
+    Attributes:
+        status: HTTP status.
+        retry_after: The header's text, if there is one.
+        body: About the first `MOST_BODY_BYTES`.
+    """
 
     status: int
     retry_after: str | None
+    body: bytes = b""
 
 
 async def exchange(
@@ -118,12 +125,15 @@ async def _connected(
 async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Response:
     response = await _head(connection, reader)
     taken = 0
+    body = bytearray()
     for _ in range(MOST_PIECES):
         event, received = await _next(connection, reader)
         taken += received
+        if isinstance(event, h11.Data):
+            body += event.data
         if isinstance(event, h11.EndOfMessage) or taken > MOST_BODY_BYTES:
             break
-    return response
+    return replace(response, body=bytes(body))
 
 
 async def _head(connection: h11.Connection, reader: asyncio.StreamReader) -> Response:

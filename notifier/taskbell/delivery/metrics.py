@@ -105,6 +105,19 @@ REFUSED = Counter(
     "taskbell_delivery_addresses_refused_total",
     "Attempts that were not made because the receiver's name resolves to an address that is not public.",
 )
+REFUSALS = Counter(
+    "taskbell_delivery_refusals_total",
+    "Alerts that a provider did not take, by channel and reason: its own word for it, or no_answer, token, status, "
+    "malformed. After a word about keys, tokens, topics or senders, compare the provider's settings with its console; "
+    "the log has an error for each.",
+    ["channel", "reason"],
+)
+TOKENS = Counter(
+    "taskbell_delivery_provider_tokens_total",
+    "Access tokens for providers, by outcome: renewed, failed. After failed ones the provider gets nothing: the log "
+    "tells whether its token endpoint is away or refuses the credentials.",
+    ["provider", "outcome"],
+)
 
 for _channel in CHANNELS:  # a series that begins with its first fault has no rate when that fault comes
     DUE.labels(channel=_channel)

@@ -8,10 +8,10 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from taskbell.delivery.mail_server import MailServer, MailServerMalformed
 from taskbell.delivery.messages import MailboxMalformed, mailbox
-from taskbell.kit.settings import ProgramSettings
+from taskbell.delivery.providers.settings import ProviderSettings
 
 
-class DeliverySettings(ProgramSettings):
+class DeliverySettings(ProviderSettings):
     """Environment variables of a delivery worker, prefix `TASKBELL_`."""
 
     database_url: SecretStr
@@ -34,7 +34,7 @@ class DeliverySettings(ProgramSettings):
     all places."""
     delivery_lease: timedelta = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
     """How long a worker may keep a delivery; if the worker dies, another one tries it after that. Longer than
-    TASKBELL_WEBHOOK_TIMEOUT and TASKBELL_SMTP_TIMEOUT."""
+    TASKBELL_PUSH_TIMEOUT, TASKBELL_WEBHOOK_TIMEOUT and TASKBELL_SMTP_TIMEOUT."""
     delivery_retry_for: timedelta = Field(default=timedelta(days=1), gt=timedelta(0), le=timedelta(days=30))
     """How long a failing delivery is retried before it is dead."""
     delivery_retry_first: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
@@ -65,6 +65,13 @@ class DeliverySettings(ProgramSettings):
     the page sends the token to `POST /v1/me/email/confirm`. Unset: the message has the token as a code to enter."""
     emails_per_hour: int = Field(default=30, ge=1, le=1000)
     """Most e-mails to one user within an hour. Further notifications are only in the inbox."""
+
+    @field_validator("delivery_lease")
+    @classmethod
+    def _check_lease(cls, value: timedelta, others: ValidationInfo) -> timedelta:
+        if value <= others.data.get("push_timeout", timedelta(0)):
+            raise ValueError("must be longer than TASKBELL_PUSH_TIMEOUT")
+        return value
 
     @field_validator("webhook_timeout", "smtp_timeout")
     @classmethod

@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import SplitResult, quote, urlsplit
@@ -21,12 +20,12 @@ from taskbell.delivery.addresses import is_public
 from taskbell.delivery.exchange import NotConnected, Response, ResponseExcessive, ResponseMalformed, Target, exchange
 from taskbell.delivery.policy import Outcome
 from taskbell.delivery.repository import Claim
+from taskbell.delivery.retry_after import seconds_of
 from taskbell.delivery.signature import signed_headers
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Looks up the addresses of a host name in ASCII. Raises `OSError`."""
 _MOST_ADDRESSES = 3
-_LONGEST_RETRY_AFTER = 86_400.0
 _IN_A_PATH = "!#$%&'()*+,/:;=?@[]~"
 NO_PUBLIC_ADDRESS = "the name leads to no public address"
 """Why an attempt was not made, whether the name is unknown or refused: users must not learn the names of this network
@@ -146,21 +145,7 @@ def judge(status: int, retry_after: str | None, *, now: float) -> Outcome:
     if status == HTTPStatus.GONE:
         return Outcome(delivered=False, status=status, error="the receiver is gone", gone=True)
     error = f"answered {status}"
-    return Outcome(delivered=False, status=status, error=error, retry_after=_seconds(retry_after, now=now))
-
-
-def _seconds(retry_after: str | None, *, now: float) -> float | None:
-    """Return the seconds of a `Retry-After` header (RFC 9110, section 10.2.3), at most a day; None if malformed."""
-    if not retry_after:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), _LONGEST_RETRY_AFTER)
-    try:
-        wanted = parsedate_to_datetime(text).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
-    return min(max(wanted, 0.0), _LONGEST_RETRY_AFTER)
+    return Outcome(delivered=False, status=status, error=error, retry_after=seconds_of(retry_after, now=now))
 
 
 @contextmanager
