@@ -32,7 +32,7 @@ class Platform:
     connection: asyncpg.Connection
     stream: object
 
-    async def person(self, *, email=None, confirmed=True):
+    async def person(self, *, email=None, confirmed=True, wants_email=False, kinds=("*",)):
         """An account with its workspace, and an address that is confirmed or not; returns both ids."""
         user, workspace = new_id(), new_id()
         await self.connection.execute(
@@ -46,7 +46,39 @@ class Platform:
         await self.connection.execute(
             "INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'w', $2)", workspace, user
         )
+        if wants_email:
+            await self.connection.execute(
+                "INSERT INTO email_channels (user_id, enabled, kinds) VALUES ($1, true, $2)", user, list(kinds)
+            )
         return user, workspace
+
+    async def endpoint(self, user, kind, *, address=None, **fields):
+        """A device or chat of a user; returns its id."""
+        found = new_id()
+        where = address or f"https://push.example/{found}"
+        columns = {"id": found, "user_id": user, "kind": kind, "address": where, **fields}
+        values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+        await self.connection.execute(
+            f"INSERT INTO alert_endpoints ({', '.join(columns)}, address_hash)"
+            f" VALUES ({values}, sha256(convert_to($4, 'UTF8')))",
+            *columns.values(),
+        )
+        return found
+
+    async def notification(self, user, workspace, *, kind="assigned", urgent=False):
+        """A notification in the inbox; returns its id."""
+        return await self.connection.fetchval(
+            "INSERT INTO notifications (user_id, kind, workspace_id, title, body, urgent)"
+            " VALUES ($1, $2, $3, 'Water the plants', 'Ann assigned you', $4) RETURNING id",
+            user,
+            kind,
+            workspace,
+            urgent,
+        )
+
+    async def read(self, *notices):
+        """Mark notifications as read."""
+        await self.connection.execute("UPDATE notifications SET read_at = now() WHERE id = ANY ($1::uuid[])", notices)
 
     async def webhook(self, workspace, url, *, event_types=("*",), enabled=True):
         """A webhook; returns its id and secret."""

@@ -22,7 +22,7 @@ async def test_a_full_queue_neither_hides_nor_slows_others(platform, database):
     await fill(_FILL, "webhook", mine, new_id(), 1, 2)
     await fill(_FILL, "email", user, mail, 1, 1)
     await fill(_FILL, "webhook", later, new_id(), -3600, 5)
-    async with open_ledger(database.delivery_url, pool_size=1, emails_per_hour=20) as ledger:
+    async with open_ledger(database.delivery_url, pool_size=1, emails_per_hour=20, channels=()) as ledger:
         queues, more = await Lookout(ledger).look()
         assert ({queue.id for queue in queues}, more) == ({hog, mine, mail}, False)
         of_hog, of_mine, of_later = (("webhook", webhook) for webhook in (hog, mine, later))

@@ -76,6 +76,13 @@ class Delivery(Model):
         ),
         Index("deliveries_endpoint_idx", "endpoint_id", "id"),
         Index("deliveries_dead_idx", "id", postgresql_where=text("state = 'dead'")),
+        # What waits at an endpoint for the end of quiet hours, to become one alert.
+        Index(
+            "deliveries_deferred_idx",
+            "endpoint_id",
+            "event_id",
+            postgresql_where=text("deferred AND state = 'pending' AND attempts = 0"),
+        ),
         Index("deliveries_notification_idx", "notification_id", postgresql_where=text("notification_id IS NOT NULL")),
         CheckConstraint(
             "channel IN ('webhook', 'email', 'fcm', 'apns', 'webpush', 'slack', 'teams')", name="deliveries_channel"

@@ -46,13 +46,6 @@ async def delivery(
         BusUnavailable: NATS cannot be reached at the start.
     """
     async with AsyncExitStack() as stack:
-        ledger = await stack.enter_async_context(
-            open_ledger(
-                settings.database_url.get_secret_value(),
-                pool_size=settings.delivery_database_pool_size,
-                emails_per_hour=settings.emails_per_hour,
-            )
-        )
         webhooks = stack.enter_context(
             open_webhooks(
                 within=settings.webhook_timeout.total_seconds(),
@@ -68,6 +61,14 @@ async def delivery(
                 timeout=settings.smtp_timeout.total_seconds(),
                 confirm_at=settings.email_confirmation_url,
             )
+        ledger = await stack.enter_async_context(
+            open_ledger(
+                settings.database_url.get_secret_value(),
+                pool_size=settings.delivery_database_pool_size,
+                emails_per_hour=settings.emails_per_hour,
+                channels=transports,
+            )
+        )
         sender = Sender(
             ledger,
             transports,
@@ -96,6 +97,7 @@ async def delivery(
                 letters,
                 source=durable,
                 retry_for=settings.delivery_retry_for,
+                lease=settings.delivery_lease,
                 max_deliver=settings.delivery_max_deliver,
                 room=sender.room,
                 recorded=sender.wake,

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
-import orjson
 import structlog
 
-from taskbell.contract.subjects import HEADER_AUDIENCE, HEADER_TRACEPARENT
 from taskbell.contract.webhooks import is_shared
 from taskbell.delivery import metrics
-from taskbell.delivery.repository import Incoming, Ledger, LedgerRefused, LedgerUnavailable
+from taskbell.delivery.incoming import EventMalformed, Incoming, read_event
+from taskbell.delivery.repository import Ledger, LedgerRefused, LedgerUnavailable
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_dead_letters import DeadLetters
 from taskbell.kit.nats_message import MESSAGE_ID
 from taskbell.kit.nats_pull import WorkItem
 
 _log = structlog.get_logger(__name__)
-_NOTIFICATION = "notification.created"
 _AGAIN = 0.5
-
-
-class EventMalformed(ValueError):
-    """The message is not an event of the relay."""
 
 
 class Intake:
@@ -38,6 +31,7 @@ class Intake:
         *,
         source: str,
         retry_for: timedelta,
+        lease: timedelta,
         max_deliver: int,
         room: Callable[[], Awaitable[None]],
         recorded: Callable[[], None],
@@ -51,6 +45,7 @@ class Intake:
         self._letters = letters
         self._source = source
         self._retry_for = retry_for
+        self._lease = lease
         self._max_deliver = max_deliver
         self._room = room
         self._recorded = recorded
@@ -83,14 +78,14 @@ class Intake:
                 await item.done()
 
     async def _record(self, events: list[Incoming]) -> None:
-        wanted = [event for event in events if is_shared(event.type) or event.kind is not None]
+        wanted = [event for event in events if is_shared(event.type) or event.notification_id is not None]
         metrics.EVENTS.labels(outcome="unwanted").inc(len(events) - len(wanted))
         if not wanted:
             return
         shared = [event for event in wanted if is_shared(event.type)]
         while True:
             try:
-                added = await self._ledger.add(wanted, shared=shared, retry_for=self._retry_for)
+                added = await self._ledger.add(wanted, shared=shared, retry_for=self._retry_for, lease=self._lease)
             except LedgerUnavailable as away:
                 # Keep the batch: if it were given back, each message would come nearer to its limit of deliveries.
                 _log.warning("intake_waits", reason=str(away))
@@ -124,28 +119,3 @@ class Intake:
         metrics.EVENTS.labels(outcome="dead_letter").inc()
         _log.error("dead_letter", sequence=item.sequence, subject=item.subject, reason=reason)
         await item.give_up()
-
-
-def read_event(item: WorkItem) -> Incoming:
-    """Read a message of the stream.
-
-    Raises:
-        EventMalformed: The message is not an event of the relay.
-    """
-    try:
-        document = orjson.loads(item.data)
-        event_type = document["type"]
-        is_notification = event_type == _NOTIFICATION
-        audience = item.headers.get(HEADER_AUDIENCE, "") if is_notification else ""
-        return Incoming(
-            id=UUID(document["id"]),
-            workspace_id=UUID(document["workspaceid"]),
-            type=str(event_type),
-            time=datetime.fromisoformat(document["time"]).astimezone(UTC),
-            payload=item.data.decode(),
-            traceparent=item.headers.get(HEADER_TRACEPARENT) or document.get("traceparent"),
-            kind=str(document["data"]["kind"]) if is_notification else None,
-            audience=tuple(UUID(user) for user in audience.split(",") if user),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise EventMalformed(f"{type(wrong).__name__}: {wrong}") from wrong

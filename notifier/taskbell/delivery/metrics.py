@@ -22,6 +22,12 @@ ATTEMPTS = Counter(
     "receivers are down, or that this network cannot reach them.",
     ["channel", "state"],
 )
+SPARED = Counter(
+    "taskbell_delivery_spared_total",
+    "Alerts that were not sent, by channel and state: withdrawn (the notification was read before), collapsed (another "
+    "alert speaks for it, because both waited for the end of quiet hours).",
+    ["channel", "state"],
+)
 EMAILS_LIMITED = Counter(
     "taskbell_delivery_emails_limited_total",
     "Notifications that were not sent by e-mail, because the user got TASKBELL_EMAILS_PER_HOUR already.",

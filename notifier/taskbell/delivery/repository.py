@@ -6,7 +6,7 @@ worker dies, the row is due again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,33 +18,32 @@ import asyncpg
 from taskbell.contract.events import EventRecord, envelope
 from taskbell.delivery import metrics
 from taskbell.delivery.alerts import Endpoint
+from taskbell.delivery.incoming import Incoming
 from taskbell.delivery.policy import Decision, Outcome
+from taskbell.delivery.quiet import QuietHours
 from taskbell.delivery.shares import Queue, QueueKey
+from taskbell.delivery.targets import due_at, quiet_hours, within_limit
 from taskbell.kit.ids import lowest_id
-from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, translating
-from taskbell.kit.postgres.pool import Pool, create_pool
+from taskbell.kit.postgres.pool import Connection, Pool, create_pool
 from taskbell.kit.postgres.statements import load
 
-_ADD_TO_EMAIL = load(__package__, "add_to_email")
+_ADD_ALERTS = load(__package__, "add_alerts")
 _ADD_TO_WEBHOOKS = load(__package__, "add_to_webhooks")
+_ADD_WITHDRAWALS = load(__package__, "add_withdrawals")
 _CHECK_LEDGER = load(__package__, "check_ledger")
+_CHOOSE_ENDPOINTS = load(__package__, "choose_endpoints")
 _CLAIM_DUE = load(__package__, "claim_due")
 _DISABLE_WEBHOOK = load(__package__, "disable_webhook")
-_GET_DEAD = load(__package__, "get_dead")
 _GIVE_BACK = load(__package__, "give_back")
-_LIST_DEAD = load(__package__, "list_dead")
 _MEASURE_BACKLOG = load(__package__, "measure_backlog")
 _RECORD_ATTEMPT = load(__package__, "record_attempt")
-_REVIVE_DEAD = load(__package__, "revive_dead")
 _SELECT_OLDEST_DUE = load(__package__, "select_oldest_due")
 _WALK_QUEUES = load(__package__, "walk_queues")
-_SECONDS = 10.0
+SECONDS = 10.0
 _MANY = 1_000_000
 _ADDRESSES = frozenset({"webhook", "webpush", "slack", "teams"})
 """Channels whose endpoints are addresses that users chose: each has a queue of its own."""
-_OF_THE_EVENT = frozenset({"subject_id", "actor_id", "event_traceparent", "event_time", "data"})
-"""Columns that the document contains."""
 
 
 class LedgerUnavailable(Exception):
@@ -53,20 +52,6 @@ class LedgerUnavailable(Exception):
 
 class LedgerRefused(Exception):
     """PostgreSQL answered that these values cannot be stored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """An event as the ledger takes it. Only notifications have a `kind`, and an `audience` that matters."""
-
-    id: UUID
-    workspace_id: UUID
-    type: str
-    time: datetime
-    payload: str
-    traceparent: str | None
-    kind: str | None
-    audience: tuple[UUID, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +70,10 @@ class Claim:
         email: The user's address; None when the user is gone or wants no e-mail.
         endpoint: Where an alert goes; None when it was removed, and for webhooks and e-mail.
         others: How many further notifications an alert speaks for.
+        deferred: It waited for the end of quiet hours.
+        zone: The reader's time zone.
+        quiet: The reader's quiet hours, if there are any.
+        unsubscribe_token: Switches the reader's e-mail off; only for e-mail.
     """
 
     id: UUID
@@ -103,6 +92,10 @@ class Claim:
     email: str | None
     endpoint: Endpoint | None = None
     others: int = 0
+    deferred: bool = False
+    zone: str = "UTC"
+    quiet: QuietHours | None = None
+    unsubscribe_token: UUID | None = None
 
     @property
     def queue_key(self) -> QueueKey:
@@ -113,39 +106,74 @@ class Claim:
 class Ledger:
     """The ledger. Every call raises `LedgerUnavailable` when there is no answer within some seconds."""
 
-    def __init__(self, pool: Pool, *, emails_per_hour: int) -> None:
-        """Take a pool under role `taskbell_delivery`, and how many e-mails a user gets within an hour."""
+    def __init__(self, pool: Pool, *, emails_per_hour: int, channels: Collection[str]) -> None:
+        """Take a pool under role `taskbell_delivery`, and how many e-mails a user gets within an hour.
+
+        `channels` are those that this worker can send by: an alert for another one is not recorded.
+        """
         self._pool = pool
         self._emails_per_hour = emails_per_hour
+        self._channels = list(channels)
 
-    async def add(self, events: Sequence[Incoming], *, shared: Sequence[Incoming], retry_for: timedelta) -> int:
+    async def add(
+        self, events: Sequence[Incoming], *, shared: Sequence[Incoming], retry_for: timedelta, lease: timedelta
+    ) -> int:
         """Write a row for every endpoint that wants one of these events and has none for it. Returns how many.
 
         A user who got enough e-mails, about `emails_per_hour`, gets no further one.
 
-        `shared` are the events that webhooks may receive.
+        `shared` are the events that webhooks may receive. `lease` is how long an attempt may be in flight.
 
         Raises:
             LedgerRefused: A value cannot be stored; nothing was.
         """
-        notices = [(event, user) for event in events if event.kind is not None for user in event.audience]
+        told = [event for event in events if event.kind is not None]
+        read = [event for event in events if event.is_read]
         added = 0
         async with self._pool.connection() as connection, connection.transaction():
             if shared:
                 added += await _ADD_TO_WEBHOOKS.count(connection, **_columns(shared), retry_for=retry_for)
-            if notices:
-                (row,) = await _ADD_TO_EMAIL.rows(
+            if told:
+                added += await self._add_alerts(connection, told, retry_for=retry_for)
+            if read:
+                added += await _ADD_WITHDRAWALS.count(
                     connection,
-                    **_columns([event for event, _ in notices]),
-                    users=[user for _, user in notices],
-                    kinds=[event.kind for event, _ in notices],
+                    **_columns(read),
+                    notifications=[event.notification_id for event in read],
+                    channels=self._channels,
+                    lease=lease,
                     retry_for=retry_for,
-                    most=self._emails_per_hour,
-                    recent=lowest_id(datetime.now(UTC) - timedelta(hours=1)),
                 )
-                added += row["added"]
-                metrics.EMAILS_LIMITED.inc(row["refused"])
         return added
+
+    async def _add_alerts(self, connection: Connection, told: Sequence[Incoming], *, retry_for: timedelta) -> int:
+        notices = [(number, event, user) for number, event in enumerate(told, 1) for user in event.audience]
+        found = await _CHOOSE_ENDPOINTS.rows(
+            connection,
+            numbers=[number for number, _, _ in notices],
+            workspaces=[event.workspace_id for _, event, _ in notices],
+            times=[event.time for _, event, _ in notices],
+            users=[user for _, _, user in notices],
+            kinds=[event.kind for _, event, _ in notices],
+            channels=self._channels,
+            most=self._emails_per_hour,
+            recent=lowest_id(datetime.now(UTC) - timedelta(hours=1)),
+        )
+        dues = [due_at(row, urgent=told[row["number"] - 1].urgent) for row in found]
+        wanted = within_limit(found, dues, most=self._emails_per_hour)
+        metrics.EMAILS_LIMITED.inc(len(found) - len(wanted))
+        if not wanted:
+            return 0
+        return await _ADD_ALERTS.count(
+            connection,
+            **_columns(told),
+            notifications=[event.notification_id for event in told],
+            numbers=[row["number"] for row, _ in wanted],
+            channels=[row["channel"] for row, _ in wanted],
+            endpoints=[row["endpoint_id"] for row, _ in wanted],
+            dues=[due for _, due in wanted],
+            retry_for=retry_for,
+        )
 
     async def oldest_due(self, *, limit: int) -> list[Queue]:
         """Queues of the deliveries that have been due for the longest time; `waiting` counts at most `limit` in all."""
@@ -165,7 +193,10 @@ class Ledger:
         return queues, (rows[-1]["channel"], rows[-1]["id"]) if len(rows) == limit else None
 
     async def claim(self, granted: Mapping[QueueKey, int], *, lease: timedelta) -> list[Claim]:
-        """Take what has been due the longest from each queue, up to the places granted to it."""
+        """Take what has been due the longest from each queue, up to the places granted to it.
+
+        Deferred alerts of one endpoint are taken as one. Alerts whose notification is read are withdrawn.
+        """
         rows = await _CLAIM_DUE.rows(
             self._pool,
             channels=[channel for channel, _ in granted],
@@ -173,7 +204,10 @@ class Ledger:
             places=list(granted.values()),
             lease=lease,
         )
-        return [_claim(row) for row in rows]
+        for row in rows:
+            if not row["is_taken"]:
+                metrics.SPARED.labels(channel=row["channel"], state=row["state"]).inc()
+        return [_claim(row) for row in rows if row["is_taken"]]
 
     async def record(self, claim: Claim, outcome: Outcome, decision: Decision) -> None:
         """Write the outcome of an attempt."""
@@ -216,30 +250,6 @@ class Ledger:
         await _CHECK_LEDGER.count(self._pool)
 
 
-class DeadDeliveries:
-    """Deliveries that were given up, for a person to read and to send again. Raises `LedgerUnavailable` as above."""
-
-    def __init__(self, session: Session) -> None:
-        """Take a session under `taskbell_delivery` or the owner, which the caller closes."""
-        self._session = session
-
-    async def page(self, *, past: UUID | None, limit: int) -> list[dict[str, Any]]:
-        """Some of them, without their payload, the oldest first."""
-        return [dict(row) for row in await _LIST_DEAD.rows(self._session, past=past, at_most=limit)]
-
-    async def get(self, delivery_id: UUID) -> dict[str, Any] | None:
-        """One with everything that is known of it, or None."""
-        row = await _GET_DEAD.row(self._session, id=delivery_id)
-        if row is None:
-            return None
-        found = dict(row) | {"payload": _document(row) or None}
-        return {name: value for name, value in found.items() if name not in _OF_THE_EVENT}
-
-    async def redrive(self, delivery_ids: Sequence[UUID]) -> int:
-        """Begin them again, at once and for as long as they first had. Returns how many of them were dead."""
-        return await _REVIVE_DEAD.count(self._session, ids=list(delivery_ids))
-
-
 def _meaning(error: BaseException) -> Exception:
     # Only a value that cannot be stored is the event's own fault. The rest passes: people mend a missing right.
     if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError):
@@ -247,22 +257,17 @@ def _meaning(error: BaseException) -> Exception:
     return LedgerUnavailable(type(error).__name__)
 
 
-_AWAY = translating(_meaning, errors=FAILED)
+AWAY = translating(_meaning, errors=FAILED)
 
 
 @asynccontextmanager
-async def dead_deliveries(url: str) -> AsyncIterator[DeadDeliveries]:
-    """Connect for the length of the block. Raises `LedgerUnavailable`."""
-    async with open_session(url, away=_AWAY, statement_seconds=_SECONDS) as session:
-        yield DeadDeliveries(session)
-
-
-@asynccontextmanager
-async def open_ledger(url: str, *, pool_size: int, emails_per_hour: int) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    url: str, *, pool_size: int, emails_per_hour: int, channels: Collection[str]
+) -> AsyncIterator[Ledger]:
     """Open a pool. Nothing connects yet: a worker starts, unready, while PostgreSQL is away."""
-    pool = await create_pool(url, most=pool_size, statement_seconds=_SECONDS, application="taskbell-delivery")
+    pool = await create_pool(url, most=pool_size, statement_seconds=SECONDS, application="taskbell-delivery")
     try:
-        yield Ledger(Pool(pool, away=_AWAY, within=_SECONDS), emails_per_hour=emails_per_hour)
+        yield Ledger(Pool(pool, away=AWAY, within=SECONDS), emails_per_hour=emails_per_hour, channels=channels)
     finally:
         pool.terminate()  # all work has ended or been given back
 
@@ -278,7 +283,7 @@ def _columns(events: Sequence[Incoming]) -> dict[str, Any]:
     }
 
 
-def _document(row: asyncpg.Record) -> str:
+def document_of(row: asyncpg.Record) -> str:
     """Return the event's document, from the delivery or from the event that it refers to, byte for byte the same."""
     if row["payload"] is not None:
         return str(row["payload"])
@@ -307,7 +312,7 @@ def _claim(row: asyncpg.Record) -> Claim:
         endpoint_id=row["endpoint_id"],
         workspace_id=row["workspace_id"],
         event_type=row["event_type"],
-        payload=_document(row),
+        payload=document_of(row),
         traceparent=row["traceparent"],
         attempts=row["attempts"],
         remaining=row["remaining"],
@@ -315,4 +320,24 @@ def _claim(row: asyncpg.Record) -> Claim:
         url=row["url"] if is_on else None,
         secrets=tuple(secret for secret in (row["secret"], row["previous"]) if secret) if is_on else (),
         email=row["email"],
+        endpoint=_endpoint(row),
+        others=row["collapsed"],
+        deferred=row["deferred"],
+        zone=row["time_zone"] or "UTC",
+        quiet=quiet_hours(row),
+        unsubscribe_token=row["unsubscribe_token"],
+    )
+
+
+def _endpoint(row: asyncpg.Record) -> Endpoint | None:
+    if row["alert_endpoint_id"] is None:
+        return None
+    return Endpoint(
+        id=row["alert_endpoint_id"],
+        kind=row["channel"],
+        address=row["address"],
+        p256dh=row["p256dh"],
+        auth=row["auth"],
+        environment=row["environment"],
+        registered_at=row["registered_at"],
     )

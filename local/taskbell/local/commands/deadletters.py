@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from taskbell.delivery.app import DEAD_LETTERS
-from taskbell.delivery.repository import DeadDeliveries, LedgerUnavailable, dead_deliveries
+from taskbell.delivery.dead_deliveries import DeadDeliveries, dead_deliveries
+from taskbell.delivery.repository import LedgerUnavailable
 from taskbell.kit.logs import configure_logs
 from taskbell.kit.nats_bus import BusUnavailable, connect
 from taskbell.kit.nats_dead_letters import DeadLetter, DeadLetters

@@ -106,6 +106,9 @@ ALTER TABLE deliveries
   ADD CONSTRAINT deliveries_state
     CHECK (state IN ('pending', 'retrying', 'delivered', 'dead', 'withdrawn', 'collapsed'));
 
+CREATE INDEX deliveries_deferred_idx ON deliveries (endpoint_id, event_id)
+  WHERE deferred AND state = 'pending' AND attempts = 0;
+
 CREATE INDEX deliveries_notification_idx ON deliveries (notification_id) WHERE notification_id IS NOT NULL;
 
 DROP INDEX deliveries_queue_idx;

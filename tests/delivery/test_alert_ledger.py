@@ -1,0 +1,284 @@
+"""Alerts in the ledger, on real PostgreSQL: who gets a row, when it is due, what is taken together."""
+
+import asyncio
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from taskbell.contract.events import EventType
+from taskbell.delivery.incoming import Incoming
+from taskbell.delivery.repository import open_ledger
+from taskbell.kit.ids import new_id
+
+pytestmark = pytest.mark.feature("T11", "T15")
+
+_LEASE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
+_ALL = ("email", "fcm", "apns", "webpush", "slack", "teams")
+_WAIT = timedelta(hours=3)
+
+
+@pytest.fixture
+async def ledger(database):
+    """The ledger of a worker that can send by all channels."""
+    async with open_ledger(database.delivery_url, pool_size=4, emails_per_hour=3, channels=_ALL) as found:
+        yield found
+
+
+def told(notice, workspace, user, *, kind="assigned", urgent=False, at=None, read=False):
+    """The event of a notification that is created or read."""
+    return Incoming(
+        id=new_id(),
+        workspace_id=workspace,
+        type=EventType.NOTIFICATION_READ if read else EventType.NOTIFICATION_CREATED,
+        time=at or datetime.now(UTC) + timedelta(seconds=5),
+        payload="{}",
+        traceparent=None,
+        kind=None if read else kind,
+        audience=(user,),
+        notification_id=notice,
+        urgent=urgent,
+    )
+
+
+async def add(ledger, *events):
+    """Record events as the intake does."""
+    return await ledger.add(events, shared=[], retry_for=_DAY, lease=_LEASE)
+
+
+async def claim(ledger, platform, channel="fcm", places=100):
+    """Take what is due by a channel, in all its queues."""
+    key = "endpoint_id" if channel in {"webpush", "slack", "teams"} else "workspace_id"
+    rows = await platform.connection.fetch(f"SELECT DISTINCT {key} AS id FROM deliveries WHERE channel = $1", channel)
+    return await ledger.claim({(channel, row["id"]): places for row in rows}, lease=_LEASE)
+
+
+async def quiet(platform, user, *, ends_in=_WAIT):
+    """Give the user quiet hours that hold now and end in some time."""
+    end = (datetime.now(UTC) + ends_in).replace(microsecond=0)
+    begin = end - timedelta(hours=23)
+    await platform.connection.execute(
+        "UPDATE users SET quiet_from = $2, quiet_until = $3 WHERE id = $1", user, begin.time(), end.time()
+    )
+    return end
+
+
+async def morning(platform):
+    """Let what waits for the end of quiet hours be due."""
+    await platform.connection.execute("UPDATE deliveries SET due_at = now() WHERE deferred AND attempts = 0")
+
+
+async def test_each_endpoint_gets_its_alert(platform, ledger):
+    """Devices, chats and the mailbox of the user; twice the same event adds nothing; the claim knows the endpoint."""
+    user, workspace = await platform.person(wants_email=True)
+    stranger, _ = await platform.person()
+    ids = {kind: await platform.endpoint(user, kind) for kind in _ALL[1:]}
+    await platform.endpoint(stranger, "fcm")
+    event = told(await platform.notification(user, workspace), workspace, user)
+    assert await add(ledger, event) == 6
+    assert await add(ledger, event) == 0
+    for channel in _ALL:
+        (found,) = await claim(ledger, platform, channel)
+        assert (found.event_id, found.attempts, found.others) == (event.id, 1, 0)
+        if channel == "email":
+            assert found.email is not None
+            assert found.unsubscribe_token is not None
+            assert found.endpoint is None
+        else:
+            assert (found.endpoint.id, found.endpoint.kind) == (ids[channel], channel)
+    assert {row["notification_id"] for row in await platform.deliveries()} == {event.notification_id}
+
+
+async def test_a_replay_floods_nobody(platform, ledger):
+    """An endpoint gets nothing from before it was registered; a renewal since then takes nothing away."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "fcm")
+    notice = await platform.notification(user, workspace)
+    before = datetime.now(UTC) - timedelta(minutes=5)
+    assert await add(ledger, told(notice, workspace, user, at=before)) == 0
+    await platform.connection.execute("UPDATE alert_endpoints SET created_at = $1, registered_at = now()", before)
+    assert await add(ledger, told(notice, workspace, user, at=before)) == 1
+
+
+async def test_nobody_waits_for_a_provider_that_is_not_set_up(platform, database):
+    """A worker records no alert for a channel that it cannot send by."""
+    user, workspace = await platform.person(wants_email=True)
+    for kind in _ALL[1:]:
+        await platform.endpoint(user, kind)
+    event = told(await platform.notification(user, workspace), workspace, user)
+    async with open_ledger(database.delivery_url, pool_size=1, emails_per_hour=3, channels=("apns",)) as ledger:
+        assert await add(ledger, event) == 1
+    assert [row["channel"] for row in await platform.deliveries()] == ["apns"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "enabled", "expected"),
+    [
+        ("*", "push", False, {"email", "slack"}),
+        ("assigned", "*", False, set()),
+        ("comment", "*", False, {"email", "slack", "fcm"}),
+        ("assigned", "email", False, {"slack", "fcm"}),
+        ("assigned", "slack", False, {"email", "fcm"}),
+    ],
+)
+async def test_preferences_decide(platform, ledger, kind, channel, enabled, expected):
+    """A preference of kind and channel switches alerts off, and the inbox is not asked."""
+    user, workspace = await platform.person(wants_email=True)
+    for one in ("fcm", "slack"):
+        await platform.endpoint(user, one)
+    await platform.connection.execute(
+        "INSERT INTO alert_preferences (user_id, workspace_id, kind, channel, enabled) VALUES ($1, $2, $3, $4, $5)",
+        *(user, workspace, kind, channel, enabled),
+    )
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    assert {row["channel"] for row in await platform.deliveries()} == expected
+
+
+async def test_a_preference_adds_a_kind_of_e_mail(platform, ledger):
+    """E-mail follows its channel's kinds, unless a preference says otherwise."""
+    user, workspace = await platform.person(wants_email=True, kinds=("due_soon",))
+    notice = await platform.notification(user, workspace)
+    assert await add(ledger, told(notice, workspace, user)) == 0
+    await platform.connection.execute(
+        "INSERT INTO alert_preferences (user_id, workspace_id, kind, channel, enabled)"
+        " VALUES ($1, '00000000-0000-0000-0000-000000000000', 'assigned', 'email', true)",
+        user,
+    )
+    assert await add(ledger, told(notice, workspace, user)) == 1
+
+
+async def test_quiet_hours_defer_and_urgent_passes(platform, ledger):
+    """At night an alert is due at the end, and is given up a day after that; an urgent one is due at once."""
+    user, workspace = await platform.person(wants_email=True)
+    await platform.endpoint(user, "fcm")
+    end = await quiet(platform, user)
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    assert [(row["due_at"], row["give_up_at"], row["deferred"]) for row in await platform.deliveries()] == [
+        (end, end + _DAY, True)
+    ] * 2
+    assert await claim(ledger, platform) == []
+    urgent = told(await platform.notification(user, workspace), workspace, user, urgent=True)
+    await add(ledger, urgent)
+    (found,) = await claim(ledger, platform)
+    assert (found.event_id, found.deferred) == (urgent.id, False)
+    assert found.quiet.until(datetime.now(UTC)) == end
+
+
+async def test_what_waited_becomes_one(platform, ledger):
+    """In the morning one alert for each endpoint speaks for the others, except for those that were read."""
+    user, workspace = await platform.person(wants_email=True)
+    for _ in range(2):
+        await platform.endpoint(user, "fcm")
+    await quiet(platform, user)
+    notices = [await platform.notification(user, workspace) for _ in range(6)]
+    await add(ledger, *(told(notice, workspace, user) for notice in notices))
+    await platform.read(notices[0], notices[3])
+    await morning(platform)
+    claims = await claim(ledger, platform) + await claim(ledger, platform, "email")
+    assert [(found.others, found.deferred) for found in claims] == [(3, True)] * 3
+    assert sorted(await platform.states()) == sorted(["pending", *["collapsed"] * 3, *["withdrawn"] * 2] * 3)
+    assert await claim(ledger, platform) == []
+
+
+async def test_a_retry_still_says_how_many(platform, ledger):
+    """What a worker that died has taken together stays together: the next one says the same number."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "fcm")
+    await quiet(platform, user)
+    events = [told(await platform.notification(user, workspace), workspace, user) for _ in range(4)]
+    await add(ledger, *events)
+    await morning(platform)
+    (first,) = await claim(ledger, platform)
+    await platform.connection.execute("UPDATE deliveries SET due_at = now() WHERE state = 'pending'")
+    (second,) = await claim(ledger, platform)
+    assert (second.id, second.others, second.attempts) == (first.id, 3, 2)
+    await ledger.give_back(second)
+    (third,) = await claim(ledger, platform)
+    assert (third.id, third.others) == (first.id, 3)
+
+
+async def test_two_workers_never_divide_what_waited(platform, ledger):
+    """While a worker takes what waited for an endpoint, another one finds nothing of it; then neither does."""
+    user, workspace = await platform.person()
+    endpoints = [await platform.endpoint(user, "fcm") for _ in range(20)]
+    await quiet(platform, user)
+    notices = [await platform.notification(user, workspace) for _ in range(10)]
+    await add(ledger, *(told(notice, workspace, user) for notice in notices))
+    await morning(platform)
+    granted = {("fcm", workspace): 3}
+    takes = await asyncio.gather(*(ledger.claim(granted, lease=_LEASE) for _ in range(30)))
+    while more := await ledger.claim(granted, lease=_LEASE):
+        takes.append(more)
+    claims = [found for take in takes for found in take]
+    assert sorted(found.endpoint_id for found in claims) == sorted(endpoints)
+    assert {found.others for found in claims} == {9}
+
+
+@pytest.mark.parametrize("channel", ["fcm", "email", "slack"])
+async def test_what_was_read_is_not_sent(platform, ledger, channel):
+    """An alert whose notification is read before it is taken is withdrawn, by every channel."""
+    user, workspace = await platform.person(wants_email=True)
+    await platform.endpoint(user, channel) if channel != "email" else None
+    notice = await platform.notification(user, workspace)
+    await add(ledger, told(notice, workspace, user))
+    await platform.read(notice)
+    assert await claim(ledger, platform, channel) == []
+    assert {row["state"] for row in await platform.deliveries() if row["channel"] == channel} == {"withdrawn"}
+
+
+@pytest.mark.feature("T16")
+async def test_reading_takes_the_alert_back_where_it_was_attempted(platform, ledger):
+    """Each device that may show it gets a withdrawal, once; chats, mailboxes and other devices do not."""
+    user, workspace = await platform.person(wants_email=True)
+    for kind in ("fcm", "apns", "webpush", "slack"):
+        await platform.endpoint(user, kind)
+    notice = await platform.notification(user, workspace)
+    await add(ledger, told(notice, workspace, user))
+    for channel in ("fcm", "webpush", "slack", "email"):
+        assert len(await claim(ledger, platform, channel)) == 1
+    await platform.connection.execute("UPDATE deliveries SET state = 'delivered' WHERE attempts > 0")
+    await platform.read(notice)
+    read = told(notice, workspace, user, read=True)
+    assert await add(ledger, read) == 2
+    assert await add(ledger, read) == 0
+    for channel in ("fcm", "webpush"):
+        (found,) = await claim(ledger, platform, channel)
+        assert (found.event_id, found.event_type) == (read.id, "notification.read")
+    assert await claim(ledger, platform, "apns") == []
+
+
+async def test_an_alert_in_flight_is_taken_back_after_its_lease(platform, ledger):
+    """It cannot overtake the alert: it waits until nobody sends that any more."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "fcm")
+    notice = await platform.notification(user, workspace)
+    await add(ledger, told(notice, workspace, user))
+    (alert,) = await claim(ledger, platform)
+    await platform.read(notice)
+    await add(ledger, told(notice, workspace, user, read=True))
+    (in_flight, withdrawal) = await platform.deliveries()
+    assert in_flight["id"] == alert.id
+    assert withdrawal["due_at"] == in_flight["due_at"]
+
+
+async def test_a_removed_device_is_known_as_removed(platform, ledger):
+    """The claim of an alert has no endpoint any more; a time of day alone is no quiet hour."""
+    user, workspace = await platform.person()
+    device = await platform.endpoint(user, "fcm")
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    await platform.connection.execute("DELETE FROM alert_endpoints WHERE id = $1", device)
+    (found,) = await claim(ledger, platform)
+    assert (found.endpoint, found.quiet) == (None, None)
+
+
+async def test_the_claim_has_the_readers_zone_and_quiet_hours(platform, ledger):
+    """What is needed to write times as the reader does, and to look again whether it is quiet."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "apns")
+    await platform.connection.execute(
+        "UPDATE users SET time_zone = 'Asia/Tokyo', quiet_from = '22:00', quiet_until = '07:00' WHERE id = $1", user
+    )
+    event = told(await platform.notification(user, workspace), workspace, user, urgent=True)
+    await add(ledger, event)
+    (found,) = await claim(ledger, platform, "apns")
+    assert (found.zone, found.quiet.begin, found.quiet.end) == ("Asia/Tokyo", time(22), time(7))
