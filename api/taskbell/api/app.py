@@ -7,6 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from taskbell.api.accounts import endpoints as accounts
 from taskbell.api.deliveries import endpoints as deliveries
+from taskbell.api.devices import endpoints as devices
 from taskbell.api.events import endpoints as events
 from taskbell.api.health import endpoints as health
 from taskbell.api.http import openapi, problem
@@ -53,6 +54,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         invitations.router,
         events.router,
         deliveries.router,
+        devices.router,
         realtime.router,
         health.router,
     )

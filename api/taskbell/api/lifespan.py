@@ -16,6 +16,7 @@ from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.deliveries.service import Deliveries
+from taskbell.api.devices.service import PushDevices
 from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import ChangeFeed
@@ -133,6 +134,12 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 quotas=quotas,
                 allow_http=settings.webhook_allow_http,
                 secret_overlap=settings.webhook_secret_overlap,
+            ),
+            devices=PushDevices(
+                database,
+                most=settings.devices_per_user,
+                allow_private=settings.push_allow_private,
+                webpush_key=settings.vapid_public_key,
             ),
             limiter=Limiter(
                 quota=settings.rate_limit_per_minute,

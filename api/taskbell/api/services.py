@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.deliveries.service import Deliveries
+from taskbell.api.devices.service import PushDevices
 from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
@@ -41,6 +42,7 @@ class Services:
     notifications: Notifications
     events: ChangeFeed
     deliveries: Deliveries
+    devices: PushDevices
     limiter: Limiter
     quotas: Quotas
     checks: dict[str, Check]

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from taskbell.kit.jwt import parse_keys
+from taskbell.kit.p256 import is_point
 from taskbell.kit.settings import ProgramSettings
 
 
@@ -115,6 +116,15 @@ class ApiSettings(ProgramSettings):
     """Also accept webhook addresses that begin with `http://`. Events are then sent unencrypted."""
     webhook_secret_overlap: timedelta = Field(default=timedelta(days=1), ge=timedelta(0), le=timedelta(days=30))
     """How long the old secret of a webhook also signs after a rotation."""
+    devices_per_user: int = Field(default=20, ge=1, le=100)
+    """Devices of a user that receive push alerts. One more is refused (`limit_reached`): none is replaced silently."""
+    vapid_public_key: str | None = None
+    """The public key of Web Push (RFC 8292) that browsers subscribe with: the one that belongs to
+    TASKBELL_VAPID_PRIVATE_KEY of the delivery workers, as base64url text of 65 bytes. Without it, the API tells
+    browsers that Web Push is not set up. With another key each browser must subscribe again."""
+    push_allow_private: bool = False
+    """Also accept push services whose host is no public name, such as those of tests. The delivery workers have a
+    setting of the same name, and refuse private addresses without it."""
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
 
@@ -154,6 +164,15 @@ class ApiSettings(ProgramSettings):
         if not value.get_secret_value().startswith(("nats://", "tls://")):
             raise ValueError("use nats://, the URL of a NATS server, or memory://")
         return value
+
+    @field_validator("vapid_public_key")
+    @classmethod
+    def _on_the_curve(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not is_point(value):
+            raise ValueError("give an uncompressed point of P-256, 65 bytes, as base64url text")
+        return value.rstrip("=")
 
     @field_validator("signing_keys")
     @classmethod

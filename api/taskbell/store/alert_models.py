@@ -33,7 +33,7 @@ class AlertEndpoint(Model):
     address: Mapped[str]
     """A registration token, the endpoint of a push subscription, or the address of a chat's hook."""
     address_hash: Mapped[bytes] = mapped_column(BYTEA)
-    """SHA-256 of the address."""
+    """SHA-256 of the address; of a chat, of the user's id, a space and the address."""
     p256dh: Mapped[str | None]
     """The browser's public key (RFC 8291), base64url."""
     auth: Mapped[str | None]

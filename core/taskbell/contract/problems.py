@@ -42,6 +42,7 @@ class ProblemCode(Enum):
     REFRESH_TOKEN_REUSED = Problem("refresh_token_reused", 401, "The refresh token was used before")
     FORBIDDEN = Problem("forbidden", 403, "Your role does not permit this")
     NOT_FOUND = Problem("not_found", 404, "There is nothing here")
+    NOT_SET_UP = Problem("not_set_up", 404, "This is not set up here")
     METHOD_NOT_ALLOWED = Problem("method_not_allowed", 405, "The method is not allowed here")
     REQUEST_TIMEOUT = Problem("request_timeout", 408, "The request did not arrive in time")
     CONFLICT = Problem("conflict", 409, "The change conflicts with the present state")

@@ -1,0 +1,1 @@
+"""Devices: where push alerts of a user go."""
