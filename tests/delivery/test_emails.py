@@ -4,16 +4,22 @@ import asyncio
 import contextlib
 import email
 import ipaddress
+import re
 import ssl
 from email import policy
+from html import unescape
+from html.parser import HTMLParser
 
+import orjson
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskbell.contract.notices import Kind
 from taskbell.delivery import metrics
-from taskbell.delivery.messages import MailboxMalformed, compose, mailbox, one_line
+from taskbell.delivery.links import LinkMalformed, Links, check_task_template
+from taskbell.delivery.messages import MailboxMalformed, Reader, compose, mailbox, one_line
 from taskbell.kit.ids import new_id
 from taskbell.testing.waiting import eventually
 
@@ -92,6 +98,43 @@ async def notify(platform, user, workspace, **notice):
     return await platform.event(workspace, event_type="notification.created", audience=[user], data=data)
 
 
+def text_of(message):
+    """The plain text of a message."""
+    return message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
+def html_of(message):
+    """The HTML of a message."""
+    return message.get_body(("html",)).get_content().replace("\r\n", "\n")
+
+
+def composed(*, links=None, others=0, zone="UTC", token=None, task=None, sender="a@example.org", **notice):
+    """A message as the transport writes it."""
+    data = {**_NOTICE, "workspace_id": str(new_id()), "task_id": task and str(task), **notice}
+    data["created_at"] = "2026-11-21T06:00:00.123456Z"
+    return compose(
+        delivery_id=new_id(),
+        payload=orjson.dumps({"type": "notification.created", "data": data}).decode(),
+        sender=mailbox(sender),
+        reader=Reader(address="b@example.com", zone=zone, unsubscribe_token=token),
+        now=0.0,
+        links=links or Links(),
+        others=others,
+    )
+
+
+class Markup(HTMLParser):
+    """Collects the names of elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = set()
+
+    def handle_starttag(self, tag, _attributes):
+        """Take a name."""
+        self.elements.add(tag)
+
+
 async def _states(platform, *wanted):
     return sorted(await platform.states()) == sorted(wanted)
 
@@ -111,8 +154,10 @@ async def test_a_notification_arrives_until_the_mail_server_takes_it(platform, m
     assert message["Message-ID"] == f"<{row['id']}@example.org>"
     assert message["Subject"] == _NOTICE["title"]
     assert message["Auto-Submitted"] == "auto-generated"
-    assert message.get_content_type() == "text/plain"
-    assert _NOTICE["body"] in message.get_content().replace("\r\n", "\n")
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert _NOTICE["body"] in text_of(message)
+    assert _NOTICE["body"] in html_of(message)
 
 
 @pytest.mark.parametrize("page", ["", "https://tasks.example/confirm"])
@@ -135,9 +180,11 @@ async def test_a_stranger_is_only_asked_to_confirm(platform, mailroom, run_worke
         await eventually(lambda: _states(platform, "delivered", "delivered"))
     (message,) = [found for recipients, found in mailroom.messages if recipients == ["victim@example.com"]]
     assert message["Subject"] == "Confirm your e-mail address"
-    text = message.get_content()
-    assert (f"{page}#token=secret-token" if page else "\nsecret-token") in text.replace("\r\n", "\n")
-    assert "Buy now" not in text
+    assert (f"{page}#token=secret-token" if page else "\nsecret-token\n") in text_of(message)
+    assert (f'href="{page}#token=secret-token"' if page else ">secret-token<") in html_of(message)
+    assert "2026-11-22 10:00 UTC" in text_of(message)
+    assert "Buy now" not in message.as_string()
+    assert message["List-Unsubscribe"] is None
 
 
 async def test_a_user_gets_so_many_messages_in_an_hour(platform, mailroom, run_worker):
@@ -255,32 +302,132 @@ async def test_nothing_of_a_title_becomes_a_header(platform, mailroom, run_worke
     assert message["Bcc"] is None
     assert message["Subject"].startswith("Hello Bcc: eve@example.com . RSET xxx")
     assert len(message["Subject"]) == 200
-    assert "one\n.\ntwo" in message.get_content().replace("\r\n", "\n")
+    assert "one\n.\ntwo" in text_of(message)
+    assert "one\n.\ntwo" in html_of(message)
 
 
-@given(title=st.text(max_size=300), body=st.text(max_size=300))
-def test_any_text_makes_a_message(title, body):
-    """Whatever people write, a message comes of it, with the headers that are ours and no other."""
-    import orjson
-
+@given(
+    title=st.text(max_size=300),
+    body=st.text(max_size=300),
+    kind=st.sampled_from([*Kind]) | st.text(max_size=20),
+    others=st.integers(0, 10_000),
+)
+def test_any_text_makes_a_message(title, body, kind, others):
+    """Whatever people write, a message comes of it, with only our headers and only our markup."""
     try:
-        payload = orjson.dumps({"data": {"kind": "assigned", "title": title, "body": body}}).decode()
+        message = composed(title=title, body=body, kind=kind, others=others)
     except TypeError:
         return  # a lone surrogate, which no event can hold
-    message = compose(
-        delivery_id=new_id(),
-        payload=payload,
-        sender=mailbox("a@example.org"),
-        recipient="b@example.com",
-        now=0.0,
-        confirm_at="",
-    )
     parsed = email.message_from_bytes(message.as_bytes(), policy=policy.default)
     assert {name.lower() for name in parsed} == {
-        *("from", "to", "subject", "date", "message-id", "auto-submitted", "x-taskbell-kind"),
-        *("content-type", "content-transfer-encoding", "mime-version"),
+        *("from", "to", "subject", "date", "message-id", "auto-submitted", "x-taskbell-kind", "list-id"),
+        *("content-type", "mime-version"),
     }
     assert str(parsed["to"]) == "b@example.com"
+    assert len(parsed["subject"]) <= 200
+    markup = Markup()
+    markup.feed(html_of(parsed))
+    assert markup.elements <= {"html", "head", "meta", "title", "body", "div", "h1", "p", "hr", "br"}
+    assert all("\x00" not in part for part in (text_of(parsed), html_of(parsed)))
+
+
+_LINKS = Links(task_template="https://tasks.example/w/{workspace_id}?task={task_id}", api="https://api.tasks.example")
+_TASK, _TOKEN = new_id(), new_id()
+
+
+def test_a_message_leads_to_its_task_and_out_of_the_list():
+    """With the settings that name them there are links to the task and out of the list, by one click (RFC 8058)."""
+    message = composed(links=_LINKS, token=_TOKEN, task=_TASK)
+    leave = f"https://api.tasks.example/v1/unsubscribe?token={_TOKEN}"
+    assert message["List-Unsubscribe"] == f"<{leave}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["List-Id"] == "Taskbell notifications <notifications.example.org>"
+    for part in (text_of(message), unescape(html_of(message))):
+        assert re.search(rf"https://tasks\.example/w/[0-9a-f-]{{36}}\?task={_TASK}\b", part)
+        assert leave in part
+
+
+def test_without_the_settings_there_are_no_links():
+    """Only the text says that settings decide; nothing in the message loads from elsewhere."""
+    message = composed(token=_TOKEN, task=_TASK)
+    assert message["List-Unsubscribe"] is None
+    assert "Your settings decide" in text_of(message)
+    assert "http" not in html_of(message) + text_of(message)
+
+
+def test_without_https_there_is_no_one_click():
+    """RFC 8058 demands https: an API without it is only named as RFC 2369 does."""
+    message = composed(links=Links(api="http://localhost:8000"), token=_TOKEN)
+    assert message["List-Unsubscribe"] == f"<http://localhost:8000/v1/unsubscribe?token={_TOKEN}>"
+    assert message["List-Unsubscribe-Post"] is None
+
+
+def test_messages_about_one_task_are_one_conversation():
+    """They refer to one id for the task, and have ids of their own; one that speaks for many belongs to no task."""
+    first, second, other = (composed(task=task) for task in (_TASK, _TASK, new_id()))
+    assert first["References"] == first["In-Reply-To"] == second["References"] == f"<task.{_TASK}@example.org>"
+    assert first["Message-ID"] != second["Message-ID"]
+    assert other["References"] != first["References"]
+    assert composed(task=_TASK, others=3)["References"] is None
+    assert composed()["References"] is None
+
+
+def test_long_addresses_stay_as_they_are():
+    """Headers that programs read are never folded or encoded, however long: a mail program could not follow them."""
+    links = Links(api="https://" + "a" * 200 + ".example")
+    message = composed(links=links, token=_TOKEN, task=_TASK, sender=f"bell@{'b' * 60}.{'c' * 60}.example")
+    lines = message.as_bytes().decode().split("\r\n")
+    assert f"List-Unsubscribe: <{links.api}/v1/unsubscribe?token={_TOKEN}>" in lines
+    assert f"References: <task.{_TASK}@{'b' * 60}.{'c' * 60}.example>" in lines
+
+
+def test_times_are_those_of_the_reader():
+    """The due time, and when it was told, are on the reader's clock."""
+    message = composed(kind="due_soon", body="Due at 2026-11-21 07:30 UTC", zone="Asia/Tokyo")
+    for part in (text_of(message), html_of(message)):
+        assert "Due at 2026-11-21 16:30 Asia/Tokyo" in part
+        assert "2026-11-21 15:00 Asia/Tokyo" in part
+        assert "UTC" not in part
+
+
+def test_a_message_counts_those_that_it_speaks_for():
+    """What waited for the end of quiet hours is one message: its subject and its text have the count."""
+    message = composed(others=4)
+    assert message["Subject"] == "Ann assigned you: Water the plants (+4)"
+    assert "4 further notifications" in text_of(message)
+    assert "one further notification came" in text_of(composed(others=1))
+
+
+def test_a_digest_lists_its_counts():
+    """One line for each."""
+    message = composed(kind="digest", title="Your day", body="3 due today, 1 overdue, 5 unread")
+    assert "3 due today\n1 overdue\n5 unread" in text_of(message)
+
+
+async def test_the_reader_is_taken_from_the_account(platform, mailroom, run_worker):
+    """Zone and token of the user are in the message that arrives."""
+    user, workspace = await wants(platform)
+    await platform.connection.execute("UPDATE users SET time_zone = 'Asia/Tokyo' WHERE id = $1", user)
+    token = await platform.connection.fetchval("SELECT unsubscribe_token FROM email_channels WHERE user_id = $1", user)
+    names = {"api_public_url": "https://api.example/", "task_url_template": "https://tasks.example/{task_id}"}
+    async with run_worker(smtp_url=mailroom.url, **names):
+        body = "Due at 2026-11-21 07:30 UTC"
+        await notify(platform, user, workspace, kind="due_soon", body=body, task_id=str(_TASK))
+        await eventually(lambda: _states(platform, "delivered"))
+    ((_, message),) = mailroom.messages
+    assert "Due at 2026-11-21 16:30 Asia/Tokyo" in text_of(message)
+    assert f"https://tasks.example/{_TASK}" in text_of(message)
+    assert message["List-Unsubscribe"] == f"<https://api.example/v1/unsubscribe?token={token}>"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["tasks.example/{task_id}", "https://tasks.example/", "https://x.example/{task_id}/{user}", "https://x y"],
+)
+def test_templates_of_addresses_are_checked(template):
+    """A template that is no address, names no task or names what is not known is refused at the start."""
+    with pytest.raises(LinkMalformed):
+        check_task_template(template)
 
 
 @given(st.text(max_size=300))
@@ -288,7 +435,7 @@ def test_one_line_is_one_line(text):
     """No control character and no line break is left, and the length is bounded."""
     found = one_line(text)
     assert len(found) <= 200
-    assert all(character.isprintable() for character in found)
+    assert all(character.isprintable() or character in "\u200c\u200d" for character in found)
 
 
 @pytest.mark.parametrize("text", ["", "nobody", "a@b.example, c@d.example", "a@b.example\r\nBcc: c@d.example", "<>"])

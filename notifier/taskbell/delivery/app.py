@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from taskbell.contract import subjects
 from taskbell.delivery.emails import EmailTransport, NoMailServer
 from taskbell.delivery.intake import Intake
+from taskbell.delivery.links import Links
 from taskbell.delivery.mail_server import MailServer
 from taskbell.delivery.policy import Backoff
 from taskbell.delivery.repository import open_ledger
@@ -59,7 +60,11 @@ async def delivery(
                 MailServer.parse(settings.smtp_url.get_secret_value()),
                 sender=settings.email_from,
                 timeout=settings.smtp_timeout.total_seconds(),
-                confirm_at=settings.email_confirmation_url,
+                links=Links(
+                    task_template=settings.task_url_template,
+                    confirm_at=settings.email_confirmation_url,
+                    api=settings.api_public_url.rstrip("/"),
+                ),
             )
         ledger = await stack.enter_async_context(
             open_ledger(

@@ -9,8 +9,9 @@ from email.message import EmailMessage
 import aiosmtplib
 import structlog
 
+from taskbell.delivery.links import Links
 from taskbell.delivery.mail_server import Encryption, MailServer
-from taskbell.delivery.messages import MailboxMalformed, compose, mailbox
+from taskbell.delivery.messages import MailboxMalformed, Reader, compose, mailbox
 from taskbell.delivery.policy import Outcome
 from taskbell.delivery.repository import Claim
 
@@ -20,12 +21,9 @@ _log = structlog.get_logger(__name__)
 class EmailTransport:
     """Sends notifications by e-mail."""
 
-    def __init__(self, server: MailServer, *, sender: str, timeout: float, confirm_at: str) -> None:
-        """Take the mail server, the sender's address, and the longest time for one message in seconds.
-
-        `confirm_at` is the page to which the link of a confirmation leads, or empty.
-        """
-        self._confirm_at = confirm_at
+    def __init__(self, server: MailServer, *, sender: str, timeout: float, links: Links) -> None:
+        """Take the mail server, the sender's address, the longest time for one message in seconds, and the links."""
+        self._links = links
         self._server = server
         self._sender = mailbox(sender)
         self._timeout = timeout
@@ -39,9 +37,10 @@ class EmailTransport:
                 delivery_id=claim.id,
                 payload=claim.payload,
                 sender=self._sender,
-                recipient=claim.email,
+                reader=Reader(address=claim.email, zone=claim.zone, unsubscribe_token=claim.unsubscribe_token),
                 now=time.time(),
-                confirm_at=self._confirm_at,
+                links=self._links,
+                others=claim.others,
             )
         except (KeyError, TypeError, ValueError, MailboxMalformed) as malformed:
             return Outcome(delivered=False, error=f"no message: {type(malformed).__name__}", permanent=True)

@@ -1,12 +1,13 @@
-"""Writes the e-mail of a notification: plain text, and no part of the notification can add a header."""
+"""Writes e-mails: text and HTML, with headers that no part of a notification can add to."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import HeaderDefect
-from email.headerregistry import Address, HeaderRegistry
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from typing import Any, cast
 from uuid import UUID
@@ -15,8 +16,28 @@ import idna
 import orjson
 
 from taskbell.contract.emails import CONFIRMATION_TYPE
+from taskbell.contract.notices import Kind
+from taskbell.delivery.letters import Letter
+from taskbell.delivery.links import Links
+from taskbell.delivery.times import told_body, told_time
 
 _SUBJECT_LENGTH = 200
+_JOINERS = "\u200c\u200d"
+"""They print nothing, and yet words and emoji are made with them."""
+
+
+class _Unfolded(UnstructuredHeader, BaseHeader):
+    """A header that programs read: one line, even if it is long. Folding would encode what fits no line (RFC 2047)."""
+
+    def fold(self, *, policy: Policy) -> str:
+        """Return the header as a line."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+for _name in ("in-reply-to", "list-id", "list-unsubscribe", "references"):
+    _HEADERS.map_to_type(_name, _Unfolded)
+_POLICY = SMTP.clone(header_factory=_HEADERS)
 
 
 class MailboxMalformed(ValueError):
@@ -57,18 +78,41 @@ def recipient_mailbox(text: str) -> Address:
 
 def one_line(text: str, *, at_most: int = _SUBJECT_LENGTH) -> str:
     """Return the text without line breaks and control characters, for a header."""
-    kept = "".join(character if character.isprintable() else " " for character in text)
+    kept = "".join(character if character.isprintable() or character in _JOINERS else " " for character in text)
     return " ".join(kept.split())[:at_most]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Who gets an e-mail.
+
+    Attributes:
+        address: The account's address.
+        zone: IANA name of the account's time zone.
+        unsubscribe_token: Switches the account's e-mail off; None: the e-mail cannot offer that.
+    """
+
+    address: str
+    zone: str = "UTC"
+    unsubscribe_token: UUID | None = None
+
+
 def compose(
-    *, delivery_id: UUID, payload: str, sender: Address, recipient: str, now: float, confirm_at: str
+    *, delivery_id: UUID, payload: str, sender: Address, reader: Reader, now: float, links: Links, others: int = 0
 ) -> EmailMessage:
     """Write the e-mail of a `notification.created` event, or the one that confirms an address.
 
-    `confirm_at` is the page to which the link of a confirmation leads; without it the message has a code.
+    Its `Message-ID` contains the delivery's id, so that a message that is sent twice can be recognised. Messages about
+    one task refer to one id that stands for the task, so that mail programs show them as one conversation.
 
-    Its `Message-ID` contains the delivery's id, so that a message that is sent twice can be recognised.
+    Args:
+        delivery_id: The delivery.
+        payload: The event's document.
+        sender: From whom it is.
+        reader: Who gets it.
+        now: Unix time.
+        links: Where its links lead.
+        others: How many further notifications it speaks for.
 
     Raises:
         KeyError: The payload is another event.
@@ -76,39 +120,81 @@ def compose(
     """
     document: dict[str, Any] = orjson.loads(payload)
     data: dict[str, Any] = document["data"]
-    if document.get("type") == CONFIRMATION_TYPE:
-        kind, title, lines = "confirmation", "Confirm your e-mail address", _confirmation(data, confirm_at=confirm_at)
-    else:
-        kind, title, lines = str(data["kind"]), one_line(data["title"]), _notification(data)
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = sender
-    message["To"] = recipient_mailbox(recipient)
-    message["Subject"] = title
+    message["To"] = recipient_mailbox(reader.address)
+    if document.get("type") == CONFIRMATION_TYPE:
+        kind, letter = "confirmation", _confirmation(data, zone=reader.zone, links=links)
+    else:
+        kind, letter = str(data["kind"]), _notification(data, reader=reader, links=links, others=others)
+        _add_list_headers(message, domain=sender.domain, unsubscribe=letter.unsubscribe)
+        if data.get("task_id") and not others:
+            message["In-Reply-To"] = message["References"] = f"<task.{UUID(data['task_id'])}@{sender.domain}>"
+    message["Subject"] = one_line(letter.title)
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     message["Message-ID"] = f"<{delivery_id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     message["X-Taskbell-Kind"] = one_line(kind)
-    message.set_content("\n".join(lines).replace("\x00", "") + "\n", cte="quoted-printable")
+    message.set_content(letter.text, cte="quoted-printable")
+    message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
     return message
 
 
-def _notification(data: dict[str, Any]) -> list[str]:
-    body = str(data.get("body") or "").strip()
-    return [one_line(data["title"]), "", body, "", "--", "Sent by Taskbell; your settings decide."]
+def _add_list_headers(message: EmailMessage, *, domain: str, unsubscribe: str | None) -> None:
+    """Add the name of the list (RFC 2919) and how to leave it (RFC 2369), by one click (RFC 8058) if it is https."""
+    message["List-Id"] = f"Taskbell notifications <notifications.{domain}>"
+    if unsubscribe is None:
+        return
+    message["List-Unsubscribe"] = f"<{unsubscribe}>"
+    if unsubscribe.startswith("https://"):
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
 
-def _confirmation(data: dict[str, Any], *, confirm_at: str) -> list[str]:
-    """No word of it is a user's choice: whoever made the account may be a stranger to the recipient.
+def _notification(data: dict[str, Any], *, reader: Reader, links: Links, others: int) -> Letter:
+    title = one_line(data["title"])
+    body = told_body(str(data.get("body") or ""), reader.zone)
+    paragraphs = [body.replace(", ", "\n") if data["kind"] == Kind.DIGEST else body]
+    if others:
+        title = f"{one_line(title, at_most=_SUBJECT_LENGTH - 20)} (+{others})"
+        paragraphs.append(
+            f"While it was quiet, {_counted(others)} came. Your inbox has {'it' if others == 1 else 'them'}."
+        )
+    footer = ["Taskbell"]
+    if data.get("created_at"):
+        footer = [f"Taskbell, {told_time(datetime.fromisoformat(data['created_at']), reader.zone)}"]
+    address = links.task(workspace_id=_id(data.get("workspace_id")), task_id=_id(data.get("task_id")))
+    unsubscribe = links.unsubscribe(reader.unsubscribe_token)
+    if not unsubscribe:
+        footer.append("Your settings decide what comes by e-mail.")
+    return Letter(
+        title=title,
+        paragraphs=tuple(paragraphs),
+        link=(address, "Open the task") if address else None,
+        footer=tuple(footer),
+        unsubscribe=unsubscribe,
+    )
 
-    The token is in the fragment of the link, which browsers send to no server.
-    """
+
+def _confirmation(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
+    """No word of it is a user's choice: whoever made the account may be a stranger to the recipient."""
     token = str(data["token"])
-    return [
-        "Somebody, probably you, asked Taskbell to send notifications to this address.",
-        "",
-        "To allow it, open this link where you are signed in:" if confirm_at else "To allow it, enter this code:",
-        "",
-        f"{confirm_at}#token={token}" if confirm_at else token,
-        "",
-        f"It works once, until {data['expires_at']}. If it was not you, do nothing: then no notification is sent.",
-    ]
+    address = links.confirmation(token)
+    until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
+    return Letter(
+        title="Confirm your e-mail address",
+        paragraphs=(
+            "Somebody, probably you, asked Taskbell to send notifications to this address.",
+            f"It can be confirmed once, until {until}. If it was not you, do nothing: then no notification is sent.",
+            "To confirm it, open the link where you are signed in." if address else "To confirm it, enter this code:",
+        ),
+        code=None if address else token,
+        link=(address, "Confirm the address") if address else None,
+    )
+
+
+def _counted(others: int) -> str:
+    return "one further notification" if others == 1 else f"{others:,} further notifications"
+
+
+def _id(text: str | None) -> UUID | None:
+    return UUID(text) if text else None

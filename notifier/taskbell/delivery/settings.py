@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from taskbell.delivery.links import LinkMalformed, check_task_template
 from taskbell.delivery.mail_server import MailServer, MailServerMalformed
 from taskbell.delivery.messages import MailboxMalformed, mailbox
 from taskbell.delivery.providers.settings import ProviderSettings
@@ -63,6 +64,12 @@ class DeliverySettings(ProviderSettings):
     email_confirmation_url: str = Field(default="", max_length=1000, pattern=r"^(https?://[!-~]+)?$")
     """Page of your client that confirms an e-mail address: the link of the message leads to it, with `#token=...`, and
     the page sends the token to `POST /v1/me/email/confirm`. Unset: the message has the token as a code to enter."""
+    task_url_template: str = Field(default="", max_length=1000)
+    """Page of your client that shows a task, with `{task_id}` and, if need be, `{workspace_id}`, such as
+    `https://tasks.example.com/tasks/{task_id}`: alerts link it. Unset: they have no link."""
+    api_public_url: str = Field(default="", max_length=800, pattern=r"^(https?://[!-~]+)?$")
+    """Public address of the API. With it each e-mail has a link that ends e-mail for its reader, without signing in;
+    with `https://` mail programs offer it as one click (RFC 8058). Unset: only settings in a client end e-mail."""
     emails_per_hour: int = Field(default=30, ge=1, le=1000)
     """Most e-mails to one user within an hour. Further notifications are only in the inbox."""
 
@@ -89,6 +96,14 @@ class DeliverySettings(ProviderSettings):
             except MailServerMalformed as malformed:
                 raise ValueError(str(malformed)) from None
         return value
+
+    @field_validator("task_url_template")
+    @classmethod
+    def _check_template(cls, value: str) -> str:
+        try:
+            return check_task_template(value)
+        except LinkMalformed as malformed:
+            raise ValueError(str(malformed)) from None
 
     @field_validator("email_from")
     @classmethod
