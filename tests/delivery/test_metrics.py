@@ -25,7 +25,7 @@ async def test_what_is_due_is_told_by_channel(platform, database):
     await fill(_WAITING, "email", new_id(), 10, "pending", 1)
     await fill(_WAITING, "apns", new_id(), -3600, "pending", 1)
     await fill(_WAITING, "slack", new_id(), 3600, "withdrawn", 1)
-    async with open_ledger(database.delivery_url, pool_size=1, emails_per_hour=20) as ledger:
+    async with open_ledger(database.delivery_url, pool_size=1, emails_per_hour=20, channels=CHANNELS) as ledger:
         found = await ledger.backlog()
     assert {channel: count for channel, (count, _) in found.items()} == {"fcm": 3, "email": 1}
     assert 3600 <= found["fcm"][1] < 3700

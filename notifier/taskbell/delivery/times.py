@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+
+from taskbell.delivery.quiet import zone_of
 
 _TOLD = re.compile(
     r"\A(?P<words>Due at|Was due at|Status [a-z_]+ since) "
     r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<minute>\d\d:\d\d)(?::\d\d(?:\.\d+)?Z| UTC)\Z",
     re.ASCII,
 )
-"""The bodies of notifications that end with a time (`taskbell.plain_time`; before, `taskbell.rfc3339`)."""
-
-
-@lru_cache(maxsize=1024)
-def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of this IANA name, or UTC if there is none."""
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, KeyError):  # `ZoneInfoNotFoundError` is a KeyError; a folder's name is an OSError
-        return ZoneInfo("UTC")
+"""The bodies of notifications that end with a time (SQL function `plain_time`; before, `rfc3339`)."""
 
 
 def told_time(instant: datetime, zone: str) -> str:
