@@ -131,7 +131,7 @@ async def test_a_collapse_id_replaces_and_a_background_push_removes(sim, sender)
     for _ in range(2):
         await sender.apns(device, apns_collapse_id="n1")
     assert (len(device.screen.alerts), device.screen.alerted) == (1, 2)
-    body = '{"aps":{"content-available":1},"notification_id":"n1","withdrawn":true}'
+    body = '{"aps":{"content-available":1},"notification_id":"n1","type":"notification.read"}'
     answer = await sender.apns(device, body=body, apns_push_type="background", apns_priority="5")
     assert answer.status_code == 200
     assert device.screen.alerts == []

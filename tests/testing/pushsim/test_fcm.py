@@ -153,6 +153,6 @@ async def test_a_tag_replaces_and_a_withdrawal_removes(sim, sender):
     await sender.fcm(device, data={"notification_id": "n2", "title": "other"})
     assert [shown.title for shown in device.screen.alerts] == ["two", "other"]
     assert sim.journal.counts()[device.address, "n1"] == 2
-    await sender.fcm(device, data={"notification_id": "n1", "withdrawn": "true"})
+    await sender.fcm(device, data={"notification_id": "n1", "type": "notification.read"})
     assert [shown.title for shown in device.screen.alerts] == ["other"]
     assert device.screen.alerted == 3

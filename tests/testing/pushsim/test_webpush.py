@@ -134,5 +134,5 @@ async def test_a_withdrawal_removes_the_alert(sim, sender):
     browser = sim.webpush.subscription()
     await sender.webpush(browser)
     assert len(browser.screen.alerts) == 1
-    await sender.webpush(browser, plain=b'{"notification_id":"n1","withdrawn":true}')
+    await sender.webpush(browser, plain=b'{"notification_id":"n1","type":"notification.read"}')
     assert (browser.screen.alerts, browser.screen.alerted) == ([], 1)

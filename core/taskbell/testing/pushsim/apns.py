@@ -17,7 +17,7 @@ from taskbell.testing.pushsim.apns_tokens import ProviderTokens
 from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.journal import Push
 from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
-from taskbell.testing.pushsim.screen import Effect, Shown, app_effect
+from taskbell.testing.pushsim.screen import Effect, Shown, app_effect, takes_back
 from taskbell.testing.pushsim.wire import Answer, Request
 
 MAX_PAYLOAD = 4096
@@ -210,5 +210,4 @@ def _effect(payload: dict[str, object], *, collapse: str | None, expires: float)
             title=str(alert.get("title", "")), body=str(alert.get("body", "")), notification_id=known or collapse
         )
         return Effect(show=shown, replaces=collapse, stored_as=stored, expires_at=expires)
-    withdrawn = app_effect(payload)[0] is None and payload.get("withdrawn") in {True, "true", "1"}
-    return Effect(removes=known if withdrawn else None, stored_as=stored, expires_at=expires)
+    return Effect(removes=known if takes_back(payload) else None, stored_as=stored, expires_at=expires)

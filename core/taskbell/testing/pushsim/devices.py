@@ -96,7 +96,7 @@ class Devices:
 
     def of(self, provider: Provider) -> list[Device]:
         """Those that were made or met since the start."""
-        return [device for (its, _), device in self._known.items() if its is provider]
+        return [device for (its, _), device in self._known.items() if its == provider]
 
     def at(self, address: str) -> Device | None:
         """The one with this address, among those that were made or met since the start."""

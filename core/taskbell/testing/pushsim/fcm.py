@@ -18,7 +18,7 @@ from taskbell.testing.pushsim.fcm_message import WEEKS, MessageMalformed, check_
 from taskbell.testing.pushsim.journal import Push
 from taskbell.testing.pushsim.oauth import TokenEndpoint
 from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
-from taskbell.testing.pushsim.screen import Effect, Shown, app_effect
+from taskbell.testing.pushsim.screen import Effect, Shown, app_effect, takes_back
 from taskbell.testing.pushsim.wire import Answer, Request
 
 _DETAIL = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -168,4 +168,4 @@ def _effect(message: dict[str, Any], *, expires: float) -> Effect:
         return Effect(show=shown, replaces=tag, stored_as=collapse, expires_at=expires)
     if shown is not None:
         return Effect(show=shown, replaces=known, stored_as=collapse, expires_at=expires)
-    return Effect(removes=known, stored_as=collapse, expires_at=expires)
+    return Effect(removes=known if takes_back(data) else None, stored_as=collapse, expires_at=expires)

@@ -21,7 +21,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from taskbell.testing.pushsim.wire import Answer, Ending, Handle, Reply, Request
@@ -29,6 +29,7 @@ from taskbell.testing.pushsim.wire import Answer, Ending, Handle, Reply, Request
 MAX_BODY = 256 * 1024
 """Bytes of a request's body. More than any provider takes, so that each can refuse in its own words."""
 _MAX_CONNECTIONS = 2_000
+_MAX_HEADERS = 32 * 1024  # bytes
 
 
 _TOO_LARGE = Reply(Answer(413, b"the request is too large", {"content-type": "text/plain"}))
@@ -48,8 +49,8 @@ class Connection(asyncio.Protocol):
         self._handle = handle
         self._others = others
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        self._h2.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = max_streams
-        self._h2.local_settings[SettingCodes.MAX_HEADER_LIST_SIZE] = 32 * 1024
+        limits = {SettingCodes.MAX_CONCURRENT_STREAMS: max_streams, SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEADERS}
+        self._h2.local_settings = Settings(client=False, initial_values=limits)
         self._streams: dict[int, _Stream] = {}
         self._waiting: dict[int, asyncio.TimerHandle | None] = {}
         self._unsent: dict[int, bytes] = {}
@@ -99,6 +100,11 @@ class Connection(asyncio.Protocol):
                 return
             self._on(event)
         self._flush()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their answer: slow and silent ones."""
+        return len(self._waiting)
 
     def cut(self) -> None:
         """Break the connection."""

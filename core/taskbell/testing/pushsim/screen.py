@@ -10,6 +10,7 @@ from typing import Any
 
 _MOST_SHOWN = 1_000
 _MOST_KEPT = 100
+_READ = "notification.read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +105,17 @@ class Screen:
 def app_effect(data: Mapping[str, Any]) -> tuple[Shown | None, str | None]:
     """What Taskbell's app does with the data of a message: the alert that it shows, and its key on the screen.
 
-    An app shows a `title` and a `body`, one alert for each `notification_id`; where `withdrawn` is true it removes
-    the alert of that notification instead.
+    The app shows `title` and `body`, one alert for each `notification_id`. Where the `type` is `notification.read`,
+    there is nothing to show: it removes the alert of that notification.
     """
     key = data.get("notification_id")
     known = key if isinstance(key, str) and key else None
-    if data.get("withdrawn") in {True, "true", "1"}:
-        return None, known
     title, body = data.get("title"), data.get("body")
-    if title is None and body is None:
+    if takes_back(data) or (title is None and body is None):
         return None, known
     return Shown(title=str(title or ""), body=str(body or ""), notification_id=known), known
+
+
+def takes_back(data: Mapping[str, Any]) -> bool:
+    """Whether a message's data takes an alert back."""
+    return data.get("type") == _READ and isinstance(data.get("notification_id"), str)

@@ -111,6 +111,8 @@ class PushSimulator:
         """
         if device is not None:
             more |= {"provider": device.provider, "address": device.address}
+        if "ending" in more:
+            more["ending"] = Ending(more["ending"])
         self.faults.add(Fault(kind=FaultKind(kind), **more))
 
     def refuse(

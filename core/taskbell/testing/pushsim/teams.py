@@ -124,6 +124,14 @@ def _card(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _texts(card: dict[str, Any]) -> list[str]:
-    """The texts of a card's own text blocks."""
-    blocks = [block for block in card["body"] if isinstance(block, dict) and block.get("type") == "TextBlock"]
-    return [str(block.get("text", "")) for block in blocks]
+    """The texts of a card's own text blocks and rich text blocks."""
+    found: list[str] = []
+    for block in card["body"]:
+        if not isinstance(block, dict):
+            continue
+        if block.get("type") == "TextBlock":
+            found.append(str(block.get("text", "")))
+        elif block.get("type") == "RichTextBlock" and isinstance(block.get("inlines"), list):
+            runs = (run.get("text", "") if isinstance(run, dict) else run for run in block["inlines"])
+            found.append("".join(str(text) for text in runs))
+    return found

@@ -19,7 +19,7 @@ from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.journal import Push
 from taskbell.testing.pushsim.message_encryption import MessageUndecipherable, decrypt
 from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
-from taskbell.testing.pushsim.screen import Effect, Shown, app_effect
+from taskbell.testing.pushsim.screen import Effect, Shown, app_effect, takes_back
 from taskbell.testing.pushsim.vapid import Vapid, VapidMissing, VapidWrong
 from taskbell.testing.pushsim.wire import Answer, Request
 
@@ -120,7 +120,7 @@ class WebPush:
         shown, known = app_effect(payload)
         if problem is None and shown is None and not payload:
             shown = Shown(title="", body=plain.decode("utf-8", "replace"))
-        withdrawn = shown is None and known is not None
+        withdrawn = takes_back(payload)
         headers = {name: text for name, text in request.headers.items() if name in {"ttl", "topic", "urgency"}}
         push = Push(
             number=self._world.journal.next_number(),
