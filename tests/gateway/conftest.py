@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway_processes import GatewayProcess
 from taskbell.contract.subjects import STREAM
 from taskbell.gateway.app import Gateway, gateway
 from taskbell.gateway.settings import GatewaySettings
@@ -61,3 +62,24 @@ def listener(people):
             await made.close()
 
     return make
+
+
+@pytest.fixture
+def start_gateway(database, nats_url, jwks, tmp_path):
+    """Start gateway processes; keyword arguments are environment variables."""
+    processes = []
+
+    def make(**environment):
+        given = {
+            "TASKBELL_DATABASE_URL": database.gateway_url,
+            "TASKBELL_NATS_URL": nats_url,
+            "TASKBELL_JWKS_URL": jwks.url,
+            "TASKBELL_GATEWAY_DRAIN_TIMEOUT": "PT0.5S",
+            **environment,
+        }
+        processes.append(GatewayProcess(given, tmp_path / "gateway.log"))
+        return processes[-1]
+
+    yield make
+    for process in processes:
+        process.close()

@@ -2,17 +2,14 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import subprocess
-import sys
 
 import httpx
 import nats
 import pytest
-from websockets.exceptions import InvalidHandshake
 
+from gateway_processes import connected
 from taskbell.contract.frames import CloseCode
 from taskbell.kit.ids import new_id
 from taskbell.local.embedded.nats import NatsServer
@@ -21,67 +18,10 @@ from taskbell.testing.listener import Listener
 from taskbell.testing.waiting import eventually
 
 
-class Process:
-    """A gateway process on a socket that it inherits."""
-
-    def __init__(self, environment, log):
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listening.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}/ws"
-        number = self.listening.fileno()
-        with log.open("ab") as output:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", "taskbell.gateway", "--fd", str(number)],
-                env={**os.environ, **environment},
-                pass_fds=[number],
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-
-    async def end(self, *, within=60):
-        """Wait for the exit status."""
-        return await asyncio.to_thread(self.child.wait, within)
-
-    def close(self):
-        """Leave nothing behind."""
-        self.listening.close()
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait(10)
-
-
 @pytest.fixture
-def start(database, nats_url, jwks, tmp_path):
+def start(start_gateway):
     """Start gateway processes; keyword arguments are settings."""
-    processes = []
-
-    def make(**settings):
-        environment = {
-            "TASKBELL_DATABASE_URL": database.gateway_url,
-            "TASKBELL_NATS_URL": nats_url,
-            "TASKBELL_JWKS_URL": jwks.url,
-            "TASKBELL_GATEWAY_DRAIN_TIMEOUT": "PT0.5S",
-            **settings,
-        }
-        processes.append(Process(environment, tmp_path / "gateway.log"))
-        return processes[-1]
-
-    yield make
-    for process in processes:
-        process.close()
-
-
-async def connected(listener):
-    """Connect as soon as the gateway serves."""
-
-    async def welcome():
-        with contextlib.suppress(OSError, InvalidHandshake, AssertionError):
-            return await listener.connect()
-        await listener.kill()
-        return None
-
-    return await eventually(welcome, "a welcome")
+    return start_gateway
 
 
 async def test_sigterm_drains(start, people, stream):

@@ -16,6 +16,7 @@ from taskbell.contract.subjects import (
     DEAD_LETTER_SUBJECT,
     DELIVERY_CONSUMER,
     EVENTS_ROOT,
+    GATEWAY_CONNECTIONS,
     RATE_ROOT,
     RATE_STREAM,
     REDRIVE_CONSUMER,
@@ -100,8 +101,10 @@ RIGHTS: Mapping[Program, Rights] = {
             f"{_API}.STREAM.INFO.{_TICKETS}",
             f"{_API}.STREAM.MSG.GET.{_TICKETS}",
             f"$KV.{TICKET_BUCKET}.>",
+            GATEWAY_CONNECTIONS,
         ),
         never=_NOT_THE_SHARED_CONSUMER,
+        subscribe=(GATEWAY_CONNECTIONS,),
     ),
     Program.DELIVERY: Rights(
         publish=(

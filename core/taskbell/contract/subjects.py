@@ -11,6 +11,10 @@ EVENTS_ROOT = "taskbell.events"
 RELAY_POKE = "taskbell.relay.poke"
 """Core NATS, empty body: "there are new event rows". It may be lost: the relay also polls."""
 
+GATEWAY_CONNECTIONS = "taskbell.gateways.connections"
+"""Core NATS: each gateway tells the others how many connections its users have, so that the cap of a user holds for all
+together. Messages may be lost."""
+
 TICKET_BUCKET = "TASKBELL_TICKETS"
 """Key-value bucket of used realtime tickets: creating a ticket's id in it succeeds once."""
 TICKET_BUCKET_TTL = timedelta(minutes=2)

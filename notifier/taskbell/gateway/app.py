@@ -8,10 +8,13 @@ import socket as sockets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from uuid import uuid4
 
 import httpx
 
 from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET
+from taskbell.gateway.cap import UserCap
+from taskbell.gateway.cap_exchange import CapExchange
 from taskbell.gateway.channels import Admission
 from taskbell.gateway.http import HttpSide
 from taskbell.gateway.hub import Hub
@@ -89,6 +92,7 @@ async def gateway(
             epoch_key=METADATA_EPOCH,
             warm_up=settings.gateway_recent_events,
         )
+        users = CapExchange(bus, UserCap(name=uuid4().hex, most=settings.gateway_max_connections_per_user))
         around = Surroundings(
             hub=hub,
             admission=Admission(
@@ -105,7 +109,7 @@ async def gateway(
                     max_events=settings.gateway_max_replay_events,
                     max_bytes=settings.gateway_max_replay_bytes,
                 ),
-                max_connections_per_user=settings.gateway_max_connections_per_user,
+                users=users,
             ),
             sign_ins=SignIns(
                 keys,
@@ -135,6 +139,7 @@ async def gateway(
         )
         await stack.enter_async_context(running(keys.run, name="gateway-keys"))
         await stack.enter_async_context(running(reader.run, name="gateway-reader"))
+        await stack.enter_async_context(running(users.run, name="gateway-users"))
         await stack.enter_async_context(running(server.turn_wheel, name="gateway-wheel"))
         await _settle(checks, within=_SETTLE_SECONDS)
         await server.start(listening)

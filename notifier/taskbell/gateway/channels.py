@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taskbell.contract.cursors import EventCursor
-from taskbell.contract.frames import CloseCode, Resume
+from taskbell.contract.frames import Resume
 from taskbell.gateway.actions import AddChannel, Join, Joined, Refusal, Subscribed
+from taskbell.gateway.cap import Holder
+from taskbell.gateway.cap_exchange import CapExchange
 from taskbell.gateway.hub import Hub, Receiver
 from taskbell.gateway.inputs import ME, workspace_channel, workspace_of
-from taskbell.gateway.refusals import UNKNOWN_CHANNEL
+from taskbell.gateway.refusals import UNKNOWN_CHANNEL, too_many_connections
 from taskbell.gateway.replay import Missed, Prepared, Resumption
 from taskbell.gateway.repository import Memberships, MembershipsUnavailable
 from taskbell.gateway.session import TRY_AGAIN_LATER
@@ -28,7 +30,11 @@ class Admission:
     hub: Hub
     memberships: Memberships
     resumption: Resumption
-    max_connections_per_user: int
+    users: CapExchange
+
+
+class Connected(Receiver, Holder, Protocol):
+    """A connection as the hub and the cap of its user see it."""
 
 
 class Backlog(Protocol):
@@ -53,7 +59,7 @@ class Channels:
     """
 
     def __init__(
-        self, receiver: Receiver, admission: Admission, *, handshake: EventCursor, is_open: Callable[[], bool]
+        self, receiver: Connected, admission: Admission, *, handshake: EventCursor, is_open: Callable[[], bool]
     ) -> None:
         """Take the connection as a receiver of the hub.
 
@@ -68,6 +74,7 @@ class Channels:
         self._workspaces: set[str] = set()
         self._left: dict[str, int] = {}
         self._resumed_at: int | None = None
+        self._stamp: int | None = None
         self._me_after = 0
 
     async def join(self, wish: Join, backlog: Backlog) -> Joined | Refusal:
@@ -77,6 +84,8 @@ class Channels:
         """
         wanted = {channel: workspace_of(channel) for channel in wish.channels if channel != ME}
         stands_at: int | None = None
+        if not wish.late:
+            await self._admission.users.may_join(wish.user_id)  # `_register` looks again
         try:
             if wish.resume is not None:
                 stands_at = await self._admission.resumption.locate(wish.resume)
@@ -189,6 +198,8 @@ class Channels:
     async def leave(self) -> None:
         """Unregister the connection: it has ended."""
         self._hub.leave(self._receiver, self._workspaces)
+        if self._stamp is not None:
+            self._admission.users.cap.left(self._receiver.user_id, self._stamp)
         if self.prepared is not None:
             await self.prepared.abandon()
 
@@ -205,12 +216,14 @@ class Channels:
     def _register(self, user_id: str, workspaces: list[str]) -> Refusal | None:
         if not self._is_open() or not self._hub.epoch:
             return _UNAVAILABLE
-        allowed = self._admission.max_connections_per_user
-        if self._hub.connections_of(user_id) >= allowed:
-            message = f"a user has at most {allowed} connections"
-            return Refusal("too_many_connections", message, close_code=CloseCode.TOO_MANY_CONNECTIONS)
+        users = self._admission.users
+        if users.cap.is_full(user_id):
+            return too_many_connections(users.cap.most)
         self._receiver.user_id = user_id
         self._hub.register(self._receiver)
+        self._stamp = users.cap.joined(user_id, self._receiver)
+        if users.cap.is_full(user_id):
+            users.hurry()
         for workspace in workspaces:
             self._subscribe(workspace)
         self._me_after = self._hub.position

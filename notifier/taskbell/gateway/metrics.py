@@ -29,6 +29,11 @@ CONNECTIONS_RENEWED = Counter(
     "Connections closed with 4200 because they reached TASKBELL_GATEWAY_MAX_CONNECTION_AGE; their clients resume, "
     "perhaps on another pod.",
 )
+PEERS = Gauge(
+    "taskbell_gateway_peers",
+    "Other gateways that this one hears of over NATS; the connections of a user at all of them count together. Fewer "
+    "than the pods that run besides: the cap of a user holds for each part alone.",
+)
 EVENTS_ROUTED = Counter(
     "taskbell_gateway_events_routed_total",
     "Events read from the stream, by outcome: delivered to some connection, unwanted, or malformed (not "

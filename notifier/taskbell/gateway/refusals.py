@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from taskbell.contract.frames import CloseCode
 from taskbell.gateway import frames
 from taskbell.gateway.actions import Refusal
 
 UNKNOWN_CHANNEL = Refusal("unknown_channel", "channels are me and workspace:<id>")
+
+
+def too_many_connections(most: int) -> Refusal:
+    """Report that a user has as many connections as are allowed, at all gateways together."""
+    message = f"a user has at most {most} connections"
+    return Refusal("too_many_connections", message, close_code=CloseCode.TOO_MANY_CONNECTIONS)
 
 
 def channel_refused(channel: str, refusal: Refusal) -> bytes:

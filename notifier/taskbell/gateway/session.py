@@ -45,7 +45,7 @@ from taskbell.gateway.inputs import (
     workspace_channel,
     workspace_of,
 )
-from taskbell.gateway.refusals import UNKNOWN_CHANNEL, channel_refused, not_ok
+from taskbell.gateway.refusals import UNKNOWN_CHANNEL, channel_refused, not_ok, too_many_connections
 from taskbell.gateway.send_queue import SendQueue
 from taskbell.gateway.unsent import Unsent
 
@@ -197,7 +197,7 @@ class Session:
         self._spoken = True  # the address is its `hello`
         return self._join(Hello())
 
-    def sign_in_refused(self, refusal: Refusal) -> Sequence[Action]:
+    def sign_in_refused(self, refusal: Refusal) -> Sequence[Now]:
         """The credential is refused, or the user may not connect."""
         if self.phase is Phase.CLOSED:
             return ()
@@ -280,6 +280,10 @@ class Session:
             return ()
         refusal = Refusal("forbidden", "no longer a member of this workspace; the subscription has ended")
         return (Send(channel_refused(workspace_channel(workspace_id), refusal)),)
+
+    def one_too_many(self, most: int) -> Sequence[Now]:
+        """The user has older connections, as many as are allowed: another gateway admitted one at the same moment."""
+        return self.sign_in_refused(too_many_connections(most))
 
     def overflowed(self) -> Sequence[Now]:
         """The queue is full."""

@@ -30,7 +30,8 @@ class GatewaySettings(ProgramSettings):
     gateway_max_connections: int = Field(default=12_000, ge=1)
     """Most connections of this process; one more gets HTTP 503. Each takes about 50 KiB of memory."""
     gateway_max_connections_per_user: int = Field(default=50, ge=1)
-    """Most connections of one user to this process; one more is closed with 4004."""
+    """Most connections of one user to all gateways together; one more is closed with 4004. The gateways tell each other
+    over NATS; while it is away, the limit holds for each process alone."""
     gateway_queue_messages: int = Field(default=1_000, ge=1)
     """Most events that wait for a connection that reads too slowly. When it has so many, only the newest of each task
     stays; one more closes it with 4408, and the client resumes."""

@@ -148,6 +148,12 @@ class Socket:
                 metrics.EVENTS_COALESCED.inc(gave_way)
             self._around.unsent.make_room()
 
+    # The side of the cap
+
+    def one_too_many(self) -> None:
+        """Close the connection: the user has older ones, as many as are allowed."""
+        self._perform_now(self._session.one_too_many(self._around.admission.users.cap.most))
+
     # The side of `Unsent`
 
     @property
