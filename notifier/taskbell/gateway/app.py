@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 
-from taskbell.contract.subjects import METADATA_EPOCH, STREAM, TICKET_BUCKET
+from taskbell.contract.subjects import GATEWAY_CONNECTIONS, METADATA_EPOCH, STREAM, TICKET_BUCKET
 from taskbell.gateway.cap import UserCap
 from taskbell.gateway.cap_exchange import CapExchange
 from taskbell.gateway.channels import Admission
@@ -36,6 +36,7 @@ from taskbell.kit.nats_bus import connect
 from taskbell.kit.nats_once import OneTimeNames
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
+from taskbell.kit.nats_talk import Talk
 from taskbell.kit.probes.health import Check, examine
 from taskbell.kit.trace import Tracing
 
@@ -92,7 +93,10 @@ async def gateway(
             epoch_key=METADATA_EPOCH,
             warm_up=settings.gateway_recent_events,
         )
-        users = CapExchange(bus, UserCap(name=uuid4().hex, most=settings.gateway_max_connections_per_user))
+        users = CapExchange(
+            Talk(bus, GATEWAY_CONNECTIONS),
+            UserCap(name=uuid4().hex, most=settings.gateway_max_connections_per_user),
+        )
         around = Surroundings(
             hub=hub,
             admission=Admission(

@@ -12,13 +12,10 @@ from typing import Any
 
 import orjson
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
-from taskbell.contract.subjects import GATEWAY_CONNECTIONS
 from taskbell.gateway import metrics
 from taskbell.gateway.cap import EVERYBODY, Told, UserCap
+from taskbell.kit.nats_talk import Talk
 from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
@@ -34,10 +31,10 @@ _EVERYTHING_SECONDS = 1.0
 class CapExchange:
     """Keeps a `UserCap` informed. `run` is a role for `kit.looper`."""
 
-    def __init__(self, client: Client, cap: UserCap) -> None:
-        """Take a connection, which the caller closes."""
+    def __init__(self, talk: Talk, cap: UserCap) -> None:
+        """Take what the gateways talk on."""
         self.cap = cap
-        self._client = client
+        self._talk = talk
         self._number = 0
         self._is_asked = True
         self._told_everything = float("-inf")
@@ -47,16 +44,13 @@ class CapExchange:
 
     async def run(self) -> None:
         """Exchange until cancelled; then tell the others that nothing is left."""
-        subscription = await self._client.subscribe(GATEWAY_CONNECTIONS, cb=self._receive)
         try:
-            if self._client.is_connected:
+            async with self._talk.heard_by(self._hear):
                 await self._send(asks=EVERYBODY)
-            await self._tell()
+                await self._tell()
         finally:
             self.cap.peers.clear()
-            if self._client.is_connected:
-                await self._send(is_gone=True)
-                await subscription.unsubscribe()
+            await self._send(is_gone=True)
 
     async def may_join(self, user: str) -> bool:
         """Tell whether a user may have one more connection.
@@ -83,7 +77,7 @@ class CapExchange:
             await happens(self._hurry, within=_NEWS_SECONDS)
             self._hurry.clear()
             now = loop.time()
-            if not self._client.is_connected:
+            if not self._talk.is_up:
                 self._is_asked = True  # who could not hear must hear everything
             elif self._is_asked and now - self._told_everything >= _EVERYTHING_SECONDS:
                 self._is_asked, self._told_everything = False, now
@@ -99,8 +93,7 @@ class CapExchange:
                 self.cap.pass_time(patience=_PATIENCE)
                 self._tell_waiting()
                 metrics.PEERS.set(len(self.cap.peers))
-                if self._client.is_connected:
-                    await self._send()
+                await self._send()
 
     async def _send(
         self, *, users: Mapping[str, Sequence[int]] | None = None, is_fresh: bool = False, asks: str = "", **more: bool
@@ -109,17 +102,15 @@ class CapExchange:
         message |= {"users": users} if users is not None else {}
         message |= {"is_fresh": True} if is_fresh else {}
         message |= {"asks": asks} if asks else {}
-        try:
-            await self._client.publish(GATEWAY_CONNECTIONS, orjson.dumps(message))
-        except NatsError:
+        if not await self._talk.say(orjson.dumps(message)):
             self._is_asked = True
 
-    async def _receive(self, message: Msg) -> None:
+    async def _hear(self, message: bytes) -> None:
         try:
-            told = Told(**orjson.loads(message.data))
+            told = Told(**orjson.loads(message))
             is_understood = self.cap.hear(told)
         except (TypeError, ValueError, AttributeError):
-            _log.warning("peer_message_malformed", bytes=len(message.data))
+            _log.warning("peer_message_malformed", bytes=len(message))
             return
         if told.asks in {self.cap.name, EVERYBODY} and told.sender != self.cap.name:
             self._is_asked = True

@@ -30,6 +30,7 @@ from taskbell.gateway.actions import (
     VerifyRefresh,
     VerifySignIn,
 )
+from taskbell.gateway.allowance import Allowance
 from taskbell.gateway.inputs import (
     ME,
     ClientInput,
@@ -53,10 +54,6 @@ HELLO_GRACE_SECONDS = 0.25
 """A connection that signed in by its address or header, and whose address has neither `resume` nor `channels`, gets its
 `welcome` after this time, or as soon as it sends a frame. So a client that says `hello` at once, as its cursor is in
 there, gets one `welcome`: it speaks a round trip after the handshake. A `hello` that comes later gets another one."""
-FRAMES_PER_SECOND = 20.0
-"""Client frames allowed per second on average."""
-FRAMES_AT_ONCE = 100.0
-"""Client frames allowed in a burst."""
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
@@ -120,8 +117,7 @@ class Session:
         self._renew_at = now + limits.age_seconds * lifetime
         self._seen = now
         self._expires_at = float("inf")
-        self._allowance = FRAMES_AT_ONCE
-        self._counted = now
+        self._allowance = Allowance(now)
         self._stashed: ClientInput | None = None
         self._resumed: str | None = None
         self._address: Hello | None = None
@@ -159,7 +155,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return ()
         self._seen = now
-        if not self._admit(now):
+        if not self._allowance.admits(now):
             return self._too_many()
         try:
             found = read(message)
@@ -172,7 +168,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return ()
         self._seen = now
-        return () if self._admit(now) else self._too_many()
+        return () if self._allowance.admits(now) else self._too_many()
 
     def seen(self, now: float) -> None:
         """The client shows life otherwise: it reads what the gateway writes."""
@@ -380,13 +376,6 @@ class Session:
             return (Replay(),)
         self.queue.release()
         return ()
-
-    def _admit(self, now: float) -> bool:
-        """Token bucket."""
-        self._allowance = min(FRAMES_AT_ONCE, self._allowance + (now - self._counted) * FRAMES_PER_SECOND)
-        self._counted = now
-        self._allowance -= 1
-        return self._allowance >= 0
 
     def _too_many(self) -> Sequence[Now]:
         return self._fail("too_many_frames", "slow down", CloseCode.BACK_OFF, retryable=True)
