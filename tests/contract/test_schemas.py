@@ -35,7 +35,7 @@ def record(**changes):
 
 def test_every_event_type_has_a_schema_and_every_schema_is_one():
     """No type is without its schema; each names itself by the address that events carry; none is malformed."""
-    assert set(event_schemas()) == {*map(str, EventType), "task", "notification", "envelope"}
+    assert set(event_schemas()) == {*map(str, EventType), "task", "comment", "notification", "envelope"}
     for name, schema in event_schemas().items():
         assert schema["$id"] == f"{SCHEMA_BASE}/{name}.json"
         jsonschema.Draft202012Validator.check_schema(schema)

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from taskbell.api.accounts import endpoints as accounts
+from taskbell.api.comments import endpoints as comments
 from taskbell.api.deliveries import endpoints as deliveries
 from taskbell.api.devices import endpoints as devices
 from taskbell.api.events import endpoints as events
@@ -19,7 +20,9 @@ from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
 from taskbell.api.realtime import endpoints as realtime
+from taskbell.api.reminders import endpoints as reminders
 from taskbell.api.settings import ApiSettings
+from taskbell.api.subscriptions import endpoints as subscriptions
 from taskbell.api.tasks import endpoints as tasks
 from taskbell.api.version import VERSION
 from taskbell.api.workspaces import endpoints as workspaces
@@ -49,6 +52,9 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
     routers = (
         tasks.router,
         notifications.router,
+        comments.router,
+        subscriptions.router,
+        reminders.router,
         *accounts.routers,
         workspaces.router,
         invitations.router,

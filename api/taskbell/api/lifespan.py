@@ -15,6 +15,7 @@ from taskbell.api.accounts.service import Accounts, Allowed
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
+from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
 from taskbell.api.events.recent import RecentEvents
@@ -28,8 +29,10 @@ from taskbell.api.notifications.service import Notifications
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.rates.slots import Slots
+from taskbell.api.reminders.service import Reminders
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
+from taskbell.api.subscriptions.service import Subscriptions
 from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.subjects import METADATA_EPOCH, RATE_AGE, RATE_ROOT, RATE_STREAM, STREAM
@@ -126,6 +129,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 needs_confirmed_email=settings.invitations_need_confirmed_email,
             ),
             tasks=TaskService(database, recorder=recorder, quotas=quotas, reminder_leads=settings.reminder_leads),
+            comments=Comments(database, recorder=recorder, quotas=quotas),
+            subscriptions=Subscriptions(database),
+            reminders=Reminders(database, recorder=recorder, quotas=quotas),
             quotas=quotas,
             notifications=Notifications(database, recorder=recorder),
             events=ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),

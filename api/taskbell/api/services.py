@@ -8,6 +8,7 @@ from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.service import Accounts
+from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
 from taskbell.api.events.service import ChangeFeed
@@ -16,7 +17,9 @@ from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
+from taskbell.api.reminders.service import Reminders
 from taskbell.api.settings import ApiSettings
+from taskbell.api.subscriptions.service import Subscriptions
 from taskbell.api.tasks.service import TaskService
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
@@ -39,6 +42,9 @@ class Services:
     workspaces: Workspaces
     invitations: Invitations
     tasks: TaskService
+    comments: Comments
+    subscriptions: Subscriptions
+    reminders: Reminders
     notifications: Notifications
     events: ChangeFeed
     deliveries: Deliveries

@@ -94,6 +94,7 @@ class Comment(Model):
         CheckConstraint("char_length(body) BETWEEN 1 AND 10000", name="comments_body_length"),
         CheckConstraint("cardinality(mention_ids) <= 50", name="comments_mentions_count"),
         Index("comments_task_id_idx", "task_id", "id"),
+        Index("comments_author_idx", "workspace_id", "task_id", "author_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))

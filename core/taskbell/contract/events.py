@@ -101,7 +101,7 @@ class EventRecord:
         id: UUIDv7, made under the lock of the changed row; it orders the events of one task.
         workspace_id: The tenant it belongs to.
         type: One of `EventType`, or a newer one.
-        subject_id: The task, user or notification that it is about.
+        subject_id: The task, comment, user or notification that it is about.
         actor_id: The user who caused it; None for the platform.
         audience: The users whose `me` channel carries it.
         traceparent: W3C Trace Context of the request that caused it, or None.

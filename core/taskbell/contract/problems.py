@@ -50,6 +50,7 @@ class ProblemCode(Enum):
     EMAIL_NOT_CONFIRMED = Problem("email_not_confirmed", 409, "The e-mail address is not confirmed")
     EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
     LIMIT_REACHED = Problem("limit_reached", 409, "There are as many of these as there may be")
+    TASK_DONE = Problem("task_done", 409, "The task is completed or cancelled")
     CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")
     VERSION_MISMATCH = Problem("version_mismatch", 412, "The object has changed since")
     BODY_TOO_LARGE = Problem("body_too_large", 413, "The body is too large")

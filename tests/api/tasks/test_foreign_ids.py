@@ -23,6 +23,7 @@ _KINDS = {
     "webhook_id": "webhook",
     "delivery_id": "delivery",
     "invitation_id": "invitation",
+    "comment_id": "comment",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 
@@ -78,7 +79,14 @@ def _id_places(document, operation):
 async def _belongings(person):
     """The ids of each kind that a person has; what is asked of `user` is somebody who is no member."""
     tasks = [(await person.create())["id"] for _ in range(2)]
-    return {"task": tasks[0], "other_task": tasks[1], "workspace": person.workspace_id, "user": person.user_id}
+    comment = (await person.request("POST", f"/tasks/{tasks[0]}/comments", json={"body": "Yes"})).json()["id"]
+    return {
+        "task": tasks[0],
+        "other_task": tasks[1],
+        "comment": comment,
+        "workspace": person.workspace_id,
+        "user": person.user_id,
+    }
 
 
 async def _notified(owner, person):
@@ -186,14 +194,17 @@ async def test_own_ids_are_accepted(app, ann):
 
 @pytest.mark.feature("P4", "M33")
 async def test_a_viewer_reads_and_changes_nothing(app, ann, bob, join, events):
-    """Under the role viewer every reading task route answers, every writing one says 403 and leaves no trace."""
+    """Under the role viewer every reading task route answers, every writing one says 403 and leaves no trace.
+
+    How a viewer follows a task is the viewer's own, and changes nothing for others.
+    """
     await join(ann, bob, "viewer")
     document = app.openapi()
     shared = await _belongings(bob)
     before = (await bob.everything(), len(await events()))
     verdicts = {}
     for method, path, operation in _operations(document):
-        if path.startswith("/v1/tasks"):
+        if path.startswith("/v1/tasks") and not path.endswith("/subscription"):
             places = list(_id_places(document, operation))
             place = next((each for each in places if each[1] in {"task_id", "workspace_id"}), None)
             identity = shared[_KINDS[place[1]]]
@@ -203,7 +214,7 @@ async def test_a_viewer_reads_and_changes_nothing(app, ann, bob, join, events):
     assert verdicts == {
         (method, path): (200, None) if method == "get" else (403, "forbidden") for method, path in verdicts
     }
-    assert len(verdicts) >= 7
+    assert len(verdicts) >= 11
     assert (await bob.everything(), len(await events())) == before
     assert (await ann.page(workspace_id=bob.workspace_id))["items"] == before[0]
 

@@ -62,6 +62,12 @@ _COSTS = {
     "move, between": (5, "POST", "/tasks/T2/move", {"json": {"after": "T0"}}),
     "move, to the end": (6, "POST", "/tasks/T0/move", {"json": {"after": "T2"}}),
     "move, in place": (5, "POST", "/tasks/T1/move", {"json": {"after": "T0"}}),
+    "comment": (4, "POST", "/tasks/T0/comments", {"json": {"body": "text"}}),
+    "comment, mentioning": (5, "POST", "/tasks/T0/comments", {"json": {"body": "text", "mention_ids": "U"}}),
+    "comments": (1, "GET", "/tasks/T0/comments", {}),
+    "remind": (4, "POST", "/tasks/T0/remind", {}),
+    "subscription": (1, "GET", "/tasks/T0/subscription", {}),
+    "watch": (3, "PUT", "/tasks/T0/subscription", {"json": {"state": "watching"}}),
     "without a token": (0, "GET", "/tasks", {"headers": {"Authorization": ""}}),
     "bad body": (0, "POST", "/tasks", {"json": {"title": ""}}),
     "bad cursor": (0, "GET", "/tasks", {"params": {"cursor": "x"}}),
@@ -75,7 +81,12 @@ async def test_statements_of_a_request_are_counted(ann, tasks, counted, name):
     """Create, get and list are one round trip; a change is begin, lock, write, commit; whatever the data."""
     cost, method, path, sent = _COSTS[name]
     words = {f"T{number}": task for number, task in enumerate(tasks)}
-    words |= {"W": ann.workspace_id, "{none}": _NONE, "C": (await ann.page(limit=1))["meta"]["next_cursor"]}
+    words |= {
+        "W": ann.workspace_id,
+        "{none}": _NONE,
+        "U": [ann.user_id],
+        "C": (await ann.page(limit=1))["meta"]["next_cursor"],
+    }
     path = "/".join(words.get(part, part) for part in path.split("/"))
     if part := {"params", "json"} & set(sent):
         (part,) = part

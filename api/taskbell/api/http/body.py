@@ -80,8 +80,10 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255), NO_NUL, A
 """A name: not blank, stored without surrounding space."""
 
 
-def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
-    """A dependency that reads the request body as `model`; `openapi` documents it from the attribute.
+def json_body(model: type[M], *, optional: bool = False) -> Callable[[Request], Awaitable[M]]:
+    """A dependency that reads the request body as `model`; `openapi` documents it from the attributes.
+
+    `optional`: no body means `{}`.
 
     Raises (when called):
         MediaTypeNotSupported: The content type is not JSON.
@@ -93,9 +95,11 @@ def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
         announced = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if announced != "application/json" and not announced.endswith("+json"):
             raise MediaTypeNotSupported
-        return parse_body(model, await request.body())
+        raw = await request.body()
+        return model() if optional and not raw else parse_body(model, raw)
 
     read.json_body_model = model  # type: ignore[attr-defined]  # read by http.openapi
+    read.json_body_required = not optional  # type: ignore[attr-defined]  # read by http.openapi
     return read
 
 

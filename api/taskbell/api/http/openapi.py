@@ -49,7 +49,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
             if body is not None:
-                content = operation.setdefault("requestBody", {"required": True}).setdefault("content", {})
+                required = _model(route, "json_body_required")
+                content = operation.setdefault("requestBody", {"required": required}).setdefault("content", {})
                 content["application/json"] = {"schema": mapping[(body, "validation")]}
             if query is not None:
                 name = mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX)

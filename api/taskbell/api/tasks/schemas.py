@@ -73,7 +73,8 @@ def _within_reason(value: datetime) -> datetime:
     return value
 
 
-def _not_blank(value: str) -> str:
+def not_blank(value: str) -> str:
+    """Refuse a text of spaces alone."""
     if not value.strip():
         raise PydanticCustomError("blank", "the text must not be blank")
     return value
@@ -83,7 +84,7 @@ Instant = Annotated[
     AwareDatetime, Field(strict=False), BeforeValidator(_looks_like_rfc3339), AfterValidator(_within_reason)
 ]
 """An instant as text with an offset; not strict because JSON has no instants, guarded by its form instead."""
-Title = Annotated[str, Field(min_length=1, max_length=255), NO_NUL, AfterValidator(_not_blank)]
+Title = Annotated[str, Field(min_length=1, max_length=255), NO_NUL, AfterValidator(not_blank)]
 Description = Annotated[str, Field(max_length=20_000), NO_NUL]
 Priority = Annotated[int, Field(ge=1, le=10)]
 StatusField = Annotated[Status, Field(strict=False)]

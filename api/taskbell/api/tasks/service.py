@@ -10,7 +10,7 @@ from uuid import UUID
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import CursorInvalid, PageRequest, Slice
 from taskbell.api.quotas.service import Quotas
-from taskbell.api.tasks import repository
+from taskbell.api.tasks import access, repository
 from taskbell.api.tasks.errors import (
     AssigneeNotMember,
     ChangeForbidden,
@@ -77,7 +77,7 @@ class TaskService:
     async def _require_members(
         connection: Connection, workspace_id: UUID, assignees: Sequence[UUID], *, newly: Sequence[UUID]
     ) -> None:
-        members = await repository.members_among(connection, workspace_id=workspace_id, users=newly)
+        members = await access.members_among(connection, workspace_id=workspace_id, users=newly)
         told = tuple(
             FieldError(f"/assignee_ids/{place}", "assignee_not_member", "only members of the workspace can be assigned")
             for place, user in enumerate(assignees)
@@ -153,16 +153,14 @@ class TaskService:
         except RowRefused as refused:
             # The actor was removed or demoted since the task was locked: what is left of it decides.
             async with self._database.acting(actor.user_id) as connection:
-                raise await self._refusal(connection, task_id) from refused
+                raise await access.refusal(connection, task_id) from refused
 
     async def _change_allowed(
         self, actor: Claims, task_id: UUID, wanted: dict[str, Any], *, version: int | None
     ) -> Document:
         workspace_id = wanted.pop("workspace_id", None)
         async with self._database.acting(actor.user_id) as connection:
-            task = await repository.lock(connection, task_id=task_id)
-            if task is None:
-                raise await self._refusal(connection, task_id)
+            task = await access.lock_task(connection, task_id)
             if version is not None and task["version"] != version:
                 raise TaskVersionMismatch
             if workspace_id is not None and workspace_id != task["workspace_id"]:
@@ -203,7 +201,7 @@ class TaskService:
             if not deleted:
                 if version is not None and await repository.lock(connection, task_id=task_id) is not None:
                     raise TaskVersionMismatch
-                raise await self._refusal(connection, task_id)
+                raise await access.refusal(connection, task_id)
         await self._recorder.committed(EventType.TASK_DELETED)
 
     async def move(self, actor: Claims, task_id: UUID, wanted: TaskMove) -> Document:
@@ -222,7 +220,7 @@ class TaskService:
         async with self._database.acting(actor.user_id) as connection:
             workspace_id = await repository.lock_order(connection, task_id=task_id)
             if workspace_id is None:
-                raise await self._refusal(connection, task_id)
+                raise await access.refusal(connection, task_id)
             self._quotas.check(workspace_id)
             gap = await repository.gap(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
             if gap is None or anchor_id == task_id:
@@ -243,7 +241,7 @@ class TaskService:
                 traceparent=traceparent(),
             )
             if moved is None:  # deleted while this move waited for its turn, or the actor may only read it now
-                raise await self._refusal(connection, task_id)
+                raise await access.refusal(connection, task_id)
         await self._recorder.committed(*[EventType.TASK_MOVED] * changed)
         return moved
 
@@ -269,14 +267,7 @@ class TaskService:
             take *= 2
 
     async def _reread(self, connection: Connection, task_id: UUID) -> Document:
-        task = await repository.lock(connection, task_id=task_id)
-        if task is None:
-            raise await self._refusal(connection, task_id)
-        return _document(task)
-
-    async def _refusal(self, connection: Connection, task_id: UUID) -> TaskNotFound | ChangeForbidden:
-        """Why a change found no row: there is no such task, or the actor may only read it."""
-        return ChangeForbidden() if await repository.is_seen(connection, task_id=task_id) else TaskNotFound()
+        return _document(await access.lock_task(connection, task_id))
 
     async def _move_refusal(
         self, connection: Connection, task_id: UUID, anchor_id: UUID, *, pointer: str

@@ -31,7 +31,7 @@ SELECT t.document, t.version,
          taskbell.notify(:newly_assigned, 'assigned', t.workspace_id, t.id, :actor, t.title, 'Assigned to you',
                          :traceparent)
        END,
-       CASE WHEN :changes_status AND (t.created_by <> :actor OR cardinality(t.assignee_ids) > 0) THEN
+       CASE WHEN :changes_status THEN
          taskbell.notify(t.created_by || t.assignee_ids, 'status_changed', t.workspace_id, t.id, :actor, t.title,
                          format('Status changed from %s to %s', :former_status::text, t.status), :traceparent)
        END,

@@ -10,6 +10,7 @@ CREATE POLICY written ON events FOR INSERT TO taskbell_api
     SELECT FROM memberships m
     WHERE m.user_id = taskbell.actor() AND m.workspace_id = events.workspace_id AND CASE
       WHEN events.type LIKE 'task.%' OR events.type = 'notification.created' THEN m.role <> 'viewer'
+      WHEN events.type LIKE 'comment.%' THEN m.role <> 'viewer'
       WHEN events.type LIKE 'notification.%' THEN events.audience = ARRAY[events.actor_id]
       WHEN events.type = 'member.added' THEN events.subject_id = events.actor_id
       WHEN events.type LIKE 'member.%' THEN m.role IN ('owner', 'admin') OR events.subject_id = events.actor_id

@@ -1,0 +1,1 @@
+"""Reminders that a user sends by call. Those before a due time are fired by the sweeper."""

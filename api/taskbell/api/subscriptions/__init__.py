@@ -1,0 +1,1 @@
+"""Subscriptions: how a user follows one task."""

@@ -1,0 +1,1 @@
+DELETE FROM task_subscriptions WHERE task_id = :task_id AND user_id = :actor
