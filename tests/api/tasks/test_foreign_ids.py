@@ -24,6 +24,7 @@ _KINDS = {
     "delivery_id": "delivery",
     "invitation_id": "invitation",
     "comment_id": "comment",
+    "device_id": "device",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 
@@ -125,6 +126,15 @@ async def _invitation(owner, person):
     )
 
 
+async def _device(owner, person):
+    """The id of a device that a person registered."""
+    return await owner.fetchval(
+        "INSERT INTO alert_endpoints (id, user_id, kind, address, address_hash)"
+        " VALUES (taskbell.new_id(), $1::text::uuid, 'fcm', $1::text, sha256($1::text::bytea)) RETURNING id::text",
+        person.user_id,
+    )
+
+
 async def _call(person, document, operation, *, method, path, own, place=None, identity=None):
     """Call an operation with own ids, but for the one in `place`."""
     where, name = place or (None, None)
@@ -154,6 +164,7 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     own["notification"], foreign["notification"] = await _notified(owner, ann), await _notified(owner, bob)
     own, foreign = own | await _webhook(owner, ann), foreign | await _webhook(owner, bob)
     own["invitation"], foreign["invitation"] = await _invitation(owner, ann), await _invitation(owner, bob)
+    own["device"], foreign["device"] = await _device(owner, ann), await _device(owner, bob)
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):
