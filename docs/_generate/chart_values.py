@@ -307,7 +307,7 @@ def _workloads() -> Iterator[Value]:
     yield on("crds.install",
              "Bring the definitions up to date: where the cluster has others, a Job replaces them before the "
              "installation or upgrade. Helm itself creates those that are missing, and removes none.")  # fmt: skip
-    yield on("reminders.enabled", "Create a ReminderSchedule for due reminders and one for maintenance.")
+    yield on("reminders.enabled", "Create the ReminderSchedules: due, overdue, stale, digest and maintenance.")
     leads = {"type": "array", "items": LEAD, "maxItems": 10, "uniqueItems": True}
     yield Value(
         "reminders.leads",
@@ -315,10 +315,14 @@ def _workloads() -> Iterator[Value]:
         leads,
         "Fire only reminders of these leads, such as 1h; others need a ReminderSchedule of your own. Empty: all.",
     )
-    yield Value("reminders.shards", 1, number(1, 64), "Pods that share a sweep of due reminders.")
+    yield Value("reminders.shards", 1, number(1, 64), "Pods that share a sweep of due reminders, or of overdue tasks.")
     yield Value(
         "reminders.schedule", "* * * * *", SCHEDULE, "When a sweep starts. It runs for a minute and fires on time."
     )
+    yield Value("reminders.overdue", "* * * * *", SCHEDULE, "When a sweep of overdue tasks starts. It runs so, too.")
+    yield Value("reminders.stale", "41 * * * *", SCHEDULE, "When stale tasks are looked for (TASKBELL_STALE_AFTER).")
+    yield Value("reminders.digest", "*/15 * * * *", SCHEDULE,
+                "When daily digests are written: each follows its user's hour at the next sweep.")  # fmt: skip
     yield Value("reminders.maintenance", "17 3 * * *", SCHEDULE, "When maintenance runs, in UTC.")
     yield Value("reminders.resources", {"requests": {"cpu": "25m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
                 SWEEP_RESOURCES, "Resources of a sweep.")  # fmt: skip

@@ -23,7 +23,7 @@ GROUPS = {
     "DeliverySettings": "Delivery worker",
     "ProviderSettings": "Delivery worker: providers of alerts",
     "OperatorSettings": "Operator",
-    "SweepSettings": "`taskbell remind --kind due`",
+    "SweepSettings": "`taskbell remind --kind due`, `overdue`, `stale` and `digest`",
     "RetentionSettings": "`taskbell remind --kind maintenance`",
     "MaintenanceSettings": "Partition maintenance",
     "MigrateSettings": "`taskbell migrate`",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from capacity.evidence import ASSIGNED, DUE_SOON, EventRow, Evidence
+from capacity.evidence import ASSIGNED, BY_CLOCK, EventRow, Evidence
 from taskbell.contract.events import EventType
 
 _EXAMPLES = 5
@@ -200,9 +200,9 @@ class _Counted:
         expected = Counter(f"{row.subject} {user} {kind}" for row in self._distinct.values() for user, kind in row.owes)
         notices = self._evidence.notices
         found = Counter(f"{notice.task} {notice.user} {notice.kind}" for notice in notices)
-        # The clock causes reminders, at most one per task and user in a run.
+        # The clock causes reminders, at most one of a kind per task and user in a run.
         expected |= Counter(
-            {f"{notice.task} {notice.user} {notice.kind}": 1 for notice in notices if notice.kind == DUE_SOON}
+            {f"{notice.task} {notice.user} {notice.kind}": 1 for notice in notices if notice.kind in BY_CLOCK}
         )
         return Place(
             "notifications",

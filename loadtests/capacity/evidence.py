@@ -10,7 +10,9 @@ from typing import Any
 from taskbell.contract.cursors import EventCursor
 from taskbell.contract.events import EventType
 
-ASSIGNED, STATUS_CHANGED, DUE_SOON = "assigned", "status_changed", "due_soon"
+ASSIGNED, STATUS_CHANGED = "assigned", "status_changed"
+BY_CLOCK = ("due_soon", "overdue")
+"""Kinds that the clock causes, and no request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import json
 import re
 from ipaddress import ip_network
 from pathlib import Path
+from typing import get_args
 
 import helm_python
 import jsonschema
@@ -14,7 +15,7 @@ import pytest
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.crds import DEFINITIONS, manifest
 from taskbell.contract.nats_users import ADMINISTRATOR
-from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec, SweepKind
 from taskbell.contract.subjects import DELIVERY_CONSUMER, STREAM
 from taskbell.contract.worker_pools import WorkerPoolSpec
 from taskbell.gateway.metrics import CONNECTIONS
@@ -346,9 +347,10 @@ def test_custom_resources_are_plain_objects(chart, revision):
 
 @pytest.mark.feature("K5")
 def test_sweeps_have_the_rights_of_their_kind(chart):
-    """Due reminders run with the sweeper's role and maintenance with the owner's, each with its Secret."""
+    """What notifies users runs with the sweeper's role and maintenance with the owner's, each with its Secret."""
     rendered = chart.render()
-    for kind, role in (("due", "sweeper"), ("maintenance", "owner")):
+    for kind in get_args(SweepKind):
+        role = "owner" if kind == "maintenance" else "sweeper"
         spec = rendered.one("ReminderSchedule", f"-{kind}")["spec"]
         assert spec["kind"] == kind
         refs = {entry["name"]: entry["secretKeyRef"] for entry in spec["pod"]["env"]}

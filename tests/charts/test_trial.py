@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import STAYING, ReminderScheduleSpec
 
 OTHERS = Decimal("0.2")
 """CPU that a node keeps for itself and for the cluster's DNS, at least."""
@@ -45,7 +45,7 @@ def _steady(trial):
     sweeps = Decimal(0)
     for found in trial.of("ReminderSchedule").values():
         spec = ReminderScheduleSpec.model_validate(found["spec"])
-        meet = 2 if spec.kind == "due" else 1
+        meet = 2 if spec.kind in STAYING else 1
         sweeps += cores(spec.pod.resources.requests["cpu"]) * spec.shards * meet
     return sum(each * pods for each, pods in _programs(trial)) + sum(stores) + sum(jobs) + sweeps
 

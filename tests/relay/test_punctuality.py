@@ -74,7 +74,7 @@ async def test_a_slow_transaction_is_counted_when_it_commits(plan, punctuality, 
     async with db.connected(database.sweeper_url) as slow:
         transaction = slow.transaction()
         await transaction.start()
-        await load("taskbell.sweeper", "fire_due").rows(slow, at_most=1, shard=0, shards=1, leads=None)
+        await load("taskbell.sweeper", "fire_due").rows(slow, kind="due_soon", at_most=1, shard=0, shards=1, leads=None)
         assert (await run_sweep()).fired == 1
         assert await _fired(punctuality) == {7200.0: 1}
         await transaction.commit()

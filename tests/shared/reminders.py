@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from taskbell.contract.notices import Kind
 from taskbell.kit.ids import new_id
 from taskbell.local import db
 from taskbell.sweeper.policy import Part, Shard
@@ -65,6 +66,7 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
         lead: timedelta = timedelta(hours=1),
         over: timedelta = timedelta(0),
         status: str = "pending",
+        kind: str = "due_soon",
         assignees: Iterable[UUID] = (),
     ) -> list[UUID]:
         rows = await owner.fetch(
@@ -81,8 +83,8 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
         )
         tasks = [UUID(str(row[0])) for row in rows]
         await owner.execute(
-            "INSERT INTO reminders (task_id, workspace_id, lead, fire_at)"
-            " SELECT id, $2, $6, now() + $3::interval - $4::interval * (n::float8 / $5::int)"
+            "INSERT INTO reminders (task_id, workspace_id, kind, lead, fire_at)"
+            " SELECT id, $2, $7, $6, now() + $3::interval - $4::interval * (n::float8 / $5::int)"
             " FROM unnest($1::uuid[]) WITH ORDINALITY t (id, n)",
             tasks,
             team.workspace,
@@ -90,6 +92,7 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
             over,
             count,
             lead,
+            kind,
         )
         return tasks
 
@@ -97,11 +100,11 @@ def plan(owner: asyncpg.Connection, team: Team) -> Callable[..., Awaitable[list[
 
 
 @pytest.fixture
-def fired(owner: asyncpg.Connection) -> Callable[[], Awaitable[list[tuple[UUID, UUID]]]]:
+def fired(owner: asyncpg.Connection) -> Callable[..., Awaitable[list[tuple[UUID, UUID]]]]:
     """Reads who was notified of which task, in order."""
 
-    async def read() -> list[tuple[UUID, UUID]]:
-        rows = await owner.fetch("SELECT task_id, user_id FROM notifications WHERE kind = 'due_soon' ORDER BY id")
+    async def read(kind: str = "due_soon") -> list[tuple[UUID, UUID]]:
+        rows = await owner.fetch("SELECT task_id, user_id FROM notifications WHERE kind = $1 ORDER BY id", kind)
         return [(UUID(str(task)), UUID(str(user))) for task, user in rows]
 
     return read
@@ -115,6 +118,7 @@ def run_sweep(database: Any) -> Callable[..., Awaitable[SweepReport]]:
         *,
         shard: Shard = Shard(),  # noqa: B008 -- frozen
         leads: tuple[timedelta, ...] = (),
+        kind: Kind = Kind.DUE_SOON,
         batch_size: int = 100,
         stay: timedelta = timedelta(0),
         stopping: asyncio.Event | None = None,
@@ -123,7 +127,7 @@ def run_sweep(database: Any) -> Callable[..., Awaitable[SweepReport]]:
         async with sweeping(database.sweeper_url) as reminders:
             return await sweep(
                 reminders,
-                part=Part(shard, leads),
+                part=Part(shard, leads, kind),
                 batch_size=batch_size,
                 stay=stay,
                 stopping=stopping or asyncio.Event(),

@@ -96,7 +96,7 @@ async def test_a_statement_that_is_cut_off_is_a_batch_too_slow(plan, owner, data
 async def test_no_step_grows_with_the_square_of_a_batch(database):
     """Parts of a batch are found by key or by hash, not each by looking through all of another part."""
     statement = load("taskbell.sweeper", "fire_due")
-    arguments = statement.arguments({"at_most": 500, "shard": 0, "shards": 1, "leads": None})
+    arguments = statement.arguments({"kind": "due_soon", "at_most": 500, "shard": 0, "shards": 1, "leads": None})
     async with db.connected(database.sweeper_url) as connection:
         plan = await connection.fetchval("EXPLAIN (FORMAT JSON) " + statement.text, *arguments)
     assert '"Join Filter"' not in plan

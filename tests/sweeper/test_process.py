@@ -38,7 +38,7 @@ async def test_a_sweep_prints_its_summary(database, plan, spawn):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--shard", "2/2"], ["--until", "60"], ["--kind", "stale"], ["--shard", "x"], ["--until", "+1d"]]
+    "arguments", [["--shard", "2/2"], ["--until", "60"], ["--kind", "fresh"], ["--shard", "x"], ["--until", "+1d"]]
 )
 def test_wrong_arguments_are_refused(monkeypatch, capsys, arguments):
     """Status 2, and a line that says how it is written."""

@@ -45,7 +45,8 @@ _CONNECTION_SHARES: Mapping[str, float] = {API: 0.7, RELAY: 0.25, GATEWAY: 0.25,
 _BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _PLANS: Mapping[str, Mapping[str, str]] = {
     # A few reminders among any number of tasks: each is looked up by its key, whatever the planner guesses of a batch.
-    SWEEPER: {**_BY_KEY, "jit": "off"},
+    # A walk reads a table in the order of an index and ends at its limit: a bitmap would read all first, to sort it.
+    SWEEPER: {**_BY_KEY, "enable_bitmapscan": "off", "jit": "off"},
     # A plan made while the ledger was empty is kept while it fills.
     DELIVERY: _BY_KEY,
 }

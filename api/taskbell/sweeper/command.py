@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import uvloop
 
+from taskbell.contract.notices import Kind
+from taskbell.contract.reminder_schedules import STAYING, SweepKind
 from taskbell.contract.subjects import RELAY_POKE
 from taskbell.kit.entry import asked_to_stop
 from taskbell.kit.logs import configure_logs
@@ -22,9 +24,11 @@ from taskbell.start import signals
 from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.maintenance import maintain
 from taskbell.sweeper.policy import Part, Shard, parse_lead, parse_shard, parse_span
-from taskbell.sweeper.repository import maintaining, sweeping
+from taskbell.sweeper.repository import connected, maintaining, sweeping
 from taskbell.sweeper.settings import RetentionSettings, SweepSettings
 from taskbell.sweeper.sweep import sweep
+from taskbell.sweeper.walk import Walker, walk
+from taskbell.sweeper.walk_repository import Digests, StaleTasks
 
 
 def main() -> None:
@@ -34,14 +38,18 @@ def main() -> None:
     """
     parser = _parser()
     arguments = parser.parse_args()
-    if arguments.kind == "maintenance" and (arguments.shard != Shard() or arguments.until or arguments.lead):
-        parser.error("--shard, --lead and --until are for --kind due")
+    if refusal := _find_misuse(arguments):
+        parser.error(refusal)
     try:
-        if arguments.kind == "due":
-            due = load(SweepSettings)
-            configure_logs(service="sweeper", level=due.log_level)
-            part = Part(arguments.shard, tuple(dict.fromkeys(arguments.lead)))
-            report = uvloop.run(_sweep(due, part, stay=arguments.until))
+        if arguments.kind != "maintenance":
+            settings = load(SweepSettings)
+            configure_logs(service="sweeper", level=settings.log_level)
+            if arguments.kind in STAYING:
+                kind = Kind.OVERDUE if arguments.kind == "overdue" else Kind.DUE_SOON
+                part = Part(arguments.shard, tuple(dict.fromkeys(arguments.lead)), kind)
+                report = uvloop.run(_sweep(settings, part, stay=arguments.until))
+            else:
+                report = uvloop.run(_walk(settings, arguments.kind, arguments.shard))
         else:
             signals.end_with(signals.INTERRUPTED)  # a Job that ended with status 0 would not be done again
             retention = load(RetentionSettings)
@@ -60,9 +68,13 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="taskbell-sweeper", description="Run one sweep to its end.")
-    parser.add_argument("--kind", choices=("due", "maintenance"), default="due", help="what is swept")
+    parser.add_argument("--kind", choices=get_args(SweepKind), default="due", help="what is swept")
     parser.add_argument(
-        "--shard", type=_argument(parse_shard), default=Shard(), metavar="I/N", help="a part of the tasks, I from 0"
+        "--shard",
+        type=_argument(parse_shard),
+        default=Shard(),
+        metavar="I/N",
+        help="a part of the tasks or users, I from 0; not of maintenance",
     )
     parser.add_argument(
         "--lead",
@@ -70,18 +82,29 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="24h",
-        help="only reminders that fire so long before the due time; may be given again; without, all",
+        help="kind due: only reminders that fire so long before the due time; may be given again; without, all",
     )
     parser.add_argument(
         "--until",
         type=_argument(parse_span),
         default=timedelta(0),
         metavar="+60s",
-        help="stay so long and fire on time; without, fire what is due and end",
+        help="kinds due and overdue: stay so long and fire on time; without, fire what is due and end",
     )
     parser.add_argument("--report", metavar="FILE", help="also write the summary to a file, as one JSON object")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return parser
+
+
+def _find_misuse(arguments: argparse.Namespace) -> str | None:
+    """Which argument has no meaning for this kind of sweep; None if each has."""
+    if arguments.lead and arguments.kind != "due":
+        return "--lead is for --kind due"
+    if arguments.until and arguments.kind not in STAYING:
+        return "--until is for --kind due and --kind overdue"
+    if arguments.kind == "maintenance" and arguments.shard != Shard():
+        return "--shard is not for --kind maintenance"
+    return None
 
 
 def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -124,6 +147,17 @@ async def _sweep(settings: SweepSettings, part: Part, *, stay: timedelta) -> dic
             poke=poke,
         )
     return summary.document()
+
+
+async def _walk(settings: SweepSettings, kind: str, shard: Shard) -> dict[str, Any]:
+    async with _poking(settings) as poke, connected(settings.database_url.get_secret_value()) as session:
+        walker: Walker = Digests(session, shard=shard)
+        if kind == "stale":
+            walker = StaleTasks(session, shard=shard, stale_after=settings.stale_after)
+        report = await walk(
+            walker, kind=kind, batch_size=settings.reminder_batch_size, stopping=asked_to_stop(), poke=poke
+        )
+    return report.document()
 
 
 async def _maintain(settings: RetentionSettings) -> dict[str, Any]:

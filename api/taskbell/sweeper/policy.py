@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from taskbell.contract.crd_schema import seconds
+from taskbell.contract.notices import Kind
 
 LONGEST_PAUSE = 1.0
 """Seconds between two looks at most: a reminder that is planned meanwhile waits no longer."""
@@ -33,10 +34,12 @@ class Part:
     Attributes:
         shard: Only those of the tasks in this shard.
         leads: Only those that fire so long before the due time; empty: all.
+        kind: Only those that become notifications of this kind: `due_soon` or `overdue`.
     """
 
     shard: Shard = Shard()
     leads: tuple[timedelta, ...] = ()
+    kind: Kind = Kind.DUE_SOON
 
 
 def parse_shard(text: str) -> Shard:

@@ -73,9 +73,16 @@ class Fired:
 
 
 @asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Session]:
+    """Connect as the sweeper. Raises `SweepInterrupted` when PostgreSQL is away, as every use of the session does."""
+    async with open_session(url, away=_AWAY, settings=_SWEEP_SETTINGS, statement_seconds=_SWEEP_SECONDS) as session:
+        yield session
+
+
+@asynccontextmanager
 async def sweeping(url: str) -> AsyncIterator[Reminders]:
     """Connect as the sweeper. Raises `SweepInterrupted` when PostgreSQL is away."""
-    async with open_session(url, away=_AWAY, settings=_SWEEP_SETTINGS, statement_seconds=_SWEEP_SECONDS) as session:
+    async with connected(url) as session:
         yield Reminders(session)
 
 
@@ -108,7 +115,12 @@ class Reminders:
 
 def _selecting(part: Part) -> dict[str, Any]:
     """The arguments by which statements select a part."""
-    return {"shard": part.shard.number, "shards": part.shard.count, "leads": part.leads or None}
+    return {
+        "kind": part.kind.value,
+        "shard": part.shard.number,
+        "shards": part.shard.count,
+        "leads": part.leads or None,
+    }
 
 
 @asynccontextmanager

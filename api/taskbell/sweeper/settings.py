@@ -13,7 +13,7 @@ from taskbell.store.partitions import MaintenanceSettings
 
 
 class SweepSettings(ProgramSettings):
-    """Settings of `taskbell remind --kind due`."""
+    """Settings of `taskbell remind --kind due`, `overdue`, `stale` and `digest`."""
 
     database_url: SecretStr
     """PostgreSQL primary, with the rights of role `taskbell_sweeper`."""
@@ -21,7 +21,10 @@ class SweepSettings(ProgramSettings):
     """NATS, to poke the relay after a batch. If it is unset or down, the relay's poll finds the events half a second
     later."""
     reminder_batch_size: Annotated[int, Interval(ge=1, le=10_000)] = 500
-    """Reminders fired in one transaction; a killed sweep leaves at most so many to the next."""
+    """Reminders fired, or users looked at for a digest, in one transaction; a killed sweep leaves at most so many to
+    the next."""
+    stale_after: Annotated[timedelta, Interval(ge=timedelta(hours=1), le=timedelta(days=60))] = timedelta(days=7)
+    """A task is stale when its status has not changed for so long."""
 
 
 class RetentionSettings(MaintenanceSettings):

@@ -1,4 +1,4 @@
-"""The sweep of due reminders: fires what is due, and stays for a while to fire later reminders on time."""
+"""The sweep of reminders: fires what is due, and stays for a while to fire later ones on time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from taskbell.contract.notices import Kind
 from taskbell.kit.waiting import happens
 from taskbell.sweeper.errors import BatchTooSlow
 from taskbell.sweeper.policy import Part, pause
@@ -26,6 +27,7 @@ class SweepReport:
     """What a sweep did.
 
     Attributes:
+        kind: What was swept: `due` or `overdue`.
         fired: Reminders whose notifications this sweep wrote.
         told: The number of these notifications.
         repeated: Reminders that the job log held already; nobody was notified again.
@@ -35,6 +37,7 @@ class SweepReport:
         seconds: How long the sweep lasted.
     """
 
+    kind: str
     fired: int = 0
     told: int = 0
     repeated: int = 0
@@ -55,7 +58,7 @@ class SweepReport:
 
     def document(self) -> dict[str, Any]:
         """The summary for machines."""
-        return {"kind": "due", **asdict(self)}
+        return asdict(self)
 
 
 async def sweep(
@@ -75,7 +78,8 @@ async def sweep(
     Raises:
         SweepInterrupted: PostgreSQL went away.
     """
-    summary, started = SweepReport(), time.monotonic()
+    kind = "overdue" if part.kind is Kind.OVERDUE else "due"
+    summary, started = SweepReport(kind), time.monotonic()
     end = started + stay.total_seconds()
     told_at = started
     while not stopping.is_set():

@@ -52,7 +52,7 @@ REMINDER_SCHEDULE = Definition(
     short="rem",
     spec=ReminderScheduleSpec,
     status=ReminderScheduleStatus,
-    about="Runs sweeps for due reminders or for maintenance on a schedule: the operator keeps a CronJob for it.",
+    about="Runs the sweeps that notify users, or maintenance, on a schedule: the operator keeps a CronJob for it.",
     name_limit=52,
     columns=(
         ("Kind", "string", ".spec.kind", False),

@@ -1,4 +1,4 @@
-"""The custom resource `ReminderSchedule`: when sweeps for due reminders or for maintenance run."""
+"""The custom resource `ReminderSchedule`: when sweeps that notify users, or maintenance, run."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ Lead = Annotated[
     Duration,
     Field(json_schema_extra=rules(rule("duration(self) <= duration('8760h')", "a lead is at most 8760h"))),
 ]
+
+
+SweepKind = Literal["due", "overdue", "stale", "digest", "maintenance"]
+"""What a sweep does."""
+STAYING = ("due", "overdue")
+"""Kinds whose sweeps fire reminders: they stay for a minute, fire on time, and report what they left."""
 
 
 class SecretKey(Model):
@@ -130,8 +136,10 @@ class ReminderScheduleSpec(Model):
         )
     )
 
-    kind: Literal["due", "maintenance"] = Field(json_schema_extra=rules(rule("self == oldSelf", "kind is immutable")))
-    """`due` fires reminders that are due; `maintenance` creates partitions ahead and drops expired ones."""
+    kind: SweepKind = Field(json_schema_extra=rules(rule("self == oldSelf", "kind is immutable")))
+    """`due` fires the reminders before the due time, `overdue` those at it; `stale` notifies of open tasks whose status
+    has not changed for a week (TASKBELL_STALE_AFTER); `digest` writes the daily digests; `maintenance` creates
+    partitions ahead and drops expired ones."""
     schedule: str = Field(
         min_length=6,
         max_length=100,
@@ -150,7 +158,7 @@ class ReminderScheduleSpec(Model):
     """Fire only reminders that are due so long before their task, such as `24h`. Empty: all reminders. Some schedule
     must fire each lead of `TASKBELL_REMINDER_LEADS`; two schedules with the same lead never fire a reminder twice."""
     batch_size: int = Field(default=500, ge=1, le=10_000)
-    """Reminders that one transaction claims."""
+    """Reminders that one transaction claims, or tasks or users that it notifies."""
     shards: int = Field(default=1, ge=1, le=64)
     """Pods that share one sweep, as an Indexed Job."""
     suspend: bool = False
@@ -184,6 +192,6 @@ class ReminderScheduleStatus(Model):
     """When a sweep last succeeded."""
     oldest_due_seconds: int | None = Field(default=None, ge=0)
     """How long the oldest due reminder of the last sweep's part had waited when the sweep ended, in seconds; 0 if none
-    was left. Absent if no sweep has reported for two runs, and for `maintenance`."""
+    was left. Absent if no sweep has reported for two runs, and for other kinds than `due` and `overdue`."""
     next_run_time: Instant | None = None
     """When the next sweep is due; absent while suspended."""

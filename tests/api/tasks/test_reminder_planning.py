@@ -42,10 +42,11 @@ def create(send):
 
 @pytest.fixture
 def planned(owner):
-    """Reads the reminders: lead and time, the first to fire first."""
+    """Reads the reminders of a kind: lead and time, the first to fire first."""
 
-    async def read():
-        return [tuple(row) for row in await owner.fetch("SELECT lead, fire_at FROM reminders ORDER BY fire_at")]
+    async def read(kind="due_soon"):
+        ask = "SELECT lead, fire_at FROM reminders WHERE kind = $1 ORDER BY fire_at"
+        return [tuple(row) for row in await owner.fetch(ask, kind)]
 
     return read
 
@@ -56,6 +57,22 @@ async def test_a_due_task_has_a_reminder_for_each_lead(create, planned):
     due = _due(days=3)
     await create(due)
     assert await planned() == [(DAY, due - DAY), (HOUR, due - HOUR)]
+
+
+@pytest.mark.feature("P10", "P13", "T14")
+async def test_a_due_task_has_a_reminder_for_when_it_is_overdue(create, send, planned):
+    """At the due time itself; it moves, goes and comes back with the others."""
+    due = _due(minutes=30)
+    path = f"/tasks/{(await create(due))['id']}"
+    assert await planned("overdue") == [(timedelta(0), due)]
+    await send("PATCH", path, due_at=(due + DAY).isoformat())
+    assert await planned("overdue") == [(timedelta(0), due + DAY)]
+    await send("PATCH", path, status="completed")
+    assert await planned("overdue") == []
+    await send("PATCH", path, status="pending")
+    assert await planned("overdue") == [(timedelta(0), due + DAY)]
+    await send("PATCH", path, due_at=None)
+    assert await planned("overdue") == []
 
 
 async def test_a_task_that_is_due_soon_is_reminded_of_at_once(create, planned, owner):
@@ -76,6 +93,16 @@ async def test_what_is_past_or_done_or_not_due_has_none(create, send, planned):
     await create(_due(days=2), status="cancelled")
     await send("POST", "/tasks", title="T")
     assert await planned() == []
+    assert await planned("overdue") == []
+
+
+async def test_a_due_time_that_is_set_into_the_past_tells_nobody(create, send, planned):
+    """Who sets it knows, and who imports a thousand old tasks wants no thousand notifications."""
+    path = f"/tasks/{(await create(_due(days=3)))['id']}"
+    await send("PATCH", path, due_at=_due(minutes=-5).isoformat())
+    assert await planned("overdue") == []
+    await send("PATCH", path, due_at=_due(minutes=5).isoformat())
+    assert len(await planned("overdue")) == 1
 
 
 async def test_a_new_due_time_moves_them(create, send, planned):

@@ -66,7 +66,7 @@ async def test_a_sweep_passes_over_what_is_being_changed(send, path, run_sweep, 
     assert (await send(method, path, **body)).status_code in {200, 204}
     summary = await run_sweep()
     assert (summary.fired, summary.void, await fired()) == (0, 0, [])
-    assert await owner.fetchval("SELECT count(*) FROM reminders") == (2 if change == "moved" else 0)
+    assert await owner.fetchval("SELECT count(*) FROM reminders") == (3 if change == "moved" else 0)
 
 
 async def test_sweeps_and_changes_at_once(send, run_sweep, fired, owner):
@@ -130,7 +130,7 @@ async def test_tasks_may_change_in_any_way_during_sweeps(send, run_sweep, owner)
     forgotten = await owner.fetch(
         "SELECT t.id FROM tasks t WHERE status IN ('pending', 'in_progress')"
         " AND due_at > now() AND due_at < now() + interval '24 hours' AND NOT EXISTS (SELECT FROM notifications n"
-        " WHERE n.task_id = t.id AND n.kind = 'due_soon' AND n.body = 'Due at ' || taskbell.rfc3339(t.due_at))"
+        " WHERE n.task_id = t.id AND n.kind = 'due_soon' AND n.body = 'Due at ' || taskbell.plain_time(t.due_at))"
     )
     assert forgotten == []
     assert await owner.fetchval("SELECT count(*) FROM reminders WHERE fire_at <= now()") == 0

@@ -3,17 +3,19 @@
 -- the due time: a job that the log holds already notifies nobody.
 WITH due AS MATERIALIZED (
   SELECT task_id, lead FROM reminders
-  WHERE fire_at <= now() AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
+  WHERE kind = :kind AND fire_at <= now()
+    AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
     AND (:leads::interval[] IS NULL OR lead = ANY (:leads))
   ORDER BY fire_at
   LIMIT :at_most
   FOR UPDATE SKIP LOCKED
 ), claimed AS (
-  DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.lead = d.lead
+  DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.kind = :kind AND r.lead = d.lead
   RETURNING r.task_id, r.workspace_id, r.lead, r.fire_at
 ), job AS MATERIALIZED (
   SELECT c.fire_at, t.id AS task_id, t.workspace_id, t.title, t.due_at, t.assignee_ids, t.created_by,
-         'due_soon:' || t.id || ':' || extract(epoch FROM t.due_at) || ':' || extract(epoch FROM c.lead) AS job_id
+         :kind || ':' || t.id || ':' || extract(epoch FROM t.due_at)
+         || CASE WHEN :kind = 'due_soon' THEN ':' || extract(epoch FROM c.lead) ELSE '' END AS job_id
   FROM claimed c LEFT JOIN LATERAL (  -- LIMIT: each task is looked up by its key, whatever the planner knows
     SELECT id, workspace_id, title, due_at, assignee_ids, created_by FROM tasks
     WHERE id = c.task_id AND workspace_id = c.workspace_id AND status IN ('pending', 'in_progress') AND due_at IS NOT NULL
@@ -35,6 +37,7 @@ SELECT extract(epoch FROM now() - fire_at)::float8 AS lateness,
        CASE WHEN outcome = 'fired' THEN
          taskbell.notify(
            coalesce(nullif(taskbell.audience(workspace_id, assignee_ids), '{}'), ARRAY[created_by]),
-           'due_soon', workspace_id, task_id, NULL, title, 'Due at ' || taskbell.rfc3339(due_at), NULL)
+           :kind, workspace_id, task_id, NULL, title,
+           CASE WHEN :kind = 'overdue' THEN 'Was due at ' ELSE 'Due at ' END || taskbell.plain_time(due_at), NULL)
        ELSE 0 END AS told
 FROM judged

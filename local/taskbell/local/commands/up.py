@@ -30,6 +30,8 @@ from taskbell.local.supervisor.supervisor import Supervisor
 from taskbell.store import roles
 
 _MAINTENANCE_INTERVAL = 3600.0  # seconds
+_STALE_INTERVAL = 3600.0
+_DIGEST_INTERVAL = 300.0
 _WRITE_PAUSE = 5.0
 """Seconds until `run.json` is written again, when it could not be."""
 _SWEEP_PAUSE = 2.0  # seconds after a sweep that failed, such as while PostgreSQL starts again
@@ -161,10 +163,17 @@ class _Session:
         await self._tree.start(wiring.services())
         await self._welcome()
         say, sweeper = self._shown.say, "taskbell.sweeper"
-        due = self._job("sweeper", sweeper, "--kind", "due", "--until", "+60s", env=wiring.sweeper_environment())
+        reminding = wiring.sweeper_environment()
+        due = self._job("sweeper", sweeper, "--kind", "due", "--until", "+60s", env=reminding)
+        overdue = self._job("sweeper-overdue", sweeper, "--kind", "overdue", "--until", "+60s", env=reminding)
+        stale = self._job("sweeper-stale", sweeper, "--kind", "stale", env=reminding)
+        digest = self._job("sweeper-digest", sweeper, "--kind", "digest", env=reminding)
         maintenance = self._job("maintenance", sweeper, "--kind", "maintenance", env=owner)
         schedule = [
             asyncio.create_task(always(due, pause=_SWEEP_PAUSE, tell=say), name="sweeper"),
+            asyncio.create_task(always(overdue, pause=_SWEEP_PAUSE, tell=say), name="sweeper-overdue"),
+            asyncio.create_task(every(_STALE_INTERVAL, stale, tell=say), name="sweeper-stale"),
+            asyncio.create_task(every(_DIGEST_INTERVAL, digest, tell=say), name="sweeper-digest"),
             asyncio.create_task(every(_MAINTENANCE_INTERVAL, maintenance, tell=say), name="maintenance"),
         ]
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import STAYING, ReminderScheduleSpec
 from taskbell.operator.plan.conditions import find, instant, parse_instant
 from taskbell.operator.plan.cron import YEARS_AHEAD, Schedule
 from taskbell.operator.specs.cron_job import SWEEPER
@@ -129,7 +129,7 @@ def _without_success(
 
 def _before(succeeded: datetime, spec: ReminderScheduleSpec) -> datetime:
     """A sweep that was due before this is older than the one that succeeded then."""
-    return succeeded - timedelta(seconds=60 if spec.kind == "due" else 0) - STARTED
+    return succeeded - timedelta(seconds=60 if spec.kind in STAYING else 0) - STARTED
 
 
 def _runs(runs: Json, pods: Iterable[Json], *, needed: int, now: datetime) -> list[_Run]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import STAYING, ReminderScheduleSpec
 from taskbell.kit.clock import Clock
 from taskbell.operator.cluster import CRON_JOBS, PODS, REMINDER_SCHEDULES, Cluster, RequestRefused
 from taskbell.operator.events import Events
@@ -90,7 +90,7 @@ class ScheduleKeeper:
             message = f"another program keeps changing CronJob {name} after each correction"
             await self._refuse(owner, "Contested", message)
             return Outcome(again_in=wait)
-        report = await self._reports.read(key, owner, declared, live) if spec.kind == "due" else None
+        report = await self._reports.read(key, owner, declared, live) if spec.kind in STAYING else None
         now = self._now()
         pods = None
         if not spec.suspend and is_suspicious(owner, live, now=now):

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from taskbell.contract.crds import API_VERSION, GROUP
-from taskbell.contract.reminder_schedules import Environment, ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import STAYING, Environment, ReminderScheduleSpec
 from taskbell.operator.specs.quantities import canonical
 
 Json = dict[str, Any]
@@ -159,7 +159,7 @@ def owner_reference(owner: Json) -> Json:
 
 def _arguments(spec: ReminderScheduleSpec) -> list[str]:
     arguments = ["--kind", spec.kind]
-    if spec.kind == "due":
+    if spec.kind in STAYING:
         arguments += ["--until", "+60s", "--report", _REPORT]
     if spec.shards > 1:
         arguments += ["--shard", f"$(JOB_COMPLETION_INDEX)/{spec.shards}"]
@@ -170,7 +170,7 @@ def _arguments(spec: ReminderScheduleSpec) -> list[str]:
 
 def _environment(spec: ReminderScheduleSpec) -> list[Json]:
     settings: dict[str, Json] = {}
-    if spec.kind == "due":
+    if spec.kind != "maintenance":
         settings["TASKBELL_REMINDER_BATCH_SIZE"] = {"value": str(spec.batch_size)}
     settings |= {variable.name: _value(variable) for variable in spec.pod.env}
     return [{"name": name, **value} for name, value in settings.items()]

@@ -7,7 +7,8 @@ CREATE POLICY told ON notifications FOR INSERT TO taskbell_api
   WITH CHECK (workspace_id IN (SELECT m.workspace_id FROM memberships m
                                WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer')
               AND actor_id = taskbell.actor());
-CREATE POLICY reminded ON notifications FOR INSERT TO taskbell_sweeper WITH CHECK (kind = 'due_soon');
+CREATE POLICY reminded ON notifications FOR INSERT TO taskbell_sweeper
+  WITH CHECK (kind IN ('due_soon', 'overdue', 'stale', 'digest'));
 CREATE POLICY delivered ON notifications FOR SELECT TO taskbell_delivery USING (true);
 
 GRANT SELECT, INSERT, UPDATE (read_at) ON notifications TO taskbell_api;
