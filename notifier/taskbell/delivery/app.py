@@ -13,6 +13,8 @@ from taskbell.delivery.intake import Intake
 from taskbell.delivery.links import Links
 from taskbell.delivery.mail_server import MailServer
 from taskbell.delivery.policy import Backoff
+from taskbell.delivery.provider_tokens import SharedTokens
+from taskbell.delivery.providers.opening import open_providers
 from taskbell.delivery.repository import open_ledger
 from taskbell.delivery.sender import Bounds, Sender, Transport
 from taskbell.delivery.settings import DeliverySettings
@@ -71,9 +73,10 @@ async def delivery(
                 settings.database_url.get_secret_value(),
                 pool_size=settings.delivery_database_pool_size,
                 emails_per_hour=settings.emails_per_hour,
-                channels=transports,
+                channels=transports.keys() | settings.push_channels(),
             )
         )
+        transports |= await stack.enter_async_context(open_providers(settings, tokens=SharedTokens(ledger.pool)))
         sender = Sender(
             ledger,
             transports,

@@ -115,6 +115,11 @@ class Ledger:
         self._emails_per_hour = emails_per_hour
         self._channels = list(channels)
 
+    @property
+    def pool(self) -> Pool:
+        """The pool, for what else this role may read and write."""
+        return self._pool
+
     async def add(
         self, events: Sequence[Incoming], *, shared: Sequence[Incoming], retry_for: timedelta, lease: timedelta
     ) -> int:
