@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from taskbell.contract.events import EventType
+from taskbell.delivery import metrics
 from taskbell.delivery.incoming import Incoming
 from taskbell.delivery.repository import open_ledger
 from taskbell.kit.ids import new_id
@@ -25,7 +26,7 @@ async def ledger(database):
         yield found
 
 
-def told(notice, workspace, user, *, kind="assigned", urgent=False, at=None, read=False):
+def told(notice, workspace, user, *, kind="assigned", urgent=False, at=None, read=False, traceparent=None):
     """The event of a notification that is created or read."""
     return Incoming(
         id=new_id(),
@@ -33,7 +34,7 @@ def told(notice, workspace, user, *, kind="assigned", urgent=False, at=None, rea
         type=EventType.NOTIFICATION_READ if read else EventType.NOTIFICATION_CREATED,
         time=at or datetime.now(UTC) + timedelta(seconds=5),
         payload="{}",
-        traceparent=None,
+        traceparent=traceparent,
         kind=None if read else kind,
         audience=(user,),
         notification_id=notice,
@@ -43,7 +44,7 @@ def told(notice, workspace, user, *, kind="assigned", urgent=False, at=None, rea
 
 async def add(ledger, *events):
     """Record events as the intake does."""
-    return await ledger.add(events, shared=[], retry_for=_DAY, lease=_LEASE)
+    return (await ledger.add(events, shared=[], retry_for=_DAY, lease=_LEASE)).rows
 
 
 async def claim(ledger, platform, channel="fcm", places=100):
@@ -282,3 +283,42 @@ async def test_the_claim_has_the_readers_zone_and_quiet_hours(platform, ledger):
     await add(ledger, event)
     (found,) = await claim(ledger, platform, "apns")
     assert (found.zone, found.quiet.begin, found.quiet.end) == ("Asia/Tokyo", time(22), time(7))
+
+
+@pytest.mark.feature("K13")
+async def test_an_alert_knows_the_traces_of_those_it_speaks_for(platform, ledger):
+    """What one alert tells in the morning leads back to each change of the night; its trace is the first."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "fcm")
+    await quiet(platform, user)
+    traces = [f"00-{digit * 32}-{digit * 16}-01" for digit in "abc"]
+    for traceparent in traces:
+        notice = await platform.notification(user, workspace)
+        event = told(notice, workspace, user, traceparent=traceparent)
+        added = await ledger.add([event], shared=[], retry_for=_DAY, lease=_LEASE)
+        assert (added.alerts[event.id], added.deferred[event.id]) == (1, 1)
+    await morning(platform)
+    (found,) = await claim(ledger, platform)
+    assert (found.traceparent, set(found.spoken_for), found.others) == (traces[0], set(traces[1:]), 2)
+
+
+@pytest.mark.feature("K14")
+async def test_what_waits_and_what_is_spared_is_counted(platform, ledger):
+    """Deferred, collapsed and withdrawn alerts are counted by channel."""
+    counted = {
+        "deferred": metrics.DEFERRED.labels(channel="apns"),
+        "collapsed": metrics.SPARED.labels(channel="apns", state="collapsed"),
+        "withdrawn": metrics.SPARED.labels(channel="apns", state="withdrawn"),
+    }
+    before = {name: metric._value.get() for name, metric in counted.items()}
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "apns")
+    await quiet(platform, user)
+    notices = [await platform.notification(user, workspace) for _ in range(4)]
+    for notice in notices:
+        await add(ledger, told(notice, workspace, user))
+    await platform.read(notices[0])
+    await morning(platform)
+    await claim(ledger, platform, "apns")
+    found = {name: metric._value.get() - before[name] for name, metric in counted.items()}
+    assert found == {"deferred": 4, "collapsed": 2, "withdrawn": 1}

@@ -38,7 +38,7 @@ def test_every_series_exists_from_the_start():
     for name in ("due", "oldest_due_seconds", "attempts", "given_up"):
         samples = families[f"taskbell_delivery_{name}"].samples
         assert {sample.labels["channel"] for sample in samples} == set(CHANNELS), name
-    for name in ("deferred", "collapsed", "withdrawn", "channel_paused_ratio"):
+    for name in ("deferred", "spared", "channel_paused_ratio"):
         samples = families[f"taskbell_delivery_{name}"].samples
         assert {sample.labels["channel"] for sample in samples} == set(CHANNELS) - {"webhook"}, name
     reasons = {sample.labels["reason"] for sample in families["taskbell_delivery_given_up"].samples}

@@ -1,9 +1,11 @@
 """The sender with a transport and a ledger of this test: traces, bounds, outcomes that cannot be written at once."""
 
 import asyncio
+import dataclasses
 from collections import Counter
 from datetime import timedelta
 
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -145,17 +147,20 @@ async def _run(sender, ledger, count):
         await sender.stop(within=1.0)
 
 
+@pytest.mark.feature("K13")
 async def test_an_attempt_is_a_span_of_the_trace_that_caused_it():
-    """From the request that changed a task to the push outwards it is one trace."""
+    """From the request that changed a task to the push outwards it is one trace; links lead to those it speaks for."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    ledger = Ledger([_claim()])
+    others = (f"00-{'a' * 32}-{'b' * 16}-01", "malformed")
+    ledger = Ledger([dataclasses.replace(_claim(), others=2, spoken_for=others)])
     await _run(_sender(ledger, Transport(), tracing=Tracing(service="test", provider=provider)), ledger, 1)
     (span,) = exporter.get_finished_spans()
     assert span.name == "push"
     assert f"{span.context.trace_id:032x}" == _TRACE
-    assert span.attributes["taskbell.channel"] == "webhook"
+    assert (span.attributes["taskbell.channel"], span.attributes["taskbell.others"]) == ("webhook", 2)
+    assert [f"{link.context.trace_id:032x}" for link in span.links] == ["a" * 32]
     provider.shutdown()
 
 

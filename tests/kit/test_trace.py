@@ -5,7 +5,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from taskbell.kit.trace import TraceContext, Tracing
+from taskbell.kit.trace import TraceContext, Tracing, below
 
 _GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _HEX = st.text("0123456789abcdef", min_size=32, max_size=32).filter(lambda text: set(text) != {"0"})
@@ -85,6 +85,37 @@ def test_a_span_hangs_below_its_parent(recorded):
     assert f"{outer.parent.span_id:016x}" == given_context.span_id
     assert f"{event.parent.span_id:016x}" == request.span_id
     assert event.attributes == {"rows": 1}
+
+
+def test_a_span_tells_what_its_block_finds_and_what_else_it_is_about(recorded):
+    """Attributes may be added until the block ends; links name spans of other traces."""
+    tracing, exporter = recorded
+    other = TraceContext(trace_id="a" * 32, span_id="b" * 16, sampled=True)
+    attributes = {"alerts": 0}
+    with tracing.span("record", parent=tracing.begin(_GIVEN), attributes=attributes, links=[other]):
+        attributes["alerts"] = 3
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes == {"alerts": 3}
+    ((linked,),) = ([link.context for link in span.links],)
+    assert (f"{linked.trace_id:032x}", f"{linked.span_id:016x}") == (other.trace_id, other.span_id)
+
+
+def test_a_span_is_found_by_what_is_done_below_it(recorded):
+    """Code that knows no tracing records below the innermost span; without one it records nothing."""
+    tracing, exporter = recorded
+    with below("nothing"):
+        pass
+    with (
+        tracing.span("request", parent=tracing.begin(_GIVEN)),
+        tracing.span("event", parent=tracing.begin(_GIVEN)) as inner,
+        below("transaction"),
+    ):
+        pass
+    with below("nothing"):
+        pass
+    transaction, event, request = exporter.get_finished_spans()
+    assert [span.name for span in (transaction, event, request)] == ["transaction", "event", "request"]
+    assert f"{transaction.parent.span_id:016x}" == inner.span_id
 
 
 def test_an_unsampled_trace_is_not_recorded(recorded):

@@ -44,7 +44,7 @@ class Database(Pool):
 
     def __init__(self, pool: asyncpg.Pool, *, acquire_timeout: float) -> None:
         """Take the pool, which the caller closes, and the seconds to wait for a free connection."""
-        super().__init__(pool, away=translating(_refusal), patience=acquire_timeout)
+        super().__init__(pool, away=translating(_refusal), patience=acquire_timeout, span="transaction")
 
     @asynccontextmanager
     async def acting(self, actor: UUID) -> AsyncIterator[Connection]:

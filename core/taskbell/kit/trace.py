@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -49,14 +49,29 @@ class TraceContext:
             return None
         return cls(trace_id=found[1], span_id=found[2], sampled=bool(int(found[3], 16) & 1))
 
+    @property
+    def identity(self) -> SpanContext:
+        """The same as OpenTelemetry writes it."""
+        return SpanContext(
+            int(self.trace_id, 16), int(self.span_id, 16), is_remote=True, trace_flags=TraceFlags(int(self.sampled))
+        )
+
 
 current: ContextVar[TraceContext | None] = ContextVar("taskbell_trace", default=None)
+_innermost: ContextVar[tuple[Tracing, TraceContext] | None] = ContextVar("taskbell_span", default=None)
+"""The innermost span that is being recorded, and who records it."""
 
 
 def traceparent() -> str | None:
     """The current context as a `traceparent` header, or None outside a trace."""
     context = current.get()
     return None if context is None else str(context)
+
+
+def below(name: str, *, kind: SpanKind = SpanKind.INTERNAL) -> AbstractContextManager[object]:
+    """Record a span below the innermost one that this task records; nothing, and almost for free, if there is none."""
+    innermost = _innermost.get()
+    return nullcontext() if innermost is None else innermost[0].span(name, parent=innermost[1], kind=kind)
 
 
 class Tracing:
@@ -99,21 +114,31 @@ class Tracing:
         parent: TraceContext,
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: dict[str, str | int] | None = None,
+        links: Iterable[TraceContext] = (),
     ) -> Iterator[TraceContext]:
-        """Record a span of a sampled trace around the block; yields the context that children continue."""
+        """Record a span of a sampled trace around the block; yields the context that children continue.
+
+        Args:
+            name: Few different ones: what is done, not to what.
+            parent: The span, here or elsewhere, that caused it.
+            kind: Its role between processes.
+            attributes: Read when the block ends, so that the block may add to them.
+            links: Spans of other traces that it is also about.
+        """
         if self._tracer is None or not parent.sampled:
             yield parent
             return
-        context = trace.set_span_in_context(
-            NonRecordingSpan(
-                SpanContext(
-                    int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=TraceFlags(1)
-                )
-            )
-        )
-        with self._tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as span:
+        context = trace.set_span_in_context(NonRecordingSpan(parent.identity))
+        linked = [Link(link.identity) for link in links]
+        with self._tracer.start_as_current_span(name, context=context, kind=kind, links=linked) as span:
             identity = span.get_span_context()
-            yield TraceContext(trace_id=f"{identity.trace_id:032x}", span_id=f"{identity.span_id:016x}", sampled=True)
+            inner = TraceContext(f"{identity.trace_id:032x}", f"{identity.span_id:016x}", sampled=True)
+            token = _innermost.set((self, inner))
+            try:
+                yield inner
+            finally:
+                _innermost.reset(token)
+                span.set_attributes(dict(attributes or {}))
 
     def close(self) -> None:
         """Send what is buffered and stop."""

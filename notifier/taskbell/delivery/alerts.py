@@ -8,6 +8,8 @@ from uuid import UUID
 
 import orjson
 
+from taskbell.delivery.times import told_body
+
 PUSH_CHANNELS = ("fcm", "apns", "webpush")
 """Channels to devices; preferences call them together `push`."""
 ENDPOINT_CHANNELS = (*PUSH_CHANNELS, "slack", "teams")
@@ -76,8 +78,10 @@ class Alert:
     withdrawn: bool = False
 
 
-def read_alert(payload: str, *, others: int = 0) -> Alert:
+def read_alert(payload: str, *, others: int = 0, zone: str = "UTC") -> Alert:
     """Read the alert in the CloudEvents document of a `notification.created` or `notification.read` event.
+
+    A time in its body is told in the reader's `zone`.
 
     Raises:
         AlertMalformed: It is another document.
@@ -89,7 +93,7 @@ def read_alert(payload: str, *, others: int = 0) -> Alert:
             notification_id=UUID(data["id"]),
             kind=str(data["kind"]),
             title=str(data["title"]),
-            body=str(data["body"]),
+            body=told_body(str(data["body"]), zone),
             workspace_id=UUID(data["workspace_id"]),
             task_id=UUID(data["task_id"]) if data.get("task_id") else None,
             urgent=bool(data.get("urgent")),

@@ -48,6 +48,7 @@ async def delivery(
     Raises:
         BusUnavailable: NATS cannot be reached at the start.
     """
+    tracing = tracing or Tracing(service="taskbell-delivery")
     async with AsyncExitStack() as stack:
         webhooks = stack.enter_context(
             open_webhooks(
@@ -93,7 +94,7 @@ async def delivery(
                 first=settings.delivery_retry_first.total_seconds(),
                 longest=settings.delivery_retry_longest.total_seconds(),
             ),
-            tracing=tracing or Tracing(service="taskbell-delivery"),
+            tracing=tracing,
         )
         bus = await connect(settings.nats_url.get_secret_value(), name="taskbell-delivery")
         stack.push_async_callback(bus.close)
@@ -109,6 +110,7 @@ async def delivery(
                 max_deliver=settings.delivery_max_deliver,
                 room=sender.room,
                 recorded=sender.wake,
+                tracing=tracing,
             )
             spec = PullSpec(
                 stream=stream,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from taskbell.contract.webhooks import is_shared
 from taskbell.delivery import metrics
 from taskbell.delivery.incoming import EventMalformed, Incoming, read_event
-from taskbell.delivery.repository import Ledger, LedgerRefused, LedgerUnavailable
+from taskbell.delivery.repository import Added, Ledger, LedgerRefused, LedgerUnavailable
 from taskbell.kit.nats_bus import BusUnavailable
 from taskbell.kit.nats_dead_letters import DeadLetters
 from taskbell.kit.nats_message import MESSAGE_ID
 from taskbell.kit.nats_pull import WorkItem
+from taskbell.kit.trace import TraceContext, Tracing
 
 _log = structlog.get_logger(__name__)
 _AGAIN = 0.5
@@ -35,6 +39,7 @@ class Intake:
         max_deliver: int,
         room: Callable[[], Awaitable[None]],
         recorded: Callable[[], None],
+        tracing: Tracing,
     ) -> None:
         """Take the ledger, and the dead letters for messages that cannot be processed.
 
@@ -49,6 +54,7 @@ class Intake:
         self._max_deliver = max_deliver
         self._room = room
         self._recorded = recorded
+        self._tracing = tracing
 
     async def handle(self, items: list[WorkItem]) -> None:
         """Record a batch and answer each of its messages. While PostgreSQL is away, wait with the batch."""
@@ -82,20 +88,35 @@ class Intake:
         metrics.EVENTS.labels(outcome="unwanted").inc(len(events) - len(wanted))
         if not wanted:
             return
-        shared = [event for event in wanted if is_shared(event.type)]
+        with ExitStack() as spans:
+            traced = [self._traced(event, spans) for event in wanted]
+            added = await self._add([event for event, _ in traced])
+            for event, attributes in traced:
+                attributes["taskbell.alerts"] = added.alerts[event.id]
+                attributes["taskbell.deferred"] = added.deferred[event.id]
+        metrics.EVENTS.labels(outcome="recorded").inc(len(wanted))
+        metrics.RECORDED.inc(added.rows)
+        if added.rows:
+            self._recorded()
+
+    async def _add(self, events: list[Incoming]) -> Added:
+        shared = [event for event in events if is_shared(event.type)]
         while True:
             try:
-                added = await self._ledger.add(wanted, shared=shared, retry_for=self._retry_for, lease=self._lease)
+                return await self._ledger.add(events, shared=shared, retry_for=self._retry_for, lease=self._lease)
             except LedgerUnavailable as away:
                 # Keep the batch: if it were given back, each message would come nearer to its limit of deliveries.
                 _log.warning("intake_waits", reason=str(away))
                 await asyncio.sleep(_AGAIN)
-            else:
-                break
-        metrics.EVENTS.labels(outcome="recorded").inc(len(wanted))
-        metrics.RECORDED.inc(added)
-        if added:
-            self._recorded()
+
+    def _traced(self, event: Incoming, spans: ExitStack) -> tuple[Incoming, dict[str, str | int]]:
+        """Begin the span of an event in which it is decided who is told and when; its deliveries continue it."""
+        attributes: dict[str, str | int] = {"taskbell.event_type": event.type, "taskbell.kind": event.kind or ""}
+        parent = TraceContext.parse(event.traceparent)
+        if parent is None or not parent.sampled:
+            return event, attributes
+        span = self._tracing.span("record", parent=parent, kind=SpanKind.CONSUMER, attributes=attributes)
+        return replace(event, traceparent=str(spans.enter_context(span))), attributes
 
     async def _failed(self, item: WorkItem, reason: str) -> None:
         """Have the message delivered again, or make it a dead letter when it has reached its limit."""

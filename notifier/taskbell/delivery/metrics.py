@@ -80,16 +80,6 @@ DEFERRED = Counter(
     "Alerts that were recorded to wait for the end of the user's quiet hours, by channel.",
     ["channel"],
 )
-COLLAPSED = Counter(
-    "taskbell_delivery_collapsed_total",
-    "Alerts that another one spoke for, because they had waited together for the end of quiet hours, by channel.",
-    ["channel"],
-)
-WITHDRAWN = Counter(
-    "taskbell_delivery_withdrawn_total",
-    "Alerts that were not sent, because the user had read the notification before, by channel.",
-    ["channel"],
-)
 ENDPOINTS_GONE = Counter(
     "taskbell_delivery_alert_endpoints_gone_total",
     "Devices and chat channels that were removed because their provider said that they no longer exist.",
@@ -133,7 +123,9 @@ for _channel in CHANNELS:  # a series that begins with its first fault has no ra
     for _reason in Reason:
         GIVEN_UP.labels(channel=_channel, reason=_reason.value)
 for _channel in ALERT_CHANNELS:
-    for _family in (DEFERRED, COLLAPSED, WITHDRAWN, PAUSED):
-        _family.labels(channel=_channel)
+    DEFERRED.labels(channel=_channel)
+    PAUSED.labels(channel=_channel)
+    for _state in ("withdrawn", "collapsed"):
+        SPARED.labels(channel=_channel, state=_state)
 for _channel in ENDPOINT_CHANNELS:
     ENDPOINTS_GONE.labels(channel=_channel)

@@ -6,6 +6,7 @@ worker dies, the row is due again.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from taskbell.delivery.incoming import Incoming
 from taskbell.delivery.policy import Decision, Outcome
 from taskbell.delivery.quiet import QuietHours
 from taskbell.delivery.shares import Queue, QueueKey
-from taskbell.delivery.targets import due_at, quiet_hours, within_limit
+from taskbell.delivery.targets import Wanted, due_at, quiet_hours, within_limit
 from taskbell.kit.ids import lowest_id
 from taskbell.kit.postgres.errors import FAILED, translating
 from taskbell.kit.postgres.pool import Connection, Pool, create_pool
@@ -42,6 +43,7 @@ _SELECT_OLDEST_DUE = load(__package__, "select_oldest_due")
 _WALK_QUEUES = load(__package__, "walk_queues")
 SECONDS = 10.0
 _MANY = 1_000_000
+_MOST_LINKS = 100
 _ADDRESSES = frozenset({"webhook", "webpush", "slack", "teams"})
 """Channels whose endpoints are addresses that users chose: each has a queue of its own."""
 
@@ -52,6 +54,21 @@ class LedgerUnavailable(Exception):
 
 class LedgerRefused(Exception):
     """PostgreSQL answered that these values cannot be stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What became of events in the ledger.
+
+    Attributes:
+        rows: How many rows were written.
+        alerts: How many alerts are wanted of each event, now or later.
+        deferred: How many of these wait for the end of quiet hours.
+    """
+
+    rows: int
+    alerts: Counter[UUID]
+    deferred: Counter[UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,7 @@ class Claim:
         zone: The reader's time zone.
         quiet: The reader's quiet hours, if there are any.
         unsubscribe_token: Switches the reader's e-mail off; only for e-mail.
+        spoken_for: Traces of the further notifications that it began to speak for with this claim, some of them.
     """
 
     id: UUID
@@ -96,6 +114,7 @@ class Claim:
     zone: str = "UTC"
     quiet: QuietHours | None = None
     unsubscribe_token: UUID | None = None
+    spoken_for: tuple[str, ...] = ()
 
     @property
     def queue_key(self) -> QueueKey:
@@ -122,8 +141,8 @@ class Ledger:
 
     async def add(
         self, events: Sequence[Incoming], *, shared: Sequence[Incoming], retry_for: timedelta, lease: timedelta
-    ) -> int:
-        """Write a row for every endpoint that wants one of these events and has none for it. Returns how many.
+    ) -> Added:
+        """Write a row for every endpoint that wants one of these events and has none for it.
 
         A user who got enough e-mails, about `emails_per_hour`, gets no further one.
 
@@ -134,12 +153,13 @@ class Ledger:
         """
         told = [event for event in events if event.kind is not None]
         read = [event for event in events if event.is_read]
-        added = 0
+        added, wanted, alerts, deferred = 0, Wanted(), Counter[UUID](), Counter[UUID]()
         async with self._pool.connection() as connection, connection.transaction():
             if shared:
                 added += await _ADD_TO_WEBHOOKS.count(connection, **_columns(shared), retry_for=retry_for)
             if told:
-                added += await self._add_alerts(connection, told, retry_for=retry_for)
+                wanted = await self._choose(connection, told)
+                added += await self._add_alerts(connection, told, wanted, retry_for=retry_for)
             if read:
                 added += await _ADD_WITHDRAWALS.count(
                     connection,
@@ -149,9 +169,16 @@ class Ledger:
                     lease=lease,
                     retry_for=retry_for,
                 )
-        return added
+        for row, due in wanted:
+            event_id = told[row["number"] - 1].id
+            alerts[event_id] += 1
+            if due is not None:
+                deferred[event_id] += 1
+                metrics.DEFERRED.labels(channel=row["channel"]).inc()
+        return Added(rows=added, alerts=alerts, deferred=deferred)
 
-    async def _add_alerts(self, connection: Connection, told: Sequence[Incoming], *, retry_for: timedelta) -> int:
+    async def _choose(self, connection: Connection, told: Sequence[Incoming]) -> Wanted:
+        """Choose the endpoints that are told of each event, and until when each waits."""
         notices = [(number, event, user) for number, event in enumerate(told, 1) for user in event.audience]
         found = await _CHOOSE_ENDPOINTS.rows(
             connection,
@@ -167,6 +194,11 @@ class Ledger:
         dues = [due_at(row, urgent=told[row["number"] - 1].urgent) for row in found]
         wanted = within_limit(found, dues, most=self._emails_per_hour)
         metrics.EMAILS_LIMITED.inc(len(found) - len(wanted))
+        return wanted
+
+    async def _add_alerts(
+        self, connection: Connection, told: Sequence[Incoming], wanted: Wanted, *, retry_for: timedelta
+    ) -> int:
         if not wanted:
             return 0
         return await _ADD_ALERTS.count(
@@ -209,10 +241,13 @@ class Ledger:
             places=list(granted.values()),
             lease=lease,
         )
+        spared: defaultdict[tuple[str, UUID], list[str]] = defaultdict(list)
         for row in rows:
             if not row["is_taken"]:
                 metrics.SPARED.labels(channel=row["channel"], state=row["state"]).inc()
-        return [_claim(row) for row in rows if row["is_taken"]]
+                if row["state"] == "collapsed" and row["traceparent"]:
+                    spared[row["channel"], row["endpoint_id"]].append(row["traceparent"])
+        return [_claim(row, spared) for row in rows if row["is_taken"]]
 
     async def record(self, claim: Claim, outcome: Outcome, decision: Decision) -> None:
         """Write the outcome of an attempt."""
@@ -308,7 +343,7 @@ def document_of(row: asyncpg.Record) -> str:
     return envelope(event).decode()
 
 
-def _claim(row: asyncpg.Record) -> Claim:
+def _claim(row: asyncpg.Record, spared: Mapping[tuple[str, UUID], Sequence[str]]) -> Claim:
     is_on = row["enabled"] is True
     return Claim(
         id=row["id"],
@@ -331,6 +366,9 @@ def _claim(row: asyncpg.Record) -> Claim:
         zone=row["time_zone"] or "UTC",
         quiet=quiet_hours(row),
         unsubscribe_token=row["unsubscribe_token"],
+        spoken_for=tuple(spared.get((row["channel"], row["endpoint_id"]), ())[:_MOST_LINKS])
+        if row["collapsed"]
+        else (),
     )
 
 

@@ -20,7 +20,7 @@ from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide, 
 from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
 from taskbell.delivery.shares import Place, Places, Queue, Shares
 from taskbell.kit import trace
-from taskbell.kit.trace import Tracing
+from taskbell.kit.trace import TraceContext, Tracing
 from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
@@ -201,11 +201,13 @@ class Sender:
             "taskbell.delivery": str(claim.id),
             "taskbell.channel": claim.channel,
             "taskbell.attempt": claim.attempts,
+            "taskbell.others": claim.others,
         }
+        links = [link for link in map(TraceContext.parse, claim.spoken_for) if link is not None]
         try:
             with (
                 metrics.DURATION.labels(channel=claim.channel).time(),
-                self._tracing.span("push", parent=context, kind=SpanKind.CLIENT, attributes=attributes),
+                self._tracing.span("push", parent=context, kind=SpanKind.CLIENT, attributes=attributes, links=links),
             ):
                 return await self._transports[claim.channel].send(claim)
         except Exception as unforeseen:  # noqa: BLE001 -- after any error the delivery stays in the ledger

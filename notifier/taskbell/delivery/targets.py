@@ -19,6 +19,10 @@ class Row(Protocol):
         ...
 
 
+Wanted = list[tuple[Row, datetime | None]]
+"""Rows of `choose_endpoints`, each with the end of the quiet hours that it waits for, if it does."""
+
+
 def quiet_hours(row: Row) -> QuietHours | None:
     """Return the user's quiet hours, if there are any."""
     if row["quiet_from"] is None:
@@ -32,15 +36,13 @@ def due_at(row: Row, *, urgent: bool) -> datetime | None:
     return None if hours is None else hours.until(row["now"])
 
 
-def within_limit(
-    rows: Sequence[Row], dues: Sequence[datetime | None], *, most: int
-) -> list[tuple[Row, datetime | None]]:
+def within_limit(rows: Sequence[Row], dues: Sequence[datetime | None], *, most: int) -> Wanted:
     """Return what is to be sent, with its due time: all but the e-mails beyond a user's limit.
 
     E-mails that wait do not count: they become one.
     """
     sent: Counter[UUID] = Counter()
-    wanted: list[tuple[Row, datetime | None]] = []
+    wanted = Wanted()
     for row, due in zip(rows, dues, strict=True):
         if row["channel"] == "email" and due is None:
             sent[row["user_id"]] += 1

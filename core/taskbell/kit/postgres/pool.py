@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, Generic, TypeVar
 
 import asyncpg
+from opentelemetry.trace import SpanKind
 
+from taskbell.kit import trace
 from taskbell.kit.postgres.errors import AWAY, StatementTooSlow, translating
 
 Connection = asyncpg.pool.PoolConnectionProxy
@@ -61,7 +63,13 @@ class Pool(Connections[Connection]):
     """Lends connections; every failure to reach PostgreSQL becomes the caller's own error."""
 
     def __init__(
-        self, pool: asyncpg.Pool, *, away: translating, patience: float | None = None, within: float | None = None
+        self,
+        pool: asyncpg.Pool,
+        *,
+        away: translating,
+        patience: float | None = None,
+        within: float | None = None,
+        span: str | None = None,
     ) -> None:
         """Take asyncpg's pool, which the caller closes.
 
@@ -70,11 +78,13 @@ class Pool(Connections[Connection]):
             away: Translates the errors that mean PostgreSQL is away.
             patience: Seconds to wait for a free connection; None waits without end.
             within: Seconds for waiting, connecting and all statements together; None sets no limit.
+            span: Name of the span that each use of a connection is in a trace that is recorded; None records none.
         """
         self._pool = pool
         self._away = away
         self._patience = patience
         self._within = within
+        self._span = span
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,7 +97,7 @@ class Pool(Connections[Connection]):
 
         Raises the error that `away` makes, of `StatementTooSlow` where a statement was cancelled for its time.
         """
-        with self._away:
+        with self._away, trace.below(self._span, kind=SpanKind.CLIENT) if self._span else nullcontext():
             async with asyncio.timeout(self._within):
                 # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
                 patience = None if self._pool.get_idle_size() else self._patience

@@ -167,6 +167,30 @@ DELIVERY = Board(
                     ),
                 ),
                 lines(
+                    "What providers complain of",
+                    "Attempts that a provider did not take, by its own word for it. After a word about keys, tokens, "
+                    "topics or senders, compare the settings with the provider's console.",
+                    "cps",
+                    Query(
+                        "sum by (channel, reason) (rate(taskbell_delivery_refusals_total[R]))",
+                        "{{channel}} {{reason}}",
+                        when_healthy=False,
+                    ),
+                    runbook="TaskbellAlertsRefused",
+                ),
+                lines(
+                    "Tokens for providers",
+                    "Access tokens that workers made or fetched. After a failed one the provider gets nothing until "
+                    "the next try.",
+                    "cps",
+                    Query(
+                        "sum by (provider, outcome) (rate(taskbell_delivery_provider_tokens_total[R]))",
+                        "{{provider}} {{outcome}}",
+                        when_healthy=False,
+                    ),
+                    runbook="TaskbellDeliveriesLate",
+                ),
+                lines(
                     "Devices gone",
                     "Devices and chats that were removed because their provider said that they no longer exist.",
                     "cps",
@@ -186,13 +210,18 @@ DELIVERY = Board(
                     "one spoke for at their end (collapsed).",
                     "cps",
                     Query("sum by (channel) (rate(taskbell_delivery_deferred_total[R]))", "{{channel}} deferred"),
-                    Query("sum by (channel) (rate(taskbell_delivery_collapsed_total[R]))", "{{channel}} collapsed"),
+                    Query(
+                        'sum by (channel) (rate(taskbell_delivery_spared_total{state="collapsed"}[R]))',
+                        "{{channel}} collapsed",
+                    ),
                 ),
                 lines(
                     "Withdrawn",
                     "Alerts that were not sent, because the user had read the notification before.",
                     "cps",
-                    Query("sum by (channel) (rate(taskbell_delivery_withdrawn_total[R]))", "{{channel}}"),
+                    Query(
+                        'sum by (channel) (rate(taskbell_delivery_spared_total{state="withdrawn"}[R]))', "{{channel}}"
+                    ),
                 ),
             ),
         ),

@@ -66,6 +66,13 @@ GATEWAYS = Board(
                     Query("sum by (code) (rate(taskbell_gateway_closes_total[R]))", "{{code}}", when_healthy=False),
                 ),
                 lines(
+                    "Coalesced events",
+                    "Events that slow clients did not get, because a newer one of the same task waited for them, too. "
+                    "Their view is right.",
+                    "cps",
+                    Query("sum(rate(taskbell_gateway_events_coalesced_total[R]))", "coalesced"),
+                ),
+                lines(
                     "Refused by reason",
                     "origin: TASKBELL_ALLOWED_ORIGINS lacks one. full, handshakes, not_signed_in: add pods.",
                     "cps",

@@ -77,7 +77,7 @@ class ProviderTransport:
         if claim.endpoint is None:
             return Outcome(delivered=False, error="the device or channel was removed", permanent=True)
         try:
-            alert = read_alert(claim.payload, others=claim.others)
+            alert = read_alert(claim.payload, others=claim.others, zone=claim.zone)
         except AlertMalformed as malformed:
             return Outcome(delivered=False, error=str(malformed), permanent=True)
         sending = Sending(id=claim.id, alert=alert, endpoint=claim.endpoint, remaining=max(claim.remaining, 0.0))
