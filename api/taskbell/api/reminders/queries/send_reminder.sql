@@ -7,7 +7,7 @@ SELECT taken.wait,
        CASE WHEN taken.wait = 0 THEN
          taskbell.notify(
            taskbell.responsible(:workspace_id, :created_by, :assignee_ids), 'reminder', :workspace_id, :task_id, :actor,
-           :title, coalesce(:note::text, 'Due at ' || taskbell.rfc3339(:due_at), 'Reminder'), :traceparent,
+           :title, coalesce(:note::text, 'Due at ' || taskbell.plain_time(:due_at), 'Reminder'), :traceparent,
            urgent => :urgent)
        ELSE 0 END AS told
 FROM taken
