@@ -18,6 +18,7 @@ _COMMANDS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     "relay": (("taskbell.relay",), True),
     "remind": (("taskbell.sweeper",), True),
     "listen": (("taskbell.client", "websockets"), False),
+    "devices": (_SERVERS, False),
     "openapi": (("taskbell.api",), False),
     "replay": (("taskbell.relay",), False),
     "deadletters": (("taskbell.delivery",), False),

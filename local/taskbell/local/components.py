@@ -17,6 +17,7 @@ from taskbell.local.embedded.nats import NatsServer, NatsUser
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import launched
 from taskbell.local.probes import answers_ready
+from taskbell.local.push import PushSimulator
 from taskbell.local.server_sockets import port_of
 from taskbell.local.supervisor.component import Component
 from taskbell.store import roles
@@ -32,10 +33,11 @@ class Stage(IntEnum):
     POSTGRES = 0
     REPLICA = 1
     NATS = 2
-    RELAY = 3
-    DELIVERY = 4
-    API = 5
-    GATEWAY = 6
+    PUSHSIM = 3
+    RELAY = 4
+    DELIVERY = 5
+    API = 6
+    GATEWAY = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,8 @@ class Wiring:
     """One for the probes of each relay: the active one and its standbys."""
     delivery_sockets: Sequence[socket.socket]
     """One for the probes of each delivery worker."""
+    push: PushSimulator | None
+    """The simulator of push providers, if one is wanted."""
     postgres: PostgresServer
     replica: PostgresReplica
     nats: NatsServer
@@ -90,8 +94,10 @@ class Wiring:
         return {**self.environment, **nats, "PYTHONSAFEPATH": "1", **more}
 
     def stores(self) -> list[Component]:
-        """PostgreSQL's primary and NATS, which need nothing else."""
+        """PostgreSQL's primary, NATS and the push simulator, which need nothing else."""
+        simulators = [] if self.push is None else [self._pushsim(self.push)]
         return [
+            *simulators,
             Component(
                 name="postgres",
                 command=tuple(self.postgres.command()),
@@ -118,6 +124,19 @@ class Wiring:
                 stop_signal=self.nats.stop_signal,
             ),
         ]
+
+    def _pushsim(self, push: PushSimulator) -> Component:
+        return Component(
+            name="pushsim",
+            command=tuple(launched(push.command())),
+            log=self.data.logs / "pushsim.log",
+            stage=Stage.PUSHSIM,
+            env={**self.environment, "PYTHONSAFEPATH": "1"},
+            fds=push.fds,
+            port=push.port,
+            prepare=push.forget,
+            is_ready=push.is_ready,
+        )
 
     def replicas(self) -> list[Component]:
         """The streaming replica, which needs the primary."""
@@ -156,11 +175,17 @@ class Wiring:
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")
+        environment.update(self._push_settings("VAPID_PUBLIC_KEY", "PUSH_ALLOW_PRIVATE"))
         # Tests and load tests make all their users from this machine.
         environment.setdefault("TASKBELL_REGISTRATIONS_ALLOWED", "1000000")
         environment.setdefault("TASKBELL_RATE_LIMIT_PER_MINUTE", _REQUESTS_A_MINUTE)
         environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_sockets))))
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, server=server)
+
+    def _push_settings(self, *names: str) -> dict[str, str]:
+        prefixes = tuple(f"TASKBELL_{name}" for name in names)
+        found = {} if self.push is None else self.push.settings(self.environment)
+        return {name: value for name, value in found.items() if name.startswith(prefixes)}
 
     def _relay(self, name: str, server: socket.socket) -> Component:
         environment = self._environment(Program.RELAY, TASKBELL_DATABASE_URL=self.database_url(roles.RELAY))
@@ -171,6 +196,7 @@ class Wiring:
         # A developer's receivers run on this machine, without a certificate.
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_PRIVATE", "true")
         environment.setdefault("TASKBELL_DELIVERY_DRAIN_TIMEOUT", "PT5S")
+        environment.update(self._push_settings("FCM_", "APNS_", "VAPID_PRIVATE_KEY", "VAPID_SUBJECT", "PUSH_"))
         return self._service(name, "taskbell.delivery", stage=Stage.DELIVERY, env=environment, server=server)
 
     def _gateway(self, name: str, server: socket.socket) -> Component:

@@ -28,6 +28,7 @@ class DataDir:
         self.postgres = self.root / "postgres"
         self.replica = self.root / "postgres-replica"
         self.nats = self.root / "nats"
+        self.pushsim = self.root / "pushsim"
         self.logs = self.root / "logs"
         self.secrets = self.root / "secrets.json"
         self.run = self.root / "run.json"

@@ -185,7 +185,7 @@ async def _part(name: str, running: RunFile) -> Finding:
     part = running.components[name]
     if part.pid is None or not psutil.pid_exists(part.pid):
         return _fail(name, "is not running at this moment", f"see {part.log}")
-    if part.port is None or name.startswith(("postgres", "nats")):  # checked by their own protocol
+    if part.port is None or name.startswith(("postgres", "nats", "pushsim")):  # they speak another protocol
         return _ok(name, f"process {part.pid}")
     status = await probes.http_status(part.port)
     if status != 200:

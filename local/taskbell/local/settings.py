@@ -42,6 +42,9 @@ class LocalSettings(Settings):
     """Number of gateway processes, all on one port."""
     delivery_workers: int = Field(default=1, ge=1, le=16)
     """Number of delivery workers."""
+    push_simulator: bool = True
+    """Also run a simulator of push providers. Alerts to Android, iOS and browsers go there, except by a provider whose
+    settings are given."""
 
 
 def known_names() -> set[str]:

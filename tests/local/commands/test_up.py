@@ -17,7 +17,10 @@ from taskbell.local.data_dir import DataDir
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.testing.waiting import until
 
-PARTS = {"postgres", "postgres-replica", "nats", "relay", "relay-2", "delivery", "api", "api-2", "gateway"}
+PARTS = {
+    *("postgres", "postgres-replica", "nats", "pushsim"),
+    *("relay", "relay-2", "delivery", "api", "api-2", "gateway"),
+}
 
 
 class Platform:

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dir",
         type=Path,
         default=Path(".pushsim"),
-        help="folder of keys, CA certificate and settings.env; made if missing (default: .pushsim)",
+        help="folder of keys, CA certificate, settings.env and settings.json (default: .pushsim)",
     )
     made.add_argument("--keep", type=int, default=10_000, help="pushes and refusals kept for /control (10000)")
     made.add_argument(
@@ -91,19 +91,28 @@ async def _serve(arguments: argparse.Namespace) -> None:
 
 def _introduce(sim: PushSimulator, folder: Path, devices: list[Device], *, as_json: bool) -> None:
     ca_file = sim.credentials.write_authority(folder).resolve()
+    found = sim.settings(ca_file)
     settings = folder / "settings.env"
-    settings.touch(mode=0o600)
-    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sim.settings(ca_file).items())
-    settings.write_text(text)
+    _write_private(settings, "".join(f"{name}={shlex.quote(value)}\n" for name, value in found.items()))
+    addresses = {"url": sim.url, "sandbox_url": sim.sandbox_url, "ca_file": str(ca_file)}
+    _write_private(folder / "settings.json", orjson.dumps({**addresses, "settings": found}).decode())
     if as_json:
         made = {device.provider: device.address for device in devices}
-        _write({"url": sim.url, "sandbox_url": sim.sandbox_url, "ca_file": str(ca_file), "devices": made})
+        _write({**addresses, "devices": made})
         return
     _say(f"push simulator  {sim.url}  (APNs' sandbox: {sim.sandbox_url})")
     _say(f"settings        {settings}")
     for device in devices:
         _say(f"{device.provider:<15} {device.address}")
     _say("waiting for alerts; Ctrl-C stops")
+
+
+def _write_private(file: Path, text: str) -> None:
+    made = file.with_suffix(".new")
+    made.unlink(missing_ok=True)
+    made.touch(mode=0o600)
+    made.write_text(text)
+    made.replace(file)
 
 
 def _say(text: str) -> None:

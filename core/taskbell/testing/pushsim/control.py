@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl
 from taskbell.testing.pushsim.devices import Device, Provider, TooManyDevices
 from taskbell.testing.pushsim.faults import Fault, FaultKind, FaultMalformed
 from taskbell.testing.pushsim.journal import Push
+from taskbell.testing.pushsim.printing import line
 from taskbell.testing.pushsim.provider import json_answer, json_object, text_answer
 from taskbell.testing.pushsim.wire import Answer, Ending, Request
 
@@ -173,8 +174,8 @@ def _provider(asked: dict[str, Any]) -> Provider:
 
 
 def push_document(push: Push) -> dict[str, Any]:
-    """A push as JSON."""
-    return asdict(push)
+    """A push as JSON, with a line for people."""
+    return {**asdict(push), "line": line(push)}
 
 
 def device_document(device: Device) -> dict[str, Any]:

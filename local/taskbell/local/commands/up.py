@@ -21,6 +21,7 @@ from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresReplica, PostgresServer
 from taskbell.local.embedded.process import ServerNotStarted
 from taskbell.local.jobs import Job, JobFailed, always, every
+from taskbell.local.push import PushSimulator, listen_where_before
 from taskbell.local.run_file import Demo, RunFile, Running
 from taskbell.local.server_sockets import listen, listen_for_each
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
@@ -54,6 +55,8 @@ def up() -> None:
     TASKBELL_API_WORKERS: processes of the API (2)
 
     TASKBELL_GATEWAY_WORKERS, TASKBELL_DELIVERY_WORKERS: the same of these (1)
+
+    TASKBELL_PUSH_SIMULATOR: receive push alerts on this machine (true)
     """
     try:
         settings = _settings()
@@ -68,6 +71,7 @@ def up() -> None:
                 held.enter_context(socket)
             relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
             deliveries = [held.enter_context(listen(0, setting="")) for _ in range(settings.delivery_workers)]
+            push = _push_simulator(data, held) if settings.push_simulator else None
             secret = credentials.load_or_generate(data)
             postgres = PostgresServer(data.postgres, password=secret.superuser_password)
             postgres.prepare()
@@ -79,6 +83,7 @@ def up() -> None:
                 gateway_sockets=gateways,
                 relay_sockets=relays,
                 delivery_sockets=deliveries,
+                push=push,
                 postgres=postgres,
                 replica=PostgresReplica(data.replica, primary=postgres),
                 nats=NatsServer(data.nats, accounts={ADMINISTRATOR: secret.nats_password}, users=nats_users(secret)),
@@ -88,6 +93,11 @@ def up() -> None:
         _refuse(str(refused), status=refused.status)
     except (ComponentGaveUp, JobFailed, ServerNotStarted) as failed:
         _refuse(str(failed), status=1)
+
+
+def _push_simulator(data: DataDir, held: contextlib.ExitStack) -> PushSimulator:
+    server = held.enter_context(listen_where_before(data.pushsim))
+    return PushSimulator(data.pushsim, server=server, sandbox=held.enter_context(listen(0, setting="")))
 
 
 def _settings() -> LocalSettings:
@@ -200,6 +210,8 @@ class _Session:
         self._shown.say(f"API      {wiring.api_url}  (documentation at /docs)")
         self._shown.say(f"gateway  {wiring.gateway_url}/ws")
         self._shown.say(f"demo     {secret.demo_email}, {hint}")
+        if wiring.push is not None:
+            self._shown.say("push     arrives here: taskbell devices add --demo, then taskbell devices watch")
         self._shown.say("ready; Ctrl-C stops everything")
 
     def _changed(self, state: State) -> None:
