@@ -1,8 +1,10 @@
 """The CronJob's manifest, written as the API server stores it."""
 
+from typing import get_args
+
 import pytest
 
-from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec, SweepKind
 from taskbell.operator.plan.drift import differs
 from taskbell.operator.specs.cron_job import SweepDefaults, build_cron_job
 from taskbell.operator.specs.quantities import canonical
@@ -16,6 +18,21 @@ def container(**pod):
     cron_job = build_cron_job(OWNER, spec, SweepDefaults(image="api:1"))
     (found,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     return found
+
+
+@pytest.mark.feature("K5")
+@pytest.mark.parametrize("kind", get_args(SweepKind))
+def test_each_kind_of_sweep_has_its_arguments(kind):
+    """What fires reminders stays its minute and reports; all but maintenance are sharded and have a batch size."""
+    shards = 1 if kind == "maintenance" else 3
+    spec = ReminderScheduleSpec.model_validate({"kind": kind, "schedule": "@hourly", "shards": shards})
+    cron_job = build_cron_job(OWNER, spec, SweepDefaults(image="api:1"))
+    (found,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    stays = ["--until", "+60s", "--report", "/dev/termination-log"] if kind in {"due", "overdue"} else []
+    share = [] if kind == "maintenance" else ["--shard", "$(JOB_COMPLETION_INDEX)/3"]
+    assert found["args"] == ["--kind", kind, *stays, *share]
+    named = {"TASKBELL_REMINDER_BATCH_SIZE"} if kind != "maintenance" else set()
+    assert {variable["name"] for variable in found["env"]} == named
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,17 @@ def clock(still_clock):
 
 
 @pytest.mark.feature("K5")
+@pytest.mark.parametrize(("kind", "expected"), [("overdue", 7), ("stale", None), ("digest", None)])
+async def test_what_fires_reminders_tells_what_it_left(place, due, ended, kind, expected):
+    """A schedule of overdue tasks has `oldestDueSeconds`, as one of due reminders; what has no reminders has none."""
+    await place.make(kind=kind)
+    await due()()
+    await ended("sweep", left(7.2), minute=1)
+    await due()()
+    assert (await place.status()).get("oldestDueSeconds") == expected
+
+
+@pytest.mark.feature("K5")
 async def test_leads_reach_the_sweep(place, due, kubectl):
     """The CronJob of a schedule with leads fires these leads; the API server refuses what is no list of leads."""
     await place.make(leads=["24h", "1h30m"])
@@ -185,7 +196,7 @@ async def test_leads_reach_the_sweep(place, due, kubectl):
             ("due", ["8760h1s"]),
             ("due", ["1d"]),
             ("due", [f"{n}h" for n in range(11)]),
-            ("maintenance", ["1h"]),
+            *((kind, ["1h"]) for kind in ("overdue", "stale", "digest", "maintenance")),
         ]
     ):
         spec = {"kind": kind, "schedule": "* * * * *", "leads": leads}

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.dialects.postgresql import base
 
+from taskbell.kit.ids import new_id
 from taskbell.local import db
 from taskbell.store import migrate, revisions, schema_files
 from taskbell.store.declarative import PgSnapshot, Xid8
@@ -338,6 +339,26 @@ async def test_one_of_several_accounts_with_one_address_keeps_it(former):
         await migrate.upgrade_async(former.owner_url)
         found = [row[0] for row in await owner.fetch("SELECT email FROM users ORDER BY id")]
     assert found == ["\u1e96\u1e96@example.com", *spellings[1:]]
+
+
+async def test_tasks_that_were_due_before_become_overdue_too(former):
+    """Open tasks whose due time is to come get the reminder that new tasks get; others do not."""
+    async with db.connected(former.owner_url) as owner:
+        user, workspace = await _account(owner)
+        for status, hours in (("pending", 5), ("in_progress", 6), ("completed", 5), ("pending", -5), ("pending", None)):
+            await owner.execute(
+                "INSERT INTO tasks (id, workspace_id, title, status, due_at, created_by)"
+                " VALUES ($1, $2, 'T', $3, now() + $4 * interval '1 hour', $5)",
+                new_id(),
+                workspace,
+                status,
+                hours,
+                user,
+            )
+        await migrate.upgrade_async(former.owner_url)
+        ask = "SELECT r.kind, fire_at = due_at, status FROM reminders r JOIN tasks t ON t.id = task_id ORDER BY fire_at"
+        found = [tuple(row) for row in await owner.fetch(ask)]
+    assert found == [("overdue", True, "pending"), ("overdue", True, "in_progress")]
 
 
 @pytest.fixture(params=["taskbell.local", "taskbell.store"])

@@ -422,14 +422,15 @@ async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):
 
 
 async def test_the_sweeper_sees_of_tasks_and_users_only_what_it_tells(owner):
-    """Besides its own tables it may read eight columns of tasks, without their descriptions, and four of users."""
+    """Besides its own tables it may read nine columns of tasks, without their descriptions, and four of users."""
     columns = await owner.fetch(
         "SELECT attrelid::regclass::text AS relation, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
         " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped"
         " AND relname NOT IN ('reminders', 'job_log', 'alembic_version')"
         " AND has_column_privilege('taskbell_sweeper', attrelid, attname, 'SELECT')"
     )
-    seen = {"id", "workspace_id", "title", "status", "status_changed_at", "due_at", "assignee_ids", "created_by"}
+    told = {"id", "workspace_id", "title", "status", "status_changed_at", "priority", "due_at"}
+    seen = {*told, "assignee_ids", "created_by"}
     assert {tuple(row) for row in columns} == {
         *(("tasks", column) for column in seen),
         *(("users", column) for column in ("id", "digest_at", "time_zone", "personal_workspace_id")),

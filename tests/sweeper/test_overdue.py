@@ -29,6 +29,36 @@ async def test_an_overdue_task_is_told_to_who_is_responsible(team, plan, fired, 
     assert await owner.fetchval("SELECT count(*) FROM job_log WHERE job_id LIKE 'overdue:%'") == 2
 
 
+@pytest.mark.feature("P13", "T15")
+async def test_watchers_hear_of_it_and_who_muted_the_task_does_not(team, plan, fired, run_sweep, owner):
+    """Those who watch a task hear that it is overdue, not that it is due soon; a mute silences both."""
+    creator, watcher, muter = team.members
+    (task,) = await plan(assignees=[creator, muter], **OVERDUE)
+    await owner.executemany(
+        "INSERT INTO task_subscriptions (task_id, user_id, workspace_id, state) VALUES ($1, $2, $3, $4)",
+        [(task, watcher, team.workspace, "watching"), (task, muter, team.workspace, "muted")],
+    )
+    await owner.execute("INSERT INTO reminders SELECT task_id, workspace_id, '1 hour', fire_at FROM reminders")
+    await run_sweep()
+    await run_sweep(kind=Kind.OVERDUE)
+    assert await fired() == [(task, creator)]
+    assert set(await fired("overdue")) == {(task, creator), (task, watcher)}
+
+
+@pytest.mark.feature("T15")
+async def test_of_the_first_priority_it_is_urgent(plan, run_sweep, owner):
+    """Both reminders of a task of priority 1 pass quiet hours; those of others do not."""
+    (first,) = await plan(**OVERDUE)
+    await plan(**OVERDUE)
+    await owner.execute("UPDATE tasks SET priority = 1 WHERE id = $1", first)
+    await owner.execute("INSERT INTO reminders SELECT task_id, workspace_id, '1 hour', fire_at FROM reminders")
+    await run_sweep()
+    await run_sweep(kind=Kind.OVERDUE)
+    found = await owner.fetch("SELECT kind, task_id FROM notifications WHERE urgent ORDER BY kind")
+    assert [tuple(row) for row in found] == [("due_soon", first), ("overdue", first)]
+    assert await owner.fetchval("SELECT count(*) FROM notifications WHERE NOT urgent") == 2
+
+
 async def test_each_kind_of_sweep_fires_its_own(plan, fired, run_sweep):
     """A sweep of due reminders leaves those of overdue tasks, and the other way round; also in what it reports."""
     await plan(**OVERDUE)
@@ -63,7 +93,7 @@ async def test_one_due_time_is_overdue_once(plan, fired, run_sweep, owner):
     )
     await owner.execute(again)
     assert (await run_sweep(kind=Kind.OVERDUE)).repeated == 1
-    await owner.execute("UPDATE tasks SET due_at = due_at + interval '1 minute' WHERE id = $1", task)
+    await owner.execute("UPDATE tasks SET due_at = due_at - interval '1 minute' WHERE id = $1", task)
     await owner.execute(again)
     assert (await run_sweep(kind=Kind.OVERDUE)).fired == 1
     assert len(await fired("overdue")) == 2
@@ -80,6 +110,14 @@ async def test_sweeps_of_both_kinds_at_once(plan, fired, run_sweep):
     for kind in ("due_soon", "overdue"):
         told = await fired(kind)
         assert len(told) == len(set(told)) == 150
+
+
+async def test_nobody_is_told_before_the_time(plan, fired, run_sweep, owner):
+    """A row that does not know the task's present due time is void."""
+    await plan(**OVERDUE)
+    await owner.execute("UPDATE tasks SET due_at = now() + interval '1 hour'")
+    assert (await run_sweep(kind=Kind.OVERDUE)).void == 1
+    assert await fired("overdue") == []
 
 
 async def test_it_fires_on_time(plan, left, run_sweep, fired):

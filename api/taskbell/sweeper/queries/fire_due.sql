@@ -13,12 +13,13 @@ WITH due AS MATERIALIZED (
   DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.kind = :kind AND r.lead = d.lead
   RETURNING r.task_id, r.workspace_id, r.lead, r.fire_at
 ), job AS MATERIALIZED (
-  SELECT c.fire_at, t.id AS task_id, t.workspace_id, t.title, t.due_at, t.assignee_ids, t.created_by,
+  SELECT c.fire_at, t.id AS task_id, t.workspace_id, t.title, t.priority, t.due_at, t.assignee_ids, t.created_by,
          :kind || ':' || t.id || ':' || extract(epoch FROM t.due_at)
          || CASE WHEN :kind = 'due_soon' THEN ':' || extract(epoch FROM c.lead) ELSE '' END AS job_id
   FROM claimed c LEFT JOIN LATERAL (  -- LIMIT: each task is looked up by its key, whatever the planner knows
-    SELECT id, workspace_id, title, due_at, assignee_ids, created_by FROM tasks
-    WHERE id = c.task_id AND workspace_id = c.workspace_id AND status IN ('pending', 'in_progress') AND due_at IS NOT NULL
+    SELECT id, workspace_id, title, priority, due_at, assignee_ids, created_by FROM tasks
+    WHERE id = c.task_id AND workspace_id = c.workspace_id AND status IN ('pending', 'in_progress')
+      AND CASE WHEN :kind = 'overdue' THEN due_at <= now() ELSE due_at IS NOT NULL END
     LIMIT 1
   ) t ON true
 ), logged AS (
@@ -36,8 +37,8 @@ SELECT extract(epoch FROM now() - fire_at)::float8 AS lateness,
        outcome,
        CASE WHEN outcome = 'fired' THEN
          taskbell.notify(
-           coalesce(nullif(taskbell.audience(workspace_id, assignee_ids), '{}'), ARRAY[created_by]),
-           :kind, workspace_id, task_id, NULL, title,
-           CASE WHEN :kind = 'overdue' THEN 'Was due at ' ELSE 'Due at ' END || taskbell.plain_time(due_at), NULL)
+           taskbell.responsible(workspace_id, created_by, assignee_ids), :kind, workspace_id, task_id, NULL, title,
+           CASE WHEN :kind = 'overdue' THEN 'Was due at ' ELSE 'Due at ' END || taskbell.plain_time(due_at), NULL,
+           urgent => priority = 1)
        ELSE 0 END AS told
 FROM judged

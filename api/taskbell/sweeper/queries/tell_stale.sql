@@ -23,8 +23,7 @@ WITH walked AS MATERIALIZED (
   RETURNING job_id
 ), fired AS MATERIALIZED (
   SELECT taskbell.notify(
-           coalesce(nullif(taskbell.audience(f.workspace_id, f.assignee_ids), '{}'), ARRAY[f.created_by]),
-           'stale', f.workspace_id, f.id, NULL, f.title,
+           taskbell.responsible(f.workspace_id, f.created_by, f.assignee_ids), 'stale', f.workspace_id, f.id, NULL, f.title,
            format('Status %s since %s', f.status, taskbell.plain_time(f.status_changed_at)), NULL) AS told
   FROM found f WHERE f.job_id IN (SELECT l.job_id FROM logged l)
 )

@@ -16,5 +16,5 @@ CREATE POLICY deleted ON tasks FOR DELETE TO taskbell_api
 CREATE POLICY swept ON tasks FOR SELECT TO taskbell_sweeper USING (true);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tasks TO taskbell_api;
-GRANT SELECT (id, workspace_id, title, status, status_changed_at, due_at, assignee_ids, created_by) ON tasks
+GRANT SELECT (id, workspace_id, title, status, status_changed_at, priority, due_at, assignee_ids, created_by) ON tasks
   TO taskbell_sweeper;
