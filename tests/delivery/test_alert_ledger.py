@@ -1,13 +1,16 @@
 """Alerts in the ledger, on real PostgreSQL: who gets a row, when it is due, what is taken together."""
 
 import asyncio
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from taskbell.contract.events import EventType
 from taskbell.delivery import metrics
 from taskbell.delivery.incoming import Incoming
+from taskbell.delivery.policy import Decision, Outcome, State
+from taskbell.delivery.provider_tokens import SharedTokens
+from taskbell.delivery.providers.tokens import StoredToken
 from taskbell.delivery.repository import open_ledger
 from taskbell.kit.ids import new_id
 
@@ -162,7 +165,7 @@ async def test_quiet_hours_defer_and_urgent_passes(platform, ledger):
     await add(ledger, urgent)
     (found,) = await claim(ledger, platform)
     assert (found.event_id, found.deferred) == (urgent.id, False)
-    assert found.quiet.until(datetime.now(UTC)) == end
+    assert found.quiet_until == end
 
 
 async def test_what_waited_becomes_one(platform, ledger):
@@ -263,26 +266,23 @@ async def test_an_alert_in_flight_is_taken_back_after_its_lease(platform, ledger
 
 
 async def test_a_removed_device_is_known_as_removed(platform, ledger):
-    """The claim of an alert has no endpoint any more; a time of day alone is no quiet hour."""
+    """The claim of an alert has no endpoint any more."""
     user, workspace = await platform.person()
     device = await platform.endpoint(user, "fcm")
     await add(ledger, told(await platform.notification(user, workspace), workspace, user))
     await platform.connection.execute("DELETE FROM alert_endpoints WHERE id = $1", device)
     (found,) = await claim(ledger, platform)
-    assert (found.endpoint, found.quiet) == (None, None)
+    assert (found.endpoint, found.quiet_until) == (None, None)
 
 
-async def test_the_claim_has_the_readers_zone_and_quiet_hours(platform, ledger):
-    """What is needed to write times as the reader does, and to look again whether it is quiet."""
+async def test_the_claim_has_the_readers_zone(platform, ledger):
+    """What is needed to write times as the reader does."""
     user, workspace = await platform.person()
     await platform.endpoint(user, "apns")
-    await platform.connection.execute(
-        "UPDATE users SET time_zone = 'Asia/Tokyo', quiet_from = '22:00', quiet_until = '07:00' WHERE id = $1", user
-    )
-    event = told(await platform.notification(user, workspace), workspace, user, urgent=True)
-    await add(ledger, event)
+    await platform.connection.execute("UPDATE users SET time_zone = 'Asia/Tokyo' WHERE id = $1", user)
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
     (found,) = await claim(ledger, platform, "apns")
-    assert (found.zone, found.quiet.begin, found.quiet.end) == ("Asia/Tokyo", time(22), time(7))
+    assert (found.zone, found.quiet_until) == ("Asia/Tokyo", None)
 
 
 @pytest.mark.feature("K13")
@@ -322,3 +322,87 @@ async def test_what_waits_and_what_is_spared_is_counted(platform, ledger):
     await claim(ledger, platform, "apns")
     found = {name: metric._value.get() - before[name] for name, metric in counted.items()}
     assert found == {"deferred": 4, "collapsed": 2, "withdrawn": 1}
+
+
+def attempted(found, *, state=State.RETRYING, pause=3600.0, **outcome):
+    """An attempt that ended."""
+    return found, Outcome(**{"delivered": state is State.DELIVERED} | outcome), Decision(state=state, pause=pause)
+
+
+async def test_outcomes_are_recorded_together(platform, ledger):
+    """One statement writes many; a failure of a former attempt changes nothing, and what was delivered stays so."""
+    user, workspace = await platform.person()
+    for _ in range(4):
+        await platform.endpoint(user, "fcm")
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    delivered, retried, dead, late = await claim(ledger, platform)
+    await platform.connection.execute("UPDATE deliveries SET attempts = 2 WHERE id = $1", late.id)
+    await ledger.record(
+        [
+            attempted(delivered, state=State.DELIVERED, status=200),
+            attempted(retried, status=503, error="answered 503"),
+            attempted(dead, state=State.DEAD, status=400, error="answered 400"),
+            attempted(late, status=500, error="answered 500"),
+        ]
+    )
+    await ledger.record([attempted(delivered, status=500, error="late")])
+    rows = {row["id"]: row for row in await platform.deliveries()}
+    assert [
+        (rows[found.id]["state"], rows[found.id]["response_status"]) for found in (delivered, retried, dead, late)
+    ] == [("delivered", 200), ("retrying", 503), ("dead", 400), ("pending", None)]
+    assert rows[delivered.id]["delivered_at"] is not None
+
+
+@pytest.mark.feature("T15")
+async def test_a_device_that_its_provider_calls_gone_is_removed(platform, ledger):
+    """The alert is dead, with its reason; the next ones have no device."""
+    user, workspace = await platform.person()
+    device = await platform.endpoint(user, "fcm")
+    for _ in range(2):
+        await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    first, second = await claim(ledger, platform)
+    gone = {"state": State.DEAD, "status": 404, "error": "404 UNREGISTERED", "gone": True}
+    assert await ledger.record([attempted(first, **gone), attempted(second, **gone)]) == [(device, "fcm")]
+    assert await ledger.record([attempted(second, **gone)]) == []
+    assert await platform.states() == ["dead", "dead"]
+    assert await platform.connection.fetchval("SELECT count(*) FROM alert_endpoints") == 0
+
+
+@pytest.mark.feature("T15")
+async def test_a_device_that_was_registered_again_stays(platform, ledger):
+    """The provider spoke of the former registration: the device stays, and the alert is tried again at once."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "fcm")
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    (found,) = await claim(ledger, platform)
+    await platform.connection.execute("UPDATE alert_endpoints SET registered_at = clock_timestamp() + interval '2 ms'")
+    gone = {"state": State.DEAD, "pause": 0.0, "status": 404, "error": "404 UNREGISTERED", "gone": True}
+    assert await ledger.record([attempted(found, **gone)]) == []
+    assert await platform.states() == ["retrying"]
+    (again,) = await claim(ledger, platform)
+    assert again.endpoint is not None
+
+
+async def test_an_alert_that_comes_late_into_the_quiet_hours_waits(platform, ledger):
+    """A retry that is due at night is put off, and neither its attempts nor its time are used up."""
+    user, workspace = await platform.person()
+    await platform.endpoint(user, "fcm")
+    await add(ledger, told(await platform.notification(user, workspace), workspace, user))
+    end = await quiet(platform, user)
+    (found,) = await claim(ledger, platform)
+    assert found.quiet_until == end
+    await ledger.defer(found, end)
+    (row,) = await platform.deliveries()
+    assert (row["due_at"], row["deferred"], row["attempts"], row["state"]) == (end, True, 0, "pending")
+    assert row["give_up_at"] > end + timedelta(hours=23)
+
+
+async def test_workers_share_a_token(platform, ledger):
+    """The one that stands is everybody's, until it is too old; then the next one is."""
+    tokens = SharedTokens(ledger.pool)
+    assert await tokens.provider_token("apns", "T.K") is None
+    first, second = StoredToken("first", 1_000.0), StoredToken("second", 2_000.0)
+    assert await tokens.share_provider_token("apns", "T.K", first, unless_after=0.0) == first
+    assert await tokens.share_provider_token("apns", "T.K", second, unless_after=500.0) == first
+    assert await tokens.share_provider_token("apns", "T.K", second, unless_after=1_000.0) == second
+    assert await tokens.provider_token("apns", "T.K") == second

@@ -12,6 +12,8 @@ from taskbell.delivery.times import told_body
 
 PUSH_CHANNELS = ("fcm", "apns", "webpush")
 """Channels to devices; preferences call them together `push`."""
+SERVICE_CHANNELS = ("fcm", "apns")
+"""Channels whose receiver is one service of the operator's choice, for all users."""
 ENDPOINT_CHANNELS = (*PUSH_CHANNELS, "slack", "teams")
 """Channels to devices and chats: what users register as endpoints."""
 ALERT_CHANNELS = ("email", *ENDPOINT_CHANNELS)

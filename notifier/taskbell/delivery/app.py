@@ -15,7 +15,7 @@ from taskbell.delivery.mail_server import MailServer
 from taskbell.delivery.policy import Backoff
 from taskbell.delivery.provider_tokens import SharedTokens
 from taskbell.delivery.providers.opening import open_providers
-from taskbell.delivery.repository import open_ledger
+from taskbell.delivery.repository import Ledger, open_ledger
 from taskbell.delivery.sender import Bounds, Sender, Transport
 from taskbell.delivery.settings import DeliverySettings
 from taskbell.delivery.shares import Places
@@ -50,34 +50,15 @@ async def delivery(
     """
     tracing = tracing or Tracing(service="taskbell-delivery")
     async with AsyncExitStack() as stack:
-        webhooks = stack.enter_context(
-            open_webhooks(
-                within=settings.webhook_timeout.total_seconds(),
-                allow_private=settings.webhook_allow_private,
-                concurrency=settings.delivery_concurrency,
-            )
-        )
-        transports: dict[str, Transport] = {"webhook": webhooks, "email": NoMailServer()}
-        if settings.smtp_url is not None:
-            transports["email"] = EmailTransport(
-                MailServer.parse(settings.smtp_url.get_secret_value()),
-                sender=settings.email_from,
-                timeout=settings.smtp_timeout.total_seconds(),
-                links=Links(
-                    task_template=settings.task_url_template,
-                    confirm_at=settings.email_confirmation_url,
-                    api=settings.api_public_url.rstrip("/"),
-                ),
-            )
         ledger = await stack.enter_async_context(
             open_ledger(
                 settings.database_url.get_secret_value(),
                 pool_size=settings.delivery_database_pool_size,
                 emails_per_hour=settings.emails_per_hour,
-                channels=transports.keys() | settings.push_channels(),
+                channels={"webhook", "email", *settings.push_channels()},
             )
         )
-        transports |= await stack.enter_async_context(open_providers(settings, tokens=SharedTokens(ledger.pool)))
+        transports = await stack.enter_async_context(_transports(settings, ledger))
         sender = Sender(
             ledger,
             transports,
@@ -87,6 +68,7 @@ async def delivery(
                     per_receiver=min(settings.delivery_concurrency_per_endpoint, settings.delivery_concurrency),
                     per_workspace=min(settings.delivery_concurrency_per_workspace, settings.delivery_concurrency),
                 ),
+                push=settings.push_concurrency,
                 lease=settings.delivery_lease,
                 poll=settings.delivery_poll,
             ),
@@ -130,6 +112,7 @@ async def delivery(
         if listening is not None:
             checks = {"database": ledger.check, "nats": Pokes(bus).check}
             await stack.enter_async_context(serving_probes(checks, listening=listening))
+        await stack.enter_async_context(running(sender.recorder.run, name="delivery-recorder"))
         await stack.enter_async_context(running(sender.measure, name="delivery-measure"))
         await stack.enter_async_context(running(sender.run, name="delivery-sender"))
         tasks = [
@@ -143,3 +126,27 @@ async def delivery(
             redrive.stop()
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
             await sender.stop(within=settings.delivery_drain_timeout.total_seconds())
+
+
+@asynccontextmanager
+async def _transports(settings: DeliverySettings, ledger: Ledger) -> AsyncIterator[dict[str, Transport]]:
+    """Open the transports by channel: webhooks, e-mail, and the providers that are set up."""
+    with open_webhooks(
+        within=settings.webhook_timeout.total_seconds(),
+        allow_private=settings.webhook_allow_private,
+        concurrency=settings.delivery_concurrency,
+    ) as webhooks:
+        found: dict[str, Transport] = {"webhook": webhooks, "email": NoMailServer()}
+        if settings.smtp_url is not None:
+            found["email"] = EmailTransport(
+                MailServer.parse(settings.smtp_url.get_secret_value()),
+                sender=settings.email_from,
+                timeout=settings.smtp_timeout.total_seconds(),
+                links=Links(
+                    task_template=settings.task_url_template,
+                    confirm_at=settings.email_confirmation_url,
+                    api=settings.api_public_url.rstrip("/"),
+                ),
+            )
+        async with open_providers(settings, tokens=SharedTokens(ledger.pool)) as providers:
+            yield found | dict(providers)

@@ -16,14 +16,13 @@ from uuid import UUID
 
 import asyncpg
 
-from taskbell.contract.events import EventRecord, envelope
+from taskbell.contract.events import EventRecord, EventType, envelope
 from taskbell.delivery import metrics
-from taskbell.delivery.alerts import Endpoint
+from taskbell.delivery.alerts import AlertMalformed, Endpoint, read_alert
 from taskbell.delivery.incoming import Incoming
 from taskbell.delivery.policy import Decision, Outcome
-from taskbell.delivery.quiet import QuietHours
 from taskbell.delivery.shares import Queue, QueueKey
-from taskbell.delivery.targets import Wanted, due_at, quiet_hours, within_limit
+from taskbell.delivery.targets import Wanted, due_at, within_limit
 from taskbell.kit.ids import lowest_id
 from taskbell.kit.postgres.errors import FAILED, translating
 from taskbell.kit.postgres.pool import Connection, Pool, create_pool
@@ -35,10 +34,11 @@ _ADD_WITHDRAWALS = load(__package__, "add_withdrawals")
 _CHECK_LEDGER = load(__package__, "check_ledger")
 _CHOOSE_ENDPOINTS = load(__package__, "choose_endpoints")
 _CLAIM_DUE = load(__package__, "claim_due")
+_DEFER_ALERT = load(__package__, "defer_alert")
 _DISABLE_WEBHOOK = load(__package__, "disable_webhook")
 _GIVE_BACK = load(__package__, "give_back")
 _MEASURE_BACKLOG = load(__package__, "measure_backlog")
-_RECORD_ATTEMPT = load(__package__, "record_attempt")
+_RECORD_ATTEMPTS = load(__package__, "record_attempts")
 _SELECT_OLDEST_DUE = load(__package__, "select_oldest_due")
 _WALK_QUEUES = load(__package__, "walk_queues")
 SECONDS = 10.0
@@ -89,7 +89,7 @@ class Claim:
         others: How many further notifications an alert speaks for.
         deferred: It waited for the end of quiet hours.
         zone: The reader's time zone.
-        quiet: The reader's quiet hours, if there are any.
+        quiet_until: The end of the reader's quiet hours, if it was taken within them.
         unsubscribe_token: Switches the reader's e-mail off; only for e-mail.
         spoken_for: Traces of the further notifications that it began to speak for with this claim, some of them.
     """
@@ -112,9 +112,19 @@ class Claim:
     others: int = 0
     deferred: bool = False
     zone: str = "UTC"
-    quiet: QuietHours | None = None
+    quiet_until: datetime | None = None
     unsubscribe_token: UUID | None = None
     spoken_for: tuple[str, ...] = ()
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """The end of the quiet hours, unless they do not concern this delivery: then None."""
+        if self.quiet_until is None or self.event_type != EventType.NOTIFICATION_CREATED:
+            return None
+        try:
+            return None if read_alert(self.payload).urgent else self.quiet_until
+        except AlertMalformed:
+            return None  # the attempt will tell
 
     @property
     def queue_key(self) -> QueueKey:
@@ -216,12 +226,18 @@ class Ledger:
         """Queues of the deliveries that have been due for the longest time; `waiting` counts at most `limit` in all."""
         return [Queue(**row) for row in await _SELECT_OLDEST_DUE.rows(self._pool, at_most=limit)]
 
-    async def walk(self, *, past: QueueKey, limit: int) -> tuple[list[Queue], QueueKey | None]:
+    async def walk(
+        self, *, past: QueueKey, limit: int, passed_over: Collection[str] = ()
+    ) -> tuple[list[Queue], QueueKey | None]:
         """Queues after a key with something due, and the key to continue after; None when there are no more.
+
+        Channels that are `passed_over` cost one step each.
 
         It looks at no more than `limit` queues, due or not. How many deliveries wait in each is unknown: many.
         """
-        rows = await _WALK_QUEUES.rows(self._pool, past_channel=past[0], past=past[1], at_most=limit)
+        rows = await _WALK_QUEUES.rows(
+            self._pool, past_channel=past[0], past=past[1], at_most=limit, passed_over=list(passed_over)
+        )
         queues = [
             Queue(id=row["id"], channel=row["channel"], workspace_id=row["workspace_id"], waiting=_MANY)
             for row in rows
@@ -249,18 +265,41 @@ class Ledger:
                     spared[row["channel"], row["endpoint_id"]].append(row["traceparent"])
         return [_claim(row, spared) for row in rows if row["is_taken"]]
 
-    async def record(self, claim: Claim, outcome: Outcome, decision: Decision) -> None:
-        """Write the outcome of an attempt."""
-        await _RECORD_ATTEMPT.count(
+    async def record(self, attempts: Sequence[tuple[Claim, Outcome, Decision]]) -> list[tuple[UUID, str]]:
+        """Write the outcomes of attempts of different deliveries, in one statement.
+
+        Devices and chats that their provider calls gone are removed, unless they were registered again since the
+        claim. Returns the id and the channel of each.
+
+        Raises:
+            LedgerRefused: A value cannot be stored; nothing was.
+        """
+        rows = await _RECORD_ATTEMPTS.rows(
+            self._pool,
+            events=[claim.event_id for claim, _, _ in attempts],
+            channels=[claim.channel for claim, _, _ in attempts],
+            endpoints=[claim.endpoint_id for claim, _, _ in attempts],
+            attempts=[claim.attempts for claim, _, _ in attempts],
+            states=[decision.state.value for _, _, decision in attempts],
+            pauses=[timedelta(seconds=decision.pause) for _, _, decision in attempts],
+            statuses=[outcome.status for _, outcome, _ in attempts],
+            errors=[outcome.error for _, outcome, _ in attempts],
+            registered=[
+                claim.endpoint.registered_at if outcome.gone and claim.endpoint is not None else None
+                for claim, outcome, _ in attempts
+            ],
+        )
+        return [(row["id"], row["kind"]) for row in rows]
+
+    async def defer(self, claim: Claim, until: datetime) -> None:
+        """Let an alert that was taken wait for the end of quiet hours; the attempt does not count."""
+        await _DEFER_ALERT.count(
             self._pool,
             event_id=claim.event_id,
             channel=claim.channel,
             endpoint_id=claim.endpoint_id,
-            state=decision.state.value,
-            pause=timedelta(seconds=decision.pause),
-            status=outcome.status,
-            error=outcome.error,
             attempts=claim.attempts,
+            until=until,
         )
 
     async def give_back(self, claim: Claim) -> None:
@@ -364,7 +403,7 @@ def _claim(row: asyncpg.Record, spared: Mapping[tuple[str, UUID], Sequence[str]]
         others=row["collapsed"],
         deferred=row["deferred"],
         zone=row["time_zone"] or "UTC",
-        quiet=quiet_hours(row),
+        quiet_until=due_at(row, urgent=False),
         unsubscribe_token=row["unsubscribe_token"],
         spoken_for=tuple(spared.get((row["channel"], row["endpoint_id"]), ())[:_MOST_LINKS])
         if row["collapsed"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -14,22 +14,24 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from taskbell.delivery import metrics
-from taskbell.delivery.alerts import CHANNELS
+from taskbell.delivery.alerts import CHANNELS, SERVICE_CHANNELS
+from taskbell.delivery.breakers import Breakers
 from taskbell.delivery.lookout import Lookout
 from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide, reason_of
+from taskbell.delivery.recorder import Record, Recorder
 from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
-from taskbell.delivery.shares import Place, Places, Queue, Shares
+from taskbell.delivery.shares import Places, Queue, QueueKey, Shares
 from taskbell.kit import trace
 from taskbell.kit.trace import TraceContext, Tracing
 from taskbell.kit.waiting import happens
 
 _log = structlog.get_logger(__name__)
-_RECORD_AGAIN = 0.25
+_DRAIN_SECONDS = 5.0
 _MEASURE_EVERY = 5.0
 
 
 class Transport(Protocol):
-    """A way to send deliveries: webhook or e-mail."""
+    """A way to send deliveries: webhooks, e-mail, or a provider of alerts."""
 
     async def send(self, claim: Claim) -> Outcome:
         """Attempt one delivery, within the lease. Errors of the receiver are an outcome; none is raised."""
@@ -41,11 +43,13 @@ class Bounds:
 
     Attributes:
         places: How many attempts may be in flight, and for whom.
+        push: How many attempts may be in flight to each of Firebase and Apple, besides.
         lease: How long a worker may keep a delivery.
         poll: How often an idle worker looks for due deliveries.
     """
 
     places: Places
+    push: int
     lease: timedelta
     poll: timedelta
 
@@ -69,7 +73,11 @@ class Sender:
         self._backoff = backoff
         self._tracing = tracing
         self._lookout = Lookout(ledger)
+        self._breakers = Breakers()
         self._shares = Shares(bounds.places)
+        push = Places(all=bounds.push, per_receiver=bounds.push, per_workspace=bounds.push)
+        self._push = {channel: Shares(push) for channel in SERVICE_CHANNELS}
+        self.recorder = Recorder(ledger)
         self._attempts: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -79,15 +87,20 @@ class Sender:
         self._changed.set()
 
     async def room(self) -> None:
-        """Wait until another attempt may start."""
-        while len(self._attempts) >= self._bounds.places.all and not self._stopping.is_set():
+        """Wait until another attempt may start, whatever its channel."""
+        while self._is_full() and not self._stopping.is_set():
             self._changed.clear()
             await self._changed.wait()
+
+    def _is_full(self) -> bool:
+        return self._shares.is_full or any(shares.is_full for shares in self._push.values())
+
+    def _pool(self, channel: str) -> Shares:
+        return self._push.get(channel, self._shares)
 
     async def run(self) -> None:
         """Take due deliveries and attempt them until `stop`."""
         while not self._stopping.is_set():
-            await self.room()
             self._changed.clear()
             if await self._serve():
                 continue
@@ -96,8 +109,13 @@ class Sender:
 
     async def _serve(self) -> bool:
         """Look for what is due and begin attempts. Returns whether another look now may find more to begin."""
-        queues, more = await self._lookout.look()
-        granted = self._shares.grant(queues, now=asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        most = {channel: self._breakers.most(channel, now=now) for channel in self._transports}
+        passed_over = [channel for channel in CHANNELS if most.get(channel, 0) == 0 or self._pool(channel).is_full]
+        if len(passed_over) == len(CHANNELS):
+            return False
+        queues, more = await self._lookout.look(passed_over=passed_over)
+        granted = self._grant(queues, most)
         known = {queue.key: queue for queue in queues}
         metrics.HELD.set(sum(queue.key not in granted for queue in queues))
         claims = await self._ledger.claim(granted, lease=self._bounds.lease) if granted else []
@@ -108,6 +126,19 @@ class Sender:
                 self._begin(claim, known[claim.queue_key])
         return more or (bool(claims) and any(granted.get(queue.key, 0) < queue.waiting for queue in queues))
 
+    def _grant(self, queues: Sequence[Queue], most: Mapping[str, int | None]) -> dict[QueueKey, int]:
+        """Give free places to queues; a channel that is being tried gets a single one."""
+        now = asyncio.get_running_loop().time()
+        granted = self._shares.grant([queue for queue in queues if queue.channel not in self._push], now=now)
+        for channel, shares in self._push.items():
+            granted |= shares.grant([queue for queue in queues if queue.channel == channel], now=now)
+        for channel in (channel for channel, places in most.items() if places == 1):
+            of_channel = [key for key in granted if key[0] == channel]
+            granted |= dict.fromkeys(of_channel[:1], 1)
+            for key in of_channel[1:]:
+                del granted[key]
+        return granted
+
     async def measure(self) -> None:
         """Measure regularly what waits in the ledger; a role for `kit.looper`."""
         while True:
@@ -117,11 +148,17 @@ class Sender:
                     count, oldest = backlog.get(channel, (0, 0.0))
                     metrics.DUE.labels(channel=channel).set(count)
                     metrics.OLDEST_DUE.labels(channel=channel).set(oldest)
+            for channel in self._transports:
+                if channel != "webhook":
+                    metrics.PAUSED.labels(channel=channel).set(self._breakers.is_paused(channel))
             metrics.SLOW_IN_FLIGHT.set(self._shares.slow(now=asyncio.get_running_loop().time()))
             await asyncio.sleep(_MEASURE_EVERY)
 
     async def stop(self, *, within: float) -> None:
-        """Take no more deliveries, wait `within` seconds for attempts to end, then give the rest back."""
+        """Take no more deliveries, wait `within` seconds for attempts to end, then give the rest back.
+
+        The role of the recorder must still run: what ended is written.
+        """
         self._stopping.set()
         self._changed.set()
         if self._attempts:
@@ -132,16 +169,20 @@ class Sender:
         if left:
             _log.info("deliveries_given_back", count=len(left))
             await asyncio.wait(left)
+        await self.recorder.drain(within=_DRAIN_SECONDS)
 
     def _begin(self, claim: Claim, queue: Queue) -> None:
-        place = self._shares.take(queue, now=asyncio.get_running_loop().time())
-        task = asyncio.create_task(self._attempt(claim, place), name=f"delivery-{claim.id}")
+        now = asyncio.get_running_loop().time()
+        shares = self._pool(claim.channel)
+        place = shares.take(queue, now=now)
+        self._breakers.begin(claim.channel)
+        task = asyncio.create_task(self._attempt(claim, shares, queue))
         self._attempts.add(task)
         metrics.IN_FLIGHT.set(len(self._attempts))
 
         def ended(done: asyncio.Task[None]) -> None:
             self._attempts.discard(done)
-            self._shares.release(place, now=asyncio.get_running_loop().time())
+            shares.release(place, now=asyncio.get_running_loop().time())
             metrics.IN_FLIGHT.set(len(self._attempts))
             self._changed.set()
             if not done.cancelled() and (error := done.exception()) is not None:
@@ -149,15 +190,33 @@ class Sender:
 
         task.add_done_callback(ended)
 
-    async def _attempt(self, claim: Claim, place: Place) -> None:
+    async def _attempt(self, claim: Claim, shares: Shares, queue: Queue) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        outcome: Outcome | None = None
+        if (quiet_until := claim.waits_until) is not None:
+            with contextlib.suppress(LedgerUnavailable):  # then it is due again when its lease ends
+                await self._ledger.defer(claim, quiet_until)
+            self._breakers.end(claim.channel, None, now=loop.time())
+            return
         try:
             outcome = await self._send(claim)
         except asyncio.CancelledError:
-            with contextlib.suppress(LedgerUnavailable):  # then the delivery is due again when its lease ends
+            with contextlib.suppress(LedgerUnavailable):  # the same
                 await self._ledger.give_back(claim)
             raise
+        finally:
+            self._breakers.end(claim.channel, outcome, now=loop.time())
+        decision = self._judged(claim, outcome)
+        shares.learn(queue, seconds=loop.time() - began, failing=decision.state is State.RETRYING)
+        if decision.state is State.DELIVERED and claim.attempts == 1 and not claim.deferred:
+            metrics.LATENCY.labels(channel=claim.channel).observe(claim.age + loop.time() - began)
+        until = began + self._bounds.lease.total_seconds()
+        await self.recorder.put(Record(claim=claim, outcome=outcome, decision=decision, until=until))
+
+    def _judged(self, claim: Claim, outcome: Outcome) -> Decision:
+        if outcome.gone and claim.endpoint is not None:
+            outcome = replace(outcome, permanent=True)  # the ledger knows better if the device was registered again
         decision = decide(
             outcome,
             attempts=claim.attempts,
@@ -165,32 +224,11 @@ class Sender:
             backoff=self._backoff,
             share=random.random(),  # noqa: S311 -- jitter, not a secret
         )
-        self._shares.learn(place.queue, seconds=loop.time() - began, failing=decision.state is State.RETRYING)
         metrics.ATTEMPTS.labels(channel=claim.channel, state=decision.state.value).inc()
-        if decision.state is State.DELIVERED and claim.attempts == 1:
-            metrics.LATENCY.labels(channel=claim.channel).observe(claim.age + loop.time() - began)
         if decision.state is State.DEAD:
             metrics.GIVEN_UP.labels(channel=claim.channel, reason=reason_of(outcome).value).inc()
             _log.warning("delivery_dead", delivery=str(claim.id), channel=claim.channel, error=outcome.error)
-        await self._record(claim, outcome, decision, until=began + self._bounds.lease.total_seconds())
-
-    async def _record(self, claim: Claim, outcome: Outcome, decision: Decision, *, until: float) -> None:
-        """Record the outcome of an attempt; while PostgreSQL is away, try again until the lease ends."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                if outcome.gone and await self._ledger.disable(claim, reason="gone"):
-                    metrics.DISABLED.inc()
-                    _log.warning("webhook_disabled", webhook=str(claim.endpoint_id), reason="answered 410")
-                await self._ledger.record(claim, outcome, decision)
-            except LedgerUnavailable:
-                if loop.time() + _RECORD_AGAIN > until:
-                    metrics.UNRECORDED.inc()
-                    _log.warning("delivery_not_recorded", delivery=str(claim.id))
-                    return
-                await asyncio.sleep(_RECORD_AGAIN)
-            else:
-                return
+        return decision
 
     async def _send(self, claim: Claim) -> Outcome:
         if not claim.payload:

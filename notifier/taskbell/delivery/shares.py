@@ -98,6 +98,11 @@ class Shares:
         self._known: OrderedDict[QueueKey, _Known] = OrderedDict()
         self._used: OrderedDict[UUID, tuple[float, float]] = OrderedDict()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all places are taken."""
+        return len(self.taken) >= self.limits.all
+
     def take(self, queue: Queue, *, now: float) -> Place:
         """An attempt begins."""
         place = Place(queue=queue, since=now)

@@ -12,7 +12,7 @@ from taskbell.delivery.quiet import QuietHours
 
 
 class Row(Protocol):
-    """A row that names a user's time zone and quiet hours; one of `choose_endpoints` also the channel and `sent`."""
+    """A row that names a user's time zone and quiet hours, and `now`; one of `choose_endpoints` also `sent`."""
 
     def __getitem__(self, key: str, /) -> Any:
         """The value of a column."""

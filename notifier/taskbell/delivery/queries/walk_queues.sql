@@ -1,4 +1,5 @@
--- Steps from queue to queue, whatever waits in each: one probe of the index deliveries_queue_idx for each step.
+-- Steps from queue to queue, whatever waits in each: one probe of the index deliveries_queue_idx for each step. Of a
+-- channel that is passed over, one queue is met at most.
 WITH RECURSIVE step AS (
   (
     SELECT channel, CASE WHEN channel IN ('webhook', 'webpush', 'slack', 'teams') THEN endpoint_id ELSE workspace_id END AS id,
@@ -19,7 +20,7 @@ WITH RECURSIVE step AS (
     FROM deliveries
     WHERE state IN ('pending', 'retrying')
       AND (channel, CASE WHEN channel IN ('webhook', 'webpush', 'slack', 'teams') THEN endpoint_id ELSE workspace_id END)
-          > (step.channel, step.id)
+          > (step.channel, CASE WHEN step.channel = ANY (:passed_over::text[]) THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff' ELSE step.id END)
     ORDER BY channel, CASE WHEN channel IN ('webhook', 'webpush', 'slack', 'teams') THEN endpoint_id ELSE workspace_id END,
       due_at
     LIMIT 1
