@@ -16,7 +16,7 @@ async def test_a_worker_killed_between_send_and_record_loses_nothing(platform, r
     """The receiver said yes, the ledger does not know: the next worker sends once more under the same id."""
     _, workspace = await platform.person()
     _, secret = await platform.webhook(workspace, receiver.url)
-    brief = {"DELIVERY_LEASE": "PT2S", "WEBHOOK_TIMEOUT": "PT1.9S", "SMTP_TIMEOUT": "PT1.9S"}
+    brief = {"DELIVERY_LEASE": "PT2S", "WEBHOOK_TIMEOUT": "PT1.9S", "SMTP_TIMEOUT": "PT1.9S", "PUSH_TIMEOUT": "PT1.9S"}
     first = await worker_process(**brief)
     lock = await asyncpg.connect(database.superuser_url)
     # The event is taken before anything is locked; then its row is held so that its outcome cannot be written.
@@ -65,11 +65,13 @@ async def test_kills_at_random_moments_lose_nothing(platform, receiver, worker_p
     receiver.delay = 0.02
     events = {await platform.event(workspace) for _ in range(150)}
     for share in (20, 60, 100):
-        victim = await worker_process(DELIVERY_LEASE="PT1S", WEBHOOK_TIMEOUT="PT0.9S", SMTP_TIMEOUT="PT0.9S")
+        victim = await worker_process(
+            DELIVERY_LEASE="PT1S", WEBHOOK_TIMEOUT="PT0.9S", SMTP_TIMEOUT="PT0.9S", PUSH_TIMEOUT="PT0.9S"
+        )
         await eventually(lambda share=share: len(receiver.accepted()) >= share)
         victim.process.send_signal(signal.SIGKILL)
         await victim.ended()
-    await worker_process(DELIVERY_LEASE="PT1S", WEBHOOK_TIMEOUT="PT0.9S", SMTP_TIMEOUT="PT0.9S")
+    await worker_process(DELIVERY_LEASE="PT1S", WEBHOOK_TIMEOUT="PT0.9S", SMTP_TIMEOUT="PT0.9S", PUSH_TIMEOUT="PT0.9S")
     await eventually(lambda: receiver.accepted() == events)
 
     async def all_delivered():

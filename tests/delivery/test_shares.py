@@ -211,7 +211,7 @@ class _Ledger:
         """One has them all."""
         return [Queue(id=UUID(int=1), channel="webhook", workspace_id=UUID(int=1), waiting=limit)]
 
-    async def walk(self, *, past, limit):
+    async def walk(self, *, past, limit, passed_over):
         """The next ones."""
         found = [queue for queue in self.queues if queue.key > past][:limit]
         return found, found[-1].key if len(found) == limit else None
