@@ -12,7 +12,7 @@ import h11
 import pytest
 
 from taskbell.delivery.addresses import is_public
-from taskbell.delivery.repository import Claim
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.webhooks import WebhookTransport, judge, open_webhooks, resolver
 from taskbell.kit.ids import new_id
 from taskbell.testing.waiting import DEADLINE, eventually

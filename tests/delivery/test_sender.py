@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from taskbell.delivery import metrics
 from taskbell.delivery.alerts import Endpoint
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.policy import Backoff, Outcome, State
-from taskbell.delivery.repository import Claim, LedgerRefused, LedgerUnavailable
+from taskbell.delivery.repository import LedgerRefused, LedgerUnavailable
 from taskbell.delivery.sender import Bounds, Sender
 from taskbell.delivery.shares import Places, Queue
 from taskbell.kit.ids import new_id

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from taskbell.delivery.repository import AWAY, SECONDS, document_of
+from taskbell.delivery.claims import document_of
+from taskbell.delivery.repository import AWAY, SECONDS
 from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.statements import load
 

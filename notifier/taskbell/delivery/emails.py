@@ -9,11 +9,11 @@ from email.message import EmailMessage
 import aiosmtplib
 import structlog
 
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.links import Links
 from taskbell.delivery.mail_server import Encryption, MailServer
 from taskbell.delivery.messages import MailboxMalformed, Reader, compose, mailbox
 from taskbell.delivery.policy import Outcome
-from taskbell.delivery.repository import Claim
 
 _log = structlog.get_logger(__name__)
 

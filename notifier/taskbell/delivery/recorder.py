@@ -10,8 +10,9 @@ from uuid import UUID
 import structlog
 
 from taskbell.delivery import metrics
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.policy import Decision, Outcome, State
-from taskbell.delivery.repository import Claim, Ledger, LedgerRefused, LedgerUnavailable
+from taskbell.delivery.repository import Ledger, LedgerRefused, LedgerUnavailable
 
 _log = structlog.get_logger(__name__)
 _AGAIN = 0.25

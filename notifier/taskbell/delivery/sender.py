@@ -16,10 +16,11 @@ from opentelemetry.trace import SpanKind
 from taskbell.delivery import metrics
 from taskbell.delivery.alerts import CHANNELS, SERVICE_CHANNELS
 from taskbell.delivery.breakers import Breakers
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.lookout import Lookout
 from taskbell.delivery.policy import Backoff, Decision, Outcome, State, decide, reason_of
 from taskbell.delivery.recorder import Record, Recorder
-from taskbell.delivery.repository import Claim, Ledger, LedgerUnavailable
+from taskbell.delivery.repository import Ledger, LedgerUnavailable
 from taskbell.delivery.shares import Places, Queue, QueueKey, Shares
 from taskbell.kit import trace
 from taskbell.kit.trace import TraceContext, Tracing

@@ -17,9 +17,9 @@ import httpx
 
 from taskbell.delivery import metrics
 from taskbell.delivery.addresses import is_public
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.exchange import NotConnected, Response, ResponseExcessive, ResponseMalformed, Target, exchange
 from taskbell.delivery.policy import Outcome
-from taskbell.delivery.repository import Claim
 from taskbell.delivery.retry_after import seconds_of
 from taskbell.delivery.signature import signed_headers
 

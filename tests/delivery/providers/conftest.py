@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from taskbell.delivery.alerts import Endpoint
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.providers.opening import open_providers
 from taskbell.delivery.providers.settings import ProviderSettings
 from taskbell.delivery.providers.tokens import StoredToken
-from taskbell.delivery.repository import Claim
 from taskbell.kit.ids import new_id
 from taskbell.testing.pushsim.credentials import Credentials
 from taskbell.testing.pushsim.simulator import simulator

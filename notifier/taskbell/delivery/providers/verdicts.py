@@ -11,10 +11,10 @@ import structlog
 
 from taskbell.delivery import metrics
 from taskbell.delivery.alerts import Alert, AlertMalformed, Endpoint, read_alert
+from taskbell.delivery.claims import Claim
 from taskbell.delivery.policy import Outcome
 from taskbell.delivery.providers.breaker import Breaker
 from taskbell.delivery.providers.connection import NoAnswer
-from taskbell.delivery.repository import Claim
 
 _log = structlog.get_logger(__name__)
 
