@@ -169,7 +169,7 @@ def test_the_tutorials_client_misses_nothing(running, following):
 
 
 def test_the_tutorial(running):
-    """The tutorial's commands do what it says: an invitation, a move, a stale version, an assignment, a feed, a 404."""
+    """The tutorial's commands do what it says: an invitation, a move, a stale version, an assignment, a feed."""
     _, member, tasks, stale, assigned, feed, secret = _follow("docs/tutorial.md", running)
     waiting, joined = _documents(member)
     assert [(item["workspace_name"], item["inviter_name"]) for item in waiting["items"]] == [("Garden", "Ann")]
@@ -180,7 +180,12 @@ def test_the_tutorial(running):
     assert changed["status"] == "in_progress"
     assert "412" in stale.splitlines()[0]
     assert _documents(stale)[0]["code"] == "version_mismatch"
-    duty, inbox = _documents(assigned)
-    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"]), ("invited", None)]
+    duty, comment, inbox = _documents(assigned)
+    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [
+        ("mention", duty["id"]),
+        ("assigned", duty["id"]),
+        ("invited", None),
+    ]
+    assert (inbox["items"][0]["body"], comment["task_id"]) == (comment["body"], duty["id"])
     assert _documents(feed)[0]["meta"]["next_cursor"]
     assert "404" in secret.splitlines()[0]

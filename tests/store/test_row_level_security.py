@@ -262,6 +262,39 @@ async def test_a_task_is_created_in_ones_own_name(api, act_as, mine, foreign):
         await api.execute(_INSERTS["tasks"], mine.workspace, foreign.user)
 
 
+async def test_a_comment_is_its_authors(api, act_as, owner, mine, foreign):
+    """A member comments in the own name, deletes no comment of another, and changes none; a stranger writes none."""
+    insert = "INSERT INTO comments (task_id, workspace_id, author_id, body) VALUES ($1, $2, $3, 'Planted')"
+    refused = pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security")
+    await act_as(mine.user)
+    with refused:
+        await api.execute(insert, foreign.task, foreign.workspace, mine.user)
+    await _add_member(owner, user=mine.user, workspace=foreign.workspace, role="member")
+    with refused:
+        await api.execute(insert, foreign.task, foreign.workspace, foreign.user)
+    await api.execute(insert, foreign.task, foreign.workspace, mine.user)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+        await api.execute("UPDATE comments SET body = 'Changed'")
+    delete = "DELETE FROM comments WHERE workspace_id = $1 AND author_id = $2"
+    assert await api.execute(delete, foreign.workspace, foreign.user) == "DELETE 0"
+    assert await api.execute(delete, foreign.workspace, mine.user) == "DELETE 1"
+
+
+async def test_a_subscription_is_ones_own(api, act_as, owner, mine, foreign):
+    """Nobody lets another user watch or mute a task, nor follows one of a workspace that they do not belong to."""
+    insert = "INSERT INTO task_subscriptions (task_id, workspace_id, user_id, state) VALUES ($1, $2, $3, 'muted')"
+    await owner.execute("DELETE FROM task_subscriptions")
+    await act_as(mine.user)
+    for task, user in ((foreign.task, mine.user), (mine.task, foreign.user)):
+        workspace = foreign.workspace if task == foreign.task else mine.workspace
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await api.execute(insert, task, workspace, user)
+    await api.execute(insert, mine.task, mine.workspace, mine.user)
+    assert await api.fetchval("SELECT count(*) FROM task_subscriptions") == 1
+    await act_as(foreign.user)
+    assert await api.fetchval("SELECT count(*) FROM task_subscriptions") == 0
+
+
 async def test_who_belongs_to_a_workspace_is_told_to_its_members(api, act_as, database, mine, foreign):
     """`audience` tells a stranger and nobody in particular nothing; the sweeper, which acts for nobody, is told."""
     ask = "SELECT taskbell.audience($1, ARRAY[$2::uuid])", foreign.workspace, foreign.user
@@ -312,6 +345,9 @@ _EVENT = (
     [
         ("member", "task.updated", "foreign", [], True),
         ("viewer", "task.updated", "foreign", [], False),
+        ("member", "comment.created", "foreign", [], True),
+        ("viewer", "comment.created", "foreign", [], False),
+        ("viewer", "comment.deleted", "foreign", [], False),
         ("viewer", "notification.created", "foreign", ["foreign"], False),
         ("viewer", "notification.read", "foreign", ["mine"], True),
         ("viewer", "notification.read", "foreign", ["foreign"], False),

@@ -38,6 +38,10 @@ WHERE held.locktype = 'transactionid' AND held.granted AND held.pid = $1 AND NOT
 
 
 def _change(who, method, task, other):
+    if method in {"comments", "remind"}:
+        return who.request(
+            "POST", f"/tasks/{task['id']}/{method}", json={"body": "Late"} if method == "comments" else {}
+        )
     if method == "MOVE":
         return who.request("POST", f"/tasks/{task['id']}/move", json={"after": other["id"]})
     return who.request(method, f"/tasks/{task['id']}", json=None if method == "DELETE" else {"title": "Late"})
@@ -48,7 +52,14 @@ async def test_a_change_that_waited_past_the_removal(ann, bob, join, owner, even
     """It is refused or it was first: a change reads the right again after it waited; a deletion is one statement."""
     task, other = await ann.create("First"), await ann.create("Second")
     row, order = f"tasks WHERE id = '{task['id']}'", f"workspaces WHERE id = '{ann.workspace_id}'"
-    for method, place in (("PATCH", row), ("PUT", row), ("MOVE", order), ("DELETE", row)):
+    for method, place in (
+        ("PATCH", row),
+        ("PUT", row),
+        ("comments", row),
+        ("remind", row),
+        ("MOVE", order),
+        ("DELETE", row),
+    ):
         await owner.execute(
             "DELETE FROM memberships WHERE user_id = $1 AND workspace_id <> $2", bob.user_id, bob.workspace_id
         )
