@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from taskbell.api.accounts import endpoints as accounts
+from taskbell.api.chats import endpoints as chats
 from taskbell.api.comments import endpoints as comments
 from taskbell.api.deliveries import endpoints as deliveries
 from taskbell.api.devices import endpoints as devices
@@ -19,11 +20,13 @@ from taskbell.api.http.route import keep_apart
 from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
+from taskbell.api.preferences import endpoints as preferences
 from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.reminders import endpoints as reminders
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions import endpoints as subscriptions
 from taskbell.api.tasks import endpoints as tasks
+from taskbell.api.unsubscribe import endpoints as unsubscribe
 from taskbell.api.version import VERSION
 from taskbell.api.workspaces import endpoints as workspaces
 from taskbell.kit.trace import Tracing
@@ -61,6 +64,9 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         events.router,
         deliveries.router,
         devices.router,
+        chats.router,
+        preferences.router,
+        unsubscribe.router,
         realtime.router,
         health.router,
     )

@@ -15,6 +15,7 @@ from taskbell.api.accounts.service import Accounts, Allowed
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
+from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
@@ -26,6 +27,7 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.preferences.service import AlertPreferences
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.rates.slots import Slots
@@ -34,6 +36,7 @@ from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions.service import Subscriptions
 from taskbell.api.tasks.service import TaskService
+from taskbell.api.unsubscribe.service import Unsubscriptions
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.subjects import METADATA_EPOCH, RATE_AGE, RATE_ROOT, RATE_STREAM, STREAM
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
@@ -147,6 +150,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 allow_private=settings.push_allow_private,
                 webpush_key=settings.vapid_public_key,
             ),
+            chats=Chats(database, hosts=settings.chat_hosts, any_port=settings.push_allow_private),
+            preferences=AlertPreferences(database),
+            unsubscriptions=Unsubscriptions(database, throttle=throttle),
             limiter=Limiter(
                 quota=settings.rate_limit_per_minute,
                 slots=Slots(most=settings.requests_at_once_per_user),

@@ -8,6 +8,7 @@ from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.service import Accounts
+from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
@@ -15,12 +16,14 @@ from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.preferences.service import AlertPreferences
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.reminders.service import Reminders
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions.service import Subscriptions
 from taskbell.api.tasks.service import TaskService
+from taskbell.api.unsubscribe.service import Unsubscriptions
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
 from taskbell.kit.jwt import VerifiedTokens
@@ -49,6 +52,9 @@ class Services:
     events: ChangeFeed
     deliveries: Deliveries
     devices: PushDevices
+    chats: Chats
+    preferences: AlertPreferences
+    unsubscriptions: Unsubscriptions
     limiter: Limiter
     quotas: Quotas
     checks: dict[str, Check]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
@@ -123,12 +124,15 @@ class ApiSettings(ProgramSettings):
     TASKBELL_VAPID_PRIVATE_KEY of the delivery workers, as base64url text of 65 bytes. Without it, the API tells
     browsers that Web Push is not set up. With another key each browser must subscribe again."""
     push_allow_private: bool = False
-    """Also accept push services whose host is no public name, such as those of tests. The delivery workers have a
-    setting of the same name, and refuse private addresses without it."""
+    """Also accept push services whose host is no public name, and ports other than 443 in addresses of push services
+    and chats. Only for tests and development: the delivery workers have a setting of the same name."""
+    chat_hosts: Annotated[tuple[str, ...], NoDecode, Field(max_length=100)] = ()
+    """Further hosts whose incoming webhooks users may set as their Slack or Teams channel, separated by commas: such as
+    that of your Mattermost, which takes Slack's messages. The hosts of Slack and Teams need not be listed."""
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
 
-    @field_validator("cors_origins", "reminder_leads", "trusted_proxies", mode="before")
+    @field_validator("chat_hosts", "cors_origins", "reminder_leads", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -141,6 +145,13 @@ class ApiSettings(ProgramSettings):
         if "*" in value:
             raise ValueError("name the origins; '*' cannot be combined with credentials")
         return value
+
+    @field_validator("chat_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:]{2,45}", host) for host in value):
+            raise ValueError("name hosts without scheme, port and path")
+        return tuple(host.lower() for host in value)
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -44,6 +44,7 @@ class EmailChannel(Model):
     """Which notifications a person wants by e-mail. No row: none."""
 
     __tablename__ = "email_channels"
+    __table_args__ = (Index("email_channels_unsubscribe_token_key", "unsubscribe_token", unique=True),)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     enabled: Mapped[bool] = mapped_column(server_default="false")

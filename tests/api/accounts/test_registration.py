@@ -43,6 +43,8 @@ async def test_the_answer_is_whole_and_stays_in_no_cache(api):
         "email",
         "name",
         "time_zone",
+        "quiet_hours",
+        "digest_at",
         "personal_workspace_id",
         "email_confirmed_at",
         "created_at",

@@ -147,6 +147,7 @@ async def test_the_list_has_pages(api, sign_up):
         (webpush(endpoint="https://2130706433/x"), "/subscription/endpoint"),
         (webpush(endpoint="https://[::1]/x"), "/subscription/endpoint"),
         (webpush(endpoint="https://[::ffff:7f00:1]/x"), "/subscription/endpoint"),
+        (webpush(endpoint="https://push.example.net:8443/x"), "/subscription/endpoint"),
         (webpush(endpoint="https:///x"), "/subscription/endpoint"),
         (webpush(endpoint="https://p.example.net/" + "x" * 2048), "/subscription/endpoint"),
     ],

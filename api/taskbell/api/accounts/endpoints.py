@@ -166,9 +166,12 @@ async def get_me(accounts: Service, actor: Actor) -> schemas.User:
 async def change_me(
     accounts: Service, actor: Actor, body: Annotated[schemas.ProfileChange, Depends(json_body(schemas.ProfileChange))]
 ) -> schemas.User:
-    """Changes the given fields and returns the whole account."""
-    given = body.model_dump(exclude_unset=True)
-    return await accounts.change_profile(actor.user_id, name=given.get("name"), time_zone=given.get("time_zone"))
+    """Changes the given fields and returns the whole account.
+
+    During `quiet_hours` alerts (push, e-mail, chat) wait for their end, and become one for each device or address. They
+    are hours on the clock of `time_zone`, also over midnight and when clocks change.
+    """
+    return await accounts.change_profile(actor.user_id, body)
 
 
 @me.post("/password", status_code=204, summary="Change your password")

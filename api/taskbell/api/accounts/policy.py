@@ -85,6 +85,12 @@ class Source:
         own = _digest("confirmation", _network(address))
         return cls(own=own, allowances={own: allowed}, lane=own)
 
+    @classmethod
+    def unsubscription(cls, *, address: str, allowed: int) -> Source:
+        """Somebody who has a link from an e-mail, or guesses one."""
+        own = _digest("unsubscription", _network(address))
+        return cls(own=own, allowances={own: allowed}, lane=own)
+
 
 def mailbox_of(email: str) -> bytes:
     """The hash of a mailbox: many mail servers ignore a tag after `+` (RFC 5233).

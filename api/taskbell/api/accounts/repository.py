@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from uuid import UUID
 
 import asyncpg
 
 from taskbell.api.accounts.errors import EmailTaken
 from taskbell.api.accounts.policy import EXPIRED_AFTER, Attempts, TokenState
-from taskbell.api.accounts.schemas import User
+from taskbell.api.accounts.schemas import ProfileChange, User
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection, Database
@@ -103,11 +103,20 @@ async def get_profile(connection: Connection, user_id: UUID) -> User | None:
     return None if row is None else User.of(row)
 
 
-async def change_profile(
-    connection: Connection, user_id: UUID, *, name: str | None, time_zone: str | None
-) -> User | None:
-    """Change what is given and keep what is None. Returns None when the account is gone."""
-    row = await _UPDATE_PROFILE.row(connection, id=user_id, name=name, time_zone=time_zone)
+async def change_profile(connection: Connection, user_id: UUID, wanted: ProfileChange) -> User | None:
+    """Change what is given and keep the rest. Returns None when the account is gone."""
+    given, quiet = wanted.model_fields_set, wanted.quiet_hours
+    row = await _UPDATE_PROFILE.row(
+        connection,
+        id=user_id,
+        name=wanted.name if "name" in given else None,
+        time_zone=wanted.time_zone if "time_zone" in given else None,
+        sets_quiet_hours="quiet_hours" in given,
+        quiet_from=None if quiet is None else time.fromisoformat(quiet.begin),
+        quiet_until=None if quiet is None else time.fromisoformat(quiet.until),
+        sets_digest="digest_at" in given,
+        digest_at=None if wanted.digest_at is None else time.fromisoformat(wanted.digest_at),
+    )
     return None if row is None else User.of(row)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -81,6 +81,12 @@ TimeZone = Annotated[
     Field(examples=["Europe/Berlin"]),
     _ZoneNames(),
 ]
+LocalTime = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"),
+    Field(examples=["22:00"]),
+]
+"""A time of day, `HH:MM`, on the clock of the user's time zone."""
 DeviceToken = Annotated[str, StringConstraints(min_length=1, max_length=640), NO_NUL]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
 
@@ -153,13 +159,34 @@ class SignOutBody(RequestBody):
     """Any refresh token of it; without it, the session of the access token."""
 
 
+class QuietHours(RequestBody):
+    """When alerts wait: from one time of day until another one, which may be on the next day."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    begin: LocalTime = Field(alias="from")
+    """When they begin, `HH:MM` in your time zone."""
+    until: LocalTime = Field(examples=["07:00"])
+    """When they end. Not the same as `from`; before it, if they span midnight."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> QuietHours:
+        if self.begin == self.until:
+            raise PydanticCustomError("quiet_hours_empty", "`from` and `until` must differ")
+        return self
+
+
 class ProfileChange(RequestBody):
     """The fields of the account to change; absent ones stay."""
 
     name: PersonName = ""
     """The user's name; 1 to 255 characters."""
     time_zone: TimeZone = ""
-    """Name of the IANA time zone database."""
+    """Name of the IANA time zone database. Quiet hours and the digest follow its clock, also when it is changed."""
+    quiet_hours: QuietHours | None = None
+    """When alerts wait, every day; null for never."""
+    digest_at: LocalTime | None = None
+    """When you get a daily digest of what is due, overdue and unread, `HH:MM` in your time zone; null for never."""
 
 
 class PasswordChange(RequestBody):
@@ -190,11 +217,31 @@ class User(RowModel):
     email: str = Field(examples=["ann@example.com"])
     name: str = Field(examples=["Ann"])
     time_zone: str = Field(description="IANA time zone.", examples=["Europe/Berlin"])
+    quiet_hours: QuietHours | None = Field(
+        description="When alerts wait, every day in your time zone; null for never. The inbox and the WebSocket get "
+        "notifications at once, and so do all channels urgent ones."
+    )
+    digest_at: str | None = Field(
+        description="When you get the daily digest, `HH:MM` in your time zone; null for never.", examples=["08:00"]
+    )
     personal_workspace_id: UUID = Field(description="The workspace that was made with the account.")
     email_confirmed_at: datetime | None = Field(
         description="When the e-mail address was confirmed; null before. Notifications are sent to confirmed addresses."
     )
     created_at: datetime
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """Make it of a record of asyncpg."""
+        values = dict(row)
+        begin, until, digest = (values.pop(name) for name in ("quiet_from", "quiet_until", "digest_at"))
+        values["quiet_hours"] = None if begin is None else {"from": _clock(begin), "until": _clock(until)}
+        values["digest_at"] = None if digest is None else _clock(digest)
+        return cls.model_validate(values)
+
+
+def _clock(at: time) -> str:
+    return at.strftime("%H:%M")
 
 
 class TokenPair(BaseModel):

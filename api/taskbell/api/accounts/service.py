@@ -13,7 +13,7 @@ from taskbell.api.accounts.errors import AccountGone, CredentialsRefused, Curren
 from taskbell.api.accounts.fairness import Purpose
 from taskbell.api.accounts.passwords import Passwords
 from taskbell.api.accounts.policy import Source
-from taskbell.api.accounts.schemas import TokenPair, User
+from taskbell.api.accounts.schemas import ProfileChange, TokenPair, User
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.shared_address import SharedAddressWatch
 from taskbell.api.accounts.throttle import Throttle
@@ -158,10 +158,10 @@ class Accounts:
             raise AccountGone
         return found
 
-    async def change_profile(self, user_id: UUID, *, name: str | None, time_zone: str | None) -> User:
+    async def change_profile(self, user_id: UUID, wanted: ProfileChange) -> User:
         """Change what is given. Raises `AccountGone` if the account is gone."""
         async with self._database.acting(user_id) as connection:
-            found = await repository.change_profile(connection, user_id, name=name, time_zone=time_zone)
+            found = await repository.change_profile(connection, user_id, wanted)
         if found is None:
             raise AccountGone
         return found

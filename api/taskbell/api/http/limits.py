@@ -15,7 +15,7 @@ the response only after they have sent everything."""
 DRAIN_SECONDS = 10.0
 ANONYMOUS_BYTES = 16 * 1024
 """The longest body of a request that needs no access token."""
-_ANONYMOUS = "/v1/auth/"
+_ANONYMOUS = ("/v1/auth/", "/v1/unsubscribe")
 _MOST_DIGITS = 19
 
 

@@ -86,6 +86,8 @@ CREATE TABLE provider_tokens (
 
 ALTER TABLE email_channels ADD COLUMN unsubscribe_token uuid NOT NULL DEFAULT gen_random_uuid();
 
+CREATE UNIQUE INDEX email_channels_unsubscribe_token_key ON email_channels (unsubscribe_token);
+
 ALTER TABLE notifications DROP CONSTRAINT notifications_kind, ADD CONSTRAINT notifications_kind
   CHECK (kind IN ('assigned', 'status_changed', 'comment', 'mention', 'due_soon', 'overdue', 'stale', 'reminder',
                   'digest', 'invited', 'webhooks_paused'));

@@ -1,0 +1,1 @@
+"""Chat channels: a user's alerts in Slack or Teams."""

@@ -1,0 +1,1 @@
+DELETE FROM alert_endpoints WHERE user_id = :user_id AND kind = :kind

@@ -1,0 +1,2 @@
+SELECT id, kind, substring(address FROM '^https://(\[[^]]*\]|[^/:?]*)') AS host, created_at, registered_at
+FROM taskbell.register_endpoint(:id, :kind, :url, NULL, NULL, NULL, NULL)

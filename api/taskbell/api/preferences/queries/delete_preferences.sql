@@ -1,0 +1,1 @@
+DELETE FROM alert_preferences WHERE user_id = :user_id

@@ -1,0 +1,1 @@
+SELECT taskbell.unsubscribe(:token)
