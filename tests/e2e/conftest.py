@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import dataclasses
+import email
 import ssl
 import threading
+from email import policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from aiosmtpd.controller import Controller
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from front_door.certificate import certify
+from taskbell.local.embedded.process import free_port
 from taskbell.testing.platform import Platform
 
 
@@ -23,6 +27,7 @@ class Span:
     trace_id: str
     span_id: str
     parent_id: str
+    attributes: dict
 
 
 class Collector:
@@ -76,6 +81,7 @@ def decoded(request):
             trace_id=span.trace_id.hex(),
             span_id=span.span_id.hex(),
             parent_id=span.parent_span_id.hex(),
+            attributes={entry.key: entry.value.string_value or entry.value.int_value for entry in span.attributes},
         )
         for resource in request.resource_spans
         for scope in resource.scope_spans
@@ -90,13 +96,46 @@ def collector():
         yield running
 
 
+class Mailroom:
+    """A mail server that keeps what it gets."""
+
+    def __init__(self):
+        self.messages = []
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
+        self.url = f"smtp://127.0.0.1:{self._controller.port}"
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 -- aiosmtpd's name
+        """Take a message."""
+        self.messages.append(email.message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+    def __enter__(self):
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_):
+        self._controller.stop()
+
+    def texts_to(self, address):
+        """The plain text of each message to an address."""
+        return [one.get_body(("plain",)).get_content() for one in self.messages if str(one["to"]) == address]
+
+
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory, collector):
+def mailroom():
+    """A mail server."""
+    with Mailroom() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory, collector, mailroom):
     """A running platform that samples no trace by itself but records those of clients that ask for it."""
     traced = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_TRACES_SAMPLER_ARG": "0",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "TASKBELL_SMTP_URL": mailroom.url,
     }
     with Platform(tmp_path_factory.mktemp("platform"), **traced).up() as running:
         yield running

@@ -138,13 +138,15 @@ async def test_a_trace_reaches_from_the_request_to_the_frame(platform, collector
         version, trace_id, span_id, flags = received.event["traceparent"].split("-")
         assert (version, trace_id, flags) == ("00", TRACE, "01")
 
-        everyone = {"taskbell-api", "taskbell-relay", "taskbell-gateway"}
-        await eventually(lambda: {span.service for span in collector.of_trace(TRACE)} == everyone, "spans of all")
-        spans = {span.service: span for span in collector.of_trace(TRACE)}
-        assert spans["taskbell-api"].parent_id == "00f067aa0ba902b7"
-        assert spans["taskbell-api"].span_id == span_id
-        assert spans["taskbell-relay"].parent_id == span_id
-        assert spans["taskbell-gateway"].parent_id == spans["taskbell-relay"].span_id
+        names = {"POST", "transaction", "publish task.created", "gateway.deliver", "record"}
+        await eventually(lambda: {span.name for span in collector.of_trace(TRACE)} == names, "spans of all")
+        spans = {span.name: span for span in collector.of_trace(TRACE)}
+        assert spans["POST"].parent_id == "00f067aa0ba902b7"
+        assert spans["POST"].span_id == span_id
+        assert spans["transaction"].parent_id == span_id
+        assert spans["publish task.created"].parent_id == span_id
+        assert spans["gateway.deliver"].parent_id == spans["publish task.created"].span_id
+        assert spans["record"].parent_id == spans["publish task.created"].span_id
         await created(http, "not traced")
         await listener.until_events(2)
         assert listener.events[1].event["traceparent"].endswith("-00")
