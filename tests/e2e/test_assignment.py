@@ -70,7 +70,7 @@ async def test_an_assignment_reaches_socket_phone_and_mailbox_in_one_trace(platf
 
             await listener.until(lambda: bool(notified()), "the frame")
             (event,) = notified()
-        (notice,) = (await http.get("/v1/notifications", headers=ben.headers)).json()["items"]
+        notice = (await http.get("/v1/notifications", headers=ben.headers)).json()["items"][0]
         assert notice == event["data"]
         assert (notice["kind"], notice["task_id"]) == ("assigned", answer.json()["id"])
 
