@@ -376,6 +376,27 @@ async def test_the_upgrade_comes_through(visitor):
         await opened(visitor, origin="https://other.example")
 
 
+@pytest.mark.feature("P14")
+@pytest.mark.parametrize("http2", [True, False])
+async def test_server_sent_events_come_through_at_once(visitor, http2):
+    """No proxy collects them: the welcome and each event come while the response goes on, and it has no cookie."""
+    async with visitor.http(http2=http2) as http, asyncio.timeout(60):
+        await signed_in(http)
+        async with http.stream("GET", "/sse", headers={"Origin": f"https://{HOST}"}) as answer:
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+            lines = answer.aiter_lines()
+            names = []
+            async for line in lines:
+                names += [line.removeprefix("event: ")] if line.startswith("event: ") else []
+                if names == ["welcome"] and not line:
+                    (await http.post("/v1/tasks", json={"title": "streamed"})).raise_for_status()
+                if names[1:] == ["event"] and line.startswith("data: "):
+                    break
+            assert json.loads(line.removeprefix("data: "))["event"]["data"]["title"] == "streamed"
+        refused = await http.get("/sse", headers={"Authorization": "Bearer x"})
+        assert refused.status_code == 401
+
+
 async def test_a_socket_may_be_a_stream_of_http2(house):
     """HAProxy turns a browser's extended CONNECT (RFC 8441) into the upgrade that the gateway knows."""
     with house.proxy("haproxy") as proxy:
@@ -425,7 +446,7 @@ async def test_the_examples_have_the_rules_of_the_chart(house, name):
     """The example of the documentation, with nothing but addresses changed, leads where the chart's rules lead."""
     pods = {service: ports[:1] for service, ports in house.pods.items()}
     paths = ["/v1", "/v1/tasks", "/docs", "/redoc", "/openapi.json", "/.well-known/jwks.json", "/ws", "/ws/x"]
-    paths += ["/", "/v10", "/metrics", "/wsx", "/docs2", "/well-known/jwks.json"]
+    paths += ["/sse", "/sse/x", "/ssex", "/", "/v10", "/metrics", "/wsx", "/docs2", "/well-known/jwks.json"]
     found = []
     for example in (True, False):
         with house.proxy(name, pods, example=example) as proxy:

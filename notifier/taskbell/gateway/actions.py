@@ -61,7 +61,7 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write this frame now, before anything in the queue."""
+    """Write this frame, given as its JSON text, now, before anything in the queue."""
 
     frame: bytes
 

@@ -138,6 +138,7 @@ async def gateway(
                 allowed_origins=settings.allowed_origins,
                 is_full=server.is_full,
                 is_draining=server.is_draining,
+                ping_seconds=settings.gateway_ping_interval.total_seconds(),
             ),
             max_connections=settings.gateway_max_connections,
         )

@@ -1,4 +1,4 @@
-"""Server frames as bytes: built once, sent to any number of connections.
+"""Server frames: the JSON texts, and how a WebSocket frames them.
 
 A frame from the server is not masked (RFC 6455, section 5.1), so that all receivers share it.
 """
@@ -31,7 +31,7 @@ def text_of(frame: bytes) -> bytes:
 
 
 def event_frame(epoch: int, sequence: int, event: bytes) -> bytes:
-    """Wrap an event's JSON text, untouched, with the cursor that names its place."""
+    """Frame an event's JSON text, untouched, with the cursor that names its place."""
     return text_frame(b'{"t":"event","cursor":"%d-%d","event":%b}' % (epoch, sequence, event))
 
 
@@ -78,9 +78,9 @@ def goaway(retry_after_ms: int) -> bytes:
 def ping(cursor: str | None) -> bytes:
     """Ask for a `pong`. A `cursor` moves the cursor of an idle client on: no event before it is missing."""
     if cursor is None:
-        return text_frame(b'{"t":"ping"}')
-    return text_frame(b'{"t":"ping","cursor":"%b"}' % cursor.encode())
+        return b'{"t":"ping"}'
+    return b'{"t":"ping","cursor":"%b"}' % cursor.encode()
 
 
 def _frame(kind: ServerFrame, **fields: Any) -> bytes:
-    return text_frame(orjson.dumps({"t": kind, **fields}))
+    return orjson.dumps({"t": kind, **fields})

@@ -1,4 +1,4 @@
-"""Answers to plain HTTP requests, and checks of WebSocket upgrades."""
+"""Answers to plain HTTP requests, and checks of WebSocket upgrades and of streams."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from taskbell.gateway import metrics
+from taskbell.gateway.formats import EventStreamFormat
 from taskbell.gateway.inputs import Credential
+from taskbell.gateway.wire import GatewayConnection
 from taskbell.kit.probes import answers
 from taskbell.kit.probes.answers import Answer
 from taskbell.kit.probes.health import Check, Health, examine
 
-_SINGLE_HEADERS = ("Host", "Origin", "Authorization")
+_SINGLE_HEADERS = ("Host", "Origin", "Authorization", "Last-Event-ID")
 _TOKEN_NAMES = frozenset({"token", "access_token", "jwt", "bearer", "authorization"})
 
 
@@ -42,12 +44,14 @@ class HttpSide:
         allowed_origins: Sequence[str],
         is_full: Callable[[], bool],
         is_draining: Callable[[], bool],
+        ping_seconds: float,
     ) -> None:
         """Take the readiness checks and what decides about upgrades."""
         self._checks = checks
         self._allowed_origins = frozenset(allowed_origins)
         self._is_full = is_full
         self._is_draining = is_draining
+        self._ping_seconds = ping_seconds
 
     async def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a plain request; None lets the upgrade go on."""
@@ -58,22 +62,61 @@ class HttpSide:
         match path:
             case "/ws" | "/":
                 return self._upgrade(connection, request)
-            case "/livez":
-                return _response(answers.live())
-            case "/readyz":
-                return _response(answers.ready(await self._health()))
-            case "/health":
-                return _response(_summary(await self._health()))
-            case "/metrics":
-                return _response(answers.metrics())
+            case "/sse":
+                return self._stream(connection, request)
             case _:
-                return connection.respond(
-                    http.HTTPStatus.NOT_FOUND, "The gateway serves /ws and its health, nothing else.\n"
-                )
+                answer = await self._about(path)
+        if answer is not None:
+            return _response(answer)
+        return connection.respond(
+            http.HTTPStatus.NOT_FOUND, "The gateway serves /ws, /sse and its health, nothing else.\n"
+        )
+
+    async def _about(self, path: str) -> Answer | None:
+        """Tell of the gateway itself; None for any other path."""
+        match path:
+            case "/livez":
+                return answers.live()
+            case "/readyz":
+                return answers.ready(await self._health())
+            case "/health":
+                return _summary(await self._health())
+            case "/metrics":
+                return answers.metrics()
+            case _:
+                return None
 
     def _upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
         if not any("websocket" in value.lower() for value in request.headers.get_all("Upgrade")):
             return None  # the library answers 426
+        return self._refusal(connection, request)
+
+    def _stream(self, connection: ServerConnection, request: Request) -> Response:
+        """Begin a stream of server-sent events, or say why not."""
+        assert isinstance(connection, GatewayConnection)  # noqa: S101 -- what `create_connection` made
+        origin = request.headers.get_all("Origin")
+        refused = self._refusal(connection, request)
+        if refused is not None:
+            return refused
+        if request.method == "GET":
+            return connection.begin_stream(
+                EventStreamFormat(origin=origin[0] if origin else None), patience=2 * self._ping_seconds
+            )
+        if request.method == "OPTIONS":  # a page asks whether it may send these headers (Fetch Standard, 3.3)
+            answer = connection.respond(http.HTTPStatus.NO_CONTENT, "")
+            answer.headers["Access-Control-Allow-Methods"] = "GET"
+            answer.headers["Access-Control-Allow-Headers"] = "Authorization, Last-Event-ID, Cache-Control"
+            answer.headers["Access-Control-Max-Age"] = "600"
+            answer.headers["Vary"] = "Origin"
+            if origin:
+                answer.headers["Access-Control-Allow-Origin"] = origin[0]
+            return answer
+        answer = connection.respond(http.HTTPStatus.METHOD_NOT_ALLOWED, "GET it.\n")
+        answer.headers["Allow"] = "GET, OPTIONS"
+        return answer
+
+    def _refusal(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Say why a connection is refused; None if it is not."""
         try:
             check_single(request.headers)
             check_address(request.path)

@@ -108,10 +108,11 @@ def read(message: str | bytes) -> ClientInput:
             raise FrameMalformed("unknown frame type")
 
 
-def read_address(address: str) -> Hello | None:
+def read_address(address: str, *, last_id: str | None = None) -> Hello | None:
     """Read what an address says in place of a `hello`: `?resume=<cursor>&channels=<channel>,<channel>&coalesce=false`.
 
-    Returns None when it says nothing of it.
+    Returns None when it says nothing of it. `last_id` is the cursor in the header `Last-Event-ID`, and takes the place
+    of `resume`: an `EventSource` that connects again has the newer one there.
 
     Raises:
         FrameMalformed: One of them is repeated, or has a wrong form.
@@ -125,6 +126,8 @@ def read_address(address: str) -> Hello | None:
         fields["channels"] = [channel for channel in fields["channels"].split(",") if channel]
     if "coalesce" in fields:
         fields["coalesce"] = {"true": True, "false": False}.get(fields["coalesce"], fields["coalesce"])
+    if last_id:
+        fields["resume"] = last_id
     return _hello(fields) if fields else None
 
 

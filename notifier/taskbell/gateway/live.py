@@ -33,7 +33,7 @@ class LiveEvent:
         frame: The frame of the WebSocket.
     """
 
-    __slots__ = ("_audience", "_cursor", "_state", "_type", "_workspace_id", "frame", "sequence")
+    __slots__ = ("_audience", "_block", "_cursor", "_state", "_type", "_workspace_id", "frame", "sequence")
 
     def __init__(self, epoch: int, event: StreamEvent) -> None:
         """Encode an event of the stream of this epoch."""
@@ -44,9 +44,10 @@ class LiveEvent:
         self._type = event.type
         self._audience = event.audience
         self._state: object = _UNREAD
+        self._block = b""
 
     def __len__(self) -> int:
-        """The bytes that it takes in memory, and about those on the wire."""
+        """The bytes on the wire, about."""
         return len(self.frame)
 
     def is_addressed_to(self, user_id: str) -> bool:
@@ -65,11 +66,25 @@ class LiveEvent:
 
     def standing_for(self, others: int) -> bytes:
         """Return the frame that also says for how many earlier events about the same task it stands."""
-        if not others:
-            return self.frame
+        return text_frame(self._text(others)) if others else self.frame
+
+    def block(self, others: int) -> bytes:
+        """Return the same as a server-sent event, whose id is the cursor."""
+        if others:
+            return self._written(self._text(others))
+        if not self._block:
+            self._block = self._written(text_of(self.frame))
+        return self._block
+
+    def _text(self, others: int) -> bytes:
         head = len(b'{"t":"event","cursor":"') + len(self._cursor) + len(b'",')
         text = text_of(self.frame)
-        return text_frame(b'%b"coalesced":%d,%b' % (text[:head], others, text[head:]))
+        return b'%b"coalesced":%d,%b' % (text[:head], others, text[head:])
+
+    def _written(self, text: bytes) -> bytes:
+        # A line break in JSON is only ever white space; in a block each line has its own `data`.
+        lines = text if b"\n" not in text and b"\r" not in text else b"\ndata: ".join(text.splitlines())
+        return b"id: %b\nevent: event\ndata: %b\n\n" % (self._cursor, lines)
 
     def _read(self) -> TaskState | None:
         if not tells_task_state(self._type):

@@ -6,7 +6,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 CONNECTIONS = Gauge(
     "taskbell_gateway_connections",
-    "Open WebSocket connections of this process, signed in or not. Scale on it; new pods get no old connections.",
+    "Open connections of this process, WebSockets and streams, signed in or not. Scale on it; new pods get no old "
+    "connections.",
+)
+STREAMS = Gauge(
+    "taskbell_gateway_event_streams", "Those of the open connections that are streams of server-sent events (`/sse`)."
 )
 CONNECTIONS_OPENED = Counter(
     "taskbell_gateway_connections_opened_total", "WebSocket connections accepted by this process."

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from taskbell.contract.cursors import CursorMalformed, EventCursor
 from taskbell.contract.subjects import EVENTS_ROOT, workspace_filter
 from taskbell.gateway import metrics
-from taskbell.gateway.frames import event_frame
 from taskbell.gateway.hub import Hub
+from taskbell.gateway.live import LiveEvent
 from taskbell.gateway.recent import StreamEvent
 from taskbell.gateway.shares import NoShare, ReplayShares
 from taskbell.kit.nats_replay import ReplayInterrupted, StreamReplay, StreamReplays
@@ -91,8 +91,8 @@ class Prepared:
         self._source = source
         self._stack = stack
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield frames, 64 KiB at a time.
+    async def chunks(self, encode: Callable[[LiveEvent, int], bytes]) -> AsyncGenerator[bytes, None]:
+        """Yield frames, 64 KiB at a time, as `encode` writes them.
 
         Raises:
             ReplayInterrupted: NATS failed in the middle, or the replay has become too large; the frames before are in
@@ -104,7 +104,7 @@ class Prepared:
                 for some in _by_size(events):
                     if written > self._max_bytes:
                         raise ReplayInterrupted("the replay is too large to be served at once")
-                    frames = self._written(some)
+                    frames = self._written(some, encode)
                     written += len(frames)
                     yield frames
 
@@ -120,9 +120,9 @@ class Prepared:
         """Release a replay that will not be read."""
         await self._stack.aclose()
 
-    def _written(self, events: list[StreamEvent]) -> bytes:
+    def _written(self, events: list[StreamEvent], encode: Callable[[LiveEvent, int], bytes]) -> bytes:
         metrics.REPLAYED_EVENTS.inc(len(events))
-        return b"".join(event_frame(self._epoch, event.sequence, event.payload) for event in events)
+        return b"".join(encode(LiveEvent(self._epoch, event), 0) for event in events)
 
 
 class Resumption:

@@ -6,7 +6,7 @@ When it is full it keeps only the newest event of each task (`newest`), until it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from taskbell.gateway.live import LiveEvent
 from taskbell.gateway.newest import Newest
@@ -28,6 +28,7 @@ class SendQueue:
     Attributes:
         reader: The user for whom they wait.
         coalesces: Whether events may give way to newer ones of the same task when it is full.
+        encode: Writes an event that stands for so many others.
     """
 
     __slots__ = (
@@ -41,6 +42,7 @@ class SendQueue:
         "_paused",
         "_unsent",
         "coalesces",
+        "encode",
         "flowing",
         "reader",
     )
@@ -53,6 +55,7 @@ class SendQueue:
         self._bytes = 0
         self.reader = ""
         self.coalesces = True
+        self.encode: Callable[[LiveEvent, int], bytes] = LiveEvent.standing_for
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._held = True
@@ -67,6 +70,11 @@ class SendQueue:
     def size(self) -> int:
         """The bytes of what it holds."""
         return self._bytes if self._newest is None else self._newest.size
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the transport is full."""
+        return self._paused
 
     def waiting(self) -> Iterable[LiveEvent]:
         """The events that it holds, in order."""
@@ -112,7 +120,7 @@ class SendQueue:
         size = 0
         while len(self) and size < _CHUNK_BYTES:
             event, others = self._pop()
-            chunk.append(event.standing_for(others))
+            chunk.append(self.encode(event, others))
             size += len(event)
             if self._unsent is not None:
                 self._unsent.released(event)

@@ -138,13 +138,17 @@ class GatewayServer:
         self._open.add(socket)
         self._arrived[socket] = None
         metrics.CONNECTIONS.inc()
+        metrics.STREAMS.inc(connection.is_stream)
         metrics.CONNECTIONS_OPENED.inc()
         try:
             if self._draining:
                 socket.go_away()
                 socket.drained()
-            await socket.run(credential_of(connection.request), connection.request.path)
+            request = connection.request
+            last_id = request.headers.get("Last-Event-ID") if connection.is_stream else None
+            await socket.run(credential_of(request), request.path, last_id=last_id)
         finally:
             self._open.discard(socket)
             self._arrived.pop(socket, None)
             metrics.CONNECTIONS.dec()
+            metrics.STREAMS.dec(connection.is_stream)

@@ -100,18 +100,21 @@ class Session:
         first_ping: float = 1.0,
         lifetime: float = 1.0,
         unsent: Unsent | None = None,
+        is_silent: bool = False,
     ) -> None:
         """Begin at `now`, on any clock that never goes back.
 
         `first_ping` is the share of the ping interval until the first ping, and `lifetime` the share of the greatest
         age that this session reaches; they spread the pings and the ends of connections that came at once. `unsent`
-        counts what waits in all sessions.
+        counts what waits in all sessions. The client of an `is_silent` one cannot send frames: it says all in its
+        address, and lives as long as it reads.
         """
         self.connection_id = connection_id
         self.phase = Phase.ARRIVED
         self.queue = SendQueue(max_messages=limits.queue_messages, max_bytes=limits.queue_bytes, unsent=unsent)
         self.user_id = ""
         self._limits = limits
+        self._is_silent = is_silent
         self._sign_in_by = now + SIGN_IN_SECONDS
         self._ping_at = now + limits.ping_seconds * first_ping
         self._renew_at = now + limits.age_seconds * lifetime
@@ -139,14 +142,17 @@ class Session:
 
     # What happens
 
-    def arrive(self, credential: Credential | None, address: str = "/ws") -> Sequence[Action]:
+    def arrive(
+        self, credential: Credential | None, address: str = "/ws", *, last_id: str | None = None
+    ) -> Sequence[Action]:
         """The connection is open, with the credential of its address or header. Its address may be its `hello`."""
         try:
-            self._address = read_address(address)
+            self._address = read_address(address, last_id=last_id)
         except FrameMalformed as malformed:
             return self._fail("bad_frame", str(malformed), CloseCode.BAD_FRAME)
         if credential is None:
-            return ()
+            needed = "a bearer token or a ticket is needed"
+            return self._fail("sign_in_required", needed, CloseCode.SIGN_IN) if self._is_silent else ()
         self.phase = Phase.VERIFYING
         return (VerifySignIn(credential),)
 
@@ -188,7 +194,7 @@ class Session:
         if isinstance(self._stashed, Hello):
             hello, self._stashed = self._stashed, None
             return self._join(hello)
-        if self._address is None:
+        if self._address is None and not self._is_silent:
             return ()
         self._spoken = True  # the address is its `hello`
         return self._join(Hello())
@@ -308,6 +314,8 @@ class Session:
             return self._fail("token_expired", "sign in again", CloseCode.SIGN_IN, retryable=True)
         if self.is_too_old(now):  # ages differ from connection to connection, so nobody has to wait
             return (*self.go_away(0), *self.drained("the connection is old: reconnect"))
+        if self._is_silent and not self.queue.is_paused:
+            self._seen = now
         if now - self._seen >= 2 * self._limits.ping_seconds:
             return self._close(CloseCode.NO_PONG, "no sign of life")
         self._ping_at = now + self._limits.ping_seconds

@@ -87,8 +87,11 @@ class Socket:
             first_ping=random.uniform(0.5, 1),  # noqa: S311 -- jitter, not a secret
             lifetime=random.uniform(0.75, 1),  # noqa: S311 -- jitter, not a secret
             unsent=around.unsent,
+            is_silent=connection.is_stream,
         )
+        self._format = connection.format
         self._queue = self._session.queue
+        self._queue.encode = self._format.event
         self._channels = Channels(
             self,
             around.admission,
@@ -96,11 +99,11 @@ class Socket:
             is_open=lambda: self._session.phase is not Phase.CLOSED,
         )
 
-    async def run(self, credential: Credential | None, address: str) -> None:
-        """Serve the connection until its end."""
+    async def run(self, credential: Credential | None, address: str, *, last_id: str | None = None) -> None:
+        """Serve the connection until its end. `last_id` is the cursor in a header, which wins over the address."""
         self._around.wheel.schedule(self, self._session.deadline)
         try:
-            await self._perform(self._session.arrive(credential, address))
+            await self._perform(self._session.arrive(credential, address, last_id=last_id))
             if self._session.phase is Phase.GREETING:
                 await self._greet()
             while True:  # also after our close: frames that the client sent before come ahead of its answer
@@ -137,7 +140,7 @@ class Socket:
     def deliver(self, event: LiveEvent) -> None:
         """Write an event, or queue it while the client is behind."""
         if self._queue.flowing:
-            self._connection.write_frames(event.frame)
+            self._connection.write_frames(self._format.event(event, 0))
             return
         try:
             gave_way = self._queue.keep(event)
@@ -281,7 +284,7 @@ class Socket:
     def _perform_now(self, actions: Iterable[Now]) -> None:
         for action in actions:
             if isinstance(action, Send):
-                self._connection.write_frames(action.frame)
+                self._connection.write_frames(self._format.control(action.frame))
             else:
                 metrics.CLOSES.labels(code=str(action.code)).inc()
                 self._connection.close_now(action.code, action.reason)
@@ -297,7 +300,7 @@ class Socket:
         if prepared is None:
             return self._session.replay_failed(RETRY_AFTER_MS)
         try:
-            async with aclosing(prepared.chunks()) as chunks:
+            async with aclosing(prepared.chunks(self._format.event)) as chunks:
                 async for chunk in chunks:
                     async with asyncio.timeout(REPLAY_READ_SECONDS):
                         writable = await self._connection.writable()

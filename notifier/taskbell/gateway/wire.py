@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Generator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.frames import CloseCode as StandardCode
 from websockets.frames import Frame, Opcode
-from websockets.protocol import CONNECTING, OPEN, Event
+from websockets.http11 import Response
+from websockets.protocol import CLOSED, CLOSING, CONNECTING, OPEN, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from taskbell.contract.cursors import EventCursor
 from taskbell.contract.frames import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
 from taskbell.gateway import frames, metrics
+from taskbell.gateway.formats import EventStreamFormat, Format, WebSocketFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +33,7 @@ HEAD_BYTES = 64 * 1024
 """The longest head of a handshake."""
 MOST_HANDSHAKES = 1_024
 """Connections at a time that are no WebSockets (yet). Each has 10 s for its head, and 2 s to go after an answer."""
+_WEB_SOCKET = WebSocketFormat()
 _WRITE_BUFFER_BYTES = 64 * 1024
 _MAX_UNREAD_BYTES = 256 * 1024
 """Bytes beyond the write buffer for a client that does not read. Events and replays wait, so these are replies and
@@ -39,8 +46,48 @@ def negotiate(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol 
     return ours if ours in offered else None
 
 
+class EventStream(Response):
+    """Returned by `process_request`: the connection becomes a stream of server-sent events, and is handled as one."""
+
+    def __init__(self) -> None:
+        """Begin without a head: `EventStreamFormat` writes it, once the outcome is known."""
+        super().__init__(HTTPStatus.OK.value, HTTPStatus.OK.phrase, Headers(), b"")
+
+
 class GatewayProtocol(ServerProtocol):
     """Closes with an `error` frame and `BAD_FRAME` where the library would use its own code."""
+
+    is_stream = False
+    """Whether the connection is a response of server-sent events, and no WebSocket."""
+
+    def send_response(self, response: Response) -> None:
+        """Send the answer to a handshake. An `EventStream` begins instead, with nothing written yet."""
+        if not isinstance(response, EventStream):
+            super().send_response(response)
+            return
+        if self.eof_sent:  # what came behind the request was parsed as frames before the answer was known
+            return
+        self.is_stream = True
+        self.state = OPEN
+        self.parser = self._drop()
+        next(self.parser)
+
+    def send_close(self, code: int | None = None, reason: str = "") -> None:
+        """Begin the end: a WebSocket by a close frame, a stream by the end of its body."""
+        if not self.is_stream:
+            super().send_close(code, reason)
+        elif self.state is OPEN:
+            self.state = CLOSING
+            self.send_eof()
+
+    def _drop(self) -> Generator[None, None, None]:
+        """Take the place of the parser: whatever the client of a stream sends is dropped."""
+        while not (yield from self.reader.at_eof()):
+            self.reader.discard()
+        if not self.eof_sent:
+            self.send_eof()
+        self.state = CLOSED
+        yield
 
     def fail(self, code: StandardCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455, section 7.1.7)."""
@@ -51,7 +98,7 @@ class GatewayProtocol(ServerProtocol):
                 else "not a text frame of this protocol"
             )
             if self.state is OPEN:
-                self.writes.append(frames.error("bad_frame", message))
+                self.writes.append(frames.text_frame(frames.error("bad_frame", message)))
             code, reason = CloseCode.BAD_FRAME, message
         super().fail(code, reason)
 
@@ -90,6 +137,7 @@ class GatewayConnection(ServerConnection):
         options["write_limit"] = _WRITE_BUFFER_BYTES
         super().__init__(ours, server, **options)
         self.socket: Socket | None = None
+        self.format: Format = _WEB_SOCKET
         self.came_at = EventCursor(0, 0)
         """The hub's place before the answer to the handshake."""
         self.unread = 0
@@ -105,14 +153,27 @@ class GatewayConnection(ServerConnection):
         self._handshakes.began(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrives. The head of a handshake has a limit; the library's own is 1 MiB."""
-        if self.protocol.state is CONNECTING:
+        """Take what arrives. The head of a handshake, and all that a stream's client sends, has a limit."""
+        if self.protocol.state is CONNECTING or self.is_stream:
             self._head += len(data)
             if self._head > HEAD_BYTES:
                 metrics.CONNECTIONS_REFUSED.labels(reason="head").inc()
                 self.transport.abort()
                 return
         super().data_received(data)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream of server-sent events."""
+        return isinstance(self.protocol, GatewayProtocol) and self.protocol.is_stream
+
+    def begin_stream(self, format_: EventStreamFormat, *, patience: float) -> EventStream:
+        """Return what makes the connection a stream. A client that takes no bytes for `patience` seconds is gone."""
+        self.format = format_
+        own = self.transport.get_extra_info("socket")
+        if own is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # nobody answers pings: TCP tells (RFC 5482)
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
+        return EventStream()
 
     def write_frames(self, encoded: bytes) -> None:
         """Write finished frames without waiting, unless the connection is closing."""
@@ -132,6 +193,8 @@ class GatewayConnection(ServerConnection):
         """Send a close frame without waiting, and cut the connection if its answer does not come in time."""
         if self.protocol.state is not OPEN:
             return
+        if isinstance(self.format, EventStreamFormat):
+            self.transport.write(self.format.end(code, reason))
         self.protocol.send_close(code, reason)
         self.send_data()
         self._make_room()
