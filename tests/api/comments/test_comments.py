@@ -39,7 +39,7 @@ async def _roles(owner, person, host, role):
     )
 
 
-@pytest.mark.feature("P11", "F2")
+@pytest.mark.feature("F2")
 async def test_a_comment_is_an_event_to_the_workspace_and_a_notification_to_those_concerned(
     ann, bob, cid, told, validate_event
 ):
@@ -76,7 +76,7 @@ async def test_a_long_comment_is_an_excerpt_in_the_inbox(ann, bob):
         assert (await bob.inbox(limit=1))["items"][0]["body"] == shown
 
 
-@pytest.mark.feature("H4")
+@pytest.mark.feature("H8")
 async def test_the_list_is_whole_and_in_order_while_comments_are_written(ann, bob, task):
     """Pages by cursor hold each comment once, oldest first, those too that others write at the same time."""
     written, found, cursor = [], [], {}
@@ -293,7 +293,6 @@ async def _blocks(connection, query):
     return top["Shared Hit Blocks"] + top["Shared Read Blocks"]
 
 
-@pytest.mark.feature("H20")
 async def test_thousands_of_comments_cost_what_a_page_costs(ann, owner, crowded, database):
     """A page is a range of an index, and who commented is found by a look-up for each author, not for each comment."""
     middle = await owner.fetchval("SELECT id FROM comments ORDER BY id OFFSET 10000 LIMIT 1")

@@ -70,7 +70,7 @@ async def test_a_viewer_and_a_stranger_remind_nobody(ann, bob, dan, owner):
     assert await owner.fetchval("SELECT count(*) FROM job_log") == 0
 
 
-@pytest.mark.feature("M37")
+@pytest.mark.feature("M34")
 async def test_three_reminders_of_a_task_within_an_hour(ann, bob, owner):
     """By all members together, also at once; then a 429 says when the first of them is an hour ago. Others go on."""
     task, other = await ann.create(assignee_ids=[bob.user_id]), await ann.create(assignee_ids=[bob.user_id])
