@@ -77,6 +77,16 @@ def listening(running):
         listen.kill()
 
 
+@pytest.fixture
+def watching(running):
+    """The third terminal later: a simulated browser of the demo account; it ends after the first alert."""
+    devices = [sys.executable, "-m", "taskbell.local", "devices"]
+    subprocess.run([*devices, "add", "--demo"], cwd=running, check=True, stdout=subprocess.DEVNULL)
+    with subprocess.Popen([*devices, "watch", "--count", "1", "--all"], cwd=running, stdout=subprocess.PIPE) as watch:
+        yield watch
+        watch.kill()
+
+
 @pytest.mark.feature("M31")
 def test_the_number_of_api_processes_is_a_setting(running):
     """`TASKBELL_API_WORKERS` says how many processes of the API run: here one."""
@@ -84,14 +94,14 @@ def test_the_number_of_api_processes_is_a_setting(running):
     assert {part for part in parts if part.startswith("api")} == {"api"}
 
 
-@pytest.mark.feature("T18", "P1", "P2", "P11", "F3", "M63")
-def test_the_tour_of_the_readme(running, listening):
+@pytest.mark.feature("T11", "T18", "P1", "P2", "P11", "F3", "M63")
+def test_the_tour_of_the_readme(running, listening, watching):
     """The README's commands sign in, create, list, get an error explained, and receive all events.
 
-    The tour kills the gateway, and `taskbell listen` misses nothing. An assignment is in the assignee's inbox, and a
-    webhook is created.
+    The tour kills the gateway, and `taskbell listen` misses nothing. An assignment is in the assignee's inbox, a
+    simulated browser shows a reminder, and a webhook is created.
     """
-    _, created, listed, refused, survived, assigned, hooked = _follow("README.md", running)
+    _, created, listed, refused, survived, assigned, _, hooked = _follow("README.md", running)
     (task,) = _documents(created)
     assert task["title"] == "Ring the bell"
     tasks, events = _documents(listed)
@@ -102,6 +112,7 @@ def test_the_tour_of_the_readme(running, listening):
     _, duty, inbox = _documents(assigned)
     assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"]), ("invited", None)]
     assert _documents(hooked)[0]["secret"].startswith("whsec_")
+    assert b"Oil the clapper" in watching.communicate(timeout=300)[0]
     heard, _ = listening.communicate(timeout=300)
     titles = [json.loads(line)["event"]["data"]["title"] for line in heard.splitlines()]
     assert titles == ["Ring the bell", "Written while the gateway was away"]
