@@ -30,6 +30,7 @@ from capacity.service import UNLIMITED, running
 from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, request, saturate
+from push_floor import measure_clients, push_simulator
 from queries import query
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,6 +164,9 @@ async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Fi
     sys.stderr.write("measuring: relay and gateway\n")
     figures += await path.backlog(seconds=arguments.seconds)
     figures.append(await path.frame_cost(seconds=arguments.seconds))
+    sys.stderr.write("measuring: clients of push providers\n")
+    with tempfile.TemporaryDirectory(prefix="taskbell-push-") as folder, push_simulator(Path(folder)) as simulated:
+        figures += await measure_clients(simulated, seconds=arguments.seconds)
     return figures
 
 

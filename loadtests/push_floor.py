@@ -78,17 +78,16 @@ def push_simulator(folder: Path) -> Iterator[Simulated]:
     """
     options = ["--dir", str(folder), "--devices", "fcm", "--json", "--quiet"]
     command = [sys.executable, "-m", "taskbell.testing.pushsim", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        line = process.stdout.readline() if process.stdout else b""
-        if not line:
-            raise SimulatorNotStarted("the push simulator did not start")
-        made: dict[str, Any] = json.loads(line)
-        settings = json.loads((folder / "settings.json").read_text())["settings"]
-        yield Simulated(url=made["url"], ca_file=made["ca_file"], settings=settings, device=made["devices"]["fcm"])
-    finally:
-        process.terminate()
-        process.wait(30)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else b""
+            if not line:
+                raise SimulatorNotStarted("the push simulator did not start")
+            made: dict[str, Any] = json.loads(line)
+            settings = json.loads((folder / "settings.json").read_text())["settings"]
+            yield Simulated(url=made["url"], ca_file=made["ca_file"], settings=settings, device=made["devices"]["fcm"])
+        finally:
+            process.terminate()
 
 
 async def prepare(simulated: Simulated) -> Prepared:
@@ -168,7 +167,7 @@ async def with_h2(simulated: Simulated, prepared: Prepared, *, concurrency: int,
     return load
 
 
-async def measure(simulated: Simulated, *, seconds: float) -> list[Figure]:
+async def measure_clients(simulated: Simulated, *, seconds: float) -> list[Figure]:
     """Measure both clients at each concurrency."""
     prepared = await prepare(simulated)
     figures = []
@@ -199,7 +198,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds of each measurement (default: 5)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="taskbell-push-") as folder, push_simulator(Path(folder)) as simulated:
-        print(table(uvloop.run(measure(simulated, seconds=arguments.seconds))))
+        print(table(uvloop.run(measure_clients(simulated, seconds=arguments.seconds))))
 
 
 if __name__ == "__main__":
