@@ -16,7 +16,7 @@ RENAMED = (
     (r"taskbell_reminders_", "taskbell_relay_reminders_"),
 )
 """What the former chart called otherwise, wherever it stands."""
-ADDED = {"TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL", "TASKBELL_TRUSTED_PROXIES"}
+ADDED = {"TASKBELL_API_PUBLIC_URL", "TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL", "TASKBELL_TRUSTED_PROXIES"}
 """Variables that the chart sets since then."""
 SINCE = {
     "TASKBELL_OPERATOR_IMAGE": "the image of the sweeper",

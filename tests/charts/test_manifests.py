@@ -290,6 +290,23 @@ def test_invitations_need_a_confirmed_address_where_there_is_a_mail_server(chart
     assert needed({**server, "api": {"settings": {name: False}}}) == ["false"]
 
 
+@pytest.mark.feature("P17")
+def test_e_mails_name_the_public_address(chart):
+    """With a public host workers know the API's address, for the link that ends e-mail; a setting wins."""
+    name = "TASKBELL_API_PUBLIC_URL"
+
+    def named(values):
+        made = chart.render(values)
+        (container,) = made.one("Deployment", "-delivery")["spec"]["template"]["spec"]["containers"]
+        return made.environment(container).get(name)
+
+    assert named({}) is None
+    assert named({"public": {"host": "t.example"}}) == "https://t.example"
+    assert named({"public": {"host": "t.example", "tls": False}}) == "http://t.example"
+    own = {"delivery": {"settings": {name: "https://api.example"}}}
+    assert named({"public": {"host": "t.example"}, **own}) == "https://api.example"
+
+
 def test_numbers_reach_settings_as_they_were_written(chart):
     """A large number in the values does not become 1e+07 in the environment."""
     made = chart.render({"api": {"settings": {"TASKBELL_MAX_BODY_BYTES": 10_000_000}}})

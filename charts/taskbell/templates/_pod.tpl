@@ -149,6 +149,10 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
   valueFrom:
     secretKeyRef: {{ . }}
 {{- end }}
+{{- if and $root.Values.public.host (not (hasKey .values.settings "TASKBELL_API_PUBLIC_URL")) }}
+- name: TASKBELL_API_PUBLIC_URL
+  value: {{ ternary "https" "http" $root.Values.public.tls }}://{{ $root.Values.public.host }}
+{{- end }}
 {{- end }}
 {{- range $name, $value := .values.settings }}
 - name: {{ $name }}
