@@ -27,6 +27,8 @@ _KINDS = {
     "device_id": "device",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
+_SECRETS = {("/v1/unsubscribe", "token")}
+"""What has the form of an id and is a secret from an e-mail: whoever has it need not be signed in."""
 
 
 def _resolved(document, schema):
@@ -168,6 +170,8 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):
+            if (path, place[1]) in _SECRETS:
+                continue
             call = {"method": method, "path": path, "own": own, "place": place}
             answers = []
             for identity in (foreign[_KINDS[place[1]]], str(uuid4())):
