@@ -52,6 +52,20 @@ GATEWAYS = Board(
                     Query("sum by (pod) (taskbell_gateway_connections)", "{{pod}}"),
                 ),
                 lines(
+                    "Kinds of connections",
+                    "Open connections, and those of them that are streams of server-sent events (/sse).",
+                    "short",
+                    Query("sum(taskbell_gateway_connections)", "all"),
+                    Query("sum(taskbell_gateway_event_streams)", "server-sent events"),
+                ),
+                lines(
+                    "Gateways that hear of each other",
+                    "Other gateways that each pod hears of over NATS: one less than there are. With fewer, the cap of "
+                    "a user's connections holds for each part alone.",
+                    "short",
+                    Query("min by (pod) (taskbell_gateway_peers)", "{{pod}}"),
+                ),
+                lines(
                     "Opened and renewed",
                     "WebSockets accepted, and those closed because of their age, so that added pods get a share.",
                     "cps",
