@@ -131,7 +131,10 @@ class Connection(asyncio.Protocol):
             self._done(event.stream_id)
         elif isinstance(event, WindowUpdated):
             for stream_id in [*self._unsent] if not event.stream_id else [event.stream_id]:
-                self._send_rest(stream_id)
+                try:
+                    self._send_rest(stream_id)
+                except ProtocolError:  # the client has reset the stream; its own event comes next
+                    self._done(stream_id)
         elif isinstance(event, ConnectionTerminated):
             self._transport.close()
 

@@ -109,6 +109,8 @@ class Connection(asyncio.Protocol):
         """Fails with `NoAnswer`."""
         self.ready.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # perhaps nobody waits
         self.closed: asyncio.Future[None] = self._loop.create_future()
+        self.ended: NoAnswer | None = None
+        """Why it takes no request any more."""
 
     @property
     def is_open(self) -> bool:
@@ -144,7 +146,7 @@ class Connection(asyncio.Protocol):
         self._going |= number >= _LAST_STREAM
         asked = self._used = self._loop.time()
         try:
-            self._h2.send_headers(number, fields)
+            self._h2.send_headers(number, fields, end_stream=not body)
             self._push(number, stream)
             self._flush()
             return await stream.done
@@ -242,11 +244,10 @@ class Connection(asyncio.Protocol):
                 elif name == b"retry-after":
                     stream.retry_after = bytes(value[:64]).decode("ascii", "replace")
         elif isinstance(event, h2.events.DataReceived):
-            stream.body += event.data or b""
+            self._acknowledge(event)
+            stream.body += (event.data or b"")[: MOST_BODY_BYTES + 1 - len(stream.body)]
             if len(stream.body) > MOST_BODY_BYTES:
                 self._answer(stream)
-            else:
-                self._acknowledge(event)
         elif isinstance(event, h2.events.StreamEnded):
             stream.ended = not stream.rest
             self._answer(stream)
@@ -256,8 +257,7 @@ class Connection(asyncio.Protocol):
             _fail(stream, "the server refused the stream" if refused else "the server reset the stream")
 
     def _acknowledge(self, event: h2.events.DataReceived) -> None:
-        with contextlib.suppress(h2.exceptions.StreamClosedError):  # reset by us meanwhile; the connection's counts
-            self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
+        self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
 
     def _answer(self, stream: _Stream) -> None:
         if not stream.done.done():
@@ -267,8 +267,9 @@ class Connection(asyncio.Protocol):
     def _depart(self, last: int) -> None:
         """The server takes no further request (RFC 9113, section 6.8), and has not taken those after `last`."""
         self._going = True
+        self.ended = NoAnswer("the server closes the connection")
         if not self.ready.done():
-            self.ready.set_exception(NoAnswer("the server closes the connection"))
+            self.ready.set_exception(self.ended)
         for number, stream in self._streams.items():
             if number > last:
                 stream.ended = True
@@ -330,6 +331,7 @@ class Connection(asyncio.Protocol):
     def _end(self, reason: NoAnswer) -> None:
         transport, self._transport = self._transport, None
         self._going = True
+        self.ended = self.ended or reason
         if self._timer is not None:
             self._timer.cancel()
         if transport is not None:

@@ -27,6 +27,8 @@ from taskbell.delivery.webhooks import NO_PUBLIC_ADDRESS, Resolve
 MOST_ORIGINS: Final = 256
 """Most origins whose connections a client keeps; the least recently used is closed first."""
 _MOST_ADDRESSES: Final = 3
+_MOST_OPENED: Final = 20
+"""Connections that a request waits for, since others take the places of each; more mean that the server ends them."""
 _CLOSE_SECONDS: Final = 1.0
 _IN_A_PATH: Final = "!#$%&'()*+,/:;=?@[]~"
 
@@ -251,7 +253,8 @@ class _Connections:
         return self._opening is None and not self._waiting and all(connection.is_free for connection in self._open)
 
     async def acquire(self) -> Connection:
-        """Return a connection that takes a request now."""
+        """Return a connection that takes a request now. Raises `NoAnswer`."""
+        opened = 0
         while True:
             for connection in self._open:
                 if connection.has_room:
@@ -260,7 +263,10 @@ class _Connections:
             self._open = [connection for connection in self._open if connection.is_open]
             if self._opening is None and len(self._open) < self._limits.connections:
                 self._opening = asyncio.create_task(self._connect(), name="connect-to-provider")
+            if opened == _MOST_OPENED:
+                raise NoAnswer("the server closes each connection")
             if self._opening is not None:  # one attempt for all that wait
+                opened += 1
                 failed = await asyncio.shield(self._opening)
                 if failed is not None:
                     raise type(failed)(str(failed))
@@ -316,12 +322,12 @@ class _Connections:
                     server_hostname=self._origin.host,
                 )
                 await asyncio.shield(made.ready)
-        except NotHttp2:
-            raise
-        except (OSError, NoAnswer) as failed:  # `TimeoutError` too
+        except OSError as failed:  # `TimeoutError` too
             if made is not None:
-                await made.close(within=0)
+                made.end()
             raise NoAnswer(f"no connection: {type(failed).__name__}") from failed
+        if made.ended is not None:
+            raise NoAnswer(str(made.ended))
         return made
 
     def leave(self) -> None:
