@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 from uuid import UUID
-
-import asyncpg
 
 from taskbell.contract.events import EventRecord, EventType, envelope
 from taskbell.delivery.alerts import AlertMalformed, Endpoint, read_alert
@@ -17,6 +16,13 @@ from taskbell.delivery.targets import due_at
 _ADDRESSES = frozenset({"webhook", "webpush", "slack", "teams"})
 """Channels whose endpoints are addresses that users chose: each has a queue of its own."""
 _MOST_LINKS = 100
+
+
+class Row(Protocol):
+    """A row of the ledger."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """Return the value of a column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +86,7 @@ class Claim:
         return self.channel, self.endpoint_id if self.channel in _ADDRESSES else self.workspace_id
 
 
-def document_of(row: asyncpg.Record) -> str:
+def document_of(row: Row) -> str:
     """Return the event's document, from the delivery or from the event that it refers to, byte for byte the same."""
     if row["payload"] is not None:
         return str(row["payload"])
@@ -100,7 +106,7 @@ def document_of(row: asyncpg.Record) -> str:
     return envelope(event).decode()
 
 
-def claim_of(row: asyncpg.Record, spared: Mapping[tuple[str, UUID], Sequence[str]]) -> Claim:
+def claim_of(row: Row, spared: Mapping[tuple[str, UUID], Sequence[str]]) -> Claim:
     """Return the claim that a row of `claim_due` is; `spared` are traces of those that it speaks for, by endpoint."""
     is_on = row["enabled"] is True
     return Claim(
@@ -130,7 +136,7 @@ def claim_of(row: asyncpg.Record, spared: Mapping[tuple[str, UUID], Sequence[str
     )
 
 
-def _endpoint(row: asyncpg.Record) -> Endpoint | None:
+def _endpoint(row: Row) -> Endpoint | None:
     if row["alert_endpoint_id"] is None:
         return None
     return Endpoint(
