@@ -63,3 +63,15 @@ async def test_a_wrong_device_is_a_sentence(start, tmp_path):
     process = await start("--dir", tmp_path, "--devices", "pager")
     _, error = await process.communicate()
     assert (process.returncode, error.decode()) == (1, "pushsim: 'pager' is not a valid Provider\n")
+
+
+async def test_a_reader_that_left_stops_nothing(start, tmp_path):
+    """Where nobody reads what it prints any more, alerts still arrive."""
+    process = await start("--dir", tmp_path, "--devices", "slack", "--json")
+    document = json.loads(await process.stdout.readline())
+    process._transport.get_pipe_transport(1).close()
+    trust = ssl.create_default_context(cafile=document["ca_file"])
+    async with httpx.AsyncClient(http2=True, http1=False, verify=trust, trust_env=False) as client:
+        for _ in range(3):
+            assert (await client.post(document["devices"]["slack"], json={"text": "T"})).text == "ok"
+        assert (await client.get(document["url"] + "/control")).json()["accepted"] == {"slack": 3}

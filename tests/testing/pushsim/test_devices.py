@@ -65,6 +65,8 @@ def test_a_journal_is_bounded_and_counts_all():
     for _ in range(5):
         journal.accept(push(number=journal.next_number()))
     assert ([each.number for each in journal.pushes], journal.total) == ([3, 4, 5], 5)
+    assert [[each.number for each in journal.after(number)] for number in (0, 3, 5, 9)] == [[3, 4, 5], [4, 5], [], []]
+    assert [*Journal().after(3)] == []
 
 
 def push(**more):

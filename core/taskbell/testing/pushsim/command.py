@@ -7,6 +7,7 @@ uses it into a folder. What it prints and what goes wrong can be asked and chang
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def _introduce(sim: PushSimulator, folder: Path, devices: list[Device], *, as_js
     _write_private(folder / "settings.json", orjson.dumps({**addresses, "settings": found}).decode())
     if as_json:
         made = {device.provider: device.address for device in devices}
-        _write({**addresses, "devices": made})
+        _write_json({**addresses, "devices": made})
         return
     _say(f"push simulator  {sim.url}  (APNs' sandbox: {sim.sandbox_url})")
     _say(f"settings        {settings}")
@@ -116,8 +117,7 @@ def _write_private(file: Path, text: str) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    _write(text.encode())
 
 
 def _print_line(push: Push) -> None:
@@ -125,9 +125,14 @@ def _print_line(push: Push) -> None:
 
 
 def _print_json(push: Push) -> None:
-    _write(push_document(push))
+    _write_json(push_document(push))
 
 
-def _write(document: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS) + b"\n")
-    sys.stdout.buffer.flush()
+def _write_json(document: object) -> None:
+    _write(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
+
+
+def _write(text: bytes) -> None:
+    with contextlib.suppress(OSError):  # a full disk, or a reader that left: the journal has it, and work goes on
+        sys.stdout.buffer.write(text + b"\n")
+        sys.stdout.buffer.flush()

@@ -16,6 +16,7 @@ DELETE /control/faults              from now on all is well
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -95,14 +96,13 @@ class Control:
 
     def _pushes(self, asked: dict[str, Any]) -> dict[str, Any]:
         after, limit = _number(asked, "after", 0), min(_number(asked, "limit", _PAGE), _PAGE)
-        wanted = [
+        wanted = (
             push
-            for push in self._sim.journal.pushes
-            if push.number > after
-            and asked.get("provider") in {None, push.provider}
-            and asked.get("address") in {None, push.address}
-        ]
-        return {"total": self._sim.journal.total, "pushes": [push_document(push) for push in wanted[: max(0, limit)]]}
+            for push in self._sim.journal.after(after)
+            if asked.get("provider") in {None, push.provider} and asked.get("address") in {None, push.address}
+        )
+        page = [push_document(push) for push in itertools.islice(wanted, max(0, limit))]
+        return {"total": self._sim.journal.total, "pushes": page}
 
     def _clear_pushes(self, _: dict[str, Any]) -> dict[str, Any]:
         self._sim.journal.clear()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +89,11 @@ class Journal:
     def refuse(self, refused: Refused) -> None:
         """Note a refusal."""
         self.refused.append(refused)
+
+    def after(self, number: int) -> Iterator[Push]:
+        """The kept pushes with a higher number; their numbers are consecutive."""
+        skipped = number - self.pushes[0].number + 1 if self.pushes else 0
+        return itertools.islice(self.pushes, max(0, skipped), None)
 
     def of(self, notification_id: str, *, address: str | None = None) -> list[Push]:
         """The kept pushes about a notification, to one address or to all."""
