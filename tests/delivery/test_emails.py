@@ -390,6 +390,7 @@ def test_times_are_those_of_the_reader():
         assert "UTC" not in part
 
 
+@pytest.mark.feature("T15")
 def test_a_message_counts_those_that_it_speaks_for():
     """What waited for the end of quiet hours is one message: its subject and its text have the count."""
     message = composed(others=4)
