@@ -1,0 +1,256 @@
+"""Crowds: a storm of listeners that come back, many that are idle, and one that reads nothing.
+
+`TASKBELL_TEST_CROWD` sets how many connections there are (default 200), and each test prints what it measured (`-s`).
+"""
+
+import asyncio
+import base64
+import os
+import random
+import socket
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import orjson
+import pytest
+
+from gateway_processes import connected
+from taskbell.kit.ids import new_id
+from taskbell.testing.listener import Listener
+from taskbell.testing.waiting import eventually
+
+CROWD = int(os.environ.get("TASKBELL_TEST_CROWD", "200"))
+PER_USER = 50
+MISSED = 20
+BARE = """
+import asyncio, socket, sys
+from websockets.asyncio.server import serve
+async def main():
+    async def handle(connection):
+        await connection.wait_closed()
+    own = socket.socket(fileno=int(sys.argv[1]))
+    async with serve(handle, sock=own, compression=None, ping_interval=None, backlog=4096):
+        await asyncio.Future()
+import uvloop
+uvloop.run(main())
+"""
+
+
+class Lean(asyncio.Protocol):
+    """A WebSocket client that costs little: it only collects the texts of unmasked frames."""
+
+    def __init__(self, request, done, lost):
+        self.request, self.done, self.lost = request, done, lost
+        self.data, self.texts, self.transport, self.upgraded = bytearray(), [], None, False
+        self.place = 0
+
+    def connection_made(self, transport):
+        """Send the handshake."""
+        self.transport = transport
+        transport.write(self.request)
+
+    def events(self):
+        """The frames of events, without pings."""
+        return [found for found in map(orjson.loads, self.texts) if found["t"] == "event"]
+
+    def connection_lost(self, exc):
+        """Tell."""
+        self.lost(self)
+
+    def data_received(self, data):
+        """Collect frames, and tell."""
+        self.data += data
+        if not self.upgraded:
+            head, found, rest = bytes(self.data).partition(b"\r\n\r\n")
+            if not found:
+                return
+            assert head.startswith(b"HTTP/1.1 101"), head
+            self.upgraded, self.data = True, bytearray(rest)
+        while len(self.data) >= 2:
+            size, start = self.data[1], 2
+            if size >= 126:
+                start = {126: 4, 127: 10}[size]
+                size = int.from_bytes(self.data[2:start])
+            if len(self.data) < start + size:
+                break
+            self.texts.append(bytes(self.data[start : start + size]))
+            del self.data[: start + size]
+        self.done(self)
+
+
+def handshake(token, query=""):
+    """The request of a WebSocket."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = [f"GET /ws{query} HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += ["Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]
+    lines += [f"Authorization: Bearer {token}"] if token else []
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def dial(ports, requests, enough):
+    """Connect once for each request, all at once; who is cut off comes back. Wait until each has enough."""
+    loop, left, all_done = asyncio.get_running_loop(), set(range(len(requests))), asyncio.Event()
+    clients, dialling = {}, set()
+
+    def done(client):
+        if enough(client):
+            left.discard(client.place)
+            if not left:
+                all_done.set()
+
+    def lost(client):
+        if client.place in left:
+            begin(client.place, pause=random.uniform(0.1, 0.5))
+
+    def begin(place, *, pause=0.0):
+        task = asyncio.create_task(one(place, pause))
+        dialling.add(task)
+        task.add_done_callback(dialling.discard)
+
+    async def one(place, pause):
+        await asyncio.sleep(pause)
+        client = Lean(requests[place], done, lost)
+        client.place, clients[place] = place, client
+        await loop.create_connection(lambda: client, "127.0.0.1", ports[place % len(ports)])
+
+    for place in range(len(requests)):
+        begin(place)
+    await all_done.wait()
+    return [clients[place] for place in sorted(clients)]
+
+
+def resident(pid):
+    """The resident memory of a process in bytes."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+async def crowd_of_users(people, database, workspace, number):
+    """Make members of a workspace; return their tokens."""
+    users = [new_id() for _ in range(number)]
+    connection = await asyncpg.connect(database.superuser_url)
+    await connection.executemany(
+        "INSERT INTO users (id, email, name, personal_workspace_id) VALUES ($1, $2, 'u', $1)",
+        [(user, f"{user}@x") for user in users],
+    )
+    await connection.execute("INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'w', $2)", workspace, users[0])
+    await connection.executemany(
+        "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'member')",
+        [(user, workspace) for user in users],
+    )
+    await connection.close()
+    return [people.token(user) for user in users]
+
+
+async def serving(gateways, people):
+    """Wait until gateways serve."""
+    for gateway in gateways:
+        probe = Listener(gateway.url, token=people.token(await people.user()))
+        await connected(probe)
+        await probe.close()
+
+
+@pytest.mark.feature("K3", "F4", "M20")
+@pytest.mark.timeout(600)
+async def test_a_storm_of_listeners_resumes_exactly(start_gateway, people, database, stream):
+    """All come back at once to two gateways, and each gets what it missed, in order, each once; nobody gets a gap."""
+    workspace = new_id()
+    tokens = await crowd_of_users(people, database, workspace, -(-CROWD // PER_USER))
+    await stream.publish_many(workspace, range(MISSED + 5))
+    gateways = [start_gateway() for _ in range(2)]
+    await serving(gateways, people)
+    query = f"?channels=workspace:{workspace}&resume=1-5"
+    requests = [handshake(tokens[place // PER_USER], query) for place in range(CROWD)]
+    begun = time.monotonic()
+    clients = await dial([one.port for one in gateways], requests, lambda client: len(client.texts) > MISSED)
+    took = time.monotonic() - begun
+    for client in clients:
+        welcome = orjson.loads(client.texts[0])
+        assert (welcome["t"], welcome["resume"]) == ("welcome", "ok")
+        assert [event["cursor"] for event in client.events()] == [f"1-{place}" for place in range(6, MISSED + 6)]
+    await stream.publish(workspace, number=99)
+    await eventually(lambda: all(len(client.events()) == MISSED + 1 for client in clients), within=300)
+    sys.stdout.write(f"\nstorm: {CROWD} listeners resumed {MISSED} events each in {took:.1f} s\n")
+    for client in clients:
+        client.transport.abort()
+
+
+@pytest.mark.feature("M20")
+@pytest.mark.timeout(600)
+async def test_an_idle_connection_takes_little_memory(start_gateway, people, database, stream, memory_of):
+    """Beside the bare library with as many connections in the same run, each takes 25 KiB more at most."""
+    memory_of("gateway")
+    tokens = await crowd_of_users(people, database, new_id(), -(-CROWD // PER_USER))
+    gateway = start_gateway()
+    await serving([gateway], people)
+    own = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    bare = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", BARE, str(own.fileno())), pass_fds=[own.fileno()]
+    )
+    try:
+        port = own.getsockname()[1]
+        (warm,) = await dial([port], [handshake("")], lambda client: client.upgraded)
+        each = {}
+        for name, pid, ports, enough in (
+            ("bare", bare.pid, [port], lambda client: client.upgraded),
+            ("gateway", gateway.child.pid, [gateway.port], lambda client: bool(client.texts)),
+        ):
+            requests = [
+                handshake("" if name == "bare" else tokens[place // PER_USER], "?channels=") for place in range(CROWD)
+            ]
+            before = resident(pid)
+            clients = await dial(ports, requests, enough)
+            await asyncio.sleep(1)  # what the handshakes took is given back, or not
+            each[name] = (resident(pid) - before) / CROWD / 1024
+            for client in clients:
+                client.transport.abort()
+        warm.transport.abort()
+        sys.stdout.write(
+            f"\nidle: {CROWD} connections: gateway {each['gateway']:.1f} KiB each, bare {each['bare']:.1f} KiB each\n"
+        )
+        assert each["gateway"] - each["bare"] <= 25 + 4096 / CROWD  # its buffers and caches grow at first
+    finally:
+        bare.kill()
+        await bare.wait()
+        own.close()
+
+
+@pytest.mark.feature("F4")
+@pytest.mark.timeout(600)
+async def test_who_reads_nothing_costs_a_bounded_queue_and_slows_nobody(
+    start_gateway, people, database, stream, memory_of
+):
+    """However long: its queue has a bound, and another client gets each event before the next one is published."""
+    memory_of("gateway")
+    workspace = new_id()
+    user, other = await people.user(workspaces=[workspace]), await people.user(workspaces=[workspace])
+    gateway = start_gateway()
+    channels = [f"workspace:{workspace}"]
+    idle = Listener(gateway.url, token=people.token(user), channels=channels)
+    quick = Listener(gateway.url, token=people.token(other), channels=channels)
+    await connected(idle)
+    await connected(quick)
+    idle.stop_reading()
+    seconds = 60.0 if CROWD > 1000 else 2.0
+    tasks, number, late, peak = [new_id() for _ in range(100)], 0, [], 0
+    before, begun = resident(gateway.child.pid), time.monotonic()
+    while time.monotonic() - begun < seconds or number < 400:
+        at = time.monotonic()
+        await stream.publish(
+            workspace, number=number, subject=tasks[number % 100], event_type="task.updated", pad="x" * 20_000
+        )
+        number += 1
+        await quick.until_events(number)
+        late.append(time.monotonic() - at)
+        peak = max(peak, resident(gateway.child.pid) - before)
+    late.sort()
+    recent = 32 + 4 + 2  # MiB: the events that the gateway remembers anyway, its largest queue, the socket's buffers
+    sys.stdout.write(
+        f"\nslow: {number} events in {time.monotonic() - begun:.0f} s beside a client that reads nothing: "
+        f"p99 {late[int(len(late) * 0.99)] * 1000:.0f} ms, memory + {peak / 2**20:.0f} MiB\n"
+    )
+    assert peak < 3 * recent * 2**20
+    for one in (idle, quick):
+        await one.kill()
