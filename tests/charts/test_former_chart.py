@@ -26,6 +26,8 @@ SINCE = {
 """Entries that are compared by their names alone."""
 LATER = {"pooled"}
 """Sets of values that the former chart does not know."""
+NEW_KINDS = {"overdue", "stale", "digest"}
+"""Kinds of ReminderSchedules that the former chart does not know."""
 IGNORED = {
     *("description", "title", "summary", "runbook_url"),
     *("checksum/config", "checksum/secrets", "data", "stringData"),
@@ -80,6 +82,8 @@ def _objects(rendered):
     for thing in rendered.objects:
         marks = thing["metadata"].get("annotations", {})
         if thing["kind"] in {"CustomResourceDefinition", "Role"} or marks.get("helm.sh/hook") == "pre-delete":
+            continue
+        if thing["kind"] == "ReminderSchedule" and thing["spec"]["kind"] in NEW_KINDS:
             continue
         if marks.get("helm.sh/hook") == "post-install,post-rollback":  # plain since then
             del thing["metadata"]["annotations"]

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -19,7 +20,7 @@ from helm_server import HelmServer
 from kubernetes_emulator import control_plane
 from kubernetes_emulator.client import ApiServer, Kubectl, RequestRefused
 from taskbell.contract.crds import DEFINITIONS, manifests
-from taskbell.contract.reminder_schedules import ReminderScheduleSpec
+from taskbell.contract.reminder_schedules import ReminderScheduleSpec, SweepKind
 from taskbell.kit.jwt import generate_keys
 from taskbell.local.embedded.process import free_port
 from taskbell.testing.waiting import eventually
@@ -28,7 +29,8 @@ CHART = Path(__file__).parents[2] / "charts" / "taskbell"
 FORMER = Path(__file__).parent / "former" / "taskbell-0.1.0.tgz"
 VALUES = {"signingKeys": {"value": generate_keys()}}
 OFF = {"reminders": {"enabled": False}, "delivery": {"pool": {"enabled": False}}}
-DUE, MAINTENANCE, DELIVERY = (f"demo-taskbell-{name}" for name in ("due", "maintenance", "delivery"))
+DUE, DELIVERY = "demo-taskbell-due", "demo-taskbell-delivery"
+SCHEDULES = {f"demo-taskbell-{kind}" for kind in get_args(SweepKind)}
 ADMIN = "demo-taskbell-database-admin"
 CORE, BATCH, ACCESS = "", "batch/v1", "rbac.authorization.k8s.io/v1"
 KEPT = {
@@ -121,7 +123,7 @@ class Place:
     async def sizes(self):
         """What `larger` changes, as the cluster has it."""
         schedules, pools = await self.all("reminderschedules"), await self.all("workerpools")
-        assert set(schedules) == {DUE, MAINTENANCE}
+        assert set(schedules) == SCHEDULES
         assert set(pools) == {DELIVERY}
         return schedules[DUE]["spec"]["shards"], pools[DELIVERY]["spec"]["replicas"]["max"]
 
@@ -287,7 +289,7 @@ async def test_a_release_of_the_former_chart_is_upgraded(place, more):
     assert len(place.said) == ran
     assert "demo-taskbell-sweeps" not in await place.all("serviceaccounts", CORE)
     await helm.rollback(2)
-    assert len(await place.identities("reminderschedules", "workerpools")) == (0 if more is OFF else 3)
+    assert len(await place.identities("reminderschedules", "workerpools")) == (0 if more is OFF else len(SCHEDULES) + 1)
     await helm.uninstall()
     assert await place.left() == {("secrets", ADMIN)}
 

@@ -60,7 +60,8 @@ async def schedules(stack):
     def jobs():
         return {found["metadata"]["name"]: found for found in store.all(kind, "tasks")}
 
-    return await eventually(jobs, "both CronJobs", wanted=lambda found: len(found) == 2)
+    wanted = len(stack.rendered.of("ReminderSchedule"))
+    return await eventually(jobs, "the CronJobs", wanted=lambda found: len(found) == wanted)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,7 +14,7 @@ API = "taskbell_api"
 RELAY = "taskbell_relay"
 GATEWAY = "taskbell_gateway"
 SWEEPER = "taskbell_sweeper"
-"""Fires due reminders, in all workspaces; sees of a task only what a reminder says."""
+"""Tells what the clock brings, in all workspaces; sees of a task only what a reminder says, and who wants a digest."""
 DELIVERY = "taskbell_delivery"
 """Carries events outwards: reads endpoints and their secrets, keeps the ledger of deliveries."""
 ROLES = (OWNER, API, RELAY, GATEWAY, SWEEPER, DELIVERY)

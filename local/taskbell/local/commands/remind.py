@@ -15,7 +15,7 @@ from taskbell.local.settings import LocalSettings
 
 
 def remind(context: typer.Context) -> None:
-    """Fire due reminders, or keep the database small (`--kind maintenance`), once, as the CronJobs do.
+    """Run one sweep, as the CronJobs do: `--kind due`, `overdue`, `stale`, `digest` or `maintenance`.
 
     Without TASKBELL_DATABASE_URL for the platform that runs in TASKBELL_DATA_DIR.
     """
