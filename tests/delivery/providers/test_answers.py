@@ -55,10 +55,10 @@ TABLE = {
         (status(302, location="https://127.0.0.1/"), LATER, None, None),
     ],
     "apns": [
-        (word("Unregistered", gone_at=time.time() + 60), GONE, None, None),
-        (word("Unregistered", gone_at=time.time() - 3600), LATER, None, None),
+        (word("Unregistered", gone_at=time.time() + 86_400), GONE, None, None),
+        (word("Unregistered", gone_at=time.time() - 86_400), LATER, None, None),
         (word("Unregistered"), LATER, None, None),
-        (word("ExpiredToken", gone_at=time.time() + 60), GONE, None, None),
+        (word("ExpiredToken", gone_at=time.time() + 86_400), GONE, None, None),
         (word("BadDeviceToken", times=2), GONE, None, None),
         (word("DeviceTokenNotForTopic"), FINAL, None, None),
         (word("TopicDisallowed"), LATER, None, MINUTE),
