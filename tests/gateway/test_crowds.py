@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import orjson
+import psutil
 import pytest
 
 from gateway_processes import connected
@@ -166,13 +167,14 @@ async def test_a_storm_of_listeners_resumes_exactly(start_gateway, people, datab
     begun = time.monotonic()
     clients = await dial([one.port for one in gateways], requests, lambda client: len(client.texts) > MISSED)
     took = time.monotonic() - begun
+    busy = sum(sum(psutil.Process(one.child.pid).cpu_times()[:2]) for one in gateways)
     for client in clients:
         welcome = orjson.loads(client.texts[0])
         assert (welcome["t"], welcome["resume"]) == ("welcome", "ok")
         assert [event["cursor"] for event in client.events()] == [f"1-{place}" for place in range(6, MISSED + 6)]
     await stream.publish(workspace, number=99)
     await eventually(lambda: all(len(client.events()) == MISSED + 1 for client in clients), within=300)
-    sys.stdout.write(f"\nstorm: {CROWD} listeners resumed {MISSED} events each in {took:.1f} s\n")
+    sys.stdout.write(f"\nstorm: {CROWD} listeners resumed {MISSED} events each in {took:.1f} s, {busy:.1f} s of CPU\n")
     for client in clients:
         client.transport.abort()
 

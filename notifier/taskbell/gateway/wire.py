@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 """How long a peer has to answer a close frame before its connection is cut."""
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 16 * 1024
 """The longest head of a handshake."""
-MOST_HANDSHAKES = 1_024
+MOST_HANDSHAKES = 4_096
 """Connections at a time that are no WebSockets (yet). Each has 10 s for its head, and 2 s to go after an answer."""
 _WEB_SOCKET = WebSocketFormat()
 _WRITE_BUFFER_BYTES = 64 * 1024
