@@ -1,4 +1,4 @@
-"""`make bench`: compares the API with its floor, and measures the path of events through relay and gateway.
+"""`make bench`: compares the API and pushes with their floors, and measures the path of events to the gateway.
 
 It starts the real platform in a temporary folder, fills a workspace with tasks, and measures create, get and list in
 turns with the floor, so that a change in the machine's speed affects both. Both are single processes on the same
@@ -31,6 +31,7 @@ from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, request, saturate
 from push_floor import measure_clients, push_simulator
+from pushes import measure_pushes
 from queries import query
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,8 +129,8 @@ async def compare(
     )
 
 
-async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Figure]:
-    """Run the whole comparison."""
+async def measure(run: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> list[Figure]:
+    """Run the whole comparison; `folder` is for files."""
     address = urlsplit(run["api_url"])
     ours = (address.hostname or "127.0.0.1", address.port or 80)
     signed_in = await sign_in(*ours, **run["demo"])
@@ -165,8 +166,10 @@ async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> list[Fi
     figures += await path.backlog(seconds=arguments.seconds)
     figures.append(await path.frame_cost(seconds=arguments.seconds))
     sys.stderr.write("measuring: clients of push providers\n")
-    with tempfile.TemporaryDirectory(prefix="taskbell-push-") as folder, push_simulator(Path(folder)) as simulated:
+    with tempfile.TemporaryDirectory(prefix="taskbell-push-") as place, push_simulator(Path(place)) as simulated:
         figures += await measure_clients(simulated, seconds=arguments.seconds)
+    sys.stderr.write("measuring: pushes\n")
+    figures.append(await measure_pushes(run=run, me=me, folder=folder, count=arguments.pushes, rounds=2))
     return figures
 
 
@@ -176,13 +179,14 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=1_000_000, help="tasks in the workspace (default: 1,000,000)")
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds of one turn (default: 5)")
     parser.add_argument("--rounds", type=int, default=5, help="measured turns of each side (default: 5)")
+    parser.add_argument("--pushes", type=int, default=20_000, help="pushes of one turn (default: 20,000)")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="the JSON file")
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="taskbell-bench-") as folder,
         running(Path(folder), own_session=False, settings={"TASKBELL_API_WORKERS": "1", **UNLIMITED}) as platform,
     ):
-        figures = uvloop.run(measure(platform.run, arguments))
+        figures = uvloop.run(measure(platform.run, Path(folder), arguments))
     print(table(figures))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")

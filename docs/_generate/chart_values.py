@@ -268,6 +268,22 @@ def _workloads() -> Iterator[Value]:
     )
     yield Value("delivery.smtp.url", "", TEXT, f"Address of {smtp}.")
     yield from secret("delivery.smtp.existingSecret", "that address", "url")
+    yield from secret(
+        "delivery.push.fcm.existingSecret",
+        "Firebase's service account as JSON; without one nothing is sent to Android",
+        "credentials",
+    )
+    yield from secret(
+        "delivery.push.apns.existingSecret",
+        "Apple's signing key, the text of the .p8 file; its ids and the app's topic are settings. Without one nothing is "
+        "sent to iOS",
+        "key",
+    )
+    yield from secret(
+        "delivery.push.vapid.existingSecret",
+        "the private VAPID key, base64url; without one nothing is sent to browsers",
+        "private-key",
+    )
     yield on(
         "delivery.pool.enabled",
         "Let a WorkerPool set the number of workers by their backlog instead of `replicas`; needs the operator.",

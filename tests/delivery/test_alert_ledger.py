@@ -184,6 +184,7 @@ async def test_what_waited_becomes_one(platform, ledger):
     assert await claim(ledger, platform) == []
 
 
+@pytest.mark.feature("H15")
 async def test_a_retry_still_says_how_many(platform, ledger):
     """What a worker that died has taken together stays together: the next one says the same number."""
     user, workspace = await platform.person()
@@ -201,6 +202,7 @@ async def test_a_retry_still_says_how_many(platform, ledger):
     assert (third.id, third.others) == (first.id, 3)
 
 
+@pytest.mark.feature("H16")
 async def test_two_workers_never_divide_what_waited(platform, ledger):
     """While a worker takes what waited for an endpoint, another one finds nothing of it; then neither does."""
     user, workspace = await platform.person()
@@ -230,7 +232,6 @@ async def test_what_was_read_is_not_sent(platform, ledger, channel):
     assert {row["state"] for row in await platform.deliveries() if row["channel"] == channel} == {"withdrawn"}
 
 
-@pytest.mark.feature("T16")
 async def test_reading_takes_the_alert_back_where_it_was_attempted(platform, ledger):
     """Each device that may show it gets a withdrawal, once; chats, mailboxes and other devices do not."""
     user, workspace = await platform.person(wants_email=True)
@@ -353,7 +354,7 @@ async def test_outcomes_are_recorded_together(platform, ledger):
     assert rows[delivered.id]["delivered_at"] is not None
 
 
-@pytest.mark.feature("T15")
+@pytest.mark.feature("T16")
 async def test_a_device_that_its_provider_calls_gone_is_removed(platform, ledger):
     """The alert is dead, with its reason; the next ones have no device."""
     user, workspace = await platform.person()
@@ -368,7 +369,7 @@ async def test_a_device_that_its_provider_calls_gone_is_removed(platform, ledger
     assert await platform.connection.fetchval("SELECT count(*) FROM alert_endpoints") == 0
 
 
-@pytest.mark.feature("T15")
+@pytest.mark.feature("T16")
 async def test_a_device_that_was_registered_again_stays(platform, ledger):
     """The provider spoke of the former registration: the device stays, and the alert is tried again at once."""
     user, workspace = await platform.person()

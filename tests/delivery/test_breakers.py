@@ -5,7 +5,7 @@ import pytest
 from taskbell.delivery.breakers import Breakers
 from taskbell.delivery.policy import Outcome
 
-pytestmark = pytest.mark.feature("K13")
+pytestmark = pytest.mark.feature("P19")
 
 _WORKS = Outcome(delivered=True, status=200)
 _PAUSE = Outcome(delivered=False, status=429, provider_pause=10.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from taskbell.delivery.quiet import QuietHours, is_quiet, quiet_until, zone_of
 
-pytestmark = pytest.mark.feature("T11")
+pytestmark = pytest.mark.feature("T15")
 
 _ZONES = sorted(available_timezones() - {"localtime"})
 _INSTANTS = st.integers(100_000, 2_145_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))

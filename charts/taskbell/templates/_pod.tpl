@@ -149,6 +149,14 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
   valueFrom:
     secretKeyRef: {{ . }}
 {{- end }}
+{{- range $provider, $name := dict "fcm" "TASKBELL_FCM_CREDENTIALS" "apns" "TASKBELL_APNS_KEY" "vapid" "TASKBELL_VAPID_PRIVATE_KEY" }}
+{{- $existing := (get $root.Values.delivery.push $provider).existingSecret }}
+{{- if $existing.name }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef: {{ toJson $existing }}
+{{- end }}
+{{- end }}
 {{- if and $root.Values.public.host (not (hasKey .values.settings "TASKBELL_API_PUBLIC_URL")) }}
 - name: TASKBELL_API_PUBLIC_URL
   value: {{ ternary "https" "http" $root.Values.public.tls }}://{{ $root.Values.public.host }}

@@ -1,0 +1,221 @@
+"""Measures how many pushes a second one delivery worker sends, beside a bare HTTP/2 client: `pushes` of `make bench`.
+
+The push simulator is a process of its own, and checks each request as Firebase would. The floor sends the same messages
+to it by httpx with as many in flight, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+import httpx
+import orjson
+from figures import Figure
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from queries import query
+
+from taskbell.delivery.alerts import Alert, Endpoint
+from taskbell.delivery.providers.fcm import message
+from taskbell.delivery.providers.verdicts import Sending
+from taskbell.kit.ids import new_id
+
+_DEVICES = 1_000
+_CONCURRENCY = 200
+"""In flight on both sides: the default of TASKBELL_PUSH_CONCURRENCY."""
+_WARM = 1_000
+_WITHIN = 300.0
+_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulator:
+    """A running push simulator: where it listens, which authority it has, and the settings of those who use it."""
+
+    url: str
+    ca_file: str
+    settings: dict[str, str]
+
+    def client(self) -> httpx.AsyncClient:
+        """A bare HTTP/2 client."""
+        trusted = ssl.create_default_context(cafile=self.ca_file)
+        return httpx.AsyncClient(base_url=self.url, http2=True, verify=trusted, timeout=60, trust_env=False)
+
+
+@contextmanager
+def simulator(folder: Path) -> Iterator[Simulator]:
+    """Run the simulator with its files in a folder, which it makes."""
+    command = [sys.executable, "-m", "taskbell.testing.pushsim", "--dir", str(folder), "--quiet", "--keep", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    file = folder / "settings.json"
+    try:
+        deadline = time.monotonic() + 60
+        while not file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("bench: the push simulator did not start")
+            time.sleep(0.1)
+        found = json.loads(file.read_text())
+        yield Simulator(url=found["url"], ca_file=found["ca_file"], settings=found["settings"])
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def _halted(pid: int) -> Iterator[None]:
+    """Halt the platform's own worker, which would take some of the deliveries."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _worker(sim: Simulator, run: dict[str, Any]) -> Iterator[None]:
+    """Run a delivery worker with the providers of the simulator."""
+    environment = {
+        **os.environ,
+        **sim.settings,
+        "TASKBELL_DATABASE_URL": run["owner_database_url"],
+        "TASKBELL_NATS_URL": run["nats_url"],
+        "TASKBELL_PUSH_CONCURRENCY": str(_CONCURRENCY),
+        "TASKBELL_LOG_LEVEL": "WARNING",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "taskbell.delivery", "--port", "0"], env=environment)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+async def measure_pushes(*, run: dict[str, Any], me: dict[str, Any], folder: Path, count: int, rounds: int) -> Figure:
+    """Measure the worker and the floor in turns; the ratio is that of the best turn of each."""
+    ours: list[float] = []
+    floors: list[float] = []
+    with simulator(folder / "pushsim") as sim:
+        async with sim.client() as client, _ledger(run) as ledger:
+            devices = (await client.post("/control/devices", json={"provider": "fcm", "count": _DEVICES})).json()
+            addresses = [device["address"] for device in devices["devices"]]
+            with _halted(run["components"]["delivery"]["pid"]), _worker(sim, run):
+                for turn in range(rounds + 1):
+                    size = count if turn else _WARM  # the first turn warms both up
+                    await ledger.execute("DELETE FROM alert_endpoints WHERE kind = 'fcm'")
+                    await ledger.execute(
+                        query("fill_pushes"), UUID(me["id"]), UUID(me["personal_workspace_id"]), addresses, size
+                    )
+                    pace = await _let_go(client, ledger, size)
+                    floor = await _floor(client, sim, addresses, size)
+                    if turn:
+                        ours.append(pace)
+                        floors.append(floor)
+    return Figure(
+        name="pushes",
+        ours=round(max(ours)),
+        floor=round(max(floors)),
+        ratio=round(max(mine / theirs for mine, theirs in zip(ours, floors, strict=True)), 2),
+        unit="1/s",
+    )
+
+
+@asynccontextmanager
+async def _ledger(run: dict[str, Any]) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(run["owner_database_url"])
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _let_go(client: httpx.AsyncClient, ledger: asyncpg.Connection, count: int) -> float:
+    """Let deliveries be due; return how many a second were recorded as delivered, once each."""
+    accepted = await _accepted(client)
+    before = await ledger.fetchval(query("count_pushes"))
+    await ledger.execute(query("let_pushes_go"))
+    started = time.perf_counter()
+    async with asyncio.timeout(_WITHIN):
+        while await _accepted(client) < accepted + count:  # noqa: ASYNC110 -- it asks
+            await asyncio.sleep(0.05)
+        while await ledger.fetchval(query("count_pushes")) < before + count:  # noqa: ASYNC110 -- the same
+            await asyncio.sleep(0.02)
+    took = time.perf_counter() - started
+    if await _accepted(client) != accepted + count:
+        raise SystemExit("bench: a push was sent twice")
+    return count / took
+
+
+async def _accepted(client: httpx.AsyncClient) -> int:
+    return int((await client.get("/control")).json()["accepted"].get("fcm", 0))
+
+
+async def _floor(client: httpx.AsyncClient, sim: Simulator, addresses: list[str], count: int) -> float:
+    """Send messages with nothing else around; return how many a second were accepted."""
+    account = json.loads(sim.settings["TASKBELL_FCM_CREDENTIALS"])
+    token = await _token(client, account)
+    path = f"/v1/projects/{account['project_id']}/messages:send"
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    bodies = [orjson.dumps(message(_sending(address), now=time.time())) for address in addresses]
+    numbers = iter(range(count))
+
+    async def send() -> None:
+        for number in numbers:
+            answer = await client.post(path, content=bodies[number % len(bodies)], headers=headers)
+            if answer.status_code != httpx.codes.OK:
+                raise SystemExit(f"bench: the simulator answered {answer.status_code}: {answer.text[:300]}")
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_CONCURRENCY):
+            group.create_task(send())
+    return count / (time.perf_counter() - started)
+
+
+async def _token(client: httpx.AsyncClient, account: dict[str, str]) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": account["client_email"],
+        "scope": _SCOPE,
+        "aud": account["token_uri"],
+        "iat": now,
+        "exp": now + 3600,
+    }
+    header = {"alg": "RS256", "kid": account["private_key_id"]}
+    assertion = jwt.encode(header, claims, RSAKey.import_key(account["private_key"]), algorithms=["RS256"])
+    answer = await client.post(urlsplit(account["token_uri"]).path, data={"grant_type": _GRANT, "assertion": assertion})
+    return str(answer.json()["access_token"])
+
+
+def _sending(address: str) -> Sending:
+    some = new_id()
+    return Sending(
+        id=some,
+        endpoint=Endpoint(id=some, kind="fcm", address=address),
+        remaining=86_400.0,
+        alert=Alert(
+            notification_id=some,
+            kind="assigned",
+            title="Ann assigned you: Water the plants",
+            body="Due tomorrow",
+            workspace_id=some,
+            task_id=None,
+            urgent=False,
+            created_at="2026-11-22T10:00:00Z",
+        ),
+    )

@@ -1,0 +1,1 @@
+SELECT count(*) FROM deliveries WHERE channel = 'fcm' AND state = 'delivered'

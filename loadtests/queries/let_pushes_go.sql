@@ -1,0 +1,1 @@
+UPDATE deliveries SET due_at = now() WHERE channel = 'fcm' AND due_at = 'infinity'
