@@ -275,8 +275,8 @@ def _workloads() -> Iterator[Value]:
     )
     yield from secret(
         "delivery.push.apns.existingSecret",
-        "Apple's signing key, the text of the .p8 file; its ids and the app's topic are settings. Without one nothing is "
-        "sent to iOS",
+        "Apple's signing key, the text of the .p8 file; its ids and the app's topic are settings. Without one nothing "
+        "is sent to iOS",
         "key",
     )
     yield from secret(

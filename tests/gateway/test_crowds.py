@@ -182,7 +182,7 @@ async def test_a_storm_of_listeners_resumes_exactly(start_gateway, people, datab
 @pytest.mark.feature("M20")
 @pytest.mark.timeout(600)
 async def test_an_idle_connection_takes_little_memory(start_gateway, people, database, stream, memory_of):
-    """Beside the bare library with as many connections in the same run, each takes 25 KiB more at most."""
+    """Next to the bare library with as many connections in the same run, each takes 25 KiB more at most."""
     memory_of("gateway")
     tokens = await crowd_of_users(people, database, new_id(), -(-CROWD // PER_USER))
     gateway = start_gateway()
@@ -250,7 +250,7 @@ async def test_who_reads_nothing_costs_a_bounded_queue_and_slows_nobody(
     late.sort()
     recent = 32 + 4 + 2  # MiB: the events that the gateway remembers anyway, its largest queue, the socket's buffers
     sys.stdout.write(
-        f"\nslow: {number} events in {time.monotonic() - begun:.0f} s beside a client that reads nothing: "
+        f"\nslow: {number} events in {time.monotonic() - begun:.0f} s next to a client that reads nothing: "
         f"p99 {late[int(len(late) * 0.99)] * 1000:.0f} ms, memory + {peak / 2**20:.0f} MiB\n"
     )
     assert peak < 3 * recent * 2**20
