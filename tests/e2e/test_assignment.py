@@ -81,19 +81,24 @@ async def test_an_assignment_reaches_socket_phone_and_mailbox_in_one_trace(platf
         assert read.status_code == 200, read.text
         await eventually(shown, "the phone without it", wanted=lambda found: "Water the plants" not in str(found))
 
-    def pushes():
-        return [span for span in collector.of_trace(TRACE) if span.name == "push"]
+    def chains():
+        """Each attempt's span with those above it, as far as programs have sent them."""
+        spans = {span.span_id: span for span in collector.of_trace(TRACE)}
+        for push in [span for span in spans.values() if span.name == "push"]:
+            chain = [push]
+            while chain[-1].parent_id in spans:
+                chain.append(spans[chain[-1].parent_id])
+            yield chain
 
-    await eventually(
-        lambda: {span.attributes["taskbell.channel"] for span in pushes()} == {"fcm", "email"}, "the spans"
-    )
-    spans = {span.span_id: span for span in collector.of_trace(TRACE)}
-    for push in pushes():
-        chain = [push]
-        while chain[-1].parent_id in spans:
-            chain.append(spans[chain[-1].parent_id])
+    def all_sent():
+        found = list(chains())
+        channels = {chain[0].attributes["taskbell.channel"] for chain in found}
+        return channels == {"fcm", "email"} and all(chain[-1].name == "POST" for chain in found)
+
+    await eventually(all_sent, "the spans")
+    for chain in chains():
         assert [span.name for span in chain] == ["push", "record", "publish notification.created", "POST"]
         record = chain[1]
         assert (record.attributes["taskbell.kind"], record.attributes["taskbell.alerts"]) == ("assigned", 2)
-    assert {span.name for span in spans.values()} >= {"transaction", "gateway.deliver"}
-    assert len({span.trace_id for span in spans.values()}) == 1
+    below = {"transaction", "gateway.deliver"}
+    await eventually(lambda: below <= {span.name for span in collector.of_trace(TRACE)}, "the other spans")
