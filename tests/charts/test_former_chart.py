@@ -13,6 +13,7 @@ RENAMED = (
     (r"taskbell\.notifier\.delivery", "taskbell.delivery"),
     (r"taskbell\.notifier", "taskbell.gateway"),
     (r"-sweeps\b", "-sweeper"),
+    (r"\(namespace\) \(taskbell_delivery_oldest", "(namespace, channel) (taskbell_delivery_oldest"),
     (r"taskbell_reminders_", "taskbell_relay_reminders_"),
 )
 """What the former chart called otherwise, wherever it stands."""
@@ -28,10 +29,14 @@ LATER = {"pooled"}
 """Sets of values that the former chart does not know."""
 NEW_KINDS = {"overdue", "stale", "digest"}
 """Kinds of ReminderSchedules that the former chart does not know."""
+NEW_ALERTS = {"TaskbellAlertsDead", "TaskbellAlertsRefused"}
+"""Rules that came since then."""
+NEW_PATHS = ("/sse", {"type": "PathPrefix", "value": "/sse"})
+"""Paths that came since then, of an Ingress and of a route."""
 IGNORED = {
     *("description", "title", "summary", "runbook_url"),
     *("checksum/config", "checksum/secrets", "data", "stringData"),
-    *("leads", "engine", "resources", "imageName"),
+    *("leads", "engine", "resources", "imageName", "timeouts"),
 }
 """Words for people, texts for monitoring, passwords that each rendering makes; what is new; requests for a trial."""
 
@@ -68,6 +73,8 @@ def _compared(thing):
             thing = thing[2:]
         # ServiceMonitors name the release since then.
         thing = [value for value in thing if not isinstance(value, dict) or value.get("targetLabel") != "release"]
+        thing = [value for value in thing if not isinstance(value, dict) or value.get("alert") not in NEW_ALERTS]
+        thing = [value for value in thing if not isinstance(value, dict) or value.get("path") not in NEW_PATHS]
         named = (value.get("name") if isinstance(value, dict) else None for value in thing)
         return [_compared(value) for value, name in zip(thing, named, strict=True) if name not in ADDED]
     if isinstance(thing, str):
