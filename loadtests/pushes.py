@@ -1,6 +1,6 @@
-"""Measures how many pushes a second one delivery worker sends, beside a bare HTTP/2 client: `pushes` of `make bench`.
+"""Measures how many pushes a second one delivery worker sends, next to a bare HTTP/2 client: `pushes` of `make bench`.
 
-The push simulator is a process of its own, and checks each request as Firebase would. The floor sends the same messages
+The push simulator is a process of its own, and checks each request as Firebase would. The floor sends such messages
 to it by httpx with as many in flight, and does nothing else.
 """
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -29,11 +29,6 @@ from figures import Figure
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from queries import query
-
-from taskbell.delivery.alerts import Alert, Endpoint
-from taskbell.delivery.providers.fcm import message
-from taskbell.delivery.providers.verdicts import Sending
-from taskbell.kit.ids import new_id
 
 _DEVICES = 1_000
 _CONCURRENCY = 200
@@ -117,7 +112,7 @@ async def measure_pushes(*, run: dict[str, Any], me: dict[str, Any], folder: Pat
             with _halted(run["components"]["delivery"]["pid"]), _worker(sim, run):
                 for turn in range(rounds + 1):
                     size = count if turn else _WARM  # the first turn warms both up
-                    await ledger.execute("DELETE FROM alert_endpoints WHERE kind = 'fcm'")
+                    await ledger.execute(query("forget_devices"))
                     await ledger.execute(
                         query("fill_pushes"), UUID(me["id"]), UUID(me["personal_workspace_id"]), addresses, size
                     )
@@ -171,7 +166,7 @@ async def _floor(client: httpx.AsyncClient, sim: Simulator, addresses: list[str]
     token = await _token(client, account)
     path = f"/v1/projects/{account['project_id']}/messages:send"
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-    bodies = [orjson.dumps(message(_sending(address), now=time.time())) for address in addresses]
+    bodies = [orjson.dumps(_message(address)) for address in addresses]
     numbers = iter(range(count))
 
     async def send() -> None:
@@ -202,20 +197,15 @@ async def _token(client: httpx.AsyncClient, account: dict[str, str]) -> str:
     return str(answer.json()["access_token"])
 
 
-def _sending(address: str) -> Sending:
-    some = new_id()
-    return Sending(
-        id=some,
-        endpoint=Endpoint(id=some, kind="fcm", address=address),
-        remaining=86_400.0,
-        alert=Alert(
-            notification_id=some,
-            kind="assigned",
-            title="Ann assigned you: Water the plants",
-            body="Due tomorrow",
-            workspace_id=some,
-            task_id=None,
-            urgent=False,
-            created_at="2026-11-22T10:00:00Z",
-        ),
-    )
+def _message(address: str) -> dict[str, Any]:
+    """A message like those of the worker."""
+    key = str(uuid4())
+    title, body = "Ann assigned you: Water the plants", "Due tomorrow"
+    return {
+        "message": {
+            "token": address,
+            "data": {"type": "notification.created", "notification_id": key, "kind": "assigned", "urgent": "false"},
+            "notification": {"title": title, "body": body},
+            "android": {"collapse_key": key, "priority": "HIGH", "ttl": "86400s", "notification": {"tag": key}},
+        }
+    }

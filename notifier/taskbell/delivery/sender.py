@@ -44,7 +44,7 @@ class Bounds:
 
     Attributes:
         places: How many attempts may be in flight, and for whom.
-        push: How many attempts may be in flight to each of Firebase and Apple, besides.
+        push: How many attempts may be in flight to each of Firebase and Apple, in addition.
         lease: How long a worker may keep a delivery.
         poll: How often an idle worker looks for due deliveries.
     """

@@ -1,0 +1,1 @@
+DELETE FROM alert_endpoints WHERE kind = 'fcm'
