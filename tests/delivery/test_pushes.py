@@ -142,3 +142,19 @@ async def test_workers_killed_at_random_moments_lose_no_push(platform, providers
     assert {push.address for push in pushes} == {device.address}
     # What was not recorded at a kill comes again, under the same collapse key.
     assert max(Counter(push.collapse_id for push in pushes).values()) <= 4
+
+
+@pytest.mark.feature("P19")
+async def test_what_waits_for_a_provider_that_is_not_set_up_any_more_is_given_up(platform, run_worker):
+    """An alert of a channel whose provider was taken out of the settings ends with a reason."""
+    user, workspace = await platform.person()
+    await platform.connection.execute(
+        "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
+        " VALUES (taskbell.new_id(), 'fcm', $1, $2, 'notification.created', '{}', now() + interval '1 second')",
+        user,
+        workspace,
+    )
+    async with run_worker():
+        await eventually(lambda: settled(platform, 1))
+    (row,) = await platform.deliveries()
+    assert (row["state"], row["error"]) == ("dead", "no provider of fcm is set up")

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskbell.contract import subjects
-from taskbell.delivery.emails import EmailTransport, NoMailServer
+from taskbell.delivery.alerts import CHANNELS
+from taskbell.delivery.emails import EmailTransport
 from taskbell.delivery.intake import Intake
 from taskbell.delivery.links import Links
 from taskbell.delivery.mail_server import MailServer
+from taskbell.delivery.not_set_up import NotSetUp
 from taskbell.delivery.policy import Backoff
 from taskbell.delivery.provider_tokens import SharedTokens
 from taskbell.delivery.providers.opening import open_providers
@@ -136,7 +138,7 @@ async def _transports(settings: DeliverySettings, ledger: Ledger) -> AsyncIterat
         allow_private=settings.webhook_allow_private,
         concurrency=settings.delivery_concurrency,
     ) as webhooks:
-        found: dict[str, Transport] = {"webhook": webhooks, "email": NoMailServer()}
+        found: dict[str, Transport] = {channel: NotSetUp(channel) for channel in CHANNELS} | {"webhook": webhooks}
         if settings.smtp_url is not None:
             found["email"] = EmailTransport(
                 MailServer.parse(settings.smtp_url.get_secret_value()),

@@ -74,14 +74,6 @@ class EmailTransport:
             smtp.close()
 
 
-class NoMailServer:
-    """Stands in where no mail server is set up: e-mails wait and are retried as long as any other delivery."""
-
-    async def send(self, _claim: Claim) -> Outcome:
-        """Fail with that reason."""
-        return Outcome(delivered=False, error="no mail server is set up")
-
-
 def judge(failed: aiosmtplib.SMTPException) -> Outcome:
     """Judge a failure: a permanent refusal (5xx) of the recipient or the message is final; all others are retried."""
     name = type(failed).__name__
