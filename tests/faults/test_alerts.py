@@ -306,7 +306,7 @@ async def test_alerts_survive_the_kill_of_everything_between(platform, record_pr
         again = sum(pushes.counts.values()) - len(wanted)
         record("notifications", len(wanted))
         record("pushes that were made again", again)
-        record("resumes", Counter(resume for person in people for resume in person.resumes))
+        record("resumes", dict(Counter(resume for person in people for resume in person.resumes)))
         killed_workers = sum(part.startswith("delivery") for part in KILLED)
         assert again <= killed_workers * PLACES, "more than what killed workers had in flight"
         assert not +pushes.problems
