@@ -395,12 +395,15 @@ async def test_one_outcome_that_cannot_be_stored_stops_no_other():
     assert metrics.UNRECORDED._value.get() - before == 1
 
 
-async def test_an_outcome_is_kept_until_its_lease_ends():
-    """When the ledger is away for longer, the delivery is another worker's, and that is counted."""
+async def test_only_a_success_is_kept_when_its_lease_has_ended():
+    """While the ledger is away for longer, nobody sends twice what was delivered; a failure is another worker's."""
     before = metrics.UNRECORDED._value.get()
-    ledger = Ledger([_claim()], away=10_000)
-    sender = _sender(ledger, Transport(), lease=0.6)
+    fails, works = _claim(), _claim()
+    ledger = Ledger([fails, works], away=10_000)
+    sender = _sender(ledger, Dead([fails.endpoint_id]), lease=0.6)
     async with working(sender):
         await eventually(lambda: metrics.UNRECORDED._value.get() - before == 1, "the end of the lease")
+        ledger.away = 0
+        await _recorded(ledger, 1)
         await sender.stop(within=1.0)
-    assert ledger.recorded == []
+    assert [claim.id for claim, _, _ in ledger.recorded] == [works.id]

@@ -35,9 +35,9 @@ class Breakers:
         """Whether the channel is open or half-open."""
         return channel in self._pauses
 
-    def begin(self, channel: str) -> None:
-        """An attempt begins."""
-        if (pause := self._pauses.get(channel)) is not None:
+    def begin(self, channel: str, *, now: float) -> None:
+        """An attempt begins. One that was taken just before the pause began, and begins within it, tries nothing."""
+        if (pause := self._pauses.get(channel)) is not None and now >= pause.until:
             pause.trying = True
 
     def end(self, channel: str, outcome: Outcome | None, *, now: float) -> None:

@@ -48,7 +48,8 @@ class Record:
 class Recorder:
     """Takes outcomes and writes them. `run` is a role for `kit.looper`: what was taken stays while it restarts.
 
-    While PostgreSQL is away an outcome is kept until its lease ends. When 2,000 wait, attempts do.
+    While PostgreSQL is away a failure is kept until its lease ends, and a success until it is written: it would be sent
+    again, and a row is delivered whoever has taken it meanwhile. When 2,000 wait, attempts do.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -123,7 +124,7 @@ class Recorder:
     def _forget_late(self) -> None:
         now = asyncio.get_running_loop().time()
         for key, record in list(self._batch.items()):
-            if now + _AGAIN > record.until:
+            if now + _AGAIN > record.until and record.decision.state is not State.DELIVERED:
                 del self._batch[key]
                 self._lost(record, reason="the lease ended")
 

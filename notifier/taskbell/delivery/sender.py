@@ -176,7 +176,7 @@ class Sender:
         now = asyncio.get_running_loop().time()
         shares = self._pool(claim.channel)
         place = shares.take(queue, now=now)
-        self._breakers.begin(claim.channel)
+        self._breakers.begin(claim.channel, now=now)
         task = asyncio.create_task(self._attempt(claim, shares, queue))
         self._attempts.add(task)
         metrics.IN_FLIGHT.set(len(self._attempts))
@@ -196,9 +196,11 @@ class Sender:
         began = loop.time()
         outcome: Outcome | None = None
         if (quiet_until := claim.waits_until) is not None:
-            with contextlib.suppress(LedgerUnavailable):  # then it is due again when its lease ends
-                await self._ledger.defer(claim, quiet_until)
-            self._breakers.end(claim.channel, None, now=loop.time())
+            try:
+                with contextlib.suppress(LedgerUnavailable):  # then it is due again when its lease ends
+                    await self._ledger.defer(claim, quiet_until)
+            finally:
+                self._breakers.end(claim.channel, None, now=loop.time())
             return
         try:
             outcome = await self._send(claim)

@@ -287,6 +287,12 @@ async def test_a_server_without_http2_is_served_by_http1(client, receiver, make_
         with pytest.raises(NoAnswer):
             await http.post(origin, b"/hook", fields, b"{}")
 
+    async def also_elsewhere(_host, _port):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    async with client(fallback=True, resolve=also_elsewhere) as http:  # nobody listens at the first address
+        assert (await http.post(origin, b"/hook", fields, b"{}")).status == 200
+
 
 @pytest.mark.parametrize(
     "url",

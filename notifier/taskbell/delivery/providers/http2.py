@@ -172,17 +172,22 @@ class Client:
 
     async def _post_http1(self, origin: Origin, path: bytes, fields: Sequence[Header], body: bytes) -> Answer:
         addresses = await checked(origin, self._reach)
-        target = Target(address=addresses[0], port=origin.port, name=origin.host, trusted=self._reach.trusted)
         named = [("Host", origin.authority.decode()), *((name.decode(), value.decode()) for name, value in fields)]
-        try:
-            found = await exchange(
-                target, path=path.decode(), headers=named, body=body, connect_within=self._limits.within
-            )
-        except (NotConnected, ResponseExcessive, ResponseMalformed) as failed:
-            raise NoAnswer(str(failed)) from failed
-        except OSError as failed:
-            raise NoAnswer(f"the connection was lost: {type(failed).__name__}") from failed
-        return Answer(found.status, found.retry_after, found.body)
+        within = self._limits.within / _MOST_ADDRESSES
+        for number, address in enumerate(addresses, 1):
+            target = Target(address=address, port=origin.port, name=origin.host, trusted=self._reach.trusted)
+            try:
+                found = await exchange(target, path=path.decode(), headers=named, body=body, connect_within=within)
+            except NotConnected as failed:
+                if number == len(addresses):
+                    raise NoAnswer(str(failed)) from failed
+            except (ResponseExcessive, ResponseMalformed) as failed:
+                raise NoAnswer(str(failed)) from failed
+            except OSError as failed:
+                raise NoAnswer(f"the connection was lost: {type(failed).__name__}") from failed
+            else:
+                return Answer(found.status, found.retry_after, found.body)
+        raise NoAnswer(NO_PUBLIC_ADDRESS)
 
     def _known(self, origin: Origin) -> _Connections:
         known = self._origins.get(origin)
