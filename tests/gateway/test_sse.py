@@ -376,3 +376,16 @@ async def test_a_removed_member_loses_the_channel(run_gateway, people, stream, s
         assert await one.until_events(2) == [1, 3]
         info = await stream.jetstream.stream_info(STREAM)
         assert info.state.last_seq == 3
+
+
+@pytest.mark.feature("M35")
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_an_origin_that_is_no_text_is_refused(run_gateway, method):
+    """A browser's origin is ASCII: other bytes get an answer, also when the `Host` has the same ones."""
+    async with run_gateway() as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"%b /sse HTTP/1.1\r\nHost: \xff\r\nOrigin: http://\xff\r\n\r\n" % method.encode())
+        async with asyncio.timeout(DEADLINE):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 403 "), answer

@@ -167,7 +167,7 @@ def check_single(headers: Headers) -> None:
 
 
 def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) -> None:
-    """Refuse pages of other origins (RFC 6455, section 10.2). Only browsers send `Origin`.
+    """Refuse pages of other origins (RFC 6455, section 10.2). Only browsers send `Origin`, and always in ASCII.
 
     Raises:
         UpgradeRefused: The origin is neither the gateway's own host nor among the allowed ones.
@@ -175,7 +175,7 @@ def check_origin(origin: str | None, host: str | None, allowed: frozenset[str]) 
     if origin is None or origin in allowed:
         return
     try:
-        own = host is not None and urlsplit(origin).netloc.lower() == host.lower()
+        own = host is not None and origin.isascii() and urlsplit(origin).netloc.lower() == host.lower()
     except ValueError:  # malformed, such as `http://[`
         own = False
     if own:
