@@ -1,5 +1,6 @@
 """Alerts: devices, preferences, quiet hours, comments, subscriptions, and what the ledger must know of a notification.
 
+The checks that admit more than before are NOT VALID, so that nobody waits while all former rows are read.
 The index of the queues has a new form: until its pods are replaced, the former release finds due deliveries more
 slowly.
 """
@@ -90,7 +91,7 @@ CREATE UNIQUE INDEX email_channels_unsubscribe_token_key ON email_channels (unsu
 
 ALTER TABLE notifications DROP CONSTRAINT notifications_kind, ADD CONSTRAINT notifications_kind
   CHECK (kind IN ('assigned', 'status_changed', 'comment', 'mention', 'due_soon', 'overdue', 'stale', 'reminder',
-                  'digest', 'invited', 'webhooks_paused'));
+                  'digest', 'invited', 'webhooks_paused')) NOT VALID;
 
 ALTER TABLE reminders
   ADD COLUMN kind text NOT NULL DEFAULT 'due_soon' CONSTRAINT reminders_kind CHECK (kind IN ('due_soon', 'overdue')),
@@ -103,10 +104,10 @@ ALTER TABLE deliveries
   ADD COLUMN collapsed integer NOT NULL DEFAULT 0,
   DROP CONSTRAINT deliveries_channel,
   ADD CONSTRAINT deliveries_channel
-    CHECK (channel IN ('webhook', 'email', 'fcm', 'apns', 'webpush', 'slack', 'teams')),
+    CHECK (channel IN ('webhook', 'email', 'fcm', 'apns', 'webpush', 'slack', 'teams')) NOT VALID,
   DROP CONSTRAINT deliveries_state,
   ADD CONSTRAINT deliveries_state
-    CHECK (state IN ('pending', 'retrying', 'delivered', 'dead', 'withdrawn', 'collapsed'));
+    CHECK (state IN ('pending', 'retrying', 'delivered', 'dead', 'withdrawn', 'collapsed')) NOT VALID;
 
 CREATE INDEX deliveries_deferred_idx ON deliveries (endpoint_id, event_id)
   WHERE deferred AND state = 'pending' AND attempts = 0;
