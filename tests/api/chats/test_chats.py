@@ -66,6 +66,14 @@ async def test_bad_input(api, sign_up, body):
     assert (await api.put("/v1/me/channels/slack", json=body, headers=ann.headers)).status_code == 422
 
 
+@pytest.mark.feature("M35")
+async def test_the_scheme_may_be_in_capitals(api, sign_up):
+    """The scheme of an address has no case (RFC 3986, section 3.1): such an address is taken, and its host is shown."""
+    ann = await sign_up()
+    answer = await api.put("/v1/me/channels/slack", json={"url": SLACK.replace("https", "HTTPS")}, headers=ann.headers)
+    assert (answer.status_code, answer.json().get("host")) == (201, "hooks.slack.com"), answer.text
+
+
 async def test_an_address_elsewhere_is_refused_and_not_quoted(api, sign_up):
     """The answer points at the field, says what is wanted, and does not repeat the address."""
     ann = await sign_up()

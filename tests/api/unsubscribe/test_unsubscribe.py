@@ -102,6 +102,16 @@ async def test_bad_input_changes_nothing(api, with_email, query, sent, status):
     assert await _gets_email(api, ann) is True
 
 
+@pytest.mark.feature("M35")
+@pytest.mark.parametrize("charset", ["undefined", "idna", "utf-8"])
+async def test_a_form_of_any_charset_is_answered(api, charset):
+    """Whatever charset a form names and whatever bytes it holds, a stranger gets a problem, and no fault of ours."""
+    part = b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\n..a\xff\r\n--x--\r\n'
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = await api.post(PATH, params={"token": str(uuid.uuid4())}, content=part, headers={"Content-Type": kind})
+    assert answer.status_code in {400, 422}, answer.text
+
+
 async def test_requests_of_one_address_are_limited(api, api_from, with_email, superuser):
     """After too many from one address it must wait, and others need not."""
     ann, token = await with_email()

@@ -38,7 +38,10 @@ async def _read_click(request: Request) -> schemas.OneClick:
     """The form; files and further fields are of no use."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _FORMS:
         raise MediaTypeNotSupported("The body must be a form.")
-    form = await request.form(max_fields=4, max_files=0)
+    try:
+        form = await request.form(max_fields=4, max_files=0)
+    except UnicodeError:  # some codecs of Python raise it where Starlette awaits a UnicodeDecodeError
+        raise BodyNotValid("The form names a charset that does not fit it.") from None
     try:
         return schemas.OneClick.model_validate(dict(form))
     except ValidationError as refused:
