@@ -352,6 +352,20 @@ async def test_pushes_have_places_of_their_own():
         await sender.stop(within=0.0)
 
 
+async def test_a_provider_that_hangs_holds_the_intake_up_for_a_moment_only(monkeypatch):
+    """While all places of a provider are taken, events go on into the ledger, slowly: other channels wait for them."""
+    monkeypatch.setattr("taskbell.delivery.sender._PATIENCE", 0.05)
+    hanging = [new_id() for _ in range(20)]
+    ledger = Ledger([_claim(endpoint, channel="fcm") for endpoint in hanging])
+    transport = Dead(hanging)
+    transport.answering.clear()
+    sender = _sender(ledger, transport)
+    async with working(sender):
+        await eventually(lambda: len(ledger.waiting) == 16, "the provider has its four places")
+        await sender.room()
+        await sender.stop(within=0.0)
+
+
 async def test_what_comes_into_the_quiet_hours_is_not_sent():
     """A claim within quiet hours is deferred to their end, unless it is urgent or no alert at all."""
     end = datetime(2026, 11, 23, 7, tzinfo=UTC)

@@ -29,6 +29,8 @@ from taskbell.kit.waiting import happens
 _log = structlog.get_logger(__name__)
 _DRAIN_SECONDS = 5.0
 _MEASURE_EVERY = 5.0
+_PATIENCE = 1.0
+"""Seconds for which the intake waits for a provider whose places are all taken."""
 
 
 class Transport(Protocol):
@@ -88,13 +90,18 @@ class Sender:
         self._changed.set()
 
     async def room(self) -> None:
-        """Wait until another attempt may start, whatever its channel."""
-        while self._is_full() and not self._stopping.is_set():
-            self._changed.clear()
-            await self._changed.wait()
+        """Wait until another attempt may start, whatever its channel.
 
-    def _is_full(self) -> bool:
-        return self._shares.is_full or any(shares.is_full for shares in self._push.values())
+        A provider that hangs holds all other channels up for a second at a time.
+        """
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + _PATIENCE
+        while not self._stopping.is_set():
+            full = any(shares.is_full for shares in self._push.values()) and loop.time() < patience
+            if not full and not self._shares.is_full:
+                return
+            self._changed.clear()
+            await happens(self._changed, within=_PATIENCE)
 
     def _pool(self, channel: str) -> Shares:
         return self._push.get(channel, self._shares)
