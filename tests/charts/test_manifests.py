@@ -206,7 +206,7 @@ def test_the_release_knows_every_role_of_the_database(chart):
 def test_references_lead_somewhere(rendered):
     """Secrets, ConfigMaps and service accounts that pods name are rendered, or are named in the values as existing."""
     existing = {"keys", "urls", "urls-of-api", "admin", "nats", "mail", "registry", "demo-taskbell-database-superuser"}
-    existing |= {"nats-of-api", "nats-of-operator"}
+    existing |= {"nats-of-api", "nats-of-operator", "push"}
     secrets = set(rendered.of("Secret")) | existing
     for name, pod in rendered.pods():
         assert pod["spec"]["serviceAccountName"] in rendered.of("ServiceAccount"), name
