@@ -47,13 +47,18 @@ class Database(Pool):
         super().__init__(pool, away=translating(_refusal), patience=acquire_timeout, span="transaction")
 
     @asynccontextmanager
-    async def acting(self, actor: UUID) -> AsyncIterator[Connection]:
+    async def acting(self, actor: UUID, *, prunes: bool = True) -> AsyncIterator[Connection]:
         """A transaction on behalf of a user: committed at the block's end, rolled back when it raises.
 
-        BEGIN and the actor travel in one round trip; a UUID's text needs no quoting.
+        BEGIN and the actor travel in one round trip; a UUID's text needs no quoting. `prunes=False` is for statements
+        that lock rows and look partitions up by values that they read: PostgreSQL 18.4 may crash in them, see
+        `taskbell.store.roles`. Such a statement always runs with the same choice, because its plan is kept.
         """
+        setting = "" if prunes else " SET LOCAL enable_partition_pruning = off;"
         async with self.connection() as connection:
-            await connection.execute(f"BEGIN; SELECT set_config('taskbell.actor', '{UUID(int=actor.int)}', true)")
+            await connection.execute(
+                f"BEGIN;{setting} SELECT set_config('taskbell.actor', '{UUID(int=actor.int)}', true)"
+            )
             try:
                 yield connection
             except BaseException:

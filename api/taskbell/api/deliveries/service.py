@@ -156,7 +156,7 @@ class Deliveries:
             EventExpired: The event is older than `TASKBELL_EVENT_RETENTION` and was removed.
             QuotaExceeded: The workspace has written too much for now.
         """
-        async with self._database.acting(actor) as connection:
+        async with self._database.acting(actor, prunes=False) as connection:
             webhook = await _switched_on(connection, webhook_id)
             self._quotas.check(webhook.workspace_id)
             row = await repository.redeliver(connection, webhook_id=webhook_id, delivery_id=delivery_id)

@@ -51,7 +51,7 @@ class Notifications:
                 return count
 
     async def _mark(self, actor: UUID, *, read: bool, ids: Sequence[UUID] | None) -> Sequence[str]:
-        async with self._database.acting(actor) as connection:
+        async with self._database.acting(actor, prunes=False) as connection:
             marked = await repository.mark(
                 connection,
                 read=read,

@@ -217,7 +217,7 @@ class TaskService:
         """
         anchor_id = wanted.before or wanted.after
         assert anchor_id is not None  # noqa: S101 -- the schema asks for exactly one
-        async with self._database.acting(actor.user_id) as connection:
+        async with self._database.acting(actor.user_id, prunes=False) as connection:
             workspace_id = await repository.lock_order(connection, task_id=task_id)
             if workspace_id is None:
                 raise await access.refusal(connection, task_id)
