@@ -16,7 +16,7 @@ from uuid import uuid4
 from taskbell.testing.pushsim.apns_tokens import ProviderTokens
 from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.journal import Push
-from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
+from taskbell.testing.pushsim.provider import Accepted, Refusal, Refuse, World, json_answer, json_object
 from taskbell.testing.pushsim.screen import Effect, Shown, app_effect, takes_back
 from taskbell.testing.pushsim.wire import Answer, Request
 
@@ -90,14 +90,8 @@ class Apns:
         """The device token that a request names."""
         return request.path.removeprefix(_PREFIX)
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Accepted:
         """Judge a request as APNs does: path, provider token, headers, payload, device token."""
-        try:
-            return self._judge(request)
-        except Refuse as refused:
-            return refused.refusal
-
-    def _judge(self, request: Request) -> Outcome:
         headers = request.headers
         apns_id = _checked_id(headers.get("apns-id"))
         if not request.path.startswith(_PREFIX):

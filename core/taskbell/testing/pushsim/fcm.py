@@ -17,7 +17,7 @@ from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.fcm_message import WEEKS, MessageMalformed, check_message, seconds_of
 from taskbell.testing.pushsim.journal import Push
 from taskbell.testing.pushsim.oauth import TokenEndpoint
-from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
+from taskbell.testing.pushsim.provider import Accepted, Refusal, Refuse, World, json_answer, json_object
 from taskbell.testing.pushsim.screen import Effect, Shown, app_effect, takes_back
 from taskbell.testing.pushsim.wire import Answer, Request
 
@@ -74,18 +74,17 @@ class Fcm:
         token = message.get("token") if isinstance(message, dict) else None
         return token if isinstance(token, str) else None
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Accepted:
         """Judge a request as FCM does: path, bearer token, message, size, registration token."""
         try:
             return self._judge(request)
-        except Refuse as refused:
-            return refused.refusal
         except MessageMalformed as wrong:
             violation = {"@type": _BAD_REQUEST, "fieldViolations": [{"field": wrong.field, "description": str(wrong)}]}
             details = [violation] if wrong.field else []
-            return Refusal(_error(400, "INVALID_ARGUMENT", str(wrong), details), "INVALID_ARGUMENT")
+            answer = _error(400, "INVALID_ARGUMENT", str(wrong), details)
+            raise Refuse(Refusal(answer, "INVALID_ARGUMENT")) from wrong
 
-    def _judge(self, request: Request) -> Outcome:
+    def _judge(self, request: Request) -> Accepted:
         self._check_sender(request)
         body = json_object(request.body)
         if body is None:

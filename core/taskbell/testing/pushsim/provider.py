@@ -1,4 +1,4 @@
-"""What all providers share: the world that they work in, and the outcome of a request."""
+"""What all providers share: the world that they work in, and what becomes of a request."""
 
 from __future__ import annotations
 
@@ -50,11 +50,8 @@ class Refusal:
     reason: str
 
 
-Outcome = Accepted | Refusal
-
-
 class Refuse(Exception):
-    """Raised within a provider's checks; it carries the refusal."""
+    """Raised by a provider's checks; it carries the refusal."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)

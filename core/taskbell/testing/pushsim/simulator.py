@@ -16,7 +16,7 @@ from taskbell.testing.pushsim.devices import Device, Devices, Provider
 from taskbell.testing.pushsim.faults import Fault, FaultKind, Faults
 from taskbell.testing.pushsim.journal import Journal, Push, Refused
 from taskbell.testing.pushsim.oauth import TokenEndpoint
-from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, World
+from taskbell.testing.pushsim.provider import Accepted, Refusal, Refuse, World
 from taskbell.testing.pushsim.server import Http2Server
 from taskbell.testing.pushsim.tls import server_context
 from taskbell.testing.pushsim.wire import Answer, Ending, Reply, Request
@@ -38,7 +38,7 @@ _REFUSALS: dict[Provider, Callable[..., Refusal]] = {
 class _Service(Protocol):
     def address_of(self, request: Request) -> str | None: ...
 
-    def handle(self, request: Request) -> Outcome: ...
+    def handle(self, request: Request) -> Accepted: ...
 
 
 class PushSimulator:
@@ -168,17 +168,20 @@ class PushSimulator:
             fault = self.faults.meet(provider, address)
             if fault is not None and fault.refuses:
                 return self._spoiled(fault, provider, address)
-        outcome = service.handle(request)
-        if isinstance(outcome, Accepted):
-            self.journal.accept(outcome.push)
+        try:
+            accepted = service.handle(request)
+        except Refuse as refused:
+            answer = refused.refusal.answer
+            self._note(provider, service.address_of(request), answer.status, refused.refusal.reason)
+        else:
+            answer = accepted.answer
+            self.journal.accept(accepted.push)
             times = 2 if fault is not None and fault.kind is FaultKind.DUPLICATE else 1
             for _ in range(times):
-                outcome.device.screen.receive(outcome.effect, now=outcome.push.at)
-        else:
-            self._note(provider, service.address_of(request), outcome.answer.status, outcome.reason)
-        reply = Reply(outcome.answer) if fault is None else fault.spoil(outcome.answer)
+                accepted.device.screen.receive(accepted.effect, now=accepted.push.at)
+        reply = Reply(answer) if fault is None else fault.spoil(answer)
         lost = reply.ending in {Ending.CUT, Ending.RESET, Ending.SILENT}
-        self.journal.statuses[provider, 0 if lost else outcome.answer.status] += 1
+        self.journal.statuses[provider, 0 if lost else answer.status] += 1
         return reply
 
     def _give_token(self, request: Request) -> Reply:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.journal import Push
-from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_object, text_answer
+from taskbell.testing.pushsim.provider import Accepted, Refusal, Refuse, World, json_object, text_answer
 from taskbell.testing.pushsim.screen import Effect, Shown, app_effect
 from taskbell.testing.pushsim.wire import Request
 
@@ -54,14 +54,8 @@ class Slack:
         """The hook that a request names."""
         return self._world.devices.url + request.path
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Accepted:
         """Judge a request: hook, payload, text, blocks."""
-        try:
-            return self._judge(request)
-        except Refuse as refused:
-            return refused.refusal
-
-    def _judge(self, request: Request) -> Outcome:
         if request.method != "POST":
             raise Refuse(Refusal(text_answer(405, "method_not_allowed"), "405"))
         device = self._world.devices.find(Provider.SLACK, request.path.removeprefix(_PREFIX))

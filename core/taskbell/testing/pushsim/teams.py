@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.journal import Push
-from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
+from taskbell.testing.pushsim.provider import Accepted, Refusal, Refuse, World, json_answer, json_object
 from taskbell.testing.pushsim.screen import Effect, Shown, app_effect
 from taskbell.testing.pushsim.wire import Answer, Request
 
@@ -58,14 +58,8 @@ class Teams:
         """The hook that a request names."""
         return self._world.devices.url + request.path
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Accepted:
         """Judge a request: workflow, signature in the address, size, envelope, card."""
-        try:
-            return self._judge(request)
-        except Refuse as refused:
-            return refused.refusal
-
-    def _judge(self, request: Request) -> Outcome:
         if request.method != "POST":
             raise Refuse(Refusal(Answer(405, b"", {"allow": "POST"}), "405"))
         device = self._workflow(request)

@@ -18,7 +18,7 @@ from taskbell.testing.pushsim.credentials import from_base64url
 from taskbell.testing.pushsim.devices import Device, Provider
 from taskbell.testing.pushsim.journal import Push
 from taskbell.testing.pushsim.message_encryption import MessageUndecipherable, decrypt
-from taskbell.testing.pushsim.provider import Accepted, Outcome, Refusal, Refuse, World, json_answer, json_object
+from taskbell.testing.pushsim.provider import Accepted, Refusal, Refuse, World, json_answer, json_object
 from taskbell.testing.pushsim.screen import Effect, Shown, app_effect, takes_back
 from taskbell.testing.pushsim.vapid import Vapid, VapidMissing, VapidWrong
 from taskbell.testing.pushsim.wire import Answer, Request
@@ -80,14 +80,8 @@ class WebPush:
         """The endpoint that a request names."""
         return self._world.devices.url + request.path
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Accepted:
         """Judge a request: subscription, VAPID, headers, size. Then the browser decrypts it."""
-        try:
-            return self._judge(request)
-        except Refuse as refused:
-            return refused.refusal
-
-    def _judge(self, request: Request) -> Outcome:
         if request.method != "POST":
             raise Refuse(Refusal(Answer(405, b"", {"allow": "POST"}), "405"))
         device = self._world.devices.find(Provider.WEBPUSH, request.path.removeprefix(_PREFIX))
