@@ -91,10 +91,11 @@ def test_a_time_that_the_clock_skips_is_the_moment_of_the_leap():
     assert due_digest(leap, at=time(2, 30), zone="Europe/Berlin").day == date(2026, 3, 29)
 
 
-def test_a_time_that_comes_twice_is_due_the_first_time():
+@pytest.mark.parametrize("fold", [1, 0], ids=["asked for the second", "asked for either"])
+def test_a_time_that_comes_twice_is_due_the_first_time(fold):
     """02:30 comes twice in Berlin on 25 October 2026; both belong to the same date, which has one digest."""
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert first_moment(date(2026, 10, 25), time(2, 30), "Europe/Berlin") == first
+    assert first_moment(date(2026, 10, 25), time(2, 30, fold=fold), "Europe/Berlin") == first
     for moment in (first, first + timedelta(hours=1)):
         assert due_digest(moment, at=time(2, 30), zone="Europe/Berlin").day == date(2026, 10, 25)
 

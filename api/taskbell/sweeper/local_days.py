@@ -55,7 +55,8 @@ def first_moment(day: date, at: time, zone: str) -> datetime:
     A time that the clock skips is the moment of the leap: the next one that exists. One that comes twice is the first.
     """
     there = ZoneInfo(zone)
-    local = datetime.combine(day, at, there)  # fold=0: of two the first; of none by the offset before the leap
+    # fold=0: of two the first; of none by the offset before the leap (PEP 495)
+    local = datetime.combine(day, at.replace(fold=0), there)
     moment = local.astimezone(UTC)
     if moment.astimezone(there).replace(tzinfo=None) == local.replace(tzinfo=None):
         return moment
