@@ -24,7 +24,7 @@ SETTINGS = {
 def push(tmp_path):
     """A simulator that has not started, with the folder that it would write to."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as sandbox:
-        yield PushSimulator(tmp_path, server=server, sandbox=sandbox)
+        yield PushSimulator(tmp_path, server=server, sandbox=sandbox, keeps=3)
 
 
 def wrote(folder, port=1):
@@ -41,6 +41,12 @@ async def test_it_is_ready_once_it_has_written_its_settings(push, tmp_path):
     assert (await push.is_ready(), push.settings({})) == (False, {})
     wrote(tmp_path)
     assert (await push.is_ready(), push.settings({})) == (True, SETTINGS)
+
+
+def test_it_remembers_as_much_as_it_is_told(push):
+    """The setting reaches the process that remembers."""
+    command = push.command()
+    assert command[command.index("--keep") + 1] == "3"
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ _GROUPS = ("TASKBELL_FCM_", "TASKBELL_APNS_", "TASKBELL_VAPID_")
 class PushSimulator:
     """One simulator, on server sockets that outlive its process."""
 
-    def __init__(self, folder: Path, *, server: socket.socket, sandbox: socket.socket) -> None:
-        """Take the folder of its keys, and the sockets of the providers and of APNs' sandbox."""
+    def __init__(self, folder: Path, *, server: socket.socket, sandbox: socket.socket, keeps: int) -> None:
+        """Take the folder of its keys, the sockets of the providers and of APNs' sandbox, and how much it remembers."""
         self._folder = folder
+        self._keeps = keeps
         self._server = server
         self._sandbox = sandbox
 
@@ -43,7 +44,8 @@ class PushSimulator:
 
     def command(self) -> list[str]:
         """What starts it."""
-        options = ["--dir", self._folder, "--fd", self._server.fileno(), "--sandbox-fd", self._sandbox.fileno()]
+        sockets = ["--fd", self._server.fileno(), "--sandbox-fd", self._sandbox.fileno()]
+        options = ["--dir", self._folder, "--keep", self._keeps, *sockets]
         return [sys.executable, "-m", "taskbell.testing.pushsim", *map(str, options)]
 
     def forget(self) -> None:

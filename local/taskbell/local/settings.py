@@ -45,6 +45,8 @@ class LocalSettings(Settings):
     push_simulator: bool = True
     """Also run a simulator of push providers. Alerts to Android, iOS and browsers go there, except by a provider whose
     settings are given."""
+    push_simulator_keeps: int = Field(default=10_000, ge=1, le=10_000_000)
+    """How many alerts, and how many refused ones, the simulator remembers for `/control`; about 1 KiB each."""
 
 
 def known_names() -> set[str]:

@@ -71,7 +71,7 @@ def up() -> None:
                 held.enter_context(socket)
             relays = [held.enter_context(listen(0, setting="")) for _ in range(_RELAYS)]
             deliveries = [held.enter_context(listen(0, setting="")) for _ in range(settings.delivery_workers)]
-            push = _push_simulator(data, held) if settings.push_simulator else None
+            push = _push_simulator(settings, data, held) if settings.push_simulator else None
             secret = credentials.load_or_generate(data)
             postgres = PostgresServer(data.postgres, password=secret.superuser_password)
             postgres.prepare()
@@ -95,9 +95,10 @@ def up() -> None:
         _refuse(str(failed), status=1)
 
 
-def _push_simulator(data: DataDir, held: contextlib.ExitStack) -> PushSimulator:
+def _push_simulator(settings: LocalSettings, data: DataDir, held: contextlib.ExitStack) -> PushSimulator:
     server = held.enter_context(listen_where_before(data.pushsim))
-    return PushSimulator(data.pushsim, server=server, sandbox=held.enter_context(listen(0, setting="")))
+    sandbox = held.enter_context(listen(0, setting=""))
+    return PushSimulator(data.pushsim, server=server, sandbox=sandbox, keeps=settings.push_simulator_keeps)
 
 
 def _settings() -> LocalSettings:

@@ -1,6 +1,7 @@
 """Alerts: devices, preferences, quiet hours, comments, subscriptions, and what the ledger must know of a notification.
 
 The checks that admit more than before are NOT VALID, so that nobody waits while all former rows are read.
+What takes long comes first, so that the tables of requests are locked for a moment only, at the end.
 The index of the queues has a new form: until its pods are replaced, the former release finds due deliveries more
 slowly.
 """
@@ -15,13 +16,33 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = """
-ALTER TABLE users
-  ADD COLUMN quiet_from time,
-  ADD COLUMN quiet_until time,
-  ADD COLUMN digest_at time,
-  ADD CONSTRAINT users_quiet_hours CHECK ((quiet_from IS NULL) = (quiet_until IS NULL) AND quiet_from <> quiet_until);
+ALTER TABLE deliveries
+  ADD COLUMN notification_id uuid,
+  ADD COLUMN deferred boolean NOT NULL DEFAULT false,
+  ADD COLUMN collapsed integer NOT NULL DEFAULT 0,
+  DROP CONSTRAINT deliveries_channel,
+  ADD CONSTRAINT deliveries_channel
+    CHECK (channel IN ('webhook', 'email', 'fcm', 'apns', 'webpush', 'slack', 'teams')) NOT VALID,
+  DROP CONSTRAINT deliveries_state,
+  ADD CONSTRAINT deliveries_state
+    CHECK (state IN ('pending', 'retrying', 'delivered', 'dead', 'withdrawn', 'collapsed')) NOT VALID;
 
-CREATE INDEX users_digest_at_idx ON users (digest_at, id) WHERE digest_at IS NOT NULL;
+CREATE INDEX deliveries_deferred_idx ON deliveries (endpoint_id, event_id)
+  WHERE deferred AND state = 'pending' AND attempts = 0;
+
+CREATE INDEX deliveries_notification_idx ON deliveries (notification_id) WHERE notification_id IS NOT NULL;
+
+DROP INDEX deliveries_queue_idx;
+
+CREATE INDEX deliveries_queue_idx ON deliveries (
+  channel,
+  (CASE WHEN channel = ANY (ARRAY['webhook', 'webpush', 'slack', 'teams']) THEN endpoint_id ELSE workspace_id END),
+  due_at
+) WHERE state IN ('pending', 'retrying');
+
+ALTER TABLE email_channels ADD COLUMN unsubscribe_token uuid NOT NULL DEFAULT gen_random_uuid();
+
+CREATE UNIQUE INDEX email_channels_unsubscribe_token_key ON email_channels (unsubscribe_token);
 
 CREATE TABLE alert_endpoints (
   id uuid PRIMARY KEY,
@@ -85,10 +106,6 @@ CREATE TABLE provider_tokens (
   PRIMARY KEY (provider, key_id)
 );
 
-ALTER TABLE email_channels ADD COLUMN unsubscribe_token uuid NOT NULL DEFAULT gen_random_uuid();
-
-CREATE UNIQUE INDEX email_channels_unsubscribe_token_key ON email_channels (unsubscribe_token);
-
 ALTER TABLE notifications DROP CONSTRAINT notifications_kind, ADD CONSTRAINT notifications_kind
   CHECK (kind IN ('assigned', 'status_changed', 'comment', 'mention', 'due_soon', 'overdue', 'stale', 'reminder',
                   'digest', 'invited', 'webhooks_paused')) NOT VALID;
@@ -98,29 +115,13 @@ ALTER TABLE reminders
   DROP CONSTRAINT reminders_pkey,
   ADD PRIMARY KEY (task_id, kind, lead);
 
-ALTER TABLE deliveries
-  ADD COLUMN notification_id uuid,
-  ADD COLUMN deferred boolean NOT NULL DEFAULT false,
-  ADD COLUMN collapsed integer NOT NULL DEFAULT 0,
-  DROP CONSTRAINT deliveries_channel,
-  ADD CONSTRAINT deliveries_channel
-    CHECK (channel IN ('webhook', 'email', 'fcm', 'apns', 'webpush', 'slack', 'teams')) NOT VALID,
-  DROP CONSTRAINT deliveries_state,
-  ADD CONSTRAINT deliveries_state
-    CHECK (state IN ('pending', 'retrying', 'delivered', 'dead', 'withdrawn', 'collapsed')) NOT VALID;
+ALTER TABLE users
+  ADD COLUMN quiet_from time,
+  ADD COLUMN quiet_until time,
+  ADD COLUMN digest_at time,
+  ADD CONSTRAINT users_quiet_hours CHECK ((quiet_from IS NULL) = (quiet_until IS NULL) AND quiet_from <> quiet_until);
 
-CREATE INDEX deliveries_deferred_idx ON deliveries (endpoint_id, event_id)
-  WHERE deferred AND state = 'pending' AND attempts = 0;
-
-CREATE INDEX deliveries_notification_idx ON deliveries (notification_id) WHERE notification_id IS NOT NULL;
-
-DROP INDEX deliveries_queue_idx;
-
-CREATE INDEX deliveries_queue_idx ON deliveries (
-  channel,
-  (CASE WHEN channel = ANY (ARRAY['webhook', 'webpush', 'slack', 'teams']) THEN endpoint_id ELSE workspace_id END),
-  due_at
-) WHERE state IN ('pending', 'retrying')
+CREATE INDEX users_digest_at_idx ON users (digest_at, id) WHERE digest_at IS NOT NULL
 """
 
 
