@@ -33,6 +33,8 @@ USERS = min(999, max(40, NOTIFICATIONS // 100))  # with the one who assigns as m
 AT_ONCE = 40
 """People that one task is assigned to."""
 CLIENTS = 4
+READERS = asyncio.Semaphore(16)
+"""Inboxes that this one process reads at a time: a connection that waits for its turn in here looks idle to the API."""
 PLACES = 64 + 2 * 200
 """Attempts of a delivery worker in flight, by default settings: what a kill may make it send again."""
 ENVIRONMENT = {
@@ -101,7 +103,7 @@ class Person(Follower):
 async def inbox(platform, account):
     """All notifications of somebody, by pages."""
     found, cursor = [], None
-    async with platform.client(account=account, timeout=60) as http:
+    async with READERS, platform.client(account=account, timeout=60) as http:
         while True:
             query = {"limit": 1000} | ({"cursor": cursor} if cursor else {})
             page = (await http.get("/v1/notifications", params=query)).raise_for_status().json()

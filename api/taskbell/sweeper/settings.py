@@ -30,8 +30,9 @@ class SweepSettings(ProgramSettings):
 class RetentionSettings(MaintenanceSettings):
     """Settings of `taskbell remind --kind maintenance`."""
 
-    event_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=7)
-    """Shortest time that events are kept: a partition is dropped when all of its events are older."""
+    event_retention: Annotated[timedelta, Ge(timedelta(days=3))] = timedelta(days=7)
+    """Shortest time that events are kept: a partition is dropped when all of its events are older. At least 3 days: an
+    alert may wait for the end of quiet hours, and is then tried for a day."""
     notification_retention: Annotated[timedelta, Ge(timedelta(hours=1))] = timedelta(days=90)
     """Shortest time that notifications stay in the inbox: a partition is dropped when all of it is older."""
     delivery_retention: Annotated[timedelta, Ge(timedelta(days=31))] = timedelta(days=90)
