@@ -333,6 +333,35 @@ async def test_a_new_epoch_sends_everybody_away_to_a_gap(run_gateway, people, st
         assert (numbers(one), one.cursor) == ([3], "2-2")
 
 
+async def test_a_stream_that_is_rebuilt_while_a_client_resumes_is_a_gap(
+    run_gateway, people, stream, listener, database, monkeypatch
+):
+    """Its cursor was of the stream before; what the new one holds at that place is something else."""
+    monkeypatch.setattr(nats_reader, "_LOOK_AGAIN_AFTER", 0.1)
+    user = await people.user(workspaces=[new_id()])
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        async with run_gateway() as running, listener(running, user) as one:
+            await stream.publish(new_id(), number=1, audience=[user])
+            await eventually(lambda: running.hub.position == 1)
+            one.cursor = "1-1"
+            async with owner.transaction():
+                await owner.execute("LOCK TABLE memberships")
+                connecting = asyncio.create_task(one.connect())
+                asks = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'memberships'::regclass AND NOT granted)"
+                await eventually(lambda: owner.fetchval(asks), "the gateway asks for the client's workspaces")
+                await stream.recreate(epoch=2)
+                await stream.publish(new_id(), number=2, audience=[user])
+                await eventually(lambda: running.hub.cursor == "2-1")
+            welcome = await connecting
+            assert (welcome["resume"], welcome["cursor"]) == ("gap", "2-1")
+            await stream.publish(new_id(), number=3, audience=[user])
+            await one.until_events(1)
+            assert numbers(one) == [3]
+    finally:
+        await owner.close()
+
+
 def connection_of(running, user):
     """The gateway's side of a user's only connection."""
     (receiver,) = running.hub._users[str(user)]

@@ -83,7 +83,7 @@ class Channels:
         Without a cursor these are the events since its handshake.
         """
         wanted = {channel: workspace_of(channel) for channel in wish.channels if channel != ME}
-        stands_at: int | None = None
+        stands_at: EventCursor | None = None
         if not wish.late:
             await self._admission.users.may_join(wish.user_id)  # `_register` looks again
         try:
@@ -99,19 +99,23 @@ class Channels:
                 return refusal
             if wish.late:
                 backlog.hold()
-            epoch, place = self._hub.epoch, self._hub.place
+            place = self._hub.place
             resume, replays = Resume.NEW, False
             if wish.resume is not None:
                 resume = Resume.GAP
-                if stands_at is not None and await self._prepare_all(stands_at, member_of or frozenset()):
-                    place, resume, replays = EventCursor(epoch, stands_at), Resume.OK, True
+                if (
+                    stands_at is not None
+                    and stands_at.epoch == place.epoch  # the stream may have been rebuilt while memberships were read
+                    and await self._prepare_all(stands_at.sequence, member_of or frozenset())
+                ):
+                    place, resume, replays = stands_at, Resume.OK, True
             elif await self._missed_since_handshake(place, member_of):
                 replays = self.prepared is not None
                 place, resume = (self._handshake, Resume.NEW) if replays else (place, Resume.GAP)
         except (MembershipsUnavailable, ReplayInterrupted):
             return _UNAVAILABLE
         return Joined(
-            epoch=epoch,
+            epoch=place.epoch,
             cursor=str(place),
             resume=resume,
             replays=replays,
@@ -266,8 +270,8 @@ class Channels:
     async def _missed_since(self, wish: AddChannel) -> int | None:
         """The sequence after which to replay a new channel; None for no replay, -1 for a cursor out of reach."""
         if wish.resume is not None:
-            position = await self._admission.resumption.locate(wish.resume)
-            return -1 if position is None else position
+            found = await self._admission.resumption.locate(wish.resume)
+            return -1 if found is None else found.sequence
         if self._resumed_at is None:
             return None
         return self._left.get(wish.workspace_id, self._resumed_at)

@@ -142,8 +142,10 @@ class Resumption:
         self._replays = replays
         self._max_events = max_events
 
-    async def locate(self, cursor: str) -> int | None:
-        """Return the sequence of a cursor; None if it is malformed, of another epoch or from the future.
+    async def locate(self, cursor: str) -> EventCursor | None:
+        """Read a client's cursor; None if it is malformed, of another epoch or from the future.
+
+        The stream may be rebuilt later: compare the epoch again after the next wait.
 
         A client may come from a gateway that was faster than this one: wait until this one has caught up.
 
@@ -165,7 +167,7 @@ class Resumption:
                     await self._hub.reached(parsed.sequence)
             except TimeoutError:
                 raise ReplayInterrupted("this gateway is behind") from None
-        return parsed.sequence if parsed.epoch == self._hub.epoch else None
+        return parsed if parsed.epoch == self._hub.epoch else None
 
     async def prepare(self, missed: Missed) -> Prepared | None:
         """Prepare to serve everything missed; None is a gap.
