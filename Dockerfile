@@ -48,6 +48,7 @@ COPY api api
 COPY notifier notifier
 COPY operator operator
 COPY local local
+COPY loadtests/taskbell loadtests/taskbell
 RUN python -m venv --without-pip /opt/taskbell \
     && pip --python /builder wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip --python /opt/taskbell install --no-compile --no-index --no-deps /wheels/*.whl \

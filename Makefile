@@ -47,7 +47,7 @@ bench: tools ## compare the hot paths with their floors; writes build/bench.json
 	@exec $(BIN)/python loadtests/bench.py $(BENCH_ARGS)
 
 capacity: tools ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
-	@exec env PYTHONPATH=loadtests $(BIN)/python -m capacity $(CAPACITY_ARGS)
+	@exec $(BIN)/taskbell capacity $(CAPACITY_ARGS)
 
 attack: tools ## let hostile users attack among honest ones; writes build/attack (ATTACK_ARGS: --help)
 	@exec env PYTHONPATH=loadtests $(BIN)/python -m attack $(ATTACK_ARGS)

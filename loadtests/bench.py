@@ -26,13 +26,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import orjson
 import uvloop
-from capacity.service import UNLIMITED, running
+
 from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, request, saturate
 from push_floor import measure_clients, push_simulator
 from pushes import measure_pushes
 from queries import query
+from taskbell.capacity.service import UNLIMITED, running
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent

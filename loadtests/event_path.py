@@ -13,10 +13,10 @@ from typing import Any
 import asyncpg
 import nats
 import psutil
+
 from figures import Figure
 from http_client import HttpConnection, connect, request
 from queries import query
-
 from taskbell.client.connection import Connection
 from taskbell.contract.frames import ServerFrame
 from taskbell.contract.subjects import STREAM

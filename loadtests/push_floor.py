@@ -28,10 +28,11 @@ import h2.events
 import httpx
 import orjson
 import uvloop
-from figures import Figure, table
-from http_client import Load
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from figures import Figure, table
+from http_client import Load
 
 CONCURRENCY = (32, 64)
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -25,9 +25,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import orjson
-from figures import Figure
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from figures import Figure
 from queries import query
 
 _DEVICES = 1_000

@@ -28,7 +28,7 @@ pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receive
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"
-_LONG = tuple(f"tests/{room}/" for room in ("faults", "e2e", "loadtests", "docs", "local", "charts"))
+_LONG = tuple(f"tests/{room}/" for room in ("faults", "e2e", "loadtests", "capacity", "docs", "local", "charts"))
 _MOST_WORKERS = 32
 _ROOM = 4 * 2**30  # bytes: the write-ahead log may grow to 1 GB, a database has 10 MB
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from capacity.service import PlatformNotPrepared, PlatformNotStarted
-
 from attack.arguments import parse
 from attack.run import PlatformNotCounted, run, say
+from taskbell.capacity.service import PlatformNotPrepared, PlatformNotStarted
 
 
 def main() -> int:

@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx
 import orjson
-from capacity.briefing import Account
-from capacity.journal import Journal, Note
-from capacity.steps import percentile
+
+from taskbell.capacity.briefing import Account
+from taskbell.capacity.journal import Journal, Note
+from taskbell.capacity.steps import percentile
 
 _PAUSE_SECONDS = 0.9
 _SIGN_IN_EACH = 12

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import psutil
 import yaml  # type: ignore[import-untyped]  # it brings no types
-from capacity.processor import part_of
+
+from taskbell.capacity.processor import part_of
 
 _VALUES = Path(__file__).resolve().parents[2] / "charts" / "taskbell" / "values.yaml"
 _UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}

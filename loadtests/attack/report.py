@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from capacity.conservation import Conservation
+from taskbell.capacity.conservation import Conservation
 
 MOST_TIMES_SLOWER = 3.0
 SLOW_MS = 100.0

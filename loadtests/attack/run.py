@@ -17,12 +17,6 @@ from typing import Any, Final
 
 import httpx
 import orjson
-from capacity import arguments, ledger, service
-from capacity.briefing import Briefing, read_latencies
-from capacity.conservation import conserve
-from capacity.journal import Journal
-from capacity.leash import leashed
-from capacity.listeners import Crowd
 
 from attack.arguments import Command
 from attack.honest import Honest, Hook, Waited, p95
@@ -30,6 +24,13 @@ from attack.hostile.villain import Target
 from attack.memory import Peaks, limits
 from attack.receivers import answer_at_once, receiving
 from attack.report import Findings, Waits, table
+from taskbell.capacity import arguments, ledger, service
+from taskbell.capacity.briefing import Briefing, read_latencies
+from taskbell.capacity.conservation import conserve
+from taskbell.capacity.journal import Journal
+from taskbell.capacity.leash import leashed
+from taskbell.capacity.listeners import Crowd
+from taskbell.capacity.repository import NotCounted
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CALM_SHARE = 0.25
@@ -86,7 +87,7 @@ def run(command: Command) -> int:
         )
         try:
             findings = asyncio.run(_Attack(command, platform, briefing).findings())
-        except* ledger.NotCounted as reasons:
+        except* NotCounted as reasons:
             raise PlatformNotCounted(f"nothing could be counted: {reasons.exceptions[0]}") from reasons
     command.output.mkdir(parents=True, exist_ok=True)
     report = command.output / "report.json"

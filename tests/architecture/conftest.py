@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = {
     "api": "api",
+    "capacity": "loadtests",
     "client": "core",
     "contract": "core",
     "delivery": "notifier",

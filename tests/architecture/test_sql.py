@@ -26,7 +26,6 @@ _SQL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DATA = re.compile(r"\b(?:SELECT|INSERT INTO|DELETE FROM|WHERE|RETURNING|UPDATE \S+ SET)\b")
-_LOADTESTS = Path(__file__).parents[2] / "loadtests"
 _RUNS = {"row", "rows", "value", "count"}
 
 
@@ -61,7 +60,7 @@ class Source:
             case ast.Call(func=ast.Name(id="load"), args=[ast.Name(id="__package__"), ast.Constant(value=name)]):
                 return self.path.parent / "queries" / f"{name}.sql"
             case ast.Call(func=ast.Name(id="query"), args=[ast.Constant(value=name)]):
-                return _LOADTESTS / "queries" / f"{name}.sql"
+                return self.path.parent / "queries" / f"{name}.sql"
         return None
 
 
@@ -77,7 +76,7 @@ def _text(node: ast.AST) -> str | None:
 def sources(root, modules) -> list[Source]:
     """Every module of the project but its tests."""
     others = [path for folder in ("loadtests", "docs/_generate") for path in (root / folder).rglob("*.py")]
-    return [Source(path) for path in [*(module.path for module in modules), *others]]
+    return [Source(path) for path in dict.fromkeys([*(module.path for module in modules), *others])]
 
 
 @pytest.fixture(scope="module")

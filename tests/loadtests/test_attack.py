@@ -8,13 +8,14 @@ import sys
 
 import httpx
 import pytest
+
 from attack.arguments import parse
 from attack.honest import Hook, Waited, p95
 from attack.hostile import KINDS
 from attack.memory import limits
 from attack.receivers import answer_at_once, hint_forever, receiving
 from attack.report import Findings, Waits, table
-from capacity.conservation import Conservation
+from taskbell.capacity.conservation import Conservation
 
 _MIB = 2**20
 

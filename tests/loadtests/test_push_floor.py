@@ -1,6 +1,7 @@
 """The floor of push alerts, measured for a moment against a real simulator."""
 
 import pytest
+
 from push_floor import CONCURRENCY, SimulatorNotStarted, measure_clients, push_simulator
 
 pytestmark = pytest.mark.feature("T11")

@@ -23,6 +23,7 @@ _COMMANDS: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     "replay": (("taskbell.relay",), False),
     "deadletters": (("taskbell.delivery",), False),
     "keys": (("taskbell.store",), False),
+    "capacity": (("taskbell.capacity",), True),
 }
 """What each command needs to be installed, and whether it passes its arguments on. An image has the commands of its
 programs."""

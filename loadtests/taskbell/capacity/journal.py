@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from capacity.briefing import whole_lines
-from capacity.evidence import Promised
+from taskbell.capacity.briefing import whole_lines
+from taskbell.capacity.evidence import Promised
 
 
 class Note(StrEnum):

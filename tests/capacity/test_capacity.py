@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,15 +10,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from capacity import __main__ as check
-from capacity import service
-from capacity.arguments import parse
-from capacity.conservation import Conservation, Place
-from capacity.interrupts import Interrupts
-from capacity.page import render
-from capacity.plan import KINDS, Plan, limits
-from capacity.processor import Sample, used_between
-from capacity.report import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskbell.capacity import __main__ as check
+from taskbell.capacity import service
+from taskbell.capacity.arguments import parse
+from taskbell.capacity.conservation import Conservation, Place
+from taskbell.capacity.interrupts import Interrupts
+from taskbell.capacity.page import render
+from taskbell.capacity.plan import KINDS, Plan, limits
+from taskbell.capacity.processor import Sample, used_between
+from taskbell.capacity.report import (
     BELOW_MINIMUM,
     FAILED,
     INTERRUPTED,
@@ -31,8 +33,8 @@ from capacity.report import (
     progress_line,
     verdict,
 )
-from capacity.run import run
-from capacity.steps import (
+from taskbell.capacity.run import run
+from taskbell.capacity.steps import (
     Figures,
     Processor,
     Step,
@@ -45,8 +47,6 @@ from capacity.steps import (
     percentile,
     summarize,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CHROMIUM = Path("/usr/bin/chromium")
 FAST = Figures(count=100, rps=10, p50_ms=5, p95_ms=10, p99_ms=20)
@@ -380,10 +380,9 @@ def test_a_browser_shows_the_page(tmp_path):
 # --- the command line, and a real run
 
 
-def _capacity(loadtests, *arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(loadtests)}
-    command = [sys.executable, "-m", "capacity", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)
+def _capacity(*arguments, **options):
+    command = [sys.executable, "-m", "taskbell.capacity", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -419,9 +418,9 @@ def test_any_arguments_are_taken_or_refused(arguments):
     assert status in {None, 2}
 
 
-def test_it_explains_itself(loadtests, tmp_path):
+def test_it_explains_itself(tmp_path):
     """`--help` names every option and what the exit status means."""
-    shown = _capacity(loadtests, "--help", timeout=60, cwd=tmp_path).stdout
+    shown = _capacity("--help", timeout=60, cwd=tmp_path).stdout
     assert "--minimum-users" in shown
     assert "Exit status: 0" in shown
     assert list(tmp_path.iterdir()) == []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from capacity import service
-from capacity.arguments import parse
-from capacity.interrupts import Interrupts
-from capacity.load import LoadFailed
-from capacity.run import Start, run, say
-from capacity.service import PlatformNotPrepared, PlatformNotStarted
+from taskbell.capacity import service
+from taskbell.capacity.arguments import parse
+from taskbell.capacity.interrupts import Interrupts
+from taskbell.capacity.load import LoadFailed
+from taskbell.capacity.run import Start, run, say
+from taskbell.capacity.service import PlatformNotPrepared, PlatformNotStarted
 
 
 def main(*, start: Start = service.running_unlimited) -> int:

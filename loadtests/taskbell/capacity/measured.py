@@ -7,9 +7,9 @@ from array import array
 
 import gevent  # type: ignore[import-untyped]  # it brings no types
 
-from capacity.journal import Journal, Note
-from capacity.plan import KINDS
-from capacity.steps import Figures, summarize
+from taskbell.capacity.journal import Journal, Note
+from taskbell.capacity.plan import KINDS
+from taskbell.capacity.steps import Figures, summarize
 
 
 class Measured:

@@ -1,6 +1,6 @@
 """The locust scenario: integrations that poll, readers and writers, grown step by step until a limit breaks.
 
-Runs under `locust -f`, started by `capacity.run`, which says by `CAPACITY_BRIEFING` where the briefing is.
+Runs under `locust -f`, started by `taskbell.capacity.run`, which says by `CAPACITY_BRIEFING` where the briefing is.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import orjson
 from locust import FastHttpUser, LoadTestShape, between, events, task
 from locust.env import Environment
 
-from capacity.briefing import Briefing, read_latencies
-from capacity.journal import Journal, Note
-from capacity.measured import Measured
-from capacity.plan import MIX
-from capacity.steps import Step, broken_limits, next_users, percentile, summarize
+from taskbell.capacity.briefing import Briefing, read_latencies
+from taskbell.capacity.journal import Journal, Note
+from taskbell.capacity.measured import Measured
+from taskbell.capacity.plan import MIX
+from taskbell.capacity.steps import Step, broken_limits, next_users, percentile, summarize
 
 BRIEFING: Final = Briefing.read(Path(os.environ["CAPACITY_BRIEFING"]))
 STATUSES: Final = ("pending", "in_progress", "completed")
@@ -234,7 +234,7 @@ class Writer(Person):
 
 
 class Growth(LoadTestShape):
-    """Grows the users step by step; what comes next is decided by `capacity.steps`."""
+    """Grows the users step by step; what comes next is decided by `taskbell.capacity.steps`."""
 
     def __init__(self) -> None:
         """Begin before the first step."""

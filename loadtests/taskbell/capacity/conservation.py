@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from capacity.evidence import ASSIGNED, BY_CLOCK, EventRow, Evidence
+from taskbell.capacity.evidence import ASSIGNED, BY_CLOCK, EventRow, Evidence
 from taskbell.contract.events import EventType
 
 _EXAMPLES = 5

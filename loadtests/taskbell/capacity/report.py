@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from capacity.conservation import Conservation
-from capacity.plan import KINDS, MIX, Plan
-from capacity.steps import Step, breaking_step, held_users, is_disturbed, is_saturated
+from taskbell.capacity.conservation import Conservation
+from taskbell.capacity.plan import KINDS, MIX, Plan
+from taskbell.capacity.steps import Step, breaking_step, held_users, is_disturbed, is_saturated
 
 PASSED, NOT_CONSERVED, BELOW_MINIMUM = "passed", "not_conserved", "below_minimum"
 INTERRUPTED, FAILED = "interrupted", "failed"

@@ -5,13 +5,13 @@ from collections import Counter
 
 import orjson
 import pytest
-from capacity import journal
-from capacity.conservation import conserve
-from capacity.evidence import EventRow, Evidence, FeedItem, Heard, Notice, Promised, TaskRow, owed
-from capacity.journal import Journal, Note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskbell.capacity import journal
+from taskbell.capacity.conservation import conserve
+from taskbell.capacity.evidence import EventRow, Evidence, FeedItem, Heard, Notice, Promised, TaskRow, owed
+from taskbell.capacity.journal import Journal, Note
 from taskbell.contract.cursors import EventCursor
 
 EVENTS = {"task.created": 1, "task.assigned": 1, "task.updated": 2}

@@ -18,15 +18,16 @@ import httpx
 import orjson
 import psutil
 
-from capacity import ledger, service
-from capacity.arguments import Command
-from capacity.briefing import Briefing
-from capacity.conservation import conserve
-from capacity.interrupts import Interrupts
-from capacity.ledger import Gathered, NotCounted
-from capacity.load import Load, Outcome
-from capacity.page import render
-from capacity.report import INTERRUPTED, Surroundings, document, exit_status
+from taskbell.capacity import ledger, service
+from taskbell.capacity.arguments import Command
+from taskbell.capacity.briefing import Briefing
+from taskbell.capacity.conservation import conserve
+from taskbell.capacity.interrupts import Interrupts
+from taskbell.capacity.ledger import Gathered
+from taskbell.capacity.load import Load, Outcome
+from taskbell.capacity.page import render
+from taskbell.capacity.report import INTERRUPTED, Surroundings, document, exit_status
+from taskbell.capacity.repository import NotCounted
 
 _SETTLE_SECONDS = 45.0
 _REPORTS = ("report.json", "report.html")

@@ -2,13 +2,13 @@ import asyncio
 import contextlib
 import json
 
-from capacity.briefing import Account
-from capacity.conservation import conserve
-from capacity.evidence import EventRow, Evidence, FeedItem, Heard, Promised, TaskRow
-from capacity.listeners import Heard as Ear
-from capacity.listeners import Listener
 from websockets.asyncio.server import serve
 
+from taskbell.capacity.briefing import Account
+from taskbell.capacity.conservation import conserve
+from taskbell.capacity.evidence import EventRow, Evidence, FeedItem, Heard, Promised, TaskRow
+from taskbell.capacity.listeners import Heard as Ear
+from taskbell.capacity.listeners import Listener
 from taskbell.contract.cursors import EventCursor
 
 

@@ -27,12 +27,10 @@ _ELSEWHERE = str(Path(__file__).with_name("platform_elsewhere.py"))
 class _Run:
     """A run of the check, in a folder of its own."""
 
-    def __init__(
-        self, loadtests: Path, folder: Path, *options: str, script: Sequence[str] = ("-m", "capacity"), **more
-    ):
+    def __init__(self, folder: Path, *options: str, script: Sequence[str] = ("-m", "taskbell.capacity"), **more: str):
         self.output, self.temporary, self._log = folder / "report", folder / "tmp", folder / "said.log"
         self.temporary.mkdir()
-        environment = {**os.environ, "PYTHONPATH": str(loadtests), "TMPDIR": str(self.temporary), **more}
+        environment = {**os.environ, "TMPDIR": str(self.temporary), **more}
         environment["TASKBELL_API_WORKERS"] = "1"  # half of the time goes into starting the platform
         command = [sys.executable, *script, *_OPTIONS.split(), *options, "--output", str(self.output)]
         with self._log.open("wb") as log:
@@ -100,12 +98,12 @@ class _Run:
 
 
 @pytest.fixture
-def run(loadtests, tmp_path):
+def run(tmp_path):
     """Starts runs; what is left of them ends with the test."""
     started = []
 
     def start(*options) -> _Run:
-        started.append(_Run(loadtests, tmp_path, *options))
+        started.append(_Run(tmp_path, *options))
         return started[-1]
 
     yield start
@@ -174,7 +172,7 @@ def _cut(run: _Run, how: str, platform: Platform) -> None:
 
 
 @pytest.fixture(scope="module")
-def cut_runs(loadtests, tmp_path_factory):
+def cut_runs(tmp_path_factory):
     """Runs on one platform at the same time, each cut short in its way after its first step; they have ended."""
     with contextlib.ExitStack() as held:
         platform = Platform(tmp_path_factory.mktemp("platform"), TASKBELL_API_WORKERS="1")
@@ -182,7 +180,7 @@ def cut_runs(loadtests, tmp_path_factory):
         runs = {}
         for how in ("theft", "Ctrl-C", "locust", "capacity.listeners"):
             folder = tmp_path_factory.mktemp("run")
-            runs[how] = _Run(loadtests, folder, *_LONG, script=[_ELSEWHERE], TASKBELL_DATA_DIR=str(platform.data))
+            runs[how] = _Run(folder, *_LONG, script=[_ELSEWHERE], TASKBELL_DATA_DIR=str(platform.data))
             held.callback(runs[how].end)
         for how, run in runs.items():
             run.until_it_says("step  1")

@@ -1,6 +1,6 @@
 """The WebSocket listeners of a run, in a process of their own: each keeps what it received.
 
-Started by `capacity.run`; At SIGTERM it writes all of it into the run's folder and ends.
+Started by `taskbell.capacity.run`; at SIGTERM it writes all of it into the run's folder and ends.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 import uvloop
 
-from capacity.briefing import Account, Briefing
-from capacity.evidence import is_followed
+from taskbell.capacity.briefing import Account, Briefing
+from taskbell.capacity.evidence import is_followed
 from taskbell.client.connection import Connection, Frame
 from taskbell.client.following import follow
 from taskbell.contract.frames import Resume, ServerFrame

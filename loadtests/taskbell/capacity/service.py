@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 
-from capacity.briefing import Account
-from capacity.leash import leashed
-from capacity.processor import UP
+from taskbell.capacity.briefing import Account
+from taskbell.capacity.leash import leashed
+from taskbell.capacity.processor import UP
 
 UNLIMITED = {
     "TASKBELL_RATE_LIMIT_PER_MINUTE": "1000000000",

@@ -11,15 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capacity import ledger, service
-from capacity.briefing import Briefing, read_steps
-from capacity.interrupts import Interrupts
-from capacity.leash import leashed
-from capacity.processor import GENERATOR, LISTENERS, Sampler
-from capacity.report import INTERRUPTED, progress_line
-from capacity.steps import Step
+from taskbell.capacity import ledger, service
+from taskbell.capacity.briefing import Briefing, read_steps
+from taskbell.capacity.interrupts import Interrupts
+from taskbell.capacity.leash import leashed
+from taskbell.capacity.processor import GENERATOR, LISTENERS, Sampler
+from taskbell.capacity.report import INTERRUPTED, progress_line
+from taskbell.capacity.steps import Step
 
-_ROOT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 30.0
 
 
@@ -46,10 +45,10 @@ class Load:
         self._platform = platform
         self._held = held
         self._tell = tell
-        self._listeners = self._start(LISTENERS, ["-m", "capacity.listeners", str(briefing.path)])
+        self._listeners = self._start(LISTENERS, ["-m", "taskbell.capacity.listeners", str(briefing.path)])
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "CAPACITY_BRIEFING": str(self._briefing.path), "PYTHONPATH": str(_ROOT)}
+        environment = {**os.environ, "CAPACITY_BRIEFING": str(self._briefing.path)}
         log = self._held.enter_context((self._briefing.folder / f"{name}.log").open("wb"))
         process = subprocess.Popen(
             leashed([sys.executable, *arguments]),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from capacity.plan import Plan, limits
+from taskbell.capacity.plan import Plan, limits
 
 RESERVED_SECONDS = 100.0
 """Seconds of the whole time for the start, the count and the report."""
@@ -41,7 +41,7 @@ def _within(kind: Callable[[str], float], low: float, high: float) -> Callable[[
 def parser() -> argparse.ArgumentParser:
     """The options, with their defaults and bounds."""
     made = argparse.ArgumentParser(
-        prog="make capacity CAPACITY_ARGS=...",
+        prog="taskbell capacity",
         description="Find out how many users the platform serves on this machine, and whether it loses or doubles"
         " anything. Starts its own platform, grows the load until a limit breaks, counts, and writes a report.",
         epilog="Exit status: 0 nothing was lost or doubled and the minimum held; 1 otherwise; 2 the check could not run"

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import psutil
-from capacity import service
-from capacity.__main__ import main
+
+from taskbell.capacity import service
+from taskbell.capacity.__main__ import main
 
 
 class Elsewhere:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from capacity import plots
+from taskbell.capacity import plots
 
 Report = dict[str, Any]
 _NONE = "\N{EN DASH}"

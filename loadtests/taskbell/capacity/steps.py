@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capacity.plan import Limits, Plan
+from taskbell.capacity.plan import Limits, Plan
 
 BUSY = 0.85
 """A single-threaded generator that is busy for this share of the time adds delays."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from capacity.steps import Processor
+from taskbell.capacity.steps import Processor
 
 GENERATOR, LISTENERS, UP = "generator", "listeners", "up"
 _NUMBERED = re.compile(r"-[0-9]+\Z")

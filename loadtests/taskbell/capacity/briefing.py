@@ -9,8 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from capacity.plan import Plan
-from capacity.steps import Step
+from taskbell.capacity.plan import Plan
+from taskbell.capacity.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
