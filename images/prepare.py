@@ -45,9 +45,15 @@ _UNUSED: Final = (
     "lib/python*/site-packages/sqlalchemy/dialects/oracle",
     "lib/python*/site-packages/sqlalchemy/dialects/sqlite",
     "lib/python*/site-packages/sqlalchemy/testing",
-    # Another event loop, and a former implementation.
+    # Other event loops, none, and former implementations.
     "lib/python*/site-packages/anyio/_backends/_trio.py",
     "lib/python*/site-packages/websockets/legacy",
+    "lib/python*/site-packages/websockets/sync",
+    "lib/python*/site-packages/websockets/trio",
+    "lib/python*/site-packages/pydantic/v1",
+    # Names of attributes and metrics; those that OpenTelemetry itself uses begin with "otel".
+    "lib/python*/site-packages/opentelemetry/semconv/_incubating/attributes/[a-np-z]*.py",
+    "lib/python*/site-packages/opentelemetry/semconv/_incubating/metrics/[a-np-z]*.py",
 )
 """Parts of packages that no program of ours imports."""
 
