@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -19,6 +20,7 @@ from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
+from taskbell.api.events.following import Following
 from taskbell.api.events.recent import RecentEvents
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import ChangeFeed
@@ -50,8 +52,8 @@ from taskbell.store.pool import Database
 
 _FEED_MEMORY = 16 * 2**20
 """Bytes of the newest events that the change feed keeps: some ten thousand."""
-_FEED_WARM_UP = 5_000
-"""How many of them are read at the start."""
+_FEED_WARM_UP = 1_000
+"""How many of them are read when polls begin."""
 _STATEMENT_SECONDS = 12
 """How long one statement may take; PostgreSQL ends it before, after the `statement_timeout` of the API's role (10 s).
 
@@ -73,10 +75,12 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
         pokes = Pokes(client)
+        stack.push_async_callback(pokes.settle)
         recorder = EventRecorder(pokes)
         recent = RecentEvents(max_bytes=_FEED_MEMORY)
-        reader = StreamReader(client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
-        await stack.enter_async_context(running(reader.run, name="feed-reader"))
+        reader = partial(StreamReader, client, recent, stream=STREAM, epoch_key=METADATA_EPOCH, warm_up=_FEED_WARM_UP)
+        following = Following(recent, reader)
+        await stack.enter_async_context(running(following.run, name="feed-reader"))
         quotas = Quotas(database)
         await stack.enter_async_context(running(quotas.run, name="quota-reader"))
         keys = parse_keys(settings.signing_keys.get_secret_value())
@@ -137,7 +141,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             reminders=Reminders(database, recorder=recorder, quotas=quotas),
             quotas=quotas,
             notifications=Notifications(database, recorder=recorder),
-            events=ChangeFeed(StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent),
+            events=ChangeFeed(
+                StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent, polled=following.polled
+            ),
             deliveries=Deliveries(
                 database,
                 quotas=quotas,

@@ -133,7 +133,10 @@ async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitab
         async def poke() -> None:
             await pokes.send(RELAY_POKE)
 
-        yield poke
+        try:
+            yield poke
+        finally:
+            await pokes.settle()
 
 
 async def _sweep(settings: SweepSettings, part: Part, *, stay: timedelta) -> dict[str, Any]:

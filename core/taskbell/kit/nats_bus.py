@@ -18,6 +18,8 @@ _log = structlog.get_logger(__name__)
 _USER = re.compile("[A-Za-z0-9_-]+")
 _REPEAT_AFTER = 30.0
 """Seconds until the same error is logged again."""
+_APART = 0.005
+"""Seconds between two pokes on one subject."""
 
 SIGNALS_LOST = Counter(
     "taskbell_bus_pokes_lost_total",
@@ -122,9 +124,35 @@ class Pokes:
     def __init__(self, client: Client) -> None:
         """Take a connection; the caller closes it."""
         self._client = client
+        self._sent: dict[str, float] = {}
+        self._due: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, subject: str) -> None:
-        """Send an empty message without waiting. While NATS is away, count it as lost; do not raise."""
+        """Send an empty message without waiting. While NATS is away, count it as lost; do not raise.
+
+        Those that come within 5 ms of another become one, at the end of that time.
+        """
+        if subject in self._due:
+            return
+        now = asyncio.get_running_loop().time()
+        wait = self._sent.get(subject, 0.0) + _APART - now
+        if wait > 0:
+            self._due[subject] = asyncio.create_task(self._send_later(subject, wait))
+            return
+        self._sent[subject] = now
+        await self._publish(subject)
+
+    async def settle(self) -> None:
+        """Wait until what was asked for is sent; for the end of a program."""
+        await asyncio.gather(*self._due.values())
+
+    async def _send_later(self, subject: str, wait: float) -> None:
+        await asyncio.sleep(wait)
+        del self._due[subject]
+        self._sent[subject] = asyncio.get_running_loop().time()
+        await self._publish(subject)
+
+    async def _publish(self, subject: str) -> None:
         if not self._client.is_connected:
             SIGNALS_LOST.inc()
             return

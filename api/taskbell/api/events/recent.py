@@ -38,6 +38,10 @@ class RecentEvents:
         self._workspaces.clear()
         self._moved.set()
 
+    def forget(self) -> None:
+        """Hold nothing, and know of no stream, until `begin`."""
+        self.begin(epoch=0, position=0)
+
     def message(self, sequence: int, subject: str, headers: Mapping[str, str], data: bytes) -> None:
         """Add the newest event; the oldest make room. Messages that are not events are ignored."""
         with suppress(ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -38,10 +38,13 @@ class FeedPage:
 class ChangeFeed:
     """The change feed of workspaces. Callers must check the membership before."""
 
-    def __init__(self, replays: StreamReplays, recent: RecentEvents) -> None:
-        """Take the replays of the stream and its newest events."""
+    def __init__(
+        self, replays: StreamReplays, recent: RecentEvents, *, polled: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take the replays of the stream and its newest events; `polled` is called for each page."""
         self._replays = replays
         self._recent = recent
+        self._polled = polled
 
     async def page(self, *, workspace_id: UUID, reader: UUID, after: str | None, limit: int) -> FeedPage:
         """Read up to `limit` events after a cursor, or from the oldest kept one; personal ones only to their audience.
@@ -51,6 +54,7 @@ class ChangeFeed:
             EventCursorExpired: Events after it are gone, or the stream was rebuilt.
             EventsUnavailable: NATS does not answer.
         """
+        self._polled()
         try:
             bounds = await self._replays.bounds()
             if bounds.epoch is None:
