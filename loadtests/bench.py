@@ -1,8 +1,8 @@
 """`make bench`: compares the API and pushes with their floors, and measures the path of events to the gateway.
 
-It starts the real platform in a temporary folder, fills a workspace with tasks, and measures create, get and list in
-turns with the floor, so that a change in the machine's speed affects both. Both are single processes on the same
-database. The ratios count; absolute figures belong to the machine.
+It starts the real platform in a temporary folder, fills a workspace with tasks, and measures get, list, create, update
+and move in turns with the floor, so that a change in the machine's speed affects both. Both are single processes on the
+same database. The ratios count; absolute figures belong to the machine.
 """
 
 from __future__ import annotations
@@ -130,6 +130,21 @@ async def compare(
     )
 
 
+def pick(ids: list[str], number: int) -> str:
+    """One of the tasks, in no order."""
+    return ids[number * 7919 % len(ids)]
+
+
+def renamed(number: int) -> bytes:
+    """A change of a title, each time another one."""
+    return orjson.dumps({"title": f"Changed {number} at {time.time_ns()}"})
+
+
+def next_to(ids: list[str], number: int) -> bytes:
+    """A move next to another task than `pick` gives for the number."""
+    return orjson.dumps({"after": pick(ids, number * 31 + 1)})
+
+
 async def measure(run: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> list[Figure]:
     """Run the whole comparison; `folder` is for files."""
     address = urlsplit(run["api_url"])
@@ -143,9 +158,11 @@ async def measure(run: dict[str, Any], folder: Path, arguments: argparse.Namespa
         ("get", lambda n: request("GET", f"/v1/tasks/{ids[n % len(ids)]}", token=token), 200),
         ("list of 20", lambda _: request("GET", "/v1/tasks?limit=20", token=token), 200),
         ("create", lambda _: request("POST", "/v1/tasks", token=token, body=bodies), 201),
+        ("update", lambda n: request("PATCH", f"/v1/tasks/{pick(ids, n)}", token=token, body=renamed(n)), 200),
+        ("move", lambda n: request("POST", f"/v1/tasks/{pick(ids, n)}/move", token=token, body=next_to(ids, n)), 200),
     ]
     figures: list[Figure] = []
-    with floor(database_url=run["database_url"], actor=me["id"], workspace=workspace) as floor_port:
+    with floor(database_url=run["owner_database_url"], actor=me["id"], workspace=workspace) as floor_port:
         for name, make, status in makes:
             sys.stderr.write(f"measuring: {name}\n")
             figures.append(

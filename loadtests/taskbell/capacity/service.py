@@ -71,9 +71,11 @@ class PlatformUnderLoad:
 
 @contextmanager
 def running(
-    folder: Path, *, own_session: bool = True, settings: Mapping[str, str] | None = None
+    folder: Path, *, own_session: bool = True, settings: Mapping[str, str] | None = None, python: str = sys.executable
 ) -> Iterator[PlatformUnderLoad]:
     """Start the platform in a folder, on free ports; stop it at the end. No `TASKBELL_` variable of the caller counts.
+
+    `python` is that of the environment whose version it is to be.
 
     In a session of its own it does not receive Ctrl-C. Linux shares the processor between sessions (sched_autogroup): a
     program that is compared with it must be in the same one.
@@ -86,7 +88,7 @@ def running(
     log = folder / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            leashed([sys.executable, "-m", "taskbell.local", "up"]),
+            leashed([python, "-m", "taskbell.local", "up"]),
             env=kept | own | dict(settings or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,

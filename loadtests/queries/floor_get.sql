@@ -1,0 +1,1 @@
+SELECT to_json(t)::text FROM tasks t WHERE id = $1
