@@ -8,6 +8,7 @@ import pytest
 
 from taskbell.api.tasks import repository
 from taskbell.api.tasks.lists import in_workspace, of_user
+from taskbell.api.tasks.policy import FIELDS
 from taskbell.api.tasks.schemas import Sort, TaskCreate, TaskFilters, TaskRole
 from taskbell.api.workspaces import membership
 from taskbell.local import db
@@ -79,30 +80,26 @@ def _most(statement):
 def _writes(actor, workspace, task, other):
     """Every statement that runs in a transaction with an actor, on a workspace and its tasks."""
     written = {"actor": actor, "traceparent": None}
-    change = {
-        "changes_status": False,
-        "changes_description": False,
-        "omitted": [],
-        "event_types": ["task.updated"],
-        "former_values": ["{}"],
-        "former_assignee_ids": [],
-        "newly_assigned": [],
-        "former_status": "pending",
-        "leads": None,
-    }
-    here = {"workspace_id": workspace, "task_id": task}
     return {
         "lock": (repository._LOCK, {"task_id": task}),
-        "update": (repository._UPDATE, here | written | _FIELDS | change),
         "delete": (repository._DELETE, {"task_id": task, "version": None} | written),
-        "lock_order": (repository._LOCK_ORDER, {"task_id": task}),
-        "neighbours": (repository._NEIGHBOURS, here | {"anchor_id": other}),
         "below": (repository._BELOW, {"workspace_id": workspace, "task_id": other, "position": 10**12, "limit": 10}),
         "above": (repository._ABOVE, {"workspace_id": workspace, "task_id": other, "position": 0, "limit": 10}),
-        "move": (
-            repository._MOVE,
+        "respread": (
+            repository._RESPREAD,
             {"workspace_id": workspace, "task_ids": [task, other], "positions": [1, 2], "moved_id": task} | written,
         ),
+    }
+
+
+def _functions(actor, task, other):
+    """Every function that sets its actor itself and writes."""
+    change = {"version": None, "workspace_id": None, "sent": list(FIELDS), "leads": [], "held": [], "brimful": []}
+    common = {"actor": actor, "task_id": task, "traceparent": None}
+    values = {name: _FIELDS[name] for name in FIELDS}
+    return {
+        "change": (repository._CHANGE, common | values | change),
+        "move": (repository._MOVE, common | {"anchor_id": other, "goes_before": False, "held": []}),
     }
 
 
@@ -133,6 +130,28 @@ async def test_statements_that_write_meet_nothing_foreign(connection, owner, ann
                 assert await statement.rows(connection, **named) == [], "nor without an actor"
     assert await owner.fetchval("SELECT count(*) FROM tasks WHERE version = 1") == 4
     assert await owner.fetchval("SELECT count(*) FROM events WHERE type = 'task.created'") == 4
+
+
+async def test_functions_that_write_meet_nothing_foreign(connection, owner, ann, bob, tasks):
+    """Asked to change another's task, or next to another's, they refuse and write nothing; one's own they change."""
+    mine, others = tasks[ann.user_id], tasks[bob.user_id]
+    for task, other, outcomes in (
+        (others[0], others[1], {"change": "refused", "move": "refused"}),
+        (others[0], mine[1], {"change": "refused", "move": "refused"}),
+        (mine[0], others[0], {"change": "changed", "move": "no_place"}),
+        (mine[1], mine[0], {"change": "changed", "move": "unchanged"}),
+        (mine[0], mine[1], {"change": "changed", "move": "changed"}),
+    ):
+        for name, (statement, named) in _functions(ann.user_id, task, other).items():
+            transaction = connection.transaction()
+            await transaction.start()
+            row = await statement.row(connection, **named)
+            await transaction.rollback()
+            assert row["outcome"] == outcomes[name], (name, task, other)
+            told = [row[field] for field in ("document", "version", "workspace_id")]
+            assert outcomes[name] != "refused" or told == [None, None, None]
+    assert await owner.fetchval("SELECT count(*) FROM tasks WHERE version = 1") == 4
+    assert await owner.fetchval("SELECT count(*) FROM events WHERE type LIKE 'task.%'") == 8
 
 
 async def test_nothing_is_created_for_a_stranger(connection, ann, bob):

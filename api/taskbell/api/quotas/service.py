@@ -60,6 +60,22 @@ class Quotas:
             return StorageFull()
         return None
 
+    def held(self) -> list[UUID]:
+        """The workspaces that may not be changed now: a statement that locks a task decides by them."""
+        if not self._over:
+            return []
+        passed = self._clock() - self._read_at
+        return [over.workspace_id for over in self._over.values() if over.refused_for > passed]
+
+    def brimful(self) -> list[UUID]:
+        """The workspaces whose tasks may not grow."""
+        return [over.workspace_id for over in self._over.values() if over.tasks_full] if self._over else []
+
+    def exceeded(self, workspace_id: UUID, *, grows: bool = False) -> QuotaExceeded | StorageFull:
+        """Why a workspace was `held`, or was `brimful` and should have grown."""
+        refusal = self.refusal(workspace_id, grows=grows)
+        return refusal or QuotaExceeded(headers={"Retry-After": "1"})  # its time has passed in this moment
+
     def check(self, workspace_id: UUID, *, grows: bool = False) -> None:
         """Raise what `refusal` returns."""
         if (refusal := self.refusal(workspace_id, grows=grows)) is not None:

@@ -1,19 +1,15 @@
-"""Pure decisions about tasks: what a change means, and where a moved task goes."""
+"""Pure decisions about tasks: what an answer of PostgreSQL means, and how a used-up gap gets room."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from enum import StrEnum
 from uuid import UUID
 
-import orjson
-
-from taskbell.api.tasks.errors import ParameterInvalid
+from taskbell.api.tasks.errors import AssigneeNotMember, MoveInvalid, ParameterInvalid, TaskVersionMismatch
 from taskbell.api.tasks.schemas import TaskFields
-from taskbell.contract.events import LONG_TEXT_BYTES, EventType
-from taskbell.contract.problems import FieldError
+from taskbell.contract.problems import FieldError, Refused
 
 GAP = 1000
 """Distance between a task and the one before it when there is room to choose; the sequence's increment."""
@@ -27,55 +23,56 @@ OPEN = frozenset({"pending", "in_progress"})
 """Statuses of tasks that are not done yet: these have reminders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a request does to a task.
+class Outcome(StrEnum):
+    """What PostgreSQL answers to a change or a move (`schema/functions`: `change_task.sql`, `move_task.sql`).
 
-    Attributes:
-        values: Every field of `FIELDS`, with its new value.
-        facts: The events it causes, each with the old values of its fields.
-        assigned: The new assignees.
-        moves_reminders: Whether the reminders must be planned again.
+    Everything but the first two left the task as it was.
     """
 
-    values: Mapping[str, Any]
-    facts: Sequence[tuple[EventType, Mapping[str, Any]]]
-    assigned: Sequence[UUID] = ()
-    moves_reminders: bool = False
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    """The task is already as it is wanted, and nothing was written."""
+    REFUSED = "refused"
+    """The actor sees no such task, or may only read it."""
+    OTHER_VERSION = "other_version"
+    OTHER_WORKSPACE = "other_workspace"
+    START_AFTER_DUE = "start_after_due"
+    OVER_QUOTA = "over_quota"
+    NOT_MEMBERS = "not_members"
+    """A new assignee is not a member of the workspace."""
+    NO_PLACE = "no_place"
+    """The other task is not one of the workspace, or is the same."""
+    USED_UP = "used_up"
+    """There is no free position at the place: neighbours must make room first."""
 
-    @property
-    def changes_status(self) -> bool:
-        """Whether the status changes."""
-        return any(kind is EventType.TASK_STATUS_CHANGED for kind, _ in self.facts)
 
+def rule_broken(outcome: Outcome, *, assignees: Sequence[UUID] = (), strangers: Container[UUID] = ()) -> Refused | None:
+    """The rule that a change breaks by itself, whoever asks; None for another outcome.
 
-def change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
-    """Decide what `wanted` fields change about `current`.
-
-    Raises:
-        ParameterInvalid: The task would start after it is due.
+    `assignees` are those that were asked for, `strangers` those of them who are not members.
     """
-    values = {field: wanted.get(field, current[field]) for field in FIELDS}
-    if set(values["assignee_ids"]) == set(current["assignee_ids"]):  # their order has no meaning
-        values["assignee_ids"] = current["assignee_ids"]
-    start, due = values["start_at"], values["due_at"]
-    if start is not None and due is not None and start > due:
+    if outcome is Outcome.OTHER_VERSION:
+        return TaskVersionMismatch()
+    if outcome is Outcome.OTHER_WORKSPACE:
+        message = "a task does not move to another workspace"
+        return MoveInvalid(message, errors=(FieldError("/workspace_id", "workspace_immutable", message),))
+    if outcome is Outcome.START_AFTER_DUE:
         told = FieldError(pointer="/start_at", code="start_after_due", message="start_at must not lie after due_at")
-        raise ParameterInvalid(told.message, errors=(told,))
-    previous = {field: current[field] for field in FIELDS if values[field] != current[field]}
-    facts: list[tuple[EventType, Mapping[str, Any]]] = []
-    others = {field: value for field, value in previous.items() if field not in {"status", "assignee_ids"}}
-    if others:
-        facts.append((EventType.TASK_UPDATED, others))
-    if "status" in previous:
-        facts.append((EventType.TASK_STATUS_CHANGED, {"status": previous["status"]}))
-    if "assignee_ids" in previous:
-        facts.append((EventType.TASK_ASSIGNED, {"assignee_ids": previous["assignee_ids"]}))
-    return Change(
-        values=values,
-        facts=facts,
-        assigned=[user for user in values["assignee_ids"] if user not in current["assignee_ids"]],
-        moves_reminders="due_at" in previous or (current["status"] in OPEN) != (values["status"] in OPEN),
+        return ParameterInvalid(told.message, errors=(told,))
+    if outcome is Outcome.NOT_MEMBERS:
+        return not_members(assignees, strangers)
+    return None
+
+
+def not_members(assignees: Sequence[UUID], strangers: Container[UUID]) -> AssigneeNotMember:
+    """Which of the wanted assignees are not members, by their places."""
+    message = "only members of the workspace can be assigned"
+    return AssigneeNotMember(
+        errors=tuple(
+            FieldError(f"/assignee_ids/{place}", "assignee_not_member", message)
+            for place, user in enumerate(assignees)
+            if user in strangers
+        )
     )
 
 
@@ -93,21 +90,6 @@ def is_for_new(position: int) -> bool:
     A move never takes such a position, even if it looks free: the task on it may not be committed yet.
     """
     return position > 0 and position % GAP == 0
-
-
-def middle(lower: int, upper: int) -> int | None:
-    """The position halfway between two others, or None when the gap is used up."""
-    half = (lower + upper) // 2
-    for position in (half, half + 1, half - 1):
-        if lower < position < upper and not is_for_new(position):
-            return position
-    return None
-
-
-def below_first(first: int) -> int:
-    """The position for a task that goes before the first one."""
-    position = first - GAP
-    return position + 1 if is_for_new(position) else position
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,35 +126,3 @@ def spread(below: Sequence[Neighbour], above: Sequence[Neighbour], *, take: int)
     placed = [(task, at + 1 if is_for_new(at) else at) for task, at in zip(ordered, even, strict=True)]
     moved = [Neighbour(id=task.id, position=position) for task, position in placed if task is not None]
     return Spread(position=next(position for task, position in placed if task is None), neighbours=moved)
-
-
-@dataclass(frozen=True, slots=True)
-class FormerValues:
-    """What an event tells of how a task was.
-
-    Attributes:
-        text: The old values, as a JSON object.
-        omitted: JSON Pointers, from the event's data, of those that are too long to be told.
-    """
-
-    text: str
-    omitted: Sequence[str] = ()
-
-
-def former_values(facts: Mapping[str, Any]) -> FormerValues:
-    """Write old values as an event tells them. A long one is only named: whoever follows the task has it."""
-    texts = {name: orjson.dumps(iso(old)).decode() for name, old in facts.items()}
-    told = {name: text for name, text in texts.items() if len(text.encode()) <= LONG_TEXT_BYTES}
-    return FormerValues(
-        text="{" + ",".join(f'"{name}":{text}' for name, text in told.items()) + "}",
-        omitted=[f"/previous/{name}" for name in texts if name not in told],
-    )
-
-
-def iso(value: Any) -> Any:
-    """The old value of a field in an event: instants are RFC 3339 with microseconds, as in the task."""
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, list):
-        return [str(user) for user in value]
-    return value

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -16,11 +15,11 @@ from taskbell.api.http import paging
 from taskbell.api.http.paging import CursorInvalid, Place, Slice
 from taskbell.api.tasks.errors import ChangeTooLarge
 from taskbell.api.tasks.lists import Listing
-from taskbell.api.tasks.policy import Change, Neighbour, former_values
+from taskbell.api.tasks.policy import Neighbour, Outcome
 from taskbell.api.tasks.schemas import Sort
-from taskbell.kit.ids import bare_uuid
+from taskbell.contract.events import EventType
 from taskbell.kit.postgres.errors import RowRefused
-from taskbell.kit.postgres.statements import Statement, load
+from taskbell.kit.postgres.statements import Executor, Statement, load
 from taskbell.store import task_lists
 from taskbell.store.compose import compile_statement, parameter
 from taskbell.store.models import Task
@@ -28,14 +27,12 @@ from taskbell.store.pool import Connection, Database
 
 _CREATE = load(__package__, "create_task")
 _GET = load(__package__, "get_task")
-_UPDATE = load(__package__, "update_task")
+_CHANGE = load(__package__, "change_task")
 _DELETE = load(__package__, "delete_task")
-_LOCK_ORDER = load(__package__, "lock_order")
-_NEIGHBOURS = load(__package__, "select_neighbours")
+_MOVE = load(__package__, "move_task")
 _BELOW = load(__package__, "select_below")
 _ABOVE = load(__package__, "select_above")
-_NEXT_POSITION = load(__package__, "next_position")
-_MOVE = load(__package__, "move_tasks")
+_RESPREAD = load(__package__, "respread_tasks")
 _SEEN = load(__package__, "select_seen")
 _MEMBERS = load(__package__, "select_members")
 _SORT_KEYS = load(__package__, "select_sort_keys")
@@ -186,49 +183,59 @@ async def is_seen(connection: Connection, *, task_id: UUID) -> bool:
     return await _SEEN.value(connection, task_id=task_id) is not None
 
 
-async def update(
-    connection: Connection,
-    *,
-    task: Mapping[str, Any],
-    change: Change,
-    actor: UUID,
-    leads: Sequence[timedelta],
-    traceparent: str | None,
-) -> Document:
-    """Write a change with its events, notifications and reminders.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What became of a change.
 
-    One round trip in a transaction that holds the task's lock.
+    Attributes:
+        outcome: Whether the task was changed, or why not.
+        document: The task as it is now, if it was changed or did not need to be.
+        workspace_id: The task's workspace; None if it was refused.
+        kinds: The types of the events that were written.
+        grows: Whether the description becomes longer.
+        strangers: The new assignees who are not members.
+    """
+
+    outcome: Outcome
+    document: Document | None
+    workspace_id: UUID | None
+    kinds: Sequence[EventType] = ()
+    grows: bool = False
+    strangers: Sequence[UUID] = ()
+
+
+async def change(database: Database, *, actor: UUID, task_id: UUID, **values: Any) -> Changed:
+    """Change the fields of a task, with its events, notifications and reminders; or tell why not. One round trip.
+
+    Args:
+        database: The primary.
+        actor: Who changes it.
+        task_id: The task.
+        values: The other arguments of `change_task.sql`: each field of a task, those that are `sent`, and the rest.
 
     Raises:
-        RowRefused: The actor may no longer change the task; the transaction is void.
+        RowRefused: The actor lost the right to change the task meanwhile.
         ChangeTooLarge: An event would be larger than events may be.
     """
-    former = [former_values(facts) for _, facts in change.facts]
     try:
-        row = await _UPDATE.row(
-            connection,
-            task_id=task["id"],
-            workspace_id=task["workspace_id"],
-            **change.values,
-            changes_status=change.changes_status,
-            actor=actor,
-            traceparent=traceparent,
-            event_types=[kind.value for kind, _ in change.facts],
-            former_values=[told.text for told in former],
-            omitted=[pointer for told in former for pointer in told.omitted],
-            changes_description=change.values["description"] != task["description"],
-            former_assignee_ids=task["assignee_ids"],
-            newly_assigned=change.assigned,
-            former_status=task["status"],
-            leads=leads if change.moves_reminders else None,
-        )
+        row = await _CHANGE.row(database, actor=actor, task_id=task_id, **values)
     except asyncpg.InsufficientPrivilegeError as refused:
         raise RowRefused from refused
     except asyncpg.CheckViolationError as refused:
         raise _too_large(refused) from refused
-    if row is None:
-        raise RowRefused
-    return Document(id=task["id"], text=row[0], version=row[1])
+    assert row is not None  # noqa: S101 -- the function returns one row
+    return Changed(
+        outcome=Outcome(row["outcome"]),
+        document=_document(task_id, row),
+        workspace_id=row["workspace_id"],
+        kinds=[EventType(kind) for kind in row["kinds"] or ()],
+        grows=bool(row["grows"]),
+        strangers=row["strangers"] or (),
+    )
+
+
+def _document(task_id: UUID, row: asyncpg.Record) -> Document | None:
+    return None if row["document"] is None else Document(id=task_id, text=row["document"], version=row["version"])
 
 
 async def delete(
@@ -239,74 +246,95 @@ async def delete(
     return deleted is not None
 
 
-async def lock_order(connection: Connection, *, task_id: UUID) -> UUID | None:
-    """Keep other moves out of the task's workspace until commit; returns the workspace. One round trip."""
-    found = await _LOCK_ORDER.value(connection, task_id=task_id)
-    return None if found is None else bare_uuid(found)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What became of a move.
+
+    Attributes:
+        outcome: Whether the task was moved, or why not.
+        document: The task as it is now, if it was moved or stood there already.
+        workspace_id: The task's workspace; None if it was refused.
+        lower: The position that the gap begins after; None before the first task.
+        upper: The position that the gap ends before; None behind the last task.
+    """
+
+    outcome: Outcome
+    document: Document | None
+    workspace_id: UUID | None
+    lower: int | None
+    upper: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Positions around the place a task goes to; None where the list ends."""
+async def move(on: Executor, *, actor: UUID, task_id: UUID, **values: Any) -> Moved:
+    """Put a task next to another, with its event; or tell why not. One round trip.
 
-    moved: int
-    anchor: int
-    before_anchor: int | None
-    after_anchor: int | None
+    In a transaction, no other move works in the workspace until its end.
 
-    def bounds(self, *, before: bool) -> tuple[int | None, int | None]:
-        """Between which positions a task lies that goes right before, or right after, the anchor."""
-        return (self.before_anchor, self.anchor) if before else (self.anchor, self.after_anchor)
+    Args:
+        on: The primary, or a connection.
+        actor: Who moves it.
+        task_id: The task.
+        values: The other arguments of `move_task.sql`.
 
-
-async def gap(connection: Connection, *, workspace_id: UUID, task_id: UUID, anchor_id: UUID) -> Gap | None:
-    """Read the positions next to the anchor; None when one of the two is not in the workspace. One round trip."""
-    row = await _NEIGHBOURS.row(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
-    return None if row is None else Gap(*row)
+    Raises:
+        RowRefused: The actor lost the right to change the task meanwhile.
+    """
+    try:
+        row = await _MOVE.row(on, actor=actor, task_id=task_id, **values)
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise RowRefused from refused
+    assert row is not None  # noqa: S101 -- the function returns one row
+    return Moved(
+        outcome=Outcome(row["outcome"]),
+        document=_document(task_id, row),
+        workspace_id=row["workspace_id"],
+        lower=row["lower"],
+        upper=row["upper"],
+    )
 
 
 async def neighbours(
-    connection: Connection, *, workspace_id: UUID, task_id: UUID, lower: int | None, upper: int, count: int
+    connection: Connection, *, gap: Moved, task_id: UUID, count: int
 ) -> tuple[list[Neighbour], list[Neighbour]]:
-    """Tasks up to `lower` and from `upper` on, nearest first, `count` of each. Two round trips."""
+    """Tasks below and above a used-up gap without the moved one, nearest first, `count` of each. Two round trips."""
 
-    async def read(statement: Statement, position: int) -> list[Neighbour]:
+    async def read(statement: Statement, position: int | None) -> list[Neighbour]:
+        if position is None:
+            return []
         rows = await statement.rows(
-            connection, workspace_id=workspace_id, task_id=task_id, position=position, limit=count
+            connection, workspace_id=gap.workspace_id, task_id=task_id, position=position, limit=count
         )
         return [Neighbour(*row) for row in rows]
 
-    return [] if lower is None else await read(_BELOW, lower), await read(_ABOVE, upper)
+    return await read(_BELOW, gap.lower), await read(_ABOVE, gap.upper)
 
 
-async def next_position(connection: Connection) -> int:
-    """A position past every other. One round trip."""
-    position: int = await _NEXT_POSITION.value(connection)
-    return position
-
-
-async def move(
+async def respread(
     connection: Connection,
     *,
-    workspace_id: UUID,
-    moved_id: UUID,
+    gap: Moved,
+    task_id: UUID,
     positions: Sequence[Neighbour],
     actor: UUID,
     traceparent: str | None,
-) -> tuple[Document | None, int]:
-    """Give tasks new positions, with an event each. One round trip in a transaction that holds the order's lock.
+) -> tuple[Moved, int]:
+    """Give the moved task and its neighbours new positions, with an event each, in the transaction of the `move`.
 
-    Returns `moved_id`'s document, or None when that task is gone, and how many tasks have moved.
+    One round trip. Returns what became of the moved task, and how many tasks have moved.
+
+    Raises:
+        RowRefused: The moved task is gone, or the actor lost the right to change it.
     """
-    rows = await _MOVE.rows(
+    rows = await _RESPREAD.rows(
         connection,
-        workspace_id=workspace_id,
+        workspace_id=gap.workspace_id,
         task_ids=[task.id for task in positions],
         positions=[task.position for task in positions],
-        moved_id=moved_id,
+        moved_id=task_id,
         actor=actor,
         traceparent=traceparent,
     )
-    moved = next((row for row in rows if row["id"] == moved_id), None)
-    document = None if moved is None else Document(id=moved_id, text=moved["document"], version=moved["version"])
-    return document, len(rows)
+    moved = next((row for row in rows if row["id"] == task_id), None)
+    if moved is None:  # deleted meanwhile, or the actor may only read it now
+        raise RowRefused
+    return replace(gap, outcome=Outcome.CHANGED, document=_document(task_id, moved)), len(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,17 +11,11 @@ from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import CursorInvalid, PageRequest, Slice
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.tasks import access, repository
-from taskbell.api.tasks.errors import (
-    AssigneeNotMember,
-    ChangeForbidden,
-    MoveInvalid,
-    TaskNotFound,
-    TaskVersionMismatch,
-)
+from taskbell.api.tasks.errors import ChangeForbidden, MoveInvalid, TaskNotFound, TaskVersionMismatch
 from taskbell.api.tasks.lists import Listing
-from taskbell.api.tasks.policy import Neighbour, below_first, change, middle, spread
-from taskbell.api.tasks.repository import Document
-from taskbell.api.tasks.schemas import TaskCreate, TaskMove, TaskPatch, TaskReplace
+from taskbell.api.tasks.policy import FIELDS, Neighbour, Outcome, not_members, rule_broken, spread
+from taskbell.api.tasks.repository import Document, Moved
+from taskbell.api.tasks.schemas import TaskCreate, TaskFields, TaskMove, TaskPatch, TaskReplace
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role
 from taskbell.contract.events import EventType
@@ -29,7 +23,7 @@ from taskbell.contract.problems import FieldError
 from taskbell.contract.tokens import Claims
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.trace import traceparent
-from taskbell.store.pool import Connection, Database
+from taskbell.store.pool import Database
 
 
 class TaskService:
@@ -64,27 +58,17 @@ class TaskService:
         except RowRefused as refused:
             role = await require_role(self._database, actor=actor.user_id, workspace_id=workspace_id)
             if role is not Role.VIEWER:
-                async with self._database.acting(actor.user_id) as connection:
-                    await self._require_members(
-                        connection, workspace_id, wanted.assignee_ids, newly=wanted.assignee_ids
-                    )
+                await self._require_members(actor, workspace_id, wanted.assignee_ids)
             raise ChangeForbidden from refused
         assigned = [EventType.TASK_ASSIGNED] if wanted.assignee_ids else []
         await self._recorder.committed(EventType.TASK_CREATED, *assigned)
         return created
 
-    @staticmethod
-    async def _require_members(
-        connection: Connection, workspace_id: UUID, assignees: Sequence[UUID], *, newly: Sequence[UUID]
-    ) -> None:
-        members = await access.members_among(connection, workspace_id=workspace_id, users=newly)
-        told = tuple(
-            FieldError(f"/assignee_ids/{place}", "assignee_not_member", "only members of the workspace can be assigned")
-            for place, user in enumerate(assignees)
-            if user in newly and user not in members
-        )
-        if told:
-            raise AssigneeNotMember(errors=told)
+    async def _require_members(self, actor: Claims, workspace_id: UUID, assignees: Sequence[UUID]) -> None:
+        async with self._database.acting(actor.user_id) as connection:
+            members = await access.members_among(connection, workspace_id=workspace_id, users=assignees)
+        if strangers := {*assignees} - members:
+            raise not_members(assignees, strangers)
 
     async def get(self, actor: Claims, task_id: UUID) -> Document:
         """Read a task.
@@ -139,52 +123,53 @@ class TaskService:
             ChangeForbidden: The actor may only read it.
             TaskVersionMismatch: It has another version than the one asked for.
         """
-        return await self._change(
-            actor, task_id, {name: getattr(wanted, name) for name in wanted.model_fields_set}, version=version
-        )
+        return await self._change(actor, task_id, wanted, sent=wanted.model_fields_set, version=version)
 
     async def replace(self, actor: Claims, task_id: UUID, wanted: TaskReplace, *, version: int | None) -> Document:
         """Set all fields. Raises what `patch` raises, and `MoveInvalid` when another workspace is named."""
-        return await self._change(actor, task_id, dict(wanted.__dict__), version=version)
+        return await self._change(
+            actor, task_id, wanted, sent=FIELDS, version=version, workspace_id=wanted.workspace_id
+        )
 
-    async def _change(self, actor: Claims, task_id: UUID, wanted: dict[str, Any], *, version: int | None) -> Document:
-        try:
-            return await self._change_allowed(actor, task_id, wanted, version=version)
-        except RowRefused as refused:
-            # The actor was removed or demoted since the task was locked: what is left of it decides.
-            async with self._database.acting(actor.user_id) as connection:
-                raise await access.refusal(connection, task_id) from refused
-
-    async def _change_allowed(
-        self, actor: Claims, task_id: UUID, wanted: dict[str, Any], *, version: int | None
+    async def _change(
+        self,
+        actor: Claims,
+        task_id: UUID,
+        wanted: TaskFields,
+        *,
+        sent: Iterable[str],
+        version: int | None,
+        workspace_id: UUID | None = None,
     ) -> Document:
-        workspace_id = wanted.pop("workspace_id", None)
-        async with self._database.acting(actor.user_id) as connection:
-            task = await access.lock_task(connection, task_id)
-            if version is not None and task["version"] != version:
-                raise TaskVersionMismatch
-            if workspace_id is not None and workspace_id != task["workspace_id"]:
-                message = "a task does not move to another workspace"
-                raise MoveInvalid(message, errors=(FieldError("/workspace_id", "workspace_immutable", message),))
-            decided = change(task, wanted)
-            if not decided.facts:
-                return _document(task)
-            grows = len(decided.values["description"] or "") > len(task["description"] or "")
-            self._quotas.check(task["workspace_id"], grows=grows)
-            if decided.assigned:
-                await self._require_members(
-                    connection, task["workspace_id"], wanted["assignee_ids"], newly=decided.assigned
-                )
-            changed = await repository.update(
-                connection,
-                task=task,
-                change=decided,
+        try:
+            found = await repository.change(
+                self._database,
                 actor=actor.user_id,
+                task_id=task_id,
+                version=version,
+                workspace_id=workspace_id,
+                sent=list(sent),
+                **{name: getattr(wanted, name) for name in FIELDS},
+                held=self._quotas.held(),
+                brimful=self._quotas.brimful(),
                 leads=self._leads,
                 traceparent=traceparent(),
             )
-        await self._recorder.committed(*(kind for kind, _ in decided.facts))
-        return changed
+        except RowRefused as refused:
+            # The actor was removed or demoted since the task was locked: what is left of it decides.
+            raise await self._refusal(actor, task_id) from refused
+        if found.document is not None:
+            if found.outcome is Outcome.CHANGED:
+                await self._recorder.committed(*found.kinds)
+            return found.document
+        if found.outcome is Outcome.OVER_QUOTA and found.workspace_id is not None:
+            raise self._quotas.exceeded(found.workspace_id, grows=found.grows)
+        broken = rule_broken(found.outcome, assignees=wanted.assignee_ids, strangers=found.strangers)
+        raise broken or await self._refusal(actor, task_id)
+
+    async def _refusal(self, actor: Claims, task_id: UUID) -> TaskNotFound | ChangeForbidden:
+        async with self._database.acting(actor.user_id) as connection:
+            return await access.refusal(connection, task_id)
 
     async def delete(self, actor: Claims, task_id: UUID, *, version: int | None) -> None:
         """Delete a task.
@@ -215,72 +200,59 @@ class TaskService:
             ChangeForbidden: The actor may only read it.
             MoveInvalid: The other task is in another workspace, or is the same task.
         """
-        anchor_id = wanted.before or wanted.after
-        assert anchor_id is not None  # noqa: S101 -- the schema asks for exactly one
-        async with self._database.acting(actor.user_id, prunes=False) as connection:
-            workspace_id = await repository.lock_order(connection, task_id=task_id)
-            if workspace_id is None:
-                raise await access.refusal(connection, task_id)
-            self._quotas.check(workspace_id)
-            gap = await repository.gap(connection, workspace_id=workspace_id, task_id=task_id, anchor_id=anchor_id)
-            if gap is None or anchor_id == task_id:
-                pointer = "/before" if wanted.before else "/after"
-                raise await self._move_refusal(connection, task_id, anchor_id, pointer=pointer)
-            lower, upper = gap.bounds(before=wanted.before is not None)
-            if (lower is None or lower < gap.moved) and (upper is None or gap.moved < upper):
-                return await self._reread(connection, task_id)
-            places = await self._places(
-                connection, workspace_id=workspace_id, task_id=task_id, lower=lower, upper=upper
-            )
-            moved, changed = await repository.move(
-                connection,
-                workspace_id=workspace_id,
-                moved_id=task_id,
-                positions=places,
-                actor=actor.user_id,
-                traceparent=traceparent(),
-            )
-            if moved is None:  # deleted while this move waited for its turn, or the actor may only read it now
-                raise await access.refusal(connection, task_id)
-        await self._recorder.committed(*[EventType.TASK_MOVED] * changed)
-        return moved
+        place: dict[str, Any] = {
+            "actor": actor.user_id,
+            "task_id": task_id,
+            "anchor_id": wanted.before or wanted.after,
+            "goes_before": wanted.before is not None,
+            "held": self._quotas.held(),
+            "traceparent": traceparent(),
+        }
+        try:
+            found = await repository.move(self._database, **place)
+            written = 1
+            if found.outcome is Outcome.USED_UP:
+                found, written = await self._move_among_neighbours(place)
+        except RowRefused as refused:
+            raise await self._refusal(actor, task_id) from refused
+        if found.document is not None:
+            if found.outcome is Outcome.CHANGED:
+                await self._recorder.committed(*[EventType.TASK_MOVED] * written)
+            return found.document
+        if found.outcome is Outcome.OVER_QUOTA and found.workspace_id is not None:
+            raise self._quotas.exceeded(found.workspace_id)
+        raise await self._move_refusal(actor, task_id, wanted, found.outcome)
 
-    async def _places(
-        self, connection: Connection, *, workspace_id: UUID, task_id: UUID, lower: int | None, upper: int | None
-    ) -> list[Neighbour]:
-        """Decide the position of the moved task, and those of neighbours that must make room."""
-        if upper is None:
-            return [Neighbour(id=task_id, position=await repository.next_position(connection))]
-        position = below_first(upper) if lower is None else middle(lower, upper)
-        if position is not None:
-            return [Neighbour(id=task_id, position=position)]
+    async def _move_among_neighbours(self, place: Mapping[str, Any]) -> tuple[Moved, int]:
+        """Move a task to a place without a free position: neighbours make room. Returns how many tasks have moved."""
         take = 8
-        while True:
-            below, above = await repository.neighbours(
-                connection, workspace_id=workspace_id, task_id=task_id, lower=lower, upper=upper, count=take + 1
-            )
-            if not above:  # the tasks above the gap were deleted meanwhile
-                return [Neighbour(id=task_id, position=await repository.next_position(connection))]
-            room = spread(below, above, take=take)
-            if room is not None:
-                return [Neighbour(id=task_id, position=room.position), *room.neighbours]
-            take *= 2
-
-    async def _reread(self, connection: Connection, task_id: UUID) -> Document:
-        return _document(await access.lock_task(connection, task_id))
+        async with self._database.acting(place["actor"], prunes=False) as connection:
+            # Other moves are kept out from here on. One of them, or a deletion, may have made room meanwhile.
+            while (found := await repository.move(connection, **place)).outcome is Outcome.USED_UP:
+                below, above = await repository.neighbours(
+                    connection, gap=found, task_id=place["task_id"], count=take + 1
+                )
+                room = spread(below, above, take=take) if above else None
+                if room is not None:
+                    positions = [Neighbour(id=place["task_id"], position=room.position), *room.neighbours]
+                    told = {name: place[name] for name in ("task_id", "actor", "traceparent")}
+                    return await repository.respread(connection, gap=found, positions=positions, **told)
+                take *= 2
+        return found, 1
 
     async def _move_refusal(
-        self, connection: Connection, task_id: UUID, anchor_id: UUID, *, pointer: str
-    ) -> TaskNotFound | MoveInvalid:
+        self, actor: Claims, task_id: UUID, wanted: TaskMove, outcome: Outcome
+    ) -> TaskNotFound | ChangeForbidden | MoveInvalid:
         """Why a task cannot go next to another: one is missing, they are in two workspaces, or they are the same."""
-        if not await repository.is_seen(connection, task_id=task_id):  # it was deleted meanwhile
-            return TaskNotFound()
-        if not await repository.is_seen(connection, task_id=anchor_id):
-            message = "there is no such task to move next to"
-            return TaskNotFound(message, errors=(FieldError(pointer, "anchor_not_found", message),))
+        anchor_id, pointer = (wanted.before, "/before") if wanted.before else (wanted.after, "/after")
+        assert anchor_id is not None  # noqa: S101 -- the schema asks for exactly one
+        async with self._database.acting(actor.user_id) as connection:
+            if outcome is not Outcome.NO_PLACE:
+                return await access.refusal(connection, task_id)
+            if not await repository.is_seen(connection, task_id=task_id):  # it was deleted meanwhile
+                return TaskNotFound()
+            if not await repository.is_seen(connection, task_id=anchor_id):
+                message = "there is no such task to move next to"
+                return TaskNotFound(message, errors=(FieldError(pointer, "anchor_not_found", message),))
         message = "name another task of the same workspace"
         return MoveInvalid(message, errors=(FieldError(pointer, "anchor_elsewhere", message),))
-
-
-def _document(task: Mapping[str, Any]) -> Document:
-    return Document(id=task["id"], text=task["document"], version=task["version"])

@@ -4,17 +4,17 @@
 -- The document's own text is cut, so that there is one list of a task's fields.
 CREATE OR REPLACE FUNCTION taskbell.task_event(
   document text, unchanged_description text, previous text DEFAULT NULL, omitted text[] DEFAULT '{}'
-) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT (
-    left(CASE WHEN long THEN replace(document, '"description":' || description || ',', '') ELSE document END, -1)
+) RETURNS json LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  description text := to_json(unchanged_description);
+BEGIN
+  IF octet_length(description) > 4096 THEN
+    document := replace(document, '"description":' || description || ',', '');
+    omitted := omitted || '/description'::text;
+  END IF;
+  RETURN left(document, -1)
     || coalesce(',"previous":' || previous, '')
-    || CASE WHEN long THEN ',"omitted":' || to_json(omitted || '/description'::text)::text
-            WHEN cardinality(omitted) > 0 THEN ',"omitted":' || to_json(omitted)::text
-            ELSE '' END
-    || '}'
-  )::json
-  FROM (
-    SELECT description, coalesce(octet_length(description) > 4096, false) AS long
-    FROM (SELECT to_json(unchanged_description)::text AS description) AS unchanged
-  ) AS measured
+    || CASE WHEN omitted <> '{}' THEN ',"omitted":' || to_json(omitted) ELSE '' END
+    || '}';
+END
 $$;

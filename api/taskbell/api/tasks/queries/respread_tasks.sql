@@ -1,5 +1,5 @@
--- Gives tasks new positions, with an event each, and returns the document of the one that was to be moved. `= ANY` in addition to the join looks each id up in its own partition, however
--- long the workspace's list is.
+-- Gives tasks new positions, with an event each, and returns the document of the one that was to be moved.
+-- `= ANY` in addition to the join looks each id up in its own partition, however long the workspace's list is.
 WITH wanted AS (
   SELECT * FROM unnest(:task_ids::uuid[], :positions::bigint[]) AS w (id, position)
 ), former AS (

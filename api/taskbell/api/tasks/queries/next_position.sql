@@ -1,2 +1,0 @@
--- A position past every other.
-SELECT nextval('task_position')
