@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) images docs/_generate docs/examples loadtests tests .ci
 
-.PHONY: help setup tools run test test-cluster check fix bench capacity attack features lock docs clean
+.PHONY: help setup tools run test test-cluster check fix bench capacity million attack features lock docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -46,8 +46,11 @@ bench: tools ## compare the hot paths with their floors; writes build/bench.json
 	@mkdir -p build
 	@exec $(BIN)/python loadtests/bench.py $(BENCH_ARGS)
 
-capacity: tools ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help)
-	@exec $(BIN)/taskbell capacity $(CAPACITY_ARGS)
+capacity: tools ## grow load until a limit breaks, count what arrived; writes build/capacity (CAPACITY_ARGS: --help; TARGET: URL of an installation)
+	@exec $(BIN)/taskbell capacity $(if $(TARGET),--target $(TARGET)) $(CAPACITY_ARGS)
+
+million: tools ## create a million tasks and count each everywhere; writes build/million, goes on after Ctrl-C (MILLION_ARGS: --help)
+	@exec $(BIN)/taskbell capacity million $(MILLION_ARGS)
 
 attack: tools ## let hostile users attack among honest ones; writes build/attack (ATTACK_ARGS: --help)
 	@exec env PYTHONPATH=loadtests $(BIN)/python -m attack $(ATTACK_ARGS)

@@ -27,10 +27,10 @@ from attack.report import Findings, Waits, table
 from taskbell.capacity import arguments, ledger, service
 from taskbell.capacity.briefing import Briefing, read_latencies
 from taskbell.capacity.conservation import conserve
+from taskbell.capacity.evidence import NotCounted
 from taskbell.capacity.journal import Journal
 from taskbell.capacity.leash import leashed
 from taskbell.capacity.listeners import Crowd
-from taskbell.capacity.repository import NotCounted
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CALM_SHARE = 0.25

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from taskbell.capacity import service
 from taskbell.capacity.arguments import parse
 from taskbell.capacity.conservation import Conservation, Place
 from taskbell.capacity.interrupts import Interrupts
-from taskbell.capacity.page import render
+from taskbell.capacity.page import render, render_million
 from taskbell.capacity.plan import KINDS, Plan, limits
 from taskbell.capacity.processor import Sample, used_between
 from taskbell.capacity.report import (
@@ -212,7 +213,7 @@ def test_the_exit_status_follows_from_conservation_and_the_minimum():
     assert verdict(_plan(minimum_users=21), held, _conserved()) == BELOW_MINIMUM
     assert verdict(_plan(minimum_users=20), broken, _conserved()) == BELOW_MINIMUM
     assert verdict(_plan(), broken, _conserved(lost=1)) == NOT_CONSERVED
-    assert [exit_status(judged) for judged in (PASSED, NOT_CONSERVED, BELOW_MINIMUM)] == [0, 1, 1]
+    assert [exit_status(judged) for judged in (PASSED, NOT_CONSERVED, BELOW_MINIMUM)] == [0, 1, 3]
 
 
 def test_a_run_that_did_not_come_to_its_end_passes_nothing():
@@ -233,7 +234,7 @@ def _report(steps=None, *, conservation=None, failures=None, ended_by=""):
         steps += [_step(160, number=n, kinds=slow, broken=broken) for n in (5, 6)]
     if conservation is None and not ended_by:
         conservation = _conserved()
-    return document(_plan(), steps, conservation, _surroundings(), ended_by=ended_by, failures=failures or {})
+    return document(_plan(), steps, conservation, _surroundings(), ended_by=ended_by, failures=failures or [])
 
 
 class _Page(HTMLParser):
@@ -292,23 +293,24 @@ def test_what_broke_is_told_in_a_breath():
 
 def test_the_page_loads_nothing_and_shows_the_plots():
     """One file that works from a disk: no script, nothing from elsewhere, four plots in the page's own colours."""
-    html = render(_report())
-    page = _read(html)
+    text = render(_report())
+    page = _read(text)
     assert page.tags.count("svg") == 4
     assert "script" not in page.tags
     assert all(address.startswith(("data:", "#")) for address in page.loads)
-    assert "#0101" not in html
-    assert re.findall(r"url\((?!#)", html) == []
-    identifiers = re.findall(r'\bid="([^"]+)"', html)
+    assert "#0101" not in text
+    assert re.findall(r"url\((?!#)", text) == []
+    identifiers = re.findall(r'\bid="([^"]+)"', text)
     assert len(identifiers) == len(set(identifiers))
     assert "get: p99 900 ms" in "".join(page.texts)
 
 
 def test_the_page_escapes_what_it_was_told():
     """What came from elsewhere, like the text of a failure, is shown and never interpreted."""
-    html = render(_report(failures={"get: <script>alert(1)</script>": 3}))
-    assert "<script" not in html
-    assert "3 get: <script>alert(1)</script>" in "".join(_read(html).texts)
+    failure = {"kind": "get", "status": 500, "reason": "<script>alert(1)</script>", "count": 3}
+    page = render(_report(failures=[failure]))
+    assert "<script" not in page
+    assert "get5003<script>alert(1)</script>" in "".join(_read(page).texts)
 
 
 _FIGURES = st.one_of(
@@ -352,29 +354,108 @@ def test_a_partial_report_says_what_it_lacks(conservation, says):
     assert (report["verdict"], len(report["steps"])) == ("failed", 6)
 
 
-def test_a_browser_shows_the_page(tmp_path):
-    """A real browser lays the page out: the plots have a size, and nothing is written to its console."""
+_MILLION = {
+    "verdict": "passed",
+    "tasks": 1_000_000,
+    "summary": "1,000,000 created",
+    "sums": dict.fromkeys(("created", "rows", "events", "frames", "notifications"), 1_000_000),
+    "places": [{"name": "rows", "expected": 1, "found": 1, "lost": 0, "double": 0, "examples": []}],
+    "stages": [{"name": "create", "meaning": "POST", "seconds": 2000.0, "items": 1_000_000, "per_second": 500.0}],
+    "killed": ["relay", "gateway"],
+    "starts": 2,
+    "failures": {"status 503": 4},
+    "connections": {"listeners": 40, "reconnects": 2, "gaps": 0, "strange": 0},
+    "cpu_us_per_create": {"api": 900, "postgres": 700},
+    "surroundings": {"at": "2026-11-22T04:00:00+00:00", "machine": "Linux, 2 cores", "python": "3.11"},
+}
+
+
+def test_the_page_shows_the_newest_million():
+    """What `make million` counted is a part of the page, and a page of its own; without one there is nothing of it."""
+    text = " ".join(_read(render(_report(), million=_MILLION)).texts)
+    assert "1,000,000 tasks" in text
+    assert "relay, gateway" in text
+    assert "1,000,000 tasks" in " ".join(_read(render_million(_MILLION)).texts)
+    assert "1,000,000" not in render(_report())
+
+
+def test_the_page_of_an_installation_says_what_it_leaves_out():
+    """Measured from outside, a report names the installation and what needs its inside."""
+    report = _report()
+    assert (report["target"], report["left_out"]) == (None, [])
+    report = document(
+        _plan(), [_step()], _conserved(), _surroundings(), failures=[], target="https://tasks.example.com"
+    )
+    text = " ".join(_read(render(json.loads(json.dumps(report)))).texts)
+    assert "Measured from outside at https://tasks.example.com" in text
+    assert "processor time of the parts" in text
+
+
+def test_limits_of_the_installation_are_told_from_those_of_the_machine():
+    """A share of 429 that bounds the result is said in the summary; a few of them are not."""
+    for limited, told in ((1000, True), (1, False)):
+        report = _report([_step(limited=limited)])
+        assert report["limited"] is told
+        assert ("limits by user bound this result" in report["summary"]) is told
+
+
+@pytest.fixture
+def chromium(tmp_path):
+    """The command line of a real browser without a window."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not there (Debian: apt-get install chromium)")
-    page = tmp_path / "report.html"
-    probe = (
-        "<script>addEventListener('load', () => { document.title = [...document.querySelectorAll('svg')]"
-        ".map(svg => svg.getBoundingClientRect()).map(b => b.width > 300 && b.height > 150)"
-        ".concat(document.documentElement.scrollWidth <= innerWidth).join(); });</script>"
-    )
-    page.write_text(render(_report()).replace("</body>", f"{probe}</body>"))
     options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     options += " --disable-component-update --disable-sync --enable-logging=stderr --window-size=1200,900"
-    profile, picture = tmp_path / "profile", tmp_path / "report.png"
-    chromium = [str(CHROMIUM), *options.split(), f"--user-data-dir={profile}"]
-    shown = subprocess.run(
-        [*chromium, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=90, check=True
-    )
-    assert "<title>true,true,true,true,true</title>" in shown.stdout
-    assert "CONSOLE" not in shown.stderr
-    subprocess.run([*chromium, f"--screenshot={picture}", page.as_uri()], capture_output=True, timeout=90, check=True)
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    profile = tmp_path / "profile"
+    yield [str(CHROMIUM), *options.split(), f"--user-data-dir={profile}"]
     shutil.rmtree(profile, ignore_errors=True)
+
+
+def _browse(chromium, *arguments):
+    return subprocess.run([*chromium, *arguments], capture_output=True, text=True, timeout=90, check=True)
+
+
+@pytest.mark.parametrize(("width", "least"), [(1200, 300), (375, 250)])
+def test_a_browser_shows_the_page(chromium, tmp_path, width, least):
+    """A real browser lays it out, wide and as on a phone: plots have a size, nothing sticks out, its console is empty.
+
+    The page is in a frame of that width: a window cannot be as narrow as a phone.
+    """
+    probe = (
+        "<script>addEventListener('load', () => { parent.document.title = [...document.querySelectorAll('svg')]"
+        f".map(svg => svg.getBoundingClientRect()).map(b => b.width > {least} && b.height > 150)"
+        ".concat(document.documentElement.scrollWidth <= innerWidth, innerWidth).join(); });</script>"
+    )
+    inner = render(_report(), million=_MILLION).replace("</body>", f"{probe}</body>")
+    page, picture = tmp_path / "report.html", tmp_path / "report.png"
+    frame = f'<iframe style="border:0;width:{width}px;height:800px" srcdoc="{html.escape(inner)}"></iframe>'
+    page.write_text(f"<!doctype html><meta charset=utf-8><title>-</title><body style=margin:0>{frame}</body>")
+    shown = _browse(chromium, "--dump-dom", page.as_uri())
+    assert f"<title>true,true,true,true,true,{width}</title>" in shown.stdout
+    assert "CONSOLE" not in shown.stderr
+    _browse(chromium, f"--screenshot={picture}", page.as_uri())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_browser_prints_the_page(chromium, tmp_path):
+    """On paper the whole page is there: a few sheets, and no table is wider than its sheet."""
+    page, paper = tmp_path / "report.html", tmp_path / "report.pdf"
+    # What print styles do to the layout is measured in a frame that is as wide as the sheet between its margins.
+    styles = render(_report(), million=_MILLION).replace("@media print", "@media all")
+    probe = (
+        "<script>addEventListener('load', () => { parent.document.title ="
+        " [...document.querySelectorAll('table')].filter(t => t.offsetParent)"
+        ".every(t => t.getBoundingClientRect().right <= innerWidth + 1)"
+        " && document.documentElement.scrollWidth <= innerWidth; });</script>"
+    )
+    inner = html.escape(styles.replace("</body>", f"{probe}</body>"))
+    frame = f'<iframe style="border:0;width:688px;height:900px" srcdoc="{inner}"></iframe>'  # 182 mm
+    page.write_text(f"<!doctype html><meta charset=utf-8><title>-</title>{frame}")
+    assert "<title>true</title>" in _browse(chromium, "--dump-dom", page.as_uri()).stdout
+    page.write_text(render(_report(), million=_MILLION))
+    _browse(chromium, f"--print-to-pdf={paper}", page.as_uri())
+    assert paper.read_bytes().startswith(b"%PDF")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) <= 8
 
 
 # --- the command line, and a real run
@@ -398,6 +479,14 @@ def _capacity(*arguments, **options):
         (["--minutes", "2", "--hold", "120"], "does not fit"),
         (["--output", __file__], "is not a folder"),
         (["--output", f"{__file__}/report"], "cannot be made: "),
+        (["--target", "tasks.example.com"], "--target tasks.example.com is not an address like https://"),
+        (["--target", "https://me:secret@example.com"], "--target holds a password; give a token"),
+        (["--target", "https://x", "--gateway", "https://x"], "--gateway https://x is not an address like wss://"),
+        (["--target", "https://x", "--ca", "/nonexistent"], "--ca /nonexistent is not a file"),
+        (["--target", "https://x", "--token-file", "/nonexistent"], "cannot be read: FileNotFoundError"),
+        (["--target", "https://x", "--workspace", "y"], "--workspace needs the tokens of its users"),
+        (["--token", "x"], "--token is for an installation: give --target, too"),
+        (["--scenario", "nothing"], "invalid choice: 'nothing'"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(capsys, arguments, said):

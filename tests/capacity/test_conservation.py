@@ -300,8 +300,9 @@ def test_a_journal_outlives_its_writer(tmp_path):
     writing.note(Note.CHANGED, "task-0", 2)
     writing.note(Note.DELETED, "task-0")
     writing.note(Note.READ, "notice-0")
-    writing.note(Note.FAILED, "get: 500")
-    writing.note(Note.FAILED, "get: 500")
+    writing.note(Note.DUE, "task-2", "ann", 1700.0)
+    writing.note(Note.FAILED, "get", 500, "HTTPError")
+    writing.note(Note.FAILED, "get", 500, "HTTPError")
     writing.close()
     with path.open("ab") as file:
         file.write(orjson.dumps([Note.DELETED, "task-1"])[:-3])
@@ -312,6 +313,8 @@ def test_a_journal_outlives_its_writer(tmp_path):
         versions={("task-0", 2)},
         deleted={"task-0"},
         read={"notice-0"},
+        due={("task-2", "ann"): 1700.0},
     )
-    assert told.failures == Counter({"get: 500": 2})
+    assert told.failures == Counter({("get", 500, "HTTPError"): 2})
+    assert journal.last_due(path) == 1700.0
     assert journal.read(tmp_path / "none", run="run", titles=set()).promised.attempted == set()

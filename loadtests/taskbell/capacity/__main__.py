@@ -1,25 +1,39 @@
-"""`make capacity`."""
+"""`taskbell capacity`: the check (`run`), two reports compared (`compare`), a million tasks (`million`)."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+
+from httpx import HTTPError
 
 from taskbell.capacity import service
 from taskbell.capacity.arguments import parse
+from taskbell.capacity.compare import main as compare
 from taskbell.capacity.interrupts import Interrupts
 from taskbell.capacity.load import LoadFailed
+from taskbell.capacity.million.__main__ import main as million
+from taskbell.capacity.outside import TargetRefused
 from taskbell.capacity.run import Start, run, say
 from taskbell.capacity.service import PlatformNotPrepared, PlatformNotStarted
+from taskbell.capacity.workers import main as worker
 
 
-def main(*, start: Start = service.running_unlimited) -> int:
-    """Run the check; return 0 if it passed, 1 if not, 2 if it could not run or did not finish."""
-    command = parse()
+def main(given: Sequence[str] | None = None, *, start: Start = service.running_unlimited) -> int:
+    """Do what the first argument says; return 0 if it passed, 1 if not, 2 if it could not run or did not finish."""
+    arguments = [*(sys.argv[1:] if given is None else given)]
+    if arguments[:1] == ["million"]:
+        return million(arguments[1:])
+    if arguments[:1] == ["worker"]:
+        return worker(arguments[1:])
+    if arguments[:1] == ["compare"]:
+        return compare(arguments[1:])
+    command = parse(arguments)
     interrupts = Interrupts()
     interrupts.install()
     try:
         return run(command, interrupts, start=start)
-    except (PlatformNotStarted, PlatformNotPrepared, LoadFailed, OSError) as failed:
+    except (PlatformNotStarted, PlatformNotPrepared, TargetRefused, LoadFailed, HTTPError, OSError) as failed:
         say(f"could not run: {failed}")
     except KeyboardInterrupt:
         say("interrupted; there is no report")

@@ -34,6 +34,9 @@ class Briefing:
         api_url: Base of the API, without `/v1`.
         gateway_url: The WebSocket's address.
         load_until: Unix seconds at which the load must have ended.
+        ca: File with the only certificates that are trusted; empty for the system's.
+        is_outside: Whether the installation has other users, whose tasks and events do not count, and another clock.
+        began: Unix seconds at which the run began.
     """
 
     folder: Path
@@ -43,6 +46,9 @@ class Briefing:
     load_until: float
     plan: Plan
     accounts: Sequence[Account]
+    ca: str = ""
+    is_outside: bool = False
+    began: float = 0.0
 
     @property
     def path(self) -> Path:
@@ -96,13 +102,13 @@ class Briefing:
         return cls(**{**values, **own})
 
 
-def read_latencies(path: Path, *, since: float, until: float) -> list[float]:
-    """Return the latencies (ms) of events between two instants (Unix seconds)."""
+def read_latencies(path: Path, *, since: float, until: float, of: str = "latencies_ms") -> list[float]:
+    """Return the latencies (ms) of events, or the `lateness_ms` of reminders, between two instants (Unix seconds)."""
     found: list[float] = []
     for line in whole_lines(path):
         about = orjson.loads(line)
         if since <= about["at"] <= until:
-            found += about["latencies_ms"]
+            found += about[of]
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from taskbell.capacity.evidence import ASSIGNED, BY_CLOCK, EventRow, Evidence
+from taskbell.capacity.evidence import ASSIGNED, BY_CLOCK, OVERDUE, EventRow, Evidence
 from taskbell.contract.events import EventType
 
 _EXAMPLES = 5
@@ -37,7 +37,8 @@ class Conservation:
         uncertain: Tasks whose creation got no answer of 201; they may exist or not.
         events: Created tasks with a `task.created` in the change feed of everybody entitled.
         frames: Of these, the ones whose `task.created` reached every listener entitled to it; None if unknown.
-        notifications: Created tasks with an `assigned` notification that reached the assignee's feed and listeners.
+        notifications: Created tasks with an `assigned` notification that reached the assignee's feed and listeners;
+            None if the run's users assign tasks to nobody else.
         lost: The sum of all places.
         double: The sum of all places.
         places: The counts by place.
@@ -47,7 +48,7 @@ class Conservation:
     uncertain: int
     events: int
     frames: int | None
-    notifications: int
+    notifications: int | None
     lost: int
     double: int
     places: Sequence[Place]
@@ -78,7 +79,7 @@ def conserve(evidence: Evidence) -> Conservation:
         frames=None
         if evidence.heard is None
         else sum(task in created and created[task] not in unheard_of for task in tasks),
-        notifications=len(told & tasks),
+        notifications=len(told & tasks) if evidence.has_mates else None,
         lost=sum(place.lost for place in places),
         double=sum(place.double for place in places),
         places=places,
@@ -136,6 +137,8 @@ class _Counted:
         """All places, in the order in which things reach them."""
         found = [self._tasks(), self._changes(), self._task_events(), self._notifications()]
         found += [self._notification_events(), self._feeds]
+        if self._promised.due:
+            found.insert(-2, self._reminders())
         return found if self._frames is None else [*found, self._frames]
 
     def _version(self, task: str) -> int:
@@ -216,6 +219,12 @@ class _Counted:
                 if found[key] != expected[key]
             ][:_EXAMPLES],
         )
+
+    def _reminders(self) -> Place:
+        """Compare tasks that fell due with what their users were told: once each."""
+        expected = [f"{task} {user} {OVERDUE}" for task, user in self._promised.due]
+        found = Counter(f"{n.task} {n.user} {n.kind}" for n in self._evidence.notices if n.kind == OVERDUE)
+        return _compare("reminders at the due time", expected=expected, found=found)[0]
 
     def _notification_events(self) -> Place:
         """Compare notifications with rows of events: one for each, and one more if it was read."""

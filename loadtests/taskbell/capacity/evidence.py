@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from taskbell.contract.cursors import EventCursor
 from taskbell.contract.events import EventType
 
 ASSIGNED, STATUS_CHANGED = "assigned", "status_changed"
-BY_CLOCK = ("due_soon", "overdue")
+OVERDUE = "overdue"
+BY_CLOCK = ("due_soon", OVERDUE)
 """Kinds that the clock causes, and no request."""
+
+
+class NotCounted(Exception):
+    """The evidence could not be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Promised:
         versions: Task and version of every PATCH and move that was answered with 200.
         deleted: Tasks whose deletion was answered with 204.
         read: Notifications whose marking as read was answered with 200.
+        due: Tasks that nobody changes, with the user who must hear when they fall due, and that time (Unix seconds).
     """
 
     attempted: AbstractSet[str]
@@ -91,6 +97,7 @@ class Promised:
     versions: AbstractSet[tuple[str, int]] = frozenset()
     deleted: AbstractSet[str] = frozenset()
     read: AbstractSet[str] = frozenset()
+    due: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,7 @@ class Evidence:
         members: All users with their workspaces.
         feeds: Their change feeds.
         heard: What the listeners received; None if unknown.
+        has_mates: Whether users assign tasks to others, so that there are notifications.
     """
 
     promised: Promised
@@ -110,6 +118,21 @@ class Evidence:
     event_rows: Sequence[EventRow]
     feeds: Mapping[str, Sequence[FeedItem]]
     heard: Sequence[Heard] | None
+    has_mates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the database, or the API, holds of the run."""
+
+    rows: list[TaskRow]
+    notices: list[Notice]
+    event_rows: list[EventRow]
+
+    @property
+    def titles(self) -> set[str]:
+        """Titles of all present and deleted tasks."""
+        return {row.title for row in self.rows} | {row.title for row in self.event_rows if row.title}
 
 
 def is_followed(event_type: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -32,6 +33,14 @@ class Interrupts:
             yield
         finally:
             self._ends_load = False
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for a time, or until a signal comes."""
+        with self.ending_the_load():
+            deadline = time.monotonic() + seconds
+            self.is_asked = False
+            while not self.is_asked and (left := deadline - time.monotonic()) > 0:
+                time.sleep(min(left, 0.5))
 
     def _receive(self, _number: int, _frame: FrameType | None) -> None:
         if self._ends_load:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ class Note(StrEnum):
     DELETED = "deleted"
     READ = "read"
     FAILED = "failed"
+    DUE = "due"
 
 
 class Journal:
@@ -32,10 +34,20 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Begin a file."""
         self._file = path.open("ab", buffering=0)  # a written line survives a kill of this process
+        self.elsewhere: list[str] | None = None
+        """Lines that another process shall write, where that is wanted."""
 
     def note(self, what: Note, *values: Any) -> None:
         """Add a line."""
-        self._file.write(orjson.dumps([what, *values]) + b"\n")
+        line = orjson.dumps([what, *values])
+        if self.elsewhere is not None:
+            self.elsewhere.append(line.decode())
+        else:
+            self.copy([line])
+
+    def copy(self, lines: Iterable[bytes]) -> None:
+        """Add lines that were noted elsewhere."""
+        self._file.write(b"".join(line + b"\n" for line in lines))
 
     def close(self) -> None:
         """End the file."""
@@ -44,10 +56,10 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A journal that was read: what was promised, and failed requests by reason."""
+    """A journal that was read: what was promised, and failed requests by kind, status (0: no answer) and reason."""
 
     promised: Promised
-    failures: Counter[str]
+    failures: Counter[tuple[str, int, str]]
 
 
 def read(path: Path, *, run: str, titles: AbstractSet[str]) -> Told:
@@ -66,5 +78,12 @@ def read(path: Path, *, run: str, titles: AbstractSet[str]) -> Told:
         versions={(task, version) for task, version in found[Note.CHANGED]},
         deleted={task for (task,) in found[Note.DELETED]},
         read={notification for (notification,) in found[Note.READ]},
+        due={(task, user): at for task, user, at in found[Note.DUE]},
     )
-    return Told(promised, Counter(reason for (reason,) in found[Note.FAILED]))
+    return Told(promised, Counter((kind, status, reason) for kind, status, reason in found[Note.FAILED]))
+
+
+def last_due(path: Path) -> float:
+    """When the last task of a journal falls due that somebody waits for (Unix seconds); 0 if there is none."""
+    lines = (orjson.loads(line) for line in whole_lines(path) if line.startswith(b'["due"'))
+    return max((at for _, _, _, at in lines), default=0.0)

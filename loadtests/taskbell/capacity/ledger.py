@@ -11,19 +11,27 @@ from typing import Any
 import httpx
 import orjson
 
-from taskbell.capacity import journal
+from taskbell.capacity import journal, titles
 from taskbell.capacity.briefing import Account, Briefing, whole_lines
-from taskbell.capacity.evidence import Evidence, FeedItem, Heard, is_followed
-from taskbell.capacity.repository import NotCounted, count_events, read_database
+from taskbell.capacity.evidence import Database, EventRow, Evidence, FeedItem, Heard, NotCounted, is_followed
+from taskbell.capacity.outside import event_row, patiently, read_notices, read_tasks
 from taskbell.contract.cursors import EventCursor
 
 
 class Feeds:
     """The change feeds of all accounts, read incrementally."""
 
-    def __init__(self, client: httpx.Client, accounts: Iterable[Account], *, page: int = 1000) -> None:
-        """Begin at the present end of each feed; read up to `page` events at a time."""
+    def __init__(
+        self, client: httpx.Client, accounts: Iterable[Account], *, page: int = 1000, run: str | None = None
+    ) -> None:
+        """Begin at the present end of each feed; read up to `page` events at a time.
+
+        With `run`, only the events of tasks of this run count, and what they say is kept.
+        """
         self._client = client
+        self._run = run
+        self.rows: dict[str, EventRow] = {}
+        """What the events of a run say, by id; the first reader of a personal one owns it."""
         self._limit = page
         self._readers = {account.user_id: account for account in accounts}
         self._cursors = {user: self._page(user, "latest")["meta"]["next_cursor"] for user in self._readers}
@@ -59,20 +67,25 @@ class Feeds:
                 items += [
                     FeedItem(EventCursor.parse(found["cursor"]), found["event"]["id"])
                     for found in page["items"]
-                    if is_followed(found["event"]["type"])
+                    if self._counts(found["event"], user)
                 ]
                 self._cursors[user] = page["meta"]["next_cursor"]
                 has_more = page["meta"]["has_more"]
 
+    def _counts(self, event: dict[str, Any], user: str) -> bool:
+        if not is_followed(event["type"]):
+            return False
+        if self._run is None:
+            return True
+        if titles.read(self._run, str(event["data"].get("title", ""))) is None:
+            return False  # others work there, too
+        self.rows.setdefault(event["id"], event_row(event, reader=user))
+        return True
+
     def _page(self, user: str, after: str) -> dict[str, Any]:
         reader = self._readers[user]
         asked = {"workspace_id": reader.workspace_id, "after": after, "limit": str(self._limit)}
-        headers = {"Authorization": f"Bearer {reader.token}"}
-        while True:
-            answer = self._client.get("/v1/events", params=asked, headers=headers)
-            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-                break
-            time.sleep(float(answer.headers["Retry-After"]))
+        answer = patiently(self._client, "/v1/events", token=reader.token, params=asked)
         if answer.status_code == httpx.codes.GONE:
             raise NotCounted("the event stream was rebuilt during the run: its cursors have expired")
         page: dict[str, Any] = orjson.loads(answer.raise_for_status().content)
@@ -87,9 +100,11 @@ def listening(briefing: Briefing) -> dict[str, Any]:
 
 
 async def wait_until_settled(
-    briefing: Briefing, feeds: Feeds, *, database_url: str, within: float, every: float = 0.5
+    briefing: Briefing, feeds: Feeds, *, database_url: str | None, within: float, every: float = 0.5
 ) -> None:
     """Wait until rows, feeds and listeners change no more, at most `within` seconds; look every `every` seconds.
+
+    Without a database, what the feeds hold counts as rows.
 
     Raises:
         NotCounted: The database or the API does not answer.
@@ -100,8 +115,8 @@ async def wait_until_settled(
     away: Exception | None = None
     while time.monotonic() < deadline:
         try:
-            rows = await count_events(database_url, feeds.workspaces)
             feeds.read_on()
+            rows = feeds.events if database_url is None else await _rows(database_url, feeds.workspaces)
             away = None
         except (NotCounted, httpx.HTTPError) as failed:
             away = failed  # a part may be restarting
@@ -123,20 +138,44 @@ async def wait_until_settled(
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The evidence, the counts of the listeners' connections, and failed requests by reason."""
+    """The evidence, the counts of the listeners' connections, and failed requests by kind and status, most first."""
 
     evidence: Evidence
     connections: dict[str, int]
-    failures: dict[str, int]
+    failures: list[dict[str, Any]]
 
 
-async def gather(briefing: Briefing, feeds: Feeds, *, database_url: str) -> Gathered:
-    """Read and combine the evidence.
+async def _rows(database_url: str, workspaces: list[str]) -> int:
+    # asyncpg comes with the platform, not with the check of an installation elsewhere.
+    from taskbell.capacity.repository import count_events  # noqa: PLC0415 -- the reason above
+
+    return await count_events(database_url, workspaces)
+
+
+async def _read(briefing: Briefing, feeds: Feeds, database_url: str | None, client: httpx.Client | None) -> Database:
+    if database_url is not None:
+        from taskbell.capacity.repository import read_database  # noqa: PLC0415 -- the same
+
+        return await read_database(database_url, feeds.workspaces)
+    if client is None:
+        raise NotCounted("there is neither a database nor an API to read")
+    try:
+        tasks = read_tasks(client, briefing.accounts, run=briefing.run, since=briefing.began)
+        notices = read_notices(client, briefing.accounts, run=briefing.run, since=briefing.began)
+    except httpx.HTTPError as away:
+        raise NotCounted(f"the API could not be read: {type(away).__name__}") from away
+    return Database(rows=tasks, notices=notices, event_rows=[*feeds.rows.values()])
+
+
+async def gather(
+    briefing: Briefing, feeds: Feeds, *, database_url: str | None, client: httpx.Client | None = None
+) -> Gathered:
+    """Read and combine the evidence: of the database, or without one through a client of the API.
 
     Raises:
-        NotCounted: The database is away.
+        NotCounted: The database or the API is away.
     """
-    found = await read_database(database_url, feeds.workspaces)
+    found = await _read(briefing, feeds, database_url, client)
     told = journal.read(briefing.journal, run=briefing.run, titles=found.titles)
     is_known = briefing.heard.exists()
     heard = orjson.loads(briefing.heard.read_bytes()) if is_known else {"ids": [], "listeners": []}
@@ -147,6 +186,7 @@ async def gather(briefing: Briefing, feeds: Feeds, *, database_url: str) -> Gath
         rows=found.rows,
         notices=found.notices,
         event_rows=found.event_rows,
+        has_mates=any(account.teammate_id != account.user_id for account in briefing.accounts),
         feeds=feeds.items,
         heard=[
             Heard(one["user"], EventCursor.parse(one["joined"]), [ids[n] for n in one["events"]]) for one in listeners
@@ -159,4 +199,8 @@ async def gather(briefing: Briefing, feeds: Feeds, *, database_url: str) -> Gath
         "reconnects": sum(one["reconnects"] for one in listeners),
         "gaps": sum(one["gaps"] for one in listeners),
     }
-    return Gathered(evidence, connections, dict(told.failures))
+    failures = [
+        {"kind": kind, "status": status, "reason": reason, "count": count}
+        for (kind, status, reason), count in told.failures.most_common()
+    ]
+    return Gathered(evidence, connections, failures)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import signal
+import ssl
 import sys
 import time
 from array import array
@@ -18,13 +20,21 @@ from typing import Any
 import orjson
 import uvloop
 
+from taskbell.capacity import titles
 from taskbell.capacity.briefing import Account, Briefing
-from taskbell.capacity.evidence import is_followed
+from taskbell.capacity.evidence import OVERDUE, is_followed
+from taskbell.capacity.titles import Title
 from taskbell.client.connection import Connection, Frame
 from taskbell.client.following import follow
+from taskbell.contract.events import EventType
 from taskbell.contract.frames import Resume, ServerFrame
 
 _OPENING_AT_ONCE = 20
+
+
+def trusting(briefing: Briefing | None) -> ssl.SSLContext:
+    """How to verify the gateway's certificate."""
+    return ssl.create_default_context(cafile=briefing.ca if briefing is not None and briefing.ca else None)
 
 
 class Heard:
@@ -34,12 +44,23 @@ class Heard:
         """Begin with nothing."""
         self.numbers: dict[str, int] = {}
         self.latencies_ms: list[float] = []
+        self.lateness_ms: list[float] = []
         self.frames = 0
 
-    def take(self, event: dict[str, Any]) -> int:
-        """Record an event and its latency; return the number of its id."""
-        committed = datetime.fromisoformat(event["time"]).timestamp()
-        self.latencies_ms.append(round((time.time() - committed) * 1000, 1))
+    def take(self, event: dict[str, Any], *, title: Title | None = None, is_outside: bool = False) -> int:
+        """Record an event and its latency; return the number of its id.
+
+        Another installation has another clock: there the time since the request counts, which the title tells.
+        """
+        now = time.time()
+        if not is_outside:
+            committed = datetime.fromisoformat(event["time"]).timestamp()
+            self.latencies_ms.append(round((now - committed) * 1000, 1))
+        elif title is not None and event["type"] == EventType.TASK_CREATED:
+            self.latencies_ms.append(round((now - title.sent) * 1000, 1))
+        is_notice = event["type"] == EventType.NOTIFICATION_CREATED
+        if title is not None and title.due and is_notice and event["data"]["kind"] == OVERDUE:
+            self.lateness_ms.append(round((now - title.due) * 1000, 1))
         self.frames += 1
         return self.numbers.setdefault(event["id"], len(self.numbers))
 
@@ -47,8 +68,12 @@ class Heard:
 class Listener:
     """One client over as many connections as it takes."""
 
-    def __init__(self, account: Account, *, url: str, heard: Heard) -> None:
-        """Take an account; `listen` connects."""
+    def __init__(
+        self, account: Account, *, url: str, heard: Heard, briefing: Briefing | None = None, thinks: float = 0.0
+    ) -> None:
+        """Take an account; `listen` connects. After a frame it reads nothing for up to `thinks` seconds."""
+        self._briefing = briefing
+        self._thinks = thinks
         self._account = account
         self._url = url
         self._heard = heard
@@ -63,7 +88,8 @@ class Listener:
 
         async def connect(cursor: str | None) -> Connection:
             async with opening:
-                connection = await Connection.open(self._url, cursor=cursor, ping_interval=None, proxy=None)
+                secured: dict[str, Any] = {"ssl": trusting(self._briefing)} if self._url.startswith("wss:") else {}
+                connection = await Connection.open(self._url, cursor=cursor, ping_interval=None, proxy=None, **secured)
             channels = [f"workspace:{self._account.workspace_id}"]
             await connection.hello(token=self._account.token, channels=channels, coalesce=False)
             return connection
@@ -72,6 +98,8 @@ class Listener:
             async for one in found:
                 if isinstance(one, Frame):
                     self._take(one)
+                    if self._thinks:
+                        await asyncio.sleep(random.uniform(0, self._thinks))
                 else:
                     sys.stderr.write(f"listener: {one.reason}\n")
                     self.is_open = False
@@ -83,11 +111,20 @@ class Listener:
                 event = frame.fields["event"]
                 # An invitation to another workspace is none of the team's events.
                 if event["workspaceid"] == self._account.workspace_id and is_followed(event["type"]):
-                    self.events.append(self._heard.take(event))
+                    self._take_event(event)
             case ServerFrame.WELCOME:
                 self.is_open = True
                 self.joined = self.joined or frame.fields["cursor"]
                 self.gaps += frame.fields["resume"] == Resume.GAP
+
+    def _take_event(self, event: dict[str, Any]) -> None:
+        about = self._briefing
+        if about is None:
+            self.events.append(self._heard.take(event))
+            return
+        title = titles.read(about.run, str(event["data"].get("title", "")))
+        if title is not None or not about.is_outside:  # others work there, too
+            self.events.append(self._heard.take(event, title=title, is_outside=about.is_outside))
 
     def as_json(self) -> dict[str, Any]:
         """Return what it received as plain values."""
@@ -134,21 +171,30 @@ class Crowd:
             if listening.done():
                 listening.result()  # a listener ends only by an unexpected error: fail with it
         wanted = self._briefing.wanted_listeners
-        number = self._briefing.plan.people + (int(wanted.read_text()) if wanted.exists() else 0)
+        number = len(self._briefing.accounts) + (int(wanted.read_text()) if wanted.exists() else 0)
         accounts = self._briefing.accounts
         for n in range(len(self._listeners), number):
-            listener = Listener(accounts[n % len(accounts)], url=self._briefing.gateway_url, heard=self._heard)
+            listener = Listener(
+                accounts[n % len(accounts)],
+                url=self._briefing.gateway_url,
+                heard=self._heard,
+                briefing=self._briefing,
+                # The first of each account measures, the others are like people.
+                thinks=self._briefing.plan.think_seconds if n >= len(accounts) else 0.0,
+            )
             self._listeners.append(listener)
             self._tasks.append(asyncio.create_task(listener.listen(self._opening), name=f"listener {n}"))
 
     def _since_last_time(self) -> dict[str, Any]:
         latencies, self._heard.latencies_ms = self._heard.latencies_ms, []
+        lateness, self._heard.lateness_ms = self._heard.lateness_ms, []
         return {
             "at": time.time(),
             "wanted": len(self._listeners),
             "open": sum(listener.is_open for listener in self._listeners),
             "frames": self._heard.frames,
             "latencies_ms": latencies,
+            "lateness_ms": lateness,
         }
 
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from taskbell.capacity import ledger, service
+from taskbell.capacity.arguments import Workers
 from taskbell.capacity.briefing import Briefing, read_steps
 from taskbell.capacity.interrupts import Interrupts
 from taskbell.capacity.leash import leashed
 from taskbell.capacity.processor import GENERATOR, LISTENERS, Sampler
 from taskbell.capacity.report import INTERRUPTED, progress_line
 from taskbell.capacity.steps import Step
+from taskbell.capacity.workers import briefing_served
 
 _STOP_SECONDS = 30.0
 
@@ -38,7 +40,7 @@ class Load:
     """Starts, watches and ends both processes."""
 
     def __init__(
-        self, briefing: Briefing, platform: service.PlatformUnderLoad, *, held: ExitStack, tell: Callable[[str], None]
+        self, briefing: Briefing, platform: service.UnderLoad, *, held: ExitStack, tell: Callable[[str], None]
     ) -> None:
         """Start the listeners."""
         self._briefing = briefing
@@ -68,15 +70,20 @@ class Load:
             LoadFailed: They do not start.
         """
         deadline = time.monotonic() + 60
-        while (report := ledger.listening(self._briefing))["open"] < self._briefing.plan.people:
+        while (report := ledger.listening(self._briefing))["open"] < len(self._briefing.accounts):
             if self._listeners.poll() is not None or time.monotonic() > deadline:
                 raise LoadFailed(f"{report['open']} listeners came up: {self._last_words(LISTENERS)}")
             time.sleep(0.1)
 
-    def carry_out(self, interrupts: Interrupts) -> Outcome:
-        """Grow the load until the scenario ends it or something fails."""
+    def carry_out(self, interrupts: Interrupts, *, workers: Workers | None = None) -> Outcome:
+        """Grow the load until the scenario ends it or something fails; workers, if there are some, make it."""
         scenario = str(Path(__file__).with_name("scenario.py"))
         options = ["--headless", "--only-summary", "--loglevel", "WARNING", "--stop-timeout", "12"]
+        if workers is not None:
+            serving = briefing_served(self._briefing, host="", port=workers.port + 1, key=workers.key)
+            self._held.enter_context(serving)
+            options += ["--master", "--master-bind-port", str(workers.port), "--expect-workers", str(workers.number)]
+            options += ["--expect-workers-max-wait", "300"]
         generator = self._start(GENERATOR, ["-m", "locust", "-f", scenario, *options, "--exit-code-on-error", "0"])
         sampler = Sampler(
             lambda: {**self._platform.processes(), GENERATOR: generator.pid, LISTENERS: self._listeners.pid}

@@ -20,34 +20,51 @@ _VERDICTS = {
 }
 
 
-def render(report: Report) -> str:
-    """Write the page of a report, as `report.document` made it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+def _environment() -> Environment:
+    made = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    made.filters |= {"ms": _milliseconds, "number": _number, "share": "{:.0%}".format}
+    return made
+
+
+def render_million(report: Report) -> str:
+    """Write the page of a million, as `taskbell.capacity.million.report.document` made it."""
+    return (
+        _environment().get_template("million.html.jinja").render(million=report, verdict=_VERDICTS[report["verdict"]])
     )
-    environment.filters |= {"ms": _milliseconds, "number": _number, "share": "{:.0%}".format}
-    return environment.get_template("page.html.jinja").render(
-        report=report,
-        held=max(
-            (step for step in report["steps"] if not step["broken"]), key=lambda step: step["users"], default=None
-        ),
-        verdict=_VERDICTS[report["verdict"]],
-        failures=", ".join(f"{number:,} {reason}" for reason, number in report["failures"].items()) or "none",
-        broken_kinds=_broken_kinds,
-        plots=[
-            (
-                "Answers: p99 by kind of request",
-                plots.answers(report),
-                "A red band marks a step that exceeded a limit, ↻ its second attempt: what breaks twice ends the load.",
+
+
+def render(report: Report, *, million: Report | None = None) -> str:
+    """Write the page of a report, as `report.document` made it; with the newest million, if there is one."""
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            million=million,
+            held=max(
+                (step for step in report["steps"] if not step["broken"]), key=lambda step: step["users"], default=None
             ),
-            ("Events: from the row to the frame", plots.events(report), "Measured at the listeners, over all of them."),
-            ("Requests a second", plots.throughput(report), "Where it stops growing with the users, they queue."),
-            (
-                "Processor cores in use",
-                plots.processor(report),
-                "Others are programs that do not belong to this run; they make its figures worse.",
-            ),
-        ],
+            verdict=_VERDICTS[report["verdict"]],
+            broken_kinds=_broken_kinds,
+            plots=[
+                (
+                    "Answers: p99 by kind of request",
+                    plots.answers(report),
+                    "A red band marks a step that exceeded a limit, ↻ its second attempt: two end the load.",
+                ),
+                (
+                    "Events: from the row to the frame",
+                    plots.events(report),
+                    "Measured at the listeners, over all of them.",
+                ),
+                ("Requests a second", plots.throughput(report), "Where it stops growing with the users, they queue."),
+                (
+                    "Processor cores in use",
+                    plots.processor(report),
+                    "Others are programs that do not belong to this run; they make its figures worse.",
+                ),
+            ],
+        )
     )
 
 

@@ -17,9 +17,76 @@ KINDS: Final[dict[str, str]] = {
     "delete": "DELETE /v1/tasks/{id}",
 }
 """Every kind of request, with its meaning."""
+LIMITED: Final = "limited"
+"""The name of requests that the installation put off with 429: neither an answer nor an error."""
 
-MIX: Final[dict[str, int]] = {"integrations": 65, "readers": 15, "writers": 20}
-"""Percentages of HTTP users. Integrations send about one request a second, people one every two seconds."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Who the users are.
+
+    Attributes:
+        meaning: In a few words.
+        mix: Percentages of HTTP users by what they do. Integrations send about one request a second, people one every
+            two seconds, importers one after another.
+        listener_share: Share of all users that listen by WebSocket.
+        think_seconds: The longest time for which a listener reads nothing after a frame.
+    """
+
+    meaning: str
+    mix: Mapping[str, int]
+    listener_share: float
+    think_seconds: float = 0.0
+
+
+def _mix(
+    *, integrations: int = 0, readers: int = 0, writers: int = 0, importers: int = 0, remind: int = 0
+) -> dict[str, int]:
+    """Percentages by what users do."""
+    return {
+        "integrations": integrations,
+        "readers": readers,
+        "writers": writers,
+        "importers": importers,
+        "reminded": remind,
+    }
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "everyday": Scenario(
+        meaning="integrations that poll, and people who read, write and listen",
+        mix=_mix(integrations=65, readers=15, writers=20),
+        listener_share=0.15,
+    ),
+    "interactive": Scenario(
+        meaning="people alone: half of them read, half of them write, many listen",
+        mix=_mix(readers=50, writers=50),
+        listener_share=0.3,
+    ),
+    "pollers": Scenario(
+        meaning="integrations that poll the change feed and lists; a few people write",
+        mix=_mix(integrations=95, writers=5),
+        listener_share=0.0,
+    ),
+    "listeners": Scenario(
+        meaning="most users listen, and think for a while after what they hear; the others write",
+        mix=_mix(readers=20, writers=80),
+        listener_share=0.8,
+        think_seconds=2.0,
+    ),
+    "importers": Scenario(
+        meaning="programs that create tasks without a pause; a few people read",
+        mix=_mix(readers=20, importers=80),
+        listener_share=0.1,
+    ),
+    "reminders": Scenario(
+        meaning="people whose tasks all fall due at the same few moments: each storm of reminders comes at once",
+        mix=_mix(readers=20, remind=80),
+        listener_share=0.15,
+    ),
+}
+"""The mixes of users that a run can have."""
+EVERYDAY: Final = "everyday"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +120,7 @@ class Plan:
         teams: Workspaces of two accounts; each account has a listener from the start.
         listener_share: Share of users that listen by WebSocket.
         limits: The limits that must hold.
+        scenario: One of `SCENARIOS`.
     """
 
     first_users: int
@@ -66,6 +134,17 @@ class Plan:
     teams: int
     listener_share: float
     limits: Limits
+    scenario: str = EVERYDAY
+
+    @property
+    def mix(self) -> Mapping[str, int]:
+        """Percentages of HTTP users by what they do."""
+        return SCENARIOS[self.scenario].mix
+
+    @property
+    def think_seconds(self) -> float:
+        """The longest time for which a listener reads nothing after a frame."""
+        return SCENARIOS[self.scenario].think_seconds
 
     @property
     def step_seconds(self) -> float:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from taskbell.capacity.conservation import Conservation
-from taskbell.capacity.plan import KINDS, MIX, Plan
-from taskbell.capacity.steps import Step, breaking_step, held_users, is_disturbed, is_saturated
+from taskbell.capacity.outside import LEFT_OUT
+from taskbell.capacity.plan import KINDS, SCENARIOS, Plan
+from taskbell.capacity.steps import Step, breaking_step, held_users, is_disturbed, is_limited, is_saturated
 
 PASSED, NOT_CONSERVED, BELOW_MINIMUM = "passed", "not_conserved", "below_minimum"
 INTERRUPTED, FAILED = "interrupted", "failed"
@@ -39,8 +40,8 @@ def verdict(plan: Plan, steps: Sequence[Step], conservation: Conservation | None
 
 
 def exit_status(judged: str) -> int:
-    """Return 0 for a passed run, 1 for a failed one, 2 for an unfinished one."""
-    return {PASSED: 0, INTERRUPTED: 2, FAILED: 2}.get(judged, 1)
+    """Return 0 for a passed run, 1 for a loss, 2 for an unfinished one, 3 for one that held too few users."""
+    return {PASSED: 0, INTERRUPTED: 2, FAILED: 2, BELOW_MINIMUM: 3}.get(judged, 1)
 
 
 def document(
@@ -50,12 +51,13 @@ def document(
     surroundings: Surroundings,
     *,
     ended_by: str = "",
-    failures: Mapping[str, int],
+    failures: Sequence[Mapping[str, Any]],
+    target: str | None = None,
 ) -> dict[str, Any]:
     """Everything about a run, as plain values for `report.json`.
 
     `conservation` is None if nothing could be counted; `ended_by` tells why the run is unfinished; `failures` counts
-    failed requests by reason.
+    failed requests by kind and status; `target` is the API of an installation that was measured from outside.
     """
     broke = breaking_step(steps)
     return {
@@ -67,10 +69,14 @@ def document(
         "saturated": bool(steps) and is_saturated(steps[-1], plan.limits),
         "disturbed": bool(steps) and is_disturbed(steps[-1]),
         "conservation": None if conservation is None else asdict(conservation),
-        "failures": dict(failures),
+        "limited": is_limited(steps),
+        "target": target,
+        "left_out": [] if target is None else [*LEFT_OUT],
+        "failures": [dict(failure) for failure in failures],
         "steps": [_step(plan, step) for step in steps],
         "plan": plan.as_json(),
-        "mix": MIX,
+        "scenario": {"name": plan.scenario, "meaning": SCENARIOS[plan.scenario].meaning},
+        "mix": {name: share for name, share in plan.mix.items() if share},
         "kinds": KINDS,
         "surroundings": asdict(surroundings),
     }
@@ -99,6 +105,11 @@ def summary(plan: Plan, steps: Sequence[Step], conservation: Conservation | None
     judged = verdict(plan, steps, conservation, ended_by=ended_by)
     if judged == BELOW_MINIMUM:
         said.append(f"The run asked for at least {plan.minimum_users:,}.")
+    if is_limited(steps):
+        said.append(
+            f"{sum(step.limited for step in steps):,} requests were put off with 429: the installation's limits by user"
+            " bound this result, and not its machine."
+        )
     if conservation is None:
         said.append("Nothing could be counted.")
     elif conservation.holds:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 import orjson
 
-from taskbell.capacity.evidence import EventRow, Notice, TaskRow, owed
+from taskbell.capacity.evidence import Database, EventRow, NotCounted, Notice, TaskRow, owed
 
 _QUERIES: Final = Path(__file__).with_name("queries")
 
@@ -17,24 +16,6 @@ _QUERIES: Final = Path(__file__).with_name("queries")
 def query(name: str) -> str:
     """Return the statement in `queries/<name>.sql`, with numbered parameters."""
     return (_QUERIES / f"{name}.sql").read_text()
-
-
-class NotCounted(Exception):
-    """The evidence could not be read; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """What the database holds of the run."""
-
-    rows: list[TaskRow]
-    notices: list[Notice]
-    event_rows: list[EventRow]
-
-    @property
-    def titles(self) -> set[str]:
-        """Titles of all present and deleted tasks."""
-        return {row.title for row in self.rows} | {row.title for row in self.event_rows if row.title}
 
 
 async def count_events(database_url: str, workspaces: list[str]) -> int:

@@ -17,18 +17,26 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent  # type: ignore[import-untyped]  # it brings no types
+import locust.runners
 import orjson
-from locust import FastHttpUser, LoadTestShape, between, events, task
+from locust import FastHttpUser, LoadTestShape, between, constant, events, task
 from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
+from taskbell.capacity import titles
 from taskbell.capacity.briefing import Briefing, read_latencies
 from taskbell.capacity.journal import Journal, Note
 from taskbell.capacity.measured import Measured
-from taskbell.capacity.plan import MIX
+from taskbell.capacity.plan import LIMITED
 from taskbell.capacity.steps import Step, broken_limits, next_users, percentile, summarize
 
 BRIEFING: Final = Briefing.read(Path(os.environ["CAPACITY_BRIEFING"]))
 STATUSES: Final = ("pending", "in_progress", "completed")
+STORM_SECONDS: Final = 10.0
+"""From one storm of reminders to the next."""
+_LONGEST_PAUSE: Final = 60.0
+_MOST_WORKERS: Final = 1000
+locust.runners.WORKER_REPORT_INTERVAL = 1.0  # a step is measured with this blur
 
 
 journal = Journal(BRIEFING.journal)
@@ -43,9 +51,30 @@ _titles = itertools.count()
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # locust types its events in part
 def _begin(environment: Environment, **_: object) -> None:
+    runner = environment.runner
+    if isinstance(runner, WorkerRunner):
+        journal.elsewhere = []
+        environment.events.report_to_master.add_listener(_hand_over)  # type: ignore[no-untyped-call]  # the same
+    elif isinstance(runner, MasterRunner):
+        environment.events.worker_report.add_listener(_take_over)  # type: ignore[no-untyped-call]  # the same
     environment.events.request.add_listener(measured.take)  # type: ignore[no-untyped-call]  # the same
     environment.events.quitting.add_listener(lambda **_: journal.close())  # type: ignore[no-untyped-call]  # the same
     gevent.spawn(measured.watch_clock)
+
+
+def _hand_over(data: dict[str, Any], **_: object) -> None:
+    data["capacity"] = measured.hand_over()
+
+
+def _take_over(data: dict[str, Any], **_: object) -> None:
+    measured.take_over(data["capacity"])
+
+
+def _next_title(environment: Environment) -> int:
+    """A number that no other user of the run has, nor one at another worker."""
+    runner = environment.runner
+    index = runner.worker_index if isinstance(runner, WorkerRunner) else 0
+    return next(_titles) * _MOST_WORKERS + index
 
 
 class Person(FastHttpUser):
@@ -56,6 +85,8 @@ class Person(FastHttpUser):
     connection_timeout = 5.0
     network_timeout = 10.0
     max_retries = 0  # a create that is sent again would be a second task
+    insecure = False  # locust would not look at certificates
+    ssl_context_factory = staticmethod(lambda: gevent.ssl.create_default_context(cafile=BRIEFING.ca or None))
 
     def __init__(self, environment: Environment) -> None:
         """Take the next account in turn."""
@@ -78,11 +109,42 @@ class Person(FastHttpUser):
                 return orjson.loads(answer.content or b"true")
             if answer.status_code == 404 and not given_up.isdisjoint(about):
                 answer.success()
-            return None
+            if answer.status_code != 429:
+                return None
+            answer.request_meta["name"] = LIMITED
+            answer.success()
+            pause = float(answer.headers.get("Retry-After", "1"))
+        gevent.sleep(min(pause, _LONGEST_PAUSE))
+        return None
 
     def read(self, path: str, *, kind: str, about: Sequence[str] = ()) -> Any:
         """Send a GET."""
         return self.ask("GET", path, kind=kind, about=about)
+
+    def make(self, *, due_in: float) -> str | None:
+        """Create a task for the other member of the team, due in so many seconds; return its id. All may change it."""
+        now = time.time()
+        made = self.post_task(now + due_in, title=titles.write(BRIEFING.run, _next_title(self.environment), sent=now))
+        if made is not None:
+            self.known_tasks.append(made)
+        return made
+
+    def post_task(self, due: float, *, title: str) -> str | None:
+        """Create a task for the other member of the team that nobody else knows; return its id."""
+        body = {
+            "title": title,
+            "workspace_id": self.workspace,
+            "description": "Ordered by the capacity check; to be done some time.",
+            "priority": random.randint(1, 10),
+            "due_at": datetime.fromtimestamp(due, UTC).isoformat(timespec="seconds"),
+            "assignee_ids": [self.account.teammate_id],
+        }
+        journal.note(Note.ATTEMPTED, title)
+        made = self.ask("POST", "/v1/tasks", kind="create", body=body)
+        if made is None:
+            return None
+        journal.note(Note.CREATED, title, made["id"])
+        return str(made["id"])
 
     @property
     def known_tasks(self) -> deque[str]:
@@ -93,7 +155,7 @@ class Person(FastHttpUser):
 class Integration(Person):
     """A program that follows a workspace by the change feed or by `updated_since`."""
 
-    weight = MIX["integrations"]
+    weight = BRIEFING.plan.mix["integrations"]
     wait_time = between(0.7, 1.3)
 
     def on_start(self) -> None:
@@ -121,7 +183,7 @@ class Integration(Person):
 class Reader(Person):
     """A person who reads lists and tasks."""
 
-    weight = MIX["readers"]
+    weight = BRIEFING.plan.mix["readers"]
     wait_time = between(1, 3)
 
     @task(2)
@@ -151,8 +213,9 @@ class Reader(Person):
     def look_into_the_inbox(self) -> None:
         """See what is unread, and read the newest."""
         page = self.read("/v1/notifications?unread=true&limit=20", kind="list")
-        if page is not None and page["items"]:
-            notification = page["items"][0]["id"]
+        own = [] if page is None else [one for one in page["items"] if titles.read(BRIEFING.run, one["title"])]
+        if own:
+            notification = own[0]["id"]
             path = f"/v1/notifications/{notification}"
             if self.ask("PATCH", path, kind="patch", body={"read": True}) is not None:
                 journal.note(Note.READ, notification)
@@ -161,27 +224,13 @@ class Reader(Person):
 class Writer(Person):
     """A person who creates and changes tasks."""
 
-    weight = MIX["writers"]
+    weight = BRIEFING.plan.mix["writers"]
     wait_time = between(1, 3)
 
     @task(6)
     def create(self) -> None:
         """Create a task for the other member of the team, with a unique title."""
-        title = f"{BRIEFING.run}-{next(_titles)}"
-        due_at = datetime.now(UTC) + timedelta(hours=random.randint(1, 500))
-        body = {
-            "title": title,
-            "workspace_id": self.workspace,
-            "description": "Ordered by the capacity check; to be done some time.",
-            "priority": random.randint(1, 10),
-            "due_at": due_at.isoformat(timespec="seconds"),
-            "assignee_ids": [self.account.teammate_id],
-        }
-        journal.note(Note.ATTEMPTED, title)
-        made = self.ask("POST", "/v1/tasks", kind="create", body=body)
-        if made is not None:
-            journal.note(Note.CREATED, title, made["id"])
-            self.known_tasks.append(made["id"])
+        self.make(due_in=3600.0 * random.randint(1, 500))
 
     @task(3)
     def work(self) -> None:
@@ -233,6 +282,34 @@ class Writer(Person):
             journal.note(Note.CHANGED, chosen, answer["version"])
 
 
+class Importer(Person):
+    """A program that creates tasks, one after another."""
+
+    weight = BRIEFING.plan.mix["importers"]
+    wait_time = constant(0)
+
+    @task
+    def create(self) -> None:
+        """Create a task."""
+        self.make(due_in=3600.0 * random.randint(30, 500))
+
+
+class Reminded(Person):
+    """A person whose tasks fall due at the same moments as everybody else's."""
+
+    weight = BRIEFING.plan.mix["reminded"]
+    wait_time = between(0.5, 1.5)
+
+    @task
+    def create(self) -> None:
+        """Create a task that falls due in the storm after the next one, so that it is not late already."""
+        now = time.time()
+        due = (now // STORM_SECONDS + 2) * STORM_SECONDS
+        made = self.post_task(due, title=titles.write(BRIEFING.run, _next_title(self.environment), sent=now, due=due))
+        if made is not None:
+            journal.note(Note.DUE, made, self.account.teammate_id, due)
+
+
 class Growth(LoadTestShape):
     """Grows the users step by step; what comes next is decided by `taskbell.capacity.steps`."""
 
@@ -278,7 +355,7 @@ class Growth(LoadTestShape):
         step = Step(
             number=len(self._steps) + 1,
             users=self._users,
-            listeners=self._plan.listeners(self._users) + self._plan.people,
+            listeners=self._plan.listeners(self._users) + len(BRIEFING.accounts),
             started=measured.started,
             ended=now,
             kinds=measured.kinds(seconds=seconds),
@@ -286,6 +363,13 @@ class Growth(LoadTestShape):
                 read_latencies(BRIEFING.heard_by_second, since=measured.started, until=now), seconds=seconds
             ),
             generator_lag_ms=percentile(sorted(measured.lags), 0.99) or 0.0,
+            limited=measured.limited,
+            lateness=summarize(
+                read_latencies(BRIEFING.heard_by_second, since=measured.started, until=now, of="lateness_ms"),
+                seconds=seconds,
+            )
+            if self._plan.mix["reminded"]
+            else None,
         )
         step = replace(step, broken=broken_limits(step, self._plan.limits))
         self._steps.append(step)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -38,6 +38,23 @@ class PlatformNotStarted(Exception):
 
 class PlatformNotPrepared(Exception):
     """An account, a workspace or a member could not be made."""
+
+
+class UnderLoad(Protocol):
+    """What is measured: a platform of the check's own, or an installation elsewhere."""
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Its addresses, as in `run.json`."""
+
+    def processes(self) -> dict[str, int]:
+        """The process id of each part; none elsewhere."""
+
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended."""
+
+    def last_words(self) -> str:
+        """The end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +147,24 @@ def make_teams(api_url: str, *, run: str, teams: int) -> list[Account]:
     Raises:
         PlatformNotPrepared: The API refused something.
     """
-    with httpx.Client(base_url=api_url, timeout=60, trust_env=False) as client, ThreadPoolExecutor(4) as pool:
+    with httpx.Client(base_url=api_url, timeout=60, trust_env=False) as client:
+        return make_teams_with(client, run=run, teams=teams)
+
+
+def make_teams_with(client: httpx.Client, *, run: str, teams: int) -> list[Account]:
+    """Make teams of two through a client of the API.
+
+    Raises:
+        PlatformNotPrepared: The API refused something.
+    """
+    with ThreadPoolExecutor(4) as pool:
         try:
             pairs = list(pool.map(lambda number: _make_team(client, f"{run}-{number}"), range(teams)))
+        except httpx.HTTPStatusError as refused:
+            path, status = refused.request.url.path, refused.response.status_code
+            wait = refused.response.headers.get("Retry-After")
+            hint = "" if wait is None else f", again in {wait} s: ask for fewer --teams, or give tokens of users"
+            raise PlatformNotPrepared(f"no accounts could be made: {path} answered {status}{hint}") from refused
         except httpx.HTTPError as failed:
             raise PlatformNotPrepared(f"the platform could not be prepared: {failed}") from failed
     return [owner for owner, _ in pairs] + [mate for _, mate in pairs]

@@ -13,6 +13,8 @@ BUSY = 0.85
 """A single-threaded generator that is busy for this share of the time adds delays."""
 DISTURBANCE = 0.15
 """Other programs that use this share of all cores affect the result."""
+LIMITED_SHARE = 0.01
+"""When this share of requests is put off with 429, limits bound the result, and not the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,8 @@ class Processor:
 class Step:
     """One measured step, between `started` and `ended` (Unix seconds).
 
-    `generator_lag_ms` is the p99 delay of the generator itself, which its measurements include.
+    `generator_lag_ms` is the p99 delay of the generator itself, which its measurements include. `limited` counts the
+    requests that the installation put off with 429. `lateness` is how long after its due time a reminder came.
     """
 
     number: int
@@ -56,6 +59,8 @@ class Step:
     generator_lag_ms: float
     broken: Sequence[str] = ()
     processor: Processor | None = None
+    limited: int = 0
+    lateness: Figures | None = None
 
     @property
     def requests(self) -> int:
@@ -83,7 +88,9 @@ class Step:
         kinds = {name: Figures(**figures) for name, figures in values["kinds"].items()}
         processor = None if values["processor"] is None else Processor(**values["processor"])
         event_latency = Figures(**values["event_latency"])
-        return cls(**{**values, "kinds": kinds, "event_latency": event_latency, "processor": processor})
+        lateness = None if values.get("lateness") is None else Figures(**values["lateness"])
+        own = {"kinds": kinds, "event_latency": event_latency, "processor": processor, "lateness": lateness}
+        return cls(**{**values, **own})
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
@@ -169,3 +176,9 @@ def is_disturbed(step: Step) -> bool:
     """Tell whether other programs used enough of the machine to affect the step."""
     processor = step.processor
     return processor is not None and processor.others >= DISTURBANCE * processor.cores
+
+
+def is_limited(steps: Sequence[Step]) -> bool:
+    """Tell whether an installation's limits by user put off enough requests to bound the result."""
+    limited = sum(step.limited for step in steps)
+    return limited > LIMITED_SHARE * (limited + sum(step.requests for step in steps))

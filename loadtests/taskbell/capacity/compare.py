@@ -1,0 +1,162 @@
+"""`taskbell capacity compare A B`: whether one report is worse than another by more than noise."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from taskbell.capacity.arguments import within
+
+_FLOOR_MS: Final = 5.0
+"""Durations that differ by less are equal: the generator's own clock is not better."""
+_FEW: Final = 100
+"""Below so many requests a p99 is the slowest one."""
+Report = Mapping[str, Any]
+
+
+class NotComparable(Exception):
+    """The two reports do not measure the same; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure of two reports.
+
+    Attributes:
+        name: What it is.
+        before: In the first report.
+        after: In the second.
+        worse_by: Which part of the first it is worse by; negative if it is better.
+        noise: Which part two runs of the same differ by.
+    """
+
+    name: str
+    before: float
+    after: float
+    worse_by: float
+    noise: float
+
+    @property
+    def verdict(self) -> str:
+        """`worse`, `better`, or `equal` within the noise."""
+        if self.worse_by > self.noise:
+            return "worse"
+        return "better" if self.worse_by < -self.noise else "equal"
+
+
+def compare(before: Report, after: Report, *, noise: float) -> list[Difference]:
+    """Compare what both reports have: users and requests that held, and durations at the same number of users.
+
+    Durations are noisier than rates: their bound is twice as wide.
+
+    Raises:
+        NotComparable: They had other users, other limits or another platform, or did not come to their end.
+    """
+    for report in (before, after):
+        if report["verdict"] in {"failed", "interrupted"}:
+            raise NotComparable(f"a run did not come to its end: {report['summary']}")
+    for name, read in _SAME.items():
+        if read(before) != read(after):
+            raise NotComparable(f"{name} differ: {read(before)} and {read(after)}")
+    found = [_rate("users held", before["held_users"], after["held_users"], noise)]
+    pairs = [*_common_steps(before, after)]
+    if pairs:
+        one, other = pairs[-1]
+        users = one["users"]
+        found.append(_rate(f"requests/s at {users:,} users", one["rps"], other["rps"], noise))
+        found += [
+            _duration(f"{kind}: p99 ms at {users:,} users", figures, other["kinds"][kind], 2 * noise)
+            for kind, figures in one["kinds"].items()
+            if kind in other["kinds"] and min(figures["count"], other["kinds"][kind]["count"]) >= _FEW
+        ]
+        if min(one["event_latency"]["count"], other["event_latency"]["count"]) >= _FEW:
+            name = f"event to frame: p99 ms at {users:,} users"
+            found.append(_duration(name, one["event_latency"], other["event_latency"], 2 * noise))
+        if one["processor"] and other["processor"] and before["target"] is None:
+            cost, cost_after = (step["processor"]["platform"] / step["rps"] * 1000 for step in (one, other))
+            name = "platform: ms of CPU a request"
+            found.append(Difference(name, cost, cost_after, _worse(cost, cost_after), noise))
+    wrong, wrong_after = (
+        report["conservation"]["lost"] + report["conservation"]["double"] for report in (before, after)
+    )
+    found.append(Difference("lost or double", wrong, wrong_after, float(wrong_after > wrong), 0.0))
+    return found
+
+
+_SAME: Final[Mapping[str, Callable[[Report], Any]]] = {
+    "the scenarios": lambda report: report["scenario"]["name"],
+    "the shares of listeners": lambda report: report["plan"]["listener_share"],
+    "the targets": lambda report: report["target"],
+    "the limits": lambda report: report["plan"]["limits"],
+    "the machines": lambda report: report["surroundings"]["machine"],
+}
+
+
+def _common_steps(before: Report, after: Report) -> Iterator[tuple[Report, Report]]:
+    """Steps that held in both, with the same users, the fewest first."""
+    held = {step["users"]: step for step in after["steps"] if not step["broken"]}
+    for step in before["steps"]:
+        if not step["broken"] and step["users"] in held:
+            yield step, held[step["users"]]
+
+
+def _rate(name: str, before: float, after: float, noise: float) -> Difference:
+    return Difference(name, before, after, -_worse(before, after), noise)
+
+
+def _duration(name: str, before: Report, after: Report, noise: float) -> Difference:
+    one, other = before["p99_ms"], after["p99_ms"]
+    worse_by = 0.0 if abs(other - one) < _FLOOR_MS else _worse(one, other)
+    return Difference(name, one, other, worse_by, noise)
+
+
+def _worse(before: float, after: float) -> float:
+    """By which part of the first the second is greater."""
+    if not before:
+        return 0.0 if not after else 1.0
+    return (after - before) / before
+
+
+def table(found: Sequence[Difference]) -> str:
+    """The differences as text."""
+    width = max(len(one.name) for one in found)
+    return "\n".join(
+        f"{one.name:<{width}}  {one.before:>12,.2f}  {one.after:>12,.2f}  {one.worse_by:>+7.1%} (noise {one.noise:.0%})"
+        f"  {one.verdict}"
+        for one in found
+    )
+
+
+def main(given: Sequence[str]) -> int:
+    """Compare two files; return 0 if nothing is worse than noise, 1 if something is, 2 if they cannot be compared."""
+    made = argparse.ArgumentParser(
+        prog="taskbell capacity compare",
+        description="Compare two reports (report.json): is the second worse than the first by more than noise?",
+        epilog="Exit status: 0 nothing is worse; 1 something is; 2 the reports cannot be compared.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("before", type=Path, help="the first report.json")
+    made.add_argument("after", type=Path, help="the second")
+    made.add_argument(
+        "--noise",
+        type=within(float, 0, 10),
+        default=0.15,
+        help="the part by which two runs of the same differ; durations may differ by twice as much",
+    )
+    options = made.parse_args(given)
+    try:
+        before, after = (orjson.loads(path.read_bytes()) for path in (options.before, options.after))
+        found = compare(before, after, noise=options.noise)
+    except (OSError, ValueError, KeyError, TypeError, NotComparable) as wrong:
+        reason = str(wrong) if isinstance(wrong, NotComparable | OSError) else f"not two reports of it: {wrong!r}"
+        sys.stderr.write(f"capacity: cannot compare: {reason}\n")
+        return 2
+    print(table(found))
+    return 1 if any(one.verdict == "worse" for one in found) else 0
