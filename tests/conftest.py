@@ -24,7 +24,7 @@ from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
 from taskbell.store import migrate, roles
 
-pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receiver", "ports", "memory"]
+pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receiver", "ports", "memory", "replication"]
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"

@@ -43,6 +43,7 @@ BOUNDED = {
     "An API process": {
         "API_MAX_CONNECTIONS": "connections; a new one takes the place of those that wait longest",
         "DATABASE_POOL_SIZE": "connections to PostgreSQL",
+        "DATABASE_REPLICA_POOL_SIZE": "connections to each replica",
         "DATABASE_ACQUIRE_TIMEOUT": "time that a request waits for one; then 503",
     },
     "A gateway": {

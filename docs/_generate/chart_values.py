@@ -67,6 +67,7 @@ IMAGES = ("api", "relay", "sweeper", "gateway", "delivery", "operator")
 """The images, which are the targets of the Dockerfile."""
 _GIVEN = {
     "TASKBELL_DATABASE_URL",
+    "TASKBELL_DATABASE_REPLICA_URLS",
     "TASKBELL_NATS_URL",
     "TASKBELL_SIGNING_KEYS",
     "TASKBELL_JWKS_URL",

@@ -101,6 +101,12 @@ def client_of(app, *, address="192.0.2.1"):
 
 
 @pytest.fixture
+def api_client_of():
+    """Makes a client of an application in this process."""
+    return client_of
+
+
+@pytest.fixture
 async def api_from(app):
     """Makes a client of the application that has another address."""
     async with contextlib.AsyncExitStack() as stack:

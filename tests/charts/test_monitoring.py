@@ -66,6 +66,7 @@ REQUESTS = 'taskbell_api_request_duration_seconds_count{namespace="tasks", statu
 LEASE = 'taskbell_relay_lease_held{namespace="tasks", pod="%s"}'
 OVERDUE = 'taskbell_relay_reminders_%s{namespace="tasks", pod="a"}'
 LATENESS = 'taskbell_relay_reminders_lateness_seconds_bucket{namespace="tasks", le="%s"}'
+USABLE = 'taskbell_api_replica_usable_ratio{namespace="tasks", replica="replica:5432", pod="%s"}'
 UP = 'up{platform="taskbell", component="gateway", namespace="tasks", pod="gateway-1"}'
 OLDEST = 'taskbell_delivery_oldest_due_seconds{namespace="tasks", channel="%s"}'
 GIVEN_UP = 'taskbell_delivery_given_up_total{namespace="tasks", channel="%s", reason="%s"}'
@@ -109,6 +110,12 @@ CASES = {
         "5m",
         [('taskbell_gateway_reader_lag_events{namespace="tasks", pod="gateway-1"}', "5000x10")],
         [('taskbell_gateway_reader_lag_events{namespace="tasks", pod="gateway-1"}', "3x10")],
+    ),
+    "TaskbellReplicaUnused": (
+        "10m",
+        [(USABLE % "a", "1x20"), (USABLE % "b", "0x20")],
+        # A restart of the replica.
+        [(USABLE % "a", "1x20"), (USABLE % "b", "1x4 0x3 1x13")],
     ),
     "TaskbellOperatorWithoutLeader": (
         "10m",

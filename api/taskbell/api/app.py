@@ -84,6 +84,13 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
             allow_origins=list(settings.cors_origins),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+            expose_headers=[
+                "ETag",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "Taskbell-Consistency",
+                "X-Request-ID",
+            ],
         )
     return app

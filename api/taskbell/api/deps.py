@@ -10,6 +10,7 @@ from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from taskbell.api.http import consistency
 from taskbell.api.services import Services
 from taskbell.contract.problems import ProblemCode, Refused
 from taskbell.contract.tokens import Claims
@@ -45,6 +46,7 @@ class _Bearer(SecurityBase):
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             ) from refused
         await services.limiter.charge(claims.user_id, request.scope)
+        consistency.begin(request)
         return claims
 
 

@@ -48,7 +48,11 @@ from taskbell.kit.nats_counters import Counters, CounterSpec
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.postgres.pool import create_pool
+from taskbell.kit.postgres.urls import server_name
 from taskbell.store.pool import Database
+from taskbell.store.positions import PrimaryPositions
+from taskbell.store.reads import Reads
+from taskbell.store.replicas import Replica
 
 _FEED_MEMORY = 16 * 2**20
 """Bytes of the newest events that the change feed keeps: some ten thousand."""
@@ -73,6 +77,10 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(pool.close)
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
+        replicas = [await stack.enter_async_context(_following(replica)) for replica in replicas_of(settings)]
+        positions = PrimaryPositions(settings.database_url.get_secret_value(), replicas=replicas)
+        await stack.enter_async_context(running(positions.run, name="primary-positions"))
+        reads = Reads(database, replicas, most_lag=settings.database_replica_max_lag.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))
         pokes = Pokes(client)
         stack.push_async_callback(pokes.settle)
@@ -103,6 +111,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             database=database,
+            reads=reads,
+            positions=positions,
+            replicas=replicas,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
             signing_keys=keys,
             client_addresses=ClientAddresses(settings.trusted_proxies),
@@ -135,12 +146,14 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 lifetime=settings.invitation_ttl,
                 needs_confirmed_email=settings.invitations_need_confirmed_email,
             ),
-            tasks=TaskService(database, recorder=recorder, quotas=quotas, reminder_leads=settings.reminder_leads),
-            comments=Comments(database, recorder=recorder, quotas=quotas),
-            subscriptions=Subscriptions(database),
+            tasks=TaskService(
+                database, reads, recorder=recorder, quotas=quotas, reminder_leads=settings.reminder_leads
+            ),
+            comments=Comments(database, reads, recorder=recorder, quotas=quotas),
+            subscriptions=Subscriptions(database, reads),
             reminders=Reminders(database, recorder=recorder, quotas=quotas),
             quotas=quotas,
-            notifications=Notifications(database, recorder=recorder),
+            notifications=Notifications(database, reads, recorder=recorder),
             events=ChangeFeed(
                 StreamReplays(client, stream=STREAM, epoch_key=METADATA_EPOCH), recent, polled=following.polled
             ),
@@ -166,6 +179,26 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             ),
             checks={"database": schema_check(database), "nats": pokes.check},
         )
+
+
+@asynccontextmanager
+async def _following(replica: Replica) -> AsyncIterator[Replica]:
+    async with running(replica.run, name=f"replica {replica.name}"):
+        yield replica
+
+
+def replicas_of(settings: ApiSettings) -> list[Replica]:
+    """The replicas that the settings name, in their order."""
+    urls = [url.get_secret_value() for url in settings.database_replica_urls]
+    return [
+        Replica(
+            url,
+            name=server_name(url),
+            pool_size=settings.database_replica_pool_size,
+            statement_seconds=_STATEMENT_SECONDS,
+        )
+        for url in urls
+    ]
 
 
 def lifespan_for(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from joserfc.jwk import KeySet
@@ -29,6 +30,9 @@ from taskbell.contract.tokens import Claims
 from taskbell.kit.jwt import VerifiedTokens
 from taskbell.kit.probes.health import Check
 from taskbell.store.pool import Database
+from taskbell.store.positions import PrimaryPositions
+from taskbell.store.reads import Reads
+from taskbell.store.replicas import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class Services:
 
     settings: ApiSettings
     database: Database
+    reads: Reads
+    positions: PrimaryPositions
+    replicas: Sequence[Replica]
     access_tokens: VerifiedTokens[Claims]
     signing_keys: KeySet
     client_addresses: ClientAddresses

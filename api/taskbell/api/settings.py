@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 
 from taskbell.kit.jwt import parse_keys
 from taskbell.kit.p256 import is_point
+from taskbell.kit.postgres.urls import server_url_fault
 from taskbell.kit.settings import ProgramSettings
 
 
@@ -24,6 +25,15 @@ class ApiSettings(ProgramSettings):
     """Connections to the primary that each API process keeps."""
     database_acquire_timeout: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
     """How long a request waits for a free connection before it gets a 503."""
+    database_replica_urls: Annotated[tuple[SecretStr, ...], NoDecode, Field(max_length=16)] = ()
+    """Streaming replicas that answer reads, with the rights of role `taskbell_api`: one URL for each server, separated
+    by commas, in the same order for all processes. A comma in a password is written `%2C`. Without them the primary
+    answers all reads."""
+    database_replica_pool_size: int = Field(default=20, ge=1, le=500)
+    """Connections to each replica that each API process opens at most."""
+    database_replica_max_lag: timedelta = Field(default=timedelta(seconds=1), gt=timedelta(0))
+    """By how much a replica may lag; beyond it the primary answers. A user who has seen nothing newer may read what was
+    true so long ago."""
     nats_url: SecretStr
     """NATS, for pokes to the relay and for the change feed. Tasks are saved while NATS is down."""
     signing_keys: SecretStr
@@ -131,6 +141,23 @@ class ApiSettings(ProgramSettings):
     that of your Mattermost, which takes Slack's messages. The hosts of Slack and Teams need not be listed."""
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
+
+    @field_validator("database_replica_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else value
+
+    @field_validator("database_replica_urls")
+    @classmethod
+    def _servers(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        faults = (server_url_fault(url.get_secret_value()) for url in value)
+        told = [f"replica {number}: {fault}" for number, fault in enumerate(faults, start=1) if fault]
+        if told:
+            raise ValueError("; ".join(told))
+        if len({url.get_secret_value() for url in value}) < len(value):
+            raise ValueError("each replica comes once")
+        return value
 
     @field_validator("chat_hosts", "cors_origins", "reminder_leads", "trusted_proxies", mode="before")
     @classmethod

@@ -179,7 +179,10 @@ class Wiring:
         # Tests and load tests make all their users from this machine.
         environment.setdefault("TASKBELL_REGISTRATIONS_ALLOWED", "1000000")
         environment.setdefault("TASKBELL_RATE_LIMIT_PER_MINUTE", _REQUESTS_A_MINUTE)
-        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", str(min(20, _CONNECTIONS // len(self.api_sockets))))
+        pool_size = str(min(20, _CONNECTIONS // len(self.api_sockets)))
+        environment.setdefault("TASKBELL_DATABASE_POOL_SIZE", pool_size)
+        environment.setdefault("TASKBELL_DATABASE_REPLICA_URLS", self.database_url(roles.API, server=self.replica))
+        environment.setdefault("TASKBELL_DATABASE_REPLICA_POOL_SIZE", pool_size)
         return self._service(name, "taskbell.api", stage=Stage.API, env=environment, server=server)
 
     def _push_settings(self, *names: str) -> dict[str, str]:

@@ -24,8 +24,10 @@ from taskbell.local.run_file import RunFile
 from taskbell.local.settings import LocalSettings, known_names, unknown_variables
 from taskbell.relay.lateness.repository import watching
 from taskbell.store import revisions
+from taskbell.store.replica_lag import measure_lag
 
 _LATE_SECONDS = 60.0
+_LAG_SECONDS = 2.0
 _REVISION = load(__package__, "schema_revision")
 _IS_STREAMING = load(__package__, "is_streaming")
 _COUNTED_AT_MOST = 10_000
@@ -204,11 +206,19 @@ async def _database(url: str) -> Finding:
 
 
 async def _replica(running: RunFile) -> Finding:
-    for url in running.replica_urls:
-        async with db.connected(url, patience=4) as connection:
-            if not await _IS_STREAMING.value(connection):
-                return _fail("replica", "answers but does not follow the primary", "see logs/postgres-replica.log")
-    return _ok("replica", "reachable, follows the primary")
+    async with db.connected(running.database_url, patience=4) as primary:
+        slowest = 0.0
+        for url in running.replica_urls:
+            async with db.connected(url, patience=4) as replica:
+                if not await _IS_STREAMING.value(replica):
+                    return _fail("replica", "answers but does not follow the primary", "see logs/postgres-replica.log")
+                lag = await measure_lag(primary, replica, most=_LAG_SECONDS)
+            if lag.seconds is None:
+                line = f"is {lag.behind} bytes behind the primary and does not catch up within {_LAG_SECONDS:g} s"
+                remedy = "see logs/postgres-replica.log; the primary answers all reads meanwhile"
+                return _warn("replica", line, remedy)
+            slowest = max(slowest, lag.seconds)
+    return _ok("replica", f"reachable, follows the primary, {slowest * 1000:.0f} ms behind")
 
 
 async def _reminders(url: str) -> Finding:

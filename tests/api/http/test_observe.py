@@ -64,7 +64,7 @@ async def _call(application, *, receive=None):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
     await Observe(application, tracing=Tracing(service="test"), slow=60)(scope, receive, send)
     return sent
 

@@ -14,7 +14,8 @@ from taskbell.api.http.paging import Place, Slice
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.postgres.statements import load
-from taskbell.store.pool import Connection, Database
+from taskbell.store.pool import Connection
+from taskbell.store.reads import Reads
 from taskbell.store.task_lists import TEXT_BYTES
 
 _CREATE = load(__package__, "create_comment")
@@ -65,10 +66,10 @@ async def create(
     return Written(document=row["document"], notified=row["told"])
 
 
-async def page(database: Database, *, actor: UUID, task_id: UUID, after: Place | None, limit: int) -> Slice[str] | None:
+async def page(reads: Reads, *, actor: UUID, task_id: UUID, after: Place | None, limit: int) -> Slice[str] | None:
     """Read a page of comments as documents, oldest first; None when the actor sees no such task. One round trip."""
     rows = await _LIST.rows(
-        database,
+        reads.of(actor),
         within=paging.LIST_SECONDS,
         actor=actor,
         task_id=task_id,

@@ -18,14 +18,16 @@ from taskbell.contract.problems import FieldError
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Connection, Database
+from taskbell.store.reads import Reads
 
 
 class Comments:
     """Comments on behalf of a signed-in user."""
 
-    def __init__(self, database: Database, *, recorder: EventRecorder, quotas: Quotas) -> None:
-        """Take the database, the recorder of events, and the quotas."""
+    def __init__(self, database: Database, reads: Reads, *, recorder: EventRecorder, quotas: Quotas) -> None:
+        """Take the primary, what answers reads, the recorder of events, and the quotas."""
         self._database = database
+        self._reads = reads
         self._recorder = recorder
         self._quotas = quotas
 
@@ -69,9 +71,7 @@ class Comments:
         Raises:
             TaskNotFound: The actor sees no such task.
         """
-        found = await repository.page(
-            self._database, actor=actor, task_id=task_id, after=wanted.after, limit=wanted.limit
-        )
+        found = await repository.page(self._reads, actor=actor, task_id=task_id, after=wanted.after, limit=wanted.limit)
         if found is None:
             raise TaskNotFound
         return found

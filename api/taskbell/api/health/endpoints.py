@@ -14,10 +14,12 @@ from taskbell.kit.probes import answers
 from taskbell.kit.probes.answers import Answer
 from taskbell.kit.probes.health import Check, Health, examine
 from taskbell.store.pool import Database
+from taskbell.store.reads import Reads
 
 router = APIRouter(tags=["health"])
 Checks = Annotated[dict[str, Check], Depends(service("checks"))]
 Primary = Annotated[Database, Depends(service("database"))]
+Replicas = Annotated[Reads, Depends(service("reads"))]
 
 
 @router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
@@ -46,11 +48,12 @@ async def health(checks: Checks) -> JSONResponse:
 
 
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
-async def exposed_metrics(database: Primary) -> Response:
+async def exposed_metrics(database: Primary, reads: Replicas) -> Response:
     """The metrics of this process in Prometheus' text format."""
     size, idle = database.size
     metrics.DATABASE_CONNECTIONS.labels(state="idle").set(idle)
     metrics.DATABASE_CONNECTIONS.labels(state="used").set(size - idle)
+    reads.measure()
     return _response(answers.metrics())
 
 

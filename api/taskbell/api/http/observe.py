@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskbell.api import metrics
+from taskbell.api.http import consistency
 from taskbell.api.http.problem import problem_response
 from taskbell.api.rates.limiter import CHARGE
 from taskbell.contract.problems import ProblemCode
@@ -51,7 +52,8 @@ class Observe:
                 status = message["status"]
                 charge = scope.get(CHARGE)
                 limits = () if charge is None else charge.headers(status)
-                message["headers"] = [*message.get("headers", ()), identity, *limits]
+                reached = await consistency.headers(scope, status)
+                message["headers"] = [*message.get("headers", ()), identity, *limits, *reached]
             await send(message)
 
         try:

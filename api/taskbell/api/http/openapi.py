@@ -9,11 +9,26 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from taskbell.api.http import consistency
 from taskbell.api.http.paging import PageLimits, PageQuery
 from taskbell.api.http.problem import ProblemDocument
 from taskbell.contract.problems import MEDIA_TYPE
 
 _PREFIX = "#/components/schemas/"
+_POSITION = {"type": "string", "pattern": "^([0-9]{1,20}|latest)$"}
+_SENT = {
+    "name": consistency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "What the last answer said. The answer to this request then shows your own changes, and at least "
+    "what that one showed. `latest`: the newest state.",
+    "schema": _POSITION,
+}
+_ANSWERED = {
+    "description": "How far you have come; send it with your next request. Every change answers it, and a read that "
+    "may show more than another process knows.",
+    "schema": _POSITION,
+}
 
 
 def install(app: FastAPI) -> None:
@@ -57,11 +72,14 @@ def document(app: FastAPI) -> dict[str, Any]:
                 operation.setdefault("parameters", []).extend(_parameters(schemas[name]))
                 if issubclass(query, PageQuery):
                     _tell_limit(operation["parameters"], app.state.page_limits)
+            if operation.get("security"):
+                _tell_consistency(operation, method)
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {
                 "description": "A problem (RFC 9457)",
                 "content": {MEDIA_TYPE: {"schema": mapping[(ProblemDocument, "validation")]}},
             }
+    schema["components"]["headers"] = {consistency.HEADER: _ANSWERED}
     queries = {mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX) for _, query in read.values() if query}
     for unused in ("HTTPValidationError", "ValidationError", *queries):
         schemas.pop(unused, None)
@@ -94,6 +112,17 @@ def _tell_limit(parameters: list[dict[str, Any]], limits: PageLimits) -> None:
     for each in parameters:
         if each["name"] == "limit":
             each["schema"] |= {"maximum": limits.most, "default": limits.default}
+
+
+def _tell_consistency(operation: dict[str, Any], method: str) -> None:
+    """Document the position: any read may be sent one, every change answers one, and a read may."""
+    if method == "GET":
+        operation.setdefault("parameters", []).append(_SENT)
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            answer.setdefault("headers", {})[consistency.HEADER] = {
+                "$ref": f"#/components/headers/{consistency.HEADER}"
+            }
 
 
 def _model(route: APIRoute, attribute: str) -> Any:

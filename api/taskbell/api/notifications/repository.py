@@ -15,7 +15,8 @@ from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import Statement, load
 from taskbell.store.compose import actor_set, compile_statement, parameter
 from taskbell.store.models import Notification
-from taskbell.store.pool import Connection, Database
+from taskbell.store.pool import Connection
+from taskbell.store.reads import Reader, Reads
 
 _GET = load(__package__, "get_notification")
 _MARK = load(__package__, "mark_notifications")
@@ -57,14 +58,12 @@ def list_statement(*, unread: bool, continued: bool) -> Statement:
     return compile_statement(sa.select(page.c.document, page.c.id, count.c.counted).select_from(joined))
 
 
-async def page(
-    database: Database, *, actor: UUID, unread: bool, after: Place | None, limit: int
-) -> tuple[Slice[str], int]:
+async def page(reads: Reads, *, actor: UUID, unread: bool, after: Place | None, limit: int) -> tuple[Slice[str], int]:
     """Read a page of the actor's inbox as documents, and how many are unread in all, at most `COUNTED` + 1."""
     statement = list_statement(unread=unread, continued=after is not None)
     place: dict[str, Any] = {} if after is None else {"after": after.id}
     rows = await statement.rows(
-        database, within=paging.LIST_SECONDS, actor=actor, limit=limit + 1, counted=COUNTED + 1, **place
+        reads.of(actor), within=paging.LIST_SECONDS, actor=actor, limit=limit + 1, counted=COUNTED + 1, **place
     )
     found = Slice.of_documents(
         [row for row in rows if row["id"] is not None],  # an empty page is one row with the count alone
@@ -74,9 +73,9 @@ async def page(
     return found, rows[0]["counted"]
 
 
-async def get(database: Database, *, actor: UUID, notification_id: UUID) -> str | None:
+async def get(server: Reader, *, actor: UUID, notification_id: UUID) -> str | None:
     """Read one of the actor's notifications."""
-    document: str | None = await _GET.value(database, actor=actor, notification_id=notification_id)
+    document: str | None = await _GET.value(server, actor=actor, notification_id=notification_id)
     return document
 
 

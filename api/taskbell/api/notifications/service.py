@@ -12,6 +12,7 @@ from taskbell.api.notifications.errors import NotificationNotFound
 from taskbell.contract.events import EventType
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Database
+from taskbell.store.reads import Reads
 
 _AT_ONCE = 1000
 
@@ -19,14 +20,15 @@ _AT_ONCE = 1000
 class Notifications:
     """The inbox of a signed-in user."""
 
-    def __init__(self, database: Database, *, recorder: EventRecorder) -> None:
-        """Take the database and the recorder of events."""
+    def __init__(self, database: Database, reads: Reads, *, recorder: EventRecorder) -> None:
+        """Take the primary, what answers reads, and the recorder of events."""
         self._database = database
+        self._reads = reads
         self._recorder = recorder
 
     async def page(self, actor: UUID, wanted: PageRequest, *, unread: bool) -> tuple[Slice[str], int]:
         """Read a page of documents, newest first, of all notifications or the unread ones; and how many are unread."""
-        return await repository.page(self._database, actor=actor, unread=unread, after=wanted.after, limit=wanted.limit)
+        return await repository.page(self._reads, actor=actor, unread=unread, after=wanted.after, limit=wanted.limit)
 
     async def mark(self, actor: UUID, notification_id: UUID, *, read: bool) -> str:
         """Mark one as read or not; returns its document.

@@ -9,16 +9,17 @@ import asyncpg
 from taskbell.api.subscriptions.schemas import Subscription, SubscriptionState
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.postgres.statements import load
-from taskbell.store.pool import Connection, Database
+from taskbell.store.pool import Connection
+from taskbell.store.reads import Reads
 
 _DELETE = load(__package__, "delete_subscription")
 _GET = load(__package__, "get_subscription")
 _SET = load(__package__, "set_subscription")
 
 
-async def get(database: Database, *, actor: UUID, task_id: UUID) -> Subscription | None:
+async def get(reads: Reads, *, actor: UUID, task_id: UUID) -> Subscription | None:
     """How the actor follows a task; None when the actor sees no such task."""
-    row = await _GET.row(database, actor=actor, task_id=task_id)
+    row = await _GET.row(reads.of(actor), actor=actor, task_id=task_id)
     return None if row is None else Subscription(**dict(row.items()))
 
 

@@ -10,18 +10,20 @@ from taskbell.api.tasks import access
 from taskbell.api.tasks.errors import TaskNotFound
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.store.pool import Database
+from taskbell.store.reads import Reads
 
 
 class Subscriptions:
     """Subscriptions of a signed-in user. Every method raises `TaskNotFound` when the actor sees no such task."""
 
-    def __init__(self, database: Database) -> None:
-        """Take the database."""
+    def __init__(self, database: Database, reads: Reads) -> None:
+        """Take the primary, and what answers reads."""
         self._database = database
+        self._reads = reads
 
     async def get(self, actor: UUID, task_id: UUID) -> Subscription:
         """Read how the actor follows a task."""
-        found = await repository.get(self._database, actor=actor, task_id=task_id)
+        found = await repository.get(self._reads, actor=actor, task_id=task_id)
         if found is None:
             raise TaskNotFound
         return found

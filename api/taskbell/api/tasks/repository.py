@@ -22,8 +22,10 @@ from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.postgres.statements import Executor, Statement, load
 from taskbell.store import task_lists
 from taskbell.store.compose import compile_statement, parameter
+from taskbell.store.consistency import reached
 from taskbell.store.models import Task
 from taskbell.store.pool import Connection, Database
+from taskbell.store.reads import Reader, Reads
 
 _CREATE = load(__package__, "create_task")
 _GET = load(__package__, "get_task")
@@ -86,6 +88,7 @@ async def create(database: Database, *, actor: UUID, traceparent: str | None, **
         raise _too_large(refused) from refused
     if row is None:
         raise RowRefused
+    reached(row["xid"])
     return Document(id=row[1], text=row[0])
 
 
@@ -94,9 +97,9 @@ def _too_large(refused: asyncpg.CheckViolationError) -> Exception:
     return ChangeTooLarge() if refused.constraint_name == _EVENT_SIZE else refused
 
 
-async def get(database: Database, *, actor: UUID, task_id: UUID) -> Document | None:
+async def get(reads: Reads, *, actor: UUID, task_id: UUID) -> Document | None:
     """Read a task the actor may see. One round trip."""
-    row = await _GET.row(database, actor=actor, task_id=task_id)
+    row = await _GET.row(reads.of(actor), actor=actor, task_id=task_id)
     return None if row is None else Document(id=task_id, text=row[0], version=row[1])
 
 
@@ -121,7 +124,7 @@ def few_statement(names: tuple[str, ...], sort: Sort, *, continued: bool) -> Sta
     return task_lists.few_statement(names, by=by, field=sort.field, descending=sort.descending, continued=continued)
 
 
-async def page(database: Database, *, actor: UUID, listing: Listing, after: Place | None, limit: int) -> Slice[str]:
+async def page(reads: Reads, *, actor: UUID, listing: Listing, after: Place | None, limit: int) -> Slice[str]:
     """Read a page of tasks as documents. One round trip; two when hardly any task on the way matches the filters.
 
     The page may end early, with the place to continue: when it has grown to `PAGE_BYTES`, or when it has read
@@ -130,29 +133,29 @@ async def page(database: Database, *, actor: UUID, listing: Listing, after: Plac
     Raises:
         CursorInvalid: PostgreSQL cannot hold the key of the place to continue after.
     """
-    names, continued = tuple(listing.arguments), after is not None
+    server, names, continued = reads.of(actor), tuple(listing.arguments), after is not None
     place: dict[str, Any] = {} if after is None else {"after_key": after.key, "after_id": after.id}
     statement = list_statement(names, listing.sort, continued=continued)
     given = {"actor": actor, "limit": limit + 1, **listing.arguments, **place}
     if "most" not in statement.parameters:
-        rows = await _rows(database, statement, given)
+        rows = await _rows(server, statement, given)
         return Slice.of_documents(rows, limit=limit, place=_place)
     most = READ_PER_ITEM * max(limit, _SMALLEST)
-    rows = await _rows(database, statement, given | {"most": most})
+    rows = await _rows(server, statement, given | {"most": most})
     found = Slice.of_documents([row for row in rows if row["matches"]], limit=limit, place=_place)
     if found.last is not None or not rows or not rows[-1]["stopped"]:
         return found
     few = few_statement(names, listing.sort, continued=continued)
     if few is not None:
-        fewer = await _rows(database, few, given | {"most": most})
+        fewer = await _rows(server, few, given | {"most": most})
         if fewer[0]["found"] <= most:
             return Slice.of_documents([row for row in fewer if row["id"] is not None], limit=limit, place=_place)
     return Slice(found.items, _place(rows[-1]))
 
 
-async def _rows(database: Database, statement: Statement, given: dict[str, Any]) -> list[asyncpg.Record]:
+async def _rows(server: Reader, statement: Statement, given: dict[str, Any]) -> list[asyncpg.Record]:
     try:
-        return await statement.rows(database, within=paging.LIST_SECONDS, **given)
+        return await statement.rows(server, within=paging.LIST_SECONDS, **given)
     except asyncpg.DataError as malformed:
         raise CursorInvalid from malformed
 
@@ -161,9 +164,9 @@ def _place(row: asyncpg.Record) -> Place:
     return Place(key=row["key"], id=row["id"])
 
 
-async def place_of(database: Database, *, actor: UUID, task_id: UUID, sort: Sort) -> Place | None:
+async def place_of(reads: Reads, *, actor: UUID, task_id: UUID, sort: Sort) -> Place | None:
     """Where a task stands, or stood when it was deleted, in an order. One round trip."""
-    row = await _SORT_KEYS.row(database, actor=actor, task_id=task_id)
+    row = await _SORT_KEYS.row(reads.of(actor), actor=actor, task_id=task_id)
     return None if row is None else Place(key=row[sort.field], id=task_id)
 
 
@@ -224,6 +227,7 @@ async def change(database: Database, *, actor: UUID, task_id: UUID, **values: An
     except asyncpg.CheckViolationError as refused:
         raise _too_large(refused) from refused
     assert row is not None  # noqa: S101 -- the function returns one row
+    reached(row["xid"])
     return Changed(
         outcome=Outcome(row["outcome"]),
         document=_document(task_id, row),
@@ -242,8 +246,11 @@ async def delete(
     connection: Connection, *, task_id: UUID, version: int | None, actor: UUID, traceparent: str | None
 ) -> bool:
     """Delete a task, if it still has `version` where one is given. One round trip in a transaction."""
-    deleted = await _DELETE.value(connection, task_id=task_id, version=version, actor=actor, traceparent=traceparent)
-    return deleted is not None
+    row = await _DELETE.row(connection, task_id=task_id, version=version, actor=actor, traceparent=traceparent)
+    if row is None:
+        return False
+    reached(row["xid"])
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +291,7 @@ async def move(on: Executor, *, actor: UUID, task_id: UUID, **values: Any) -> Mo
     except asyncpg.InsufficientPrivilegeError as refused:
         raise RowRefused from refused
     assert row is not None  # noqa: S101 -- the function returns one row
+    reached(row["xid"])
     return Moved(
         outcome=Outcome(row["outcome"]),
         document=_document(task_id, row),

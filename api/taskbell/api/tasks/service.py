@@ -24,16 +24,24 @@ from taskbell.contract.tokens import Claims
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Database
+from taskbell.store.reads import Reads
 
 
 class TaskService:
     """Tasks on behalf of a signed-in user."""
 
     def __init__(
-        self, database: Database, *, recorder: EventRecorder, quotas: Quotas, reminder_leads: Sequence[timedelta]
+        self,
+        database: Database,
+        reads: Reads,
+        *,
+        recorder: EventRecorder,
+        quotas: Quotas,
+        reminder_leads: Sequence[timedelta],
     ) -> None:
-        """Take the database, the recorder of events, the quotas, and how long before a due time to remind of it."""
+        """Take the primary, what answers reads, the recorder of events, the quotas, and the leads of reminders."""
         self._database = database
+        self._reads = reads
         self._quotas = quotas
         self._recorder = recorder
         self._leads = reminder_leads
@@ -76,7 +84,7 @@ class TaskService:
         Raises:
             TaskNotFound: The actor sees no such task.
         """
-        found = await repository.get(self._database, actor=actor.user_id, task_id=task_id)
+        found = await repository.get(self._reads, actor=actor.user_id, task_id=task_id)
         if found is None:
             raise TaskNotFound
         return found
@@ -105,11 +113,11 @@ class TaskService:
         """
         after = None if wanted.after is None else listing.check(wanted.after)
         if after is None and last_id is not None:
-            after = await repository.place_of(self._database, actor=actor.user_id, task_id=last_id, sort=listing.sort)
+            after = await repository.place_of(self._reads, actor=actor.user_id, task_id=last_id, sort=listing.sort)
             if after is None:
                 raise CursorInvalid("Nothing is known of the task that last_id names.")
         found = await repository.page(
-            self._database, actor=actor.user_id, listing=listing, after=after, limit=wanted.limit
+            self._reads, actor=actor.user_id, listing=listing, after=after, limit=wanted.limit
         )
         if not found.items and workspace_id is not None:  # empty, or of a workspace that the actor does not see
             await require_role(self._database, actor=actor.user_id, workspace_id=workspace_id)

@@ -31,7 +31,12 @@ class Session(Connections[asyncpg.Connection]):
 
 @asynccontextmanager
 async def open_session(
-    url: str, *, away: translating, settings: Mapping[str, str] | None = None, statement_seconds: float | None = None
+    url: str,
+    *,
+    away: translating,
+    settings: Mapping[str, str] | None = None,
+    statement_seconds: float | None = None,
+    connect_seconds: float = _CONNECT_SECONDS,
 ) -> AsyncIterator[Session]:
     """Open a session for the length of the block. Raises the error that `away` makes.
 
@@ -40,11 +45,12 @@ async def open_session(
         away: Translates errors, also those of connecting.
         settings: Session settings. PgBouncer admits only a few, such as `application_name`.
         statement_seconds: How long a statement may take; None sets no limit.
+        connect_seconds: How long connecting may take.
     """
     with away:
         connection = await asyncpg.connect(
             url,
-            timeout=_CONNECT_SECONDS,
+            timeout=connect_seconds,
             command_timeout=statement_seconds,
             server_settings=None if settings is None else dict(settings),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, Generic, TypeVar
 
@@ -91,6 +91,10 @@ class Pool(Connections[Connection]):
         """Open connections, and how many of them are idle."""
         return self._pool.get_size(), self._pool.get_idle_size()
 
+    def terminate(self) -> None:
+        """Cut all connections at once: statements under way fail, and no further one begins."""
+        self._pool.terminate()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Borrow a connection; every statement on it commits by itself.
@@ -123,7 +127,14 @@ class Pool(Connections[Connection]):
 
 
 async def create_pool(
-    url: str, *, most: int, least: int = 0, statement_seconds: float, application: str | None = None
+    url: str,
+    *,
+    most: int,
+    least: int = 0,
+    statement_seconds: float,
+    connect_seconds: float = 5.0,
+    application: str | None = None,
+    check: Callable[[Connection], Coroutine[Any, Any, None]] | None = None,
 ) -> asyncpg.Pool:
     """Make a pool that also works behind PgBouncer (1.21+ with `max_prepared_statements`).
 
@@ -132,6 +143,8 @@ async def create_pool(
         most: Connections at most.
         least: Connections opened at once; with 0 a program starts while PostgreSQL is away.
         statement_seconds: How long one statement may take.
+        connect_seconds: How long connecting may take.
+        check: What is asked of each new connection; one for which it raises is closed.
         application: The name that PostgreSQL shows; none is sent by default, since PgBouncer refuses most settings.
     """
     return await asyncpg.create_pool(
@@ -141,6 +154,7 @@ async def create_pool(
         connection_class=StatelessConnection,
         max_inactive_connection_lifetime=0,
         command_timeout=statement_seconds,
-        timeout=5,
+        timeout=connect_seconds,
+        init=check,  # type: ignore[arg-type]  # the stubs want a name of a parameter
         server_settings=None if application is None else {"application_name": application},
     )

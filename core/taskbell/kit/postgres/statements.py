@@ -25,12 +25,8 @@ _TOKEN = re.compile(
 )
 
 
-class Executor(Protocol):
-    """What runs statements: a connection or a pool."""
-
-    async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 -- asyncpg's own
-        """Run one statement; return its command tag."""
-        ...
+class Reader(Protocol):
+    """What runs statements that return rows."""
 
     async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return its rows."""
@@ -42,6 +38,14 @@ class Executor(Protocol):
 
     async def fetchval(self, query: str, *arguments: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return the first column of its first row."""
+        ...
+
+
+class Executor(Reader, Protocol):
+    """What runs any statement: a connection or a pool."""
+
+    async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 -- asyncpg's own
+        """Run one statement; return its command tag."""
         ...
 
 
@@ -74,15 +78,15 @@ class Statement:
             raise TypeError(f"the statement has no parameter {', '.join(sorted(named.keys() - {*self.parameters}))}")
         return values
 
-    async def rows(self, on: Executor, /, *, within: float | None = None, **named: Any) -> list[asyncpg.Record]:
+    async def rows(self, on: Reader, /, *, within: float | None = None, **named: Any) -> list[asyncpg.Record]:
         """Run it; return its rows."""
         return await on.fetch(self.text, *self.arguments(named), timeout=within)
 
-    async def row(self, on: Executor, /, *, within: float | None = None, **named: Any) -> asyncpg.Record | None:
+    async def row(self, on: Reader, /, *, within: float | None = None, **named: Any) -> asyncpg.Record | None:
         """Run it; return its first row, or None."""
         return await on.fetchrow(self.text, *self.arguments(named), timeout=within)
 
-    async def value(self, on: Executor, /, *, within: float | None = None, **named: Any) -> Any:
+    async def value(self, on: Reader, /, *, within: float | None = None, **named: Any) -> Any:
         """Run it; return the first column of its first row, or None."""
         return await on.fetchval(self.text, *self.arguments(named), timeout=within)
 

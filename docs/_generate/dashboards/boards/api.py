@@ -167,6 +167,43 @@ API = Board(
                 ),
             ),
         ),
+        Row(
+            "Replicas",
+            (
+                lines(
+                    "Reads by who answered",
+                    "Reads that a replica may answer. primary_recent: the client has seen what no replica holds yet. "
+                    "primary_away: its replica does not answer or lags too much. primary_repeated: the replica failed "
+                    "in the middle. Nothing without replicas.",
+                    "reqps",
+                    Query(
+                        "sum by (answered_by) (rate(taskbell_api_reads_total[R]))",
+                        "{{answered_by}}",
+                        when_healthy=False,
+                    ),
+                ),
+                lines(
+                    "Replicas in use",
+                    "1 if every process reads from the replica. Without it the primary answers.",
+                    "short",
+                    Query("min by (replica) (taskbell_api_replica_usable_ratio)", "{{replica}}", when_healthy=False),
+                    runbook="TaskbellReplicaUnused",
+                ),
+                lines(
+                    "Lag of replicas",
+                    "Age of the newest look at the primary that the replica has replayed, as the slowest process sees "
+                    "it. Some 0.1 s are normal; beyond TASKBELL_DATABASE_REPLICA_MAX_LAG the primary answers.",
+                    "s",
+                    Query("max by (replica) (taskbell_api_replica_lag_seconds)", "{{replica}}", when_healthy=False),
+                ),
+                lines(
+                    "Log that replicas lack",
+                    "Bytes of the write-ahead log that a replica had not replayed when it was last looked at.",
+                    "bytes",
+                    Query("max by (replica) (taskbell_api_replica_behind_bytes)", "{{replica}}", when_healthy=False),
+                ),
+            ),
+        ),
         processes("api"),
     ),
 )

@@ -1,6 +1,6 @@
 -- Inserts a task with its events, notifications and reminders. The row's CTE depends on `actor`, so the actor is set
 -- before the policies and `audience` ask for it. `event` is read so that its ids come before those of the
--- notifications' events. No row: an assignee is not a member.
+-- notifications' events. `xid` is the position of the change. No row: an assignee is not a member.
 WITH actor AS MATERIALIZED (
   SELECT set_config('taskbell.actor', :actor::uuid::text, true)::uuid AS id
 ), task AS (
@@ -26,7 +26,7 @@ WITH actor AS MATERIALIZED (
   FROM task WHERE cardinality(assignee_ids) > 0
   RETURNING id
 )
-SELECT t.document::text AS document, t.id,
+SELECT t.document::text AS document, t.id, pg_current_xact_id()::text AS xid,
        CASE WHEN cardinality(t.assignee_ids) > 0 THEN
          taskbell.notify(t.assignee_ids, 'assigned', t.workspace_id, t.id, t.created_by, t.title, 'Assigned to you',
                          :traceparent)

@@ -1,5 +1,5 @@
 -- Deletes a task, writes its event and keeps its sort keys, so that a list can continue after it. A foreign key deletes
--- its reminders. `version` is NULL when any version may be deleted.
+-- its reminders. `version` is NULL when any version may be deleted. `xid` is the position of the change.
 WITH task AS (
   DELETE FROM tasks
   WHERE id = :task_id AND (:version::bigint IS NULL OR version = :version)
@@ -15,4 +15,4 @@ WITH task AS (
          taskbell.task_event(document, description)
   FROM task
 )
-SELECT id FROM task
+SELECT id, pg_current_xact_id()::text AS xid FROM task
