@@ -178,7 +178,7 @@ def cut_runs(tmp_path_factory):
         platform = Platform(tmp_path_factory.mktemp("platform"), TASKBELL_API_WORKERS="1")
         held.enter_context(platform.up())
         runs = {}
-        for how in ("theft", "Ctrl-C", "locust", "capacity.listeners"):
+        for how in ("theft", "Ctrl-C", "locust", "taskbell.capacity.listeners"):
             folder = tmp_path_factory.mktemp("run")
             runs[how] = _Run(folder, *_LONG, script=[_ELSEWHERE], TASKBELL_DATA_DIR=str(platform.data))
             held.callback(runs[how].end)
@@ -222,7 +222,7 @@ def test_a_run_that_was_robbed_does_not_pass(cut_runs):
     [
         ("Ctrl-C", "interrupted", "interrupted"),
         ("locust", "failed", "the load generator ended early"),
-        ("capacity.listeners", "failed", "the listeners ended early"),
+        ("taskbell.capacity.listeners", "failed", "the listeners ended early"),
     ],
 )
 def test_a_run_that_is_cut_short_reports_what_it_has(cut_runs, how, verdict, reason):
@@ -234,7 +234,7 @@ def test_a_run_that_is_cut_short_reports_what_it_has(cut_runs, how, verdict, rea
     assert report["ended_by"].startswith(reason)
     assert cut.places() == {}
     assert report["conservation"]["created"] > 0
-    assert (report["conservation"]["frames"] is None) == (how == "capacity.listeners")
+    assert (report["conservation"]["frames"] is None) == (how == "taskbell.capacity.listeners")
     _assert_all_is_gone(cut)
 
 
@@ -275,7 +275,7 @@ def test_a_killed_run_takes_everything_with_it(run):
     killed.until(lambda: any("locust" in line for line in killed.command_lines()))
     started = killed.processes()
     assert len(started) > 10
-    assert any("capacity.listeners" in line for line in killed.command_lines())
+    assert any("taskbell.capacity.listeners" in line for line in killed.command_lines())
     killed.process.kill()
     killed.process.wait()
     assert psutil.wait_procs(started, timeout=60)[1] == []
