@@ -17,6 +17,7 @@ _WITHOUT_TENANT = {
     "job_log": "ids of jobs that are done; the API's role has no right to it",
     "relay_state": "the relay's own bookkeeping; the API's role has no right to it",
     "workspace_usage": "measured by the relay; the API's role has no right to it",
+    "report_state": "how far events are summed up; one row for all workspaces",
     "provider_tokens": "delivery's tokens of push providers; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
 }
@@ -62,6 +63,7 @@ async def _account(owner) -> Account:
         task,
         json.dumps({"id": str(task)}),
     )
+    await owner.execute("INSERT INTO report_cells VALUES ($1, 'created', 0, $2, '-infinity', 0, 1, 0)", workspace, user)
     await owner.execute(
         "INSERT INTO notifications (user_id, kind, workspace_id, task_id, title, body)"
         " VALUES ($1, 'due_soon', $2, $3, 'Secret', 'Due')",
@@ -430,7 +432,7 @@ async def test_no_service_can_pass_by_security(database, role):
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("relay", {"events", "relay_state", "workspace_usage"}),
+        ("relay", {"events", "relay_state", "report_state", "workspace_usage"}),
         ("sweeper", {"reminders", "job_log"}),
         ("gateway", {"memberships"}),
         (
@@ -444,7 +446,7 @@ async def test_no_service_can_pass_by_security(database, role):
                 "provider_tokens",
             },
         ),
-        ("api", {*_OF_A_TENANT, "login_attempts"}),
+        ("api", {*_OF_A_TENANT, "login_attempts", "report_state"}),
     ],
 )
 async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):

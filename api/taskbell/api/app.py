@@ -23,6 +23,7 @@ from taskbell.api.notifications import endpoints as notifications
 from taskbell.api.preferences import endpoints as preferences
 from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.reminders import endpoints as reminders
+from taskbell.api.reports import endpoints as reports
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions import endpoints as subscriptions
 from taskbell.api.tasks import endpoints as tasks
@@ -66,6 +67,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         devices.router,
         chats.router,
         preferences.router,
+        reports.router,
         unsubscribe.router,
         realtime.router,
         health.router,

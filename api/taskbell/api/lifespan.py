@@ -34,6 +34,7 @@ from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.rates.slots import Slots
 from taskbell.api.reminders.service import Reminders
+from taskbell.api.reports.service import Reports
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions.service import Subscriptions
@@ -171,6 +172,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             ),
             chats=Chats(database, hosts=settings.chat_hosts, any_port=settings.push_allow_private),
             preferences=AlertPreferences(database),
+            reports=Reports(reads),
             unsubscriptions=Unsubscriptions(database, throttle=throttle),
             limiter=Limiter(
                 quota=settings.rate_limit_per_minute,

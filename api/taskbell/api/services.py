@@ -21,6 +21,7 @@ from taskbell.api.preferences.service import AlertPreferences
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.reminders.service import Reminders
+from taskbell.api.reports.service import Reports
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions.service import Subscriptions
 from taskbell.api.tasks.service import TaskService
@@ -61,6 +62,7 @@ class Services:
     devices: PushDevices
     chats: Chats
     preferences: AlertPreferences
+    reports: Reports
     unsubscriptions: Unsubscriptions
     limiter: Limiter
     quotas: Quotas

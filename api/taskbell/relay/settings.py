@@ -21,8 +21,8 @@ class RelaySettings(ProgramSettings):
     nats_url: SecretStr
     """NATS server with JetStream; several servers of a cluster are separated by commas."""
     event_retention: Annotated[timedelta, Ge(timedelta(days=3))] = timedelta(days=7)
-    """How long events stay in the stream, and so how long a client can be away and still resume. At least 3 days, for the
-    deliveries that wait; the sweeper's setting of this name is the same."""
+    """How long events stay in the stream, and so how long a client can be away and still resume. At least 3 days, for
+    the deliveries that wait; the sweeper's setting of this name is the same."""
     workspace_daily_bytes: Annotated[int, Interval(ge=1024, le=2**50)] = 2**30
     """Bytes that the changes of one workspace may take in a day: its events, and their deliveries. One may write as
     much at once, and then as much again in a day; meanwhile its changes get a 429. Measured every 5 s, and so applied

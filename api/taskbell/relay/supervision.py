@@ -26,6 +26,7 @@ from taskbell.relay.errors import DatabaseUnavailable, RelayInterrupted
 from taskbell.relay.lateness.watch import watch
 from taskbell.relay.policy import Pace
 from taskbell.relay.relay import Lag, Relay, RelayInputs, Rhythm, Watermark
+from taskbell.relay.reports import watch as reports
 from taskbell.relay.repository import Events, Leases, Term, connected
 from taskbell.relay.settings import RelaySettings
 from taskbell.relay.stores.watch import watch_jetstream, watch_postgres
@@ -42,6 +43,8 @@ _STORES_EVERY = 15.0
 """Seconds between two measurements of PostgreSQL and JetStream."""
 _USAGE_EVERY = 5.0
 """Seconds between two measurements of what workspaces write."""
+_REPORTS_EVERY = 2.0
+"""Seconds between two times of summing events up for reports; a report reads the events of these seconds itself."""
 
 
 class Supervision:
@@ -143,6 +146,7 @@ class Supervision:
                 connected(url) as session,
                 running(watching, name="reminder-watch"),
                 running(measuring, name="usage-watch"),
+                running(partial(reports.watch, url, every=_REPORTS_EVERY), name="reports-watch"),
                 running(partial(watch_postgres, url, every=_STORES_EVERY), name="postgres-watch"),
                 running(partial(watch_jetstream, bus, every=_STORES_EVERY), name="jetstream-watch"),
             ):

@@ -27,7 +27,12 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskbell.contract.events import MAX_DATA_BYTES
-from taskbell.store import account_models, alert_models, delivery_models  # noqa: F401 -- declare the other tables
+from taskbell.store import (  # noqa: F401 -- they declare the other tables
+    account_models,
+    alert_models,
+    delivery_models,
+    report_models,
+)
 from taskbell.store.declarative import NOW, Model, PgSnapshot, Xid8
 
 _POSITION = Sequence("task_position", start=1000, increment=1000, data_type=BigInteger(), metadata=Model.metadata)

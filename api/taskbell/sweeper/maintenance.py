@@ -1,4 +1,7 @@
-"""Maintenance: makes partitions ahead and removes what has expired. A step that fails does not stop the others."""
+"""Maintenance: makes partitions ahead, checks the sums of reports and removes what has expired.
+
+A step that fails does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,7 @@ async def maintain(maintenance: Maintenance, settings: RetentionSettings) -> dic
 
     steps: dict[str, Callable[[], Awaitable[Any]]] = {
         "partitions": ahead,
+        "reports": partial(maintenance.check_reports, now=now, event_retention=settings.event_retention),
         "dropped": partial(maintenance.drop_expired, retention, now=now),
         **{table: partial(maintenance.delete_outlived, table) for table in OUTLIVED_TABLES},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from taskbell.contract.crd_schema import seconds
 from taskbell.contract.notices import Kind
@@ -16,6 +16,7 @@ _SPAN = re.compile(r"\A\+(\d{1,5})([smh])\Z", re.ASCII)
 _SHARD = re.compile(r"\A(\d{1,4})/(\d{1,4})\Z", re.ASCII)
 _LEAD = re.compile(r"\A(?=.{2,20}\Z)(\d+h)?(\d+m)?(\d+s)?\Z", re.ASCII)
 _LONGEST_LEAD = 8760 * 3600
+_DAY = timedelta(days=1)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
@@ -86,3 +87,24 @@ def pause(*, next_in: float | None, left: float) -> float:
     """
     wanted = LONGEST_PAUSE if next_in is None else min(next_in, LONGEST_PAUSE)
     return max(SHORTEST_PAUSE, min(wanted, left))
+
+
+def span_to_check(
+    now: datetime, *, counted_from: datetime, checked_until: datetime | None, retention: timedelta
+) -> tuple[datetime, datetime]:
+    """Which days (UTC) the sums of reports are compared with events of: from the first to the end of the last.
+
+    All events of them are kept: a day begins after those that retention may have dropped, and after the time from
+    which on events were counted. A day that was checked is checked once more, because it had not ended then. If no
+    day is whole, the two are the same.
+    """
+    today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    kept = _next_day(max(counted_from, now - retention))
+    since = kept if checked_until is None else max(kept, checked_until - 2 * _DAY)
+    return min(since, today + _DAY), today + _DAY
+
+
+def _next_day(instant: datetime) -> datetime:
+    """The first midnight (UTC) that is not before an instant."""
+    midnight = datetime.combine(instant.astimezone(UTC).date(), time(), UTC)
+    return midnight if midnight == instant else midnight + _DAY

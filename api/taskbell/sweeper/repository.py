@@ -9,18 +9,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import structlog
 
 from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, describe, translating
 from taskbell.kit.postgres.statements import load
 from taskbell.store import partitions
 from taskbell.sweeper.errors import BatchTooSlow, SweepInterrupted
-from taskbell.sweeper.policy import LONGEST_PAUSE, Part
+from taskbell.sweeper.policy import LONGEST_PAUSE, Part, span_to_check
 
 _FIRE_DUE = load(__package__, "fire_due")
 _SELECT_NEXT = load(__package__, "select_next")
 _MEASURE_OLDEST = load(__package__, "measure_oldest")
 _READ_CLOCK = load(__package__, "read_clock")
+_FOLD_REPORTS = load(__package__, "fold_reports")
+_CHECK_REPORTS = load(__package__, "check_reports")
+_SELECT_REPORT_STATE = load(__package__, "select_report_state")
 _DELETE_SESSIONS = load(__package__, "delete_sessions")
 _DELETE_LOGIN_ATTEMPTS = load(__package__, "delete_login_attempts")
 _DELETE_DELETED_TASKS = load(__package__, "delete_deleted_tasks")
@@ -36,6 +40,8 @@ _OUTLIVED = {
     "email_confirmations": _DELETE_EMAIL_CONFIRMATIONS,
 }
 _DELETED_AT_ONCE = 5000
+_FOLDED_AT_ONCE = 10_000
+_log = structlog.get_logger(__name__)
 OUTLIVED_TABLES = tuple(_OUTLIVED)
 """Tables whose old rows maintenance deletes: sessions (with their refresh tokens), throttles, tombstones, job log,
 expired invitations and confirmations of addresses."""
@@ -148,6 +154,23 @@ class Maintenance:
         """Make the partitions that will be needed, and count the rows in the default partitions."""
         async with self._session.connection() as connection:
             return await partitions.maintain(connection, settings=settings, now=now)
+
+    async def check_reports(self, *, now: datetime, event_retention: timedelta) -> dict[str, int]:
+        """Fold the events that no relay has, and compare the sums of recent days with their events.
+
+        Returns how many events were folded, and how many sums were wrong; they are right afterwards.
+        """
+        folded = 0
+        while looked := await _FOLD_REPORTS.value(self._session, at_most=_FOLDED_AT_ONCE):
+            folded += looked
+            if looked < _FOLDED_AT_ONCE:
+                break
+        (state,) = await _SELECT_REPORT_STATE.rows(self._session)
+        since, until = span_to_check(now, retention=event_retention, **state)
+        repaired = await _CHECK_REPORTS.value(self._session, since=since, until=until)
+        if repaired:
+            _log.warning("reports_repaired", cells=repaired, since=since.isoformat())
+        return {"folded": folded, "repaired": repaired}
 
     async def drop_expired(self, retention: Mapping[str, timedelta], *, now: datetime) -> list[str]:
         """Drop the partitions that are older than their table's retention. Returns their names."""

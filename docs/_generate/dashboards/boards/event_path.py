@@ -43,6 +43,20 @@ EVENT_PATH = Board(
                     "sum(taskbell_relay_workspaces_over_quota)",
                     warn=1,
                 ),
+                number(
+                    "Age of what reports read themselves",
+                    "How old the oldest event is that no sum of reports holds. Reports are slower while it grows.",
+                    "s",
+                    "max(taskbell_relay_reports_lag_seconds)",
+                    warn=60,
+                ),
+                number(
+                    "Repaired sums of reports",
+                    "Sums that maintenance has found wrong and corrected; more than 0 is a fault of the folding.",
+                    "short",
+                    "max(taskbell_relay_reports_repaired_cells)",
+                    warn=1,
+                ),
             ),
         ),
         Row(

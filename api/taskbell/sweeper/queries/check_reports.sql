@@ -1,0 +1,1 @@
+SELECT taskbell.check_reports(:since, :until)

@@ -1,0 +1,1 @@
+SELECT taskbell.fold_reports(:at_most)

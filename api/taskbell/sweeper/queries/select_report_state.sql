@@ -1,0 +1,1 @@
+SELECT counted_from, checked_until FROM report_state
