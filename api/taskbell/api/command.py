@@ -43,6 +43,7 @@ def main() -> None:
         timeout_graceful_shutdown=10,
         timeout_keep_alive=int(settings.keep_alive_timeout.total_seconds()),
     )
+    entry.collect_rarely()
     try:
         _Server(config).run(sockets=[entry.listen(host=arguments.host, port=arguments.port, fd=arguments.fd)])
     except OSError as refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -19,6 +20,7 @@ from taskbell.kit.settings import ProgramSettings, load
 from taskbell.kit.trace import Tracing
 
 _MOST_OPEN_FILES = 65_536
+_NEW_OBJECTS = 10_000
 S = TypeVar("S", bound=ProgramSettings)
 S_contra = TypeVar("S_contra", bound=ProgramSettings, contravariant=True)
 
@@ -46,6 +48,7 @@ def run(program: Program[S], name: str, about: str, *, settings: type[S], port: 
     allow_open_files()
     configure_logs(service=name, level=loaded.log_level)
     tracing = Tracing.from_environment(service=f"taskbell-{name}")
+    collect_rarely()
 
     async def until_asked(listening: socket.socket) -> None:
         async with program(loaded, listening=listening, tracing=tracing):
@@ -90,6 +93,16 @@ def allow_open_files() -> None:
     most = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def collect_rarely() -> None:
+    """Spare the garbage collector what the program has loaded until now, and most of its rounds.
+
+    It looks for cycles among the newest objects after 10,000 of them, instead of 700; a request leaves hardly any.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 10, 10)
 
 
 def asked_to_stop() -> asyncio.Event:

@@ -18,7 +18,7 @@ _log = structlog.get_logger(__name__)
 _USER = re.compile("[A-Za-z0-9_-]+")
 _REPEAT_AFTER = 30.0
 """Seconds until the same error is logged again."""
-_APART = 0.005
+_APART = 0.01
 """Seconds between two pokes on one subject."""
 
 SIGNALS_LOST = Counter(
@@ -130,7 +130,7 @@ class Pokes:
     async def send(self, subject: str) -> None:
         """Send an empty message without waiting. While NATS is away, count it as lost; do not raise.
 
-        Those that come within 5 ms of another become one, at the end of that time.
+        Those that come within 10 ms of another become one, at the end of that time.
         """
         if subject in self._due:
             return

@@ -86,10 +86,10 @@ async def create(database: Database, *, actor: UUID, traceparent: str | None, **
         raise RowRefused from refused
     except asyncpg.CheckViolationError as refused:
         raise _too_large(refused) from refused
-    if row is None:
+    if row is None or row["document"] is None:
         raise RowRefused
     reached(row["xid"])
-    return Document(id=row[1], text=row[0])
+    return Document(id=row["id"], text=row["document"])
 
 
 def _too_large(refused: asyncpg.CheckViolationError) -> Exception:

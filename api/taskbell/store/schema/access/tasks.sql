@@ -3,10 +3,11 @@ CREATE POLICY maintenance ON tasks TO CURRENT_USER USING (true);
 
 CREATE POLICY seen ON tasks FOR SELECT TO taskbell_api
   USING (workspace_id IN (SELECT m.workspace_id FROM memberships m WHERE m.user_id = taskbell.actor()));
+-- One look-up by key: a task is created alone, and its creator may belong to many workspaces.
 CREATE POLICY created ON tasks FOR INSERT TO taskbell_api
-  WITH CHECK (workspace_id IN (SELECT m.workspace_id FROM memberships m
-                               WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer')
-              AND created_by = taskbell.actor());
+  WITH CHECK (created_by = taskbell.actor() AND EXISTS (
+    SELECT FROM memberships m
+    WHERE m.user_id = taskbell.actor() AND m.workspace_id = tasks.workspace_id AND m.role <> 'viewer'));
 CREATE POLICY changed ON tasks FOR UPDATE TO taskbell_api
   USING (workspace_id IN (SELECT m.workspace_id FROM memberships m
                           WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer'));
