@@ -77,9 +77,20 @@ def numbered(text: str) -> tuple[str, list[str]]:
     return _NAME.sub(number, text), names
 
 
-def ours(connection: asyncpg.Connection, path: Path, values: Callable[[int], dict[str, Any]]) -> Contender:
+def statement_of(source: Path, name: str) -> tuple[str, list[str]]:
+    """Return one of the API's statements in a checkout: a call of a function of that name, or the statement itself."""
+    function = source / "api/taskbell/store/schema/functions" / f"{name}.sql"
+    if not function.exists():
+        return numbered((source / "api/taskbell/api/tasks/queries" / f"{name}.sql").read_text())
+    (parameters,) = re.findall(rf"FUNCTION taskbell\.{name}\(([^)]*)\)", function.read_text())
+    names = [part.split()[0] for part in parameters.split(",") if part.split()[0] != "OUT"]
+    places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
+    return query("call").replace("taskbell.actor()", f"taskbell.{name}({places})"), names
+
+
+def ours(connection: asyncpg.Connection, source: Path, name: str, values: Callable[[int], dict[str, Any]]) -> Contender:
     """One of the API's statements."""
-    text, names = numbered(path.read_text())
+    text, names = statement_of(source, name)
     return Contender(connection, text, lambda n: tuple(values(n)[name] for name in names))
 
 
@@ -96,21 +107,21 @@ async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     fields = {"description": None, "status": "pending", "priority": 3, "start_at": None, "due_at": None}
     common = {"actor": user, "workspace_id": workspace, "traceparent": trace, "leads": [], "assignee_ids": []}
-    change: dict[str, Any] = {"version": None, "workspace_id": None, "held": [], "brimful": []}
-    statements = arguments.source / "api/taskbell/api/tasks/queries"
+    change: dict[str, Any] = {"only_version": None, "only_workspace": None, "held": [], "brimful": []}
     pairs = {
         "create": (
-            ours(api, statements / "create_task.sql", lambda _: {**fields, **common, "title": "Benchmark task"}),
+            ours(api, arguments.source, "create_task", lambda _: {**fields, **common, "title": "Benchmark task"}),
             Contender(
                 owner, query("plain_create"), lambda _: (workspace, user, "Benchmark task", 3, f'"{_DOCUMENT}"', trace)
             ),
         ),
     }
-    if (statements / "change_task.sql").exists():
+    if (arguments.source / "api/taskbell/store/schema/functions/change_task.sql").exists():
         pairs["update"] = (
             ours(
                 api,
-                statements / "change_task.sql",
+                arguments.source,
+                "change_task",
                 lambda n: {
                     **fields,
                     **common,
@@ -136,7 +147,8 @@ async def measure(run: dict[str, Any], arguments: argparse.Namespace) -> None:
         pairs["move"] = (
             ours(
                 api,
-                statements / "move_task.sql",
+                arguments.source,
+                "move_task",
                 lambda n: {
                     **common,
                     "task_id": UUID(pick(ids, n)),

@@ -94,7 +94,14 @@ def _writes(actor, workspace, task, other):
 
 def _functions(actor, task, other):
     """Every function that sets its actor itself and writes."""
-    change = {"version": None, "workspace_id": None, "sent": list(FIELDS), "leads": [], "held": [], "brimful": []}
+    change = {
+        "only_version": None,
+        "only_workspace": None,
+        "sent": list(FIELDS),
+        "leads": [],
+        "held": [],
+        "brimful": [],
+    }
     common = {"actor": actor, "task_id": task, "traceparent": None}
     values = {name: _FIELDS[name] for name in FIELDS}
     return {

@@ -24,6 +24,7 @@ from taskbell.api.tasks.lists import Listing, in_workspace, of_user
 from taskbell.api.tasks.schemas import Sort, Status, TaskCreate, TaskFilters, TaskRole
 from taskbell.kit.postgres.statements import Statement, load
 from taskbell.local import db
+from taskbell.store.functions import call
 
 pytestmark = [
     pytest.mark.feature("M18", "H20"),
@@ -209,7 +210,14 @@ def _statements(world: World) -> dict[str, tuple[str, tuple[Any, ...]]]:
     values = TaskCreate(title="Title").model_dump(exclude={"workspace_id"})
     common = {"actor": user, "workspace_id": workspace, "task_id": task, "traceparent": None}
     several = {"task_ids": [task, anchor], "positions": [1, 2], "moved_id": task}
-    change = {"version": None, "sent": ["title", "due_at", "status"], "held": [], "brimful": [], "leads": ["24h"]}
+    change = {
+        "only_version": None,
+        "only_workspace": workspace,
+        "sent": ["title", "due_at", "status"],
+        "held": [],
+        "brimful": [],
+        "leads": ["24h"],
+    }
     given = {
         "create_task": values | {"leads": []},
         "change_task": values | change | {"due_at": "2100-01-01T00:00:00Z", "status": "cancelled"},
@@ -221,10 +229,12 @@ def _statements(world: World) -> dict[str, tuple[str, tuple[Any, ...]]]:
         "respread_tasks": several,
     }
     statements = {name: load("taskbell.api.tasks", name) for name in _NAMES} | {"lock_task": repository._LOCK}
+    statements |= {name: call(name) for name in _FUNCTIONS}
     return {name: _with(statement, common | given.get(name, {})) for name, statement in statements.items()}
 
 
 _BY_ID = {"get_task", "lock_task", "delete_task", "select_sort_keys", "select_seen"}
+_FUNCTIONS = ("create_task", "change_task", "move_task")
 _NAMES = sorted(path.stem for path in Path(repository.__file__).with_name("queries").glob("*.sql"))
 
 
@@ -239,7 +249,7 @@ async def test_the_tasks_lie_in_several_partitions(world):
     assert len(world.tasks) >= 4
 
 
-@pytest.mark.parametrize("name", [*_NAMES, "lock_task"])
+@pytest.mark.parametrize("name", [*_NAMES, *_FUNCTIONS, "lock_task"])
 async def test_statements_by_id_use_indexes(world, connection, name):
     """No hot statement scans a table, and one that knows the task's id touches that task's partition alone."""
     statement, arguments = _statements(world)[name]
@@ -292,7 +302,7 @@ async def test_functions_that_change_a_task_read_few_rows(world, connection, nam
     last = await connection.fetchval(
         "SELECT id FROM tasks WHERE workspace_id = $1 ORDER BY position DESC LIMIT 1", world.workspace
     )
-    statement = load("taskbell.api.tasks", function)
+    statement = call(function)
     _, arguments = _statements(world)[function]
     named = dict(zip(statement.parameters, arguments, strict=True)) | {"task_id": world.tasks[2]}
     named |= {key: last if value == "last" else value for key, value in other.items()}

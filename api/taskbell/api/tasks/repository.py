@@ -23,15 +23,16 @@ from taskbell.kit.postgres.statements import Executor, Statement, load
 from taskbell.store import task_lists
 from taskbell.store.compose import compile_statement, parameter
 from taskbell.store.consistency import reached
+from taskbell.store.functions import call
 from taskbell.store.models import Task
 from taskbell.store.pool import Connection, Database
 from taskbell.store.reads import Reader, Reads
 
-_CREATE = load(__package__, "create_task")
+_CREATE = call("create_task")
 _GET = load(__package__, "get_task")
-_CHANGE = load(__package__, "change_task")
+_CHANGE = call("change_task")
 _DELETE = load(__package__, "delete_task")
-_MOVE = load(__package__, "move_task")
+_MOVE = call("move_task")
 _BELOW = load(__package__, "select_below")
 _ABOVE = load(__package__, "select_above")
 _RESPREAD = load(__package__, "respread_tasks")
@@ -74,7 +75,7 @@ async def create(database: Database, *, actor: UUID, traceparent: str | None, **
         database: The primary.
         actor: Who creates it.
         traceparent: The trace that its events carry.
-        values: The other arguments of `create_task.sql`: the task's fields, and `leads` for its reminders.
+        values: The other arguments of the function `create_task`: the task's fields, and `leads` for its reminders.
 
     Raises:
         RowRefused: The actor may not create tasks there, or an assignee is not a member.
@@ -214,7 +215,7 @@ async def change(database: Database, *, actor: UUID, task_id: UUID, **values: An
         database: The primary.
         actor: Who changes it.
         task_id: The task.
-        values: The other arguments of `change_task.sql`: each field of a task, those that are `sent`, and the rest.
+        values: The other arguments of the function `change_task`: each field of a task, and the rest.
 
     Raises:
         RowRefused: The actor lost the right to change the task meanwhile.
@@ -281,7 +282,7 @@ async def move(on: Executor, *, actor: UUID, task_id: UUID, **values: Any) -> Mo
         on: The primary, or a connection.
         actor: Who moves it.
         task_id: The task.
-        values: The other arguments of `move_task.sql`.
+        values: The other arguments of the function `move_task`.
 
     Raises:
         RowRefused: The actor lost the right to change the task meanwhile.

@@ -1,5 +1,5 @@
 -- A change of a task, whole and in one round trip: it locks the row, compares it with what is wanted, and writes the row,
--- its events, notifications and reminders. `sent` names the fields that get the values `new_...`; `held` are the
+-- its events, notifications and reminders. `sent` names the fields that get the given values; `held` are the
 -- workspaces that may write nothing for now, `brimful` those whose tasks may not grow.
 --
 -- It runs as its caller, so row-level security holds in it. Each of its statements sees what was committed before that
@@ -8,9 +8,9 @@
 -- Only `task.updated` tells of a new description. Former assignees hear that they are no longer assigned. A creator who
 -- has left the workspace hears nothing.
 CREATE OR REPLACE FUNCTION taskbell.change_task(
-  actor uuid, task uuid, only_version bigint, only_workspace uuid, sent text[], new_title text, new_description text,
-  new_status text, new_priority smallint, new_start_at timestamptz, new_due_at timestamptz, new_assignee_ids uuid[],
-  held uuid[], brimful uuid[], leads interval[], traceparent text,
+  actor uuid, task_id uuid, only_version bigint, only_workspace uuid, sent text[], title text, description text,
+  status text, priority smallint, start_at timestamptz, due_at timestamptz, assignee_ids uuid[], held uuid[],
+  brimful uuid[], leads interval[], traceparent text,
   OUT outcome text, OUT document text, OUT version bigint, OUT workspace_id uuid, OUT kinds text[], OUT grows boolean,
   OUT strangers uuid[]
 ) LANGUAGE plpgsql AS $$
@@ -25,7 +25,7 @@ DECLARE
   audience uuid[];
 BEGIN
   outcome := set_config('taskbell.actor', actor::text, true);
-  SELECT t.* INTO former FROM public.tasks t WHERE t.id = task FOR NO KEY UPDATE;
+  SELECT t.* INTO former FROM public.tasks t WHERE t.id = task_id FOR NO KEY UPDATE;
   IF former.id IS NULL THEN
     outcome := 'refused';
     RETURN;
@@ -41,17 +41,17 @@ BEGIN
   END IF;
 
   wanted := former;
-  IF 'title' = ANY (sent) THEN wanted.title := new_title; END IF;
-  IF 'description' = ANY (sent) THEN wanted.description := new_description; END IF;
-  IF 'status' = ANY (sent) THEN wanted.status := new_status; END IF;
-  IF 'priority' = ANY (sent) THEN wanted.priority := new_priority; END IF;
-  IF 'start_at' = ANY (sent) THEN wanted.start_at := new_start_at; END IF;
-  IF 'due_at' = ANY (sent) THEN wanted.due_at := new_due_at; END IF;
+  IF 'title' = ANY (sent) THEN wanted.title := title; END IF;
+  IF 'description' = ANY (sent) THEN wanted.description := description; END IF;
+  IF 'status' = ANY (sent) THEN wanted.status := status; END IF;
+  IF 'priority' = ANY (sent) THEN wanted.priority := priority; END IF;
+  IF 'start_at' = ANY (sent) THEN wanted.start_at := start_at; END IF;
+  IF 'due_at' = ANY (sent) THEN wanted.due_at := due_at; END IF;
   -- The order of assignees has no meaning.
   IF 'assignee_ids' = ANY (sent)
-     AND NOT (new_assignee_ids @> former.assignee_ids AND new_assignee_ids <@ former.assignee_ids) THEN
-    wanted.assignee_ids := new_assignee_ids;
-    newly := ARRAY(SELECT a.id FROM unnest(new_assignee_ids) AS a (id) WHERE a.id <> ALL (former.assignee_ids));
+     AND NOT (assignee_ids @> former.assignee_ids AND assignee_ids <@ former.assignee_ids) THEN
+    wanted.assignee_ids := assignee_ids;
+    newly := ARRAY(SELECT a.id FROM unnest(assignee_ids) AS a (id) WHERE a.id <> ALL (former.assignee_ids));
   END IF;
   IF wanted.start_at > wanted.due_at THEN
     outcome := 'start_after_due';
@@ -86,7 +86,7 @@ BEGIN
     status_changed_at = CASE WHEN changes_status THEN wanted.updated_at ELSE t.status_changed_at END,
     completed_at = CASE WHEN NOT changes_status THEN t.completed_at
                         WHEN wanted.status = 'completed' THEN wanted.updated_at END
-  WHERE t.id = task AND t.workspace_id = former.workspace_id
+  WHERE t.id = task_id AND t.workspace_id = former.workspace_id
   RETURNING taskbell.task_document(t), t.version INTO document, version;
   IF document IS NULL THEN
     outcome := 'refused';
@@ -95,7 +95,7 @@ BEGIN
   audience := taskbell.task_audience(
     former.workspace_id, former.created_by, wanted.assignee_ids || former.assignee_ids, actor);
   INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  SELECT former.workspace_id, fact.kind, task, actor, audience, traceparent,
+  SELECT former.workspace_id, fact.kind, task_id, actor, audience, traceparent,
          taskbell.task_event(
            document,
            CASE WHEN fact.kind <> 'task.updated' OR former.description IS NOT DISTINCT FROM wanted.description
@@ -105,17 +105,17 @@ BEGIN
   FROM unnest(facts.kinds, facts.previous) AS fact (kind, previous);
   IF newly <> '{}' THEN
     PERFORM taskbell.notify(
-      newly, 'assigned', former.workspace_id, task, actor, wanted.title, 'Assigned to you', traceparent);
+      newly, 'assigned', former.workspace_id, task_id, actor, wanted.title, 'Assigned to you', traceparent);
   END IF;
   IF changes_status THEN
     PERFORM taskbell.notify(
-      former.created_by || wanted.assignee_ids, 'status_changed', former.workspace_id, task, actor, wanted.title,
+      former.created_by || wanted.assignee_ids, 'status_changed', former.workspace_id, task_id, actor, wanted.title,
       format('Status changed from %s to %s', former.status, wanted.status), traceparent);
   END IF;
   IF former.due_at IS DISTINCT FROM wanted.due_at
      OR (former.status = ANY (open_statuses)) <> (wanted.status = ANY (open_statuses)) THEN
     PERFORM taskbell.plan_reminders(
-      task, former.workspace_id, CASE WHEN wanted.status = ANY (open_statuses) THEN wanted.due_at END, leads);
+      task_id, former.workspace_id, CASE WHEN wanted.status = ANY (open_statuses) THEN wanted.due_at END, leads);
   END IF;
   outcome := 'changed';
   kinds := facts.kinds;

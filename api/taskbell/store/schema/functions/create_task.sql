@@ -5,9 +5,8 @@
 -- writes both rows, because each statement of a function costs a start of its own. Ids of notifications' events come
 -- after those of the task's.
 CREATE OR REPLACE FUNCTION taskbell.create_task(
-  actor uuid, workspace uuid, new_title text, new_description text, new_status text, new_priority smallint,
-  new_start_at timestamptz, new_due_at timestamptz, new_assignee_ids uuid[], leads interval[], traceparent text,
-  OUT document text, OUT id uuid
+  actor uuid, workspace_id uuid, title text, description text, status text, priority smallint, start_at timestamptz,
+  due_at timestamptz, assignee_ids uuid[], leads interval[], traceparent text, OUT document text, OUT id uuid
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -16,32 +15,32 @@ DECLARE
   audience uuid[];
 BEGIN
   document := set_config('taskbell.actor', actor::text, true);
-  IF new_assignee_ids <> '{}'
-     AND cardinality(taskbell.audience(workspace, new_assignee_ids)) < cardinality(new_assignee_ids) THEN
+  IF assignee_ids <> '{}'
+     AND cardinality(taskbell.audience(workspace_id, assignee_ids)) < cardinality(assignee_ids) THEN
     document := NULL;
     RETURN;
   END IF;
 
   task.id := taskbell.new_id();
-  task.workspace_id := workspace;
-  task.title := new_title;
-  task.description := new_description;
-  task.status := new_status;
-  task.priority := new_priority;
+  task.workspace_id := workspace_id;
+  task.title := title;
+  task.description := description;
+  task.status := status;
+  task.priority := priority;
   task.position := nextval('public.task_position');
-  task.start_at := new_start_at;
-  task.due_at := new_due_at;
-  task.assignee_ids := new_assignee_ids;
+  task.start_at := start_at;
+  task.due_at := due_at;
+  task.assignee_ids := assignee_ids;
   task.version := 1;
   task.created_by := actor;
   task.created_at := now();
   task.updated_at := now();
   task.status_changed_at := now();
-  task.completed_at := CASE WHEN new_status = 'completed' THEN now() END;
+  task.completed_at := CASE WHEN status = 'completed' THEN now() END;
   data := taskbell.task_document(task);
   document := data;
   id := task.id;
-  audience := taskbell.task_audience(workspace, actor, new_assignee_ids, actor);
+  audience := taskbell.task_audience(workspace_id, actor, assignee_ids, actor);
 
   WITH written AS (
     INSERT INTO public.tasks (
@@ -54,16 +53,16 @@ BEGIN
     )
   )
   INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  VALUES (workspace, 'task.created', task.id, actor, audience, traceparent, data);
-  IF new_assignee_ids <> '{}' THEN
+  VALUES (workspace_id, 'task.created', task.id, actor, audience, traceparent, data);
+  IF assignee_ids <> '{}' THEN
     INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-    VALUES (workspace, 'task.assigned', task.id, actor, audience, traceparent,
-            taskbell.task_event(document, new_description, '{"assignee_ids":[]}'));
+    VALUES (workspace_id, 'task.assigned', task.id, actor, audience, traceparent,
+            taskbell.task_event(document, description, '{"assignee_ids":[]}'));
     PERFORM taskbell.notify(
-      new_assignee_ids, 'assigned', workspace, task.id, actor, new_title, 'Assigned to you', traceparent);
+      assignee_ids, 'assigned', workspace_id, task.id, actor, title, 'Assigned to you', traceparent);
   END IF;
-  IF new_due_at IS NOT NULL AND new_status IN ('pending', 'in_progress') THEN
-    PERFORM taskbell.plan_reminders(task.id, workspace, new_due_at, leads);
+  IF due_at IS NOT NULL AND status IN ('pending', 'in_progress') THEN
+    PERFORM taskbell.plan_reminders(task.id, workspace_id, due_at, leads);
   END IF;
 END
 $$;

@@ -6,7 +6,7 @@
 -- PostgreSQL keeps the plans of a function's statements: that they prune partitions must not depend on the transaction
 -- of the first call. Each looks one id up, or reads without a lock, so pruning is safe here (`taskbell.store.roles`).
 CREATE OR REPLACE FUNCTION taskbell.move_task(
-  actor uuid, task uuid, anchor uuid, goes_before boolean, held uuid[], traceparent text,
+  actor uuid, task_id uuid, anchor_id uuid, goes_before boolean, held uuid[], traceparent text,
   OUT outcome text, OUT document text, OUT version bigint, OUT workspace_id uuid, OUT lower bigint, OUT upper bigint
 ) LANGUAGE plpgsql SET enable_partition_pruning = on AS $$
 #variable_conflict use_column
@@ -17,7 +17,7 @@ DECLARE
   place bigint;
 BEGIN
   outcome := set_config('taskbell.actor', actor::text, true);
-  SELECT t.workspace_id INTO workspace FROM public.tasks t WHERE t.id = task;
+  SELECT t.workspace_id INTO workspace FROM public.tasks t WHERE t.id = task_id;
   PERFORM FROM public.workspaces w WHERE w.id = workspace FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     outcome := 'refused';
@@ -28,9 +28,9 @@ BEGIN
     outcome := 'over_quota';
     RETURN;
   END IF;
-  SELECT t.* INTO former FROM public.tasks t WHERE t.id = task AND t.workspace_id = workspace;
-  SELECT t.position INTO stands FROM public.tasks t WHERE t.id = anchor AND t.workspace_id = workspace;
-  IF former.id IS NULL OR stands IS NULL OR anchor = task THEN
+  SELECT t.* INTO former FROM public.tasks t WHERE t.id = task_id AND t.workspace_id = workspace;
+  SELECT t.position INTO stands FROM public.tasks t WHERE t.id = anchor_id AND t.workspace_id = workspace;
+  IF former.id IS NULL OR stands IS NULL OR anchor_id = task_id THEN
     outcome := 'no_place';
     RETURN;
   END IF;
@@ -38,12 +38,12 @@ BEGIN
   IF goes_before THEN
     upper := stands;
     SELECT t.position INTO lower FROM public.tasks t
-    WHERE t.workspace_id = workspace AND t.position < stands AND t.id <> task
+    WHERE t.workspace_id = workspace AND t.position < stands AND t.id <> task_id
     ORDER BY t.position DESC, t.id DESC LIMIT 1;
   ELSE
     lower := stands;
     SELECT t.position INTO upper FROM public.tasks t
-    WHERE t.workspace_id = workspace AND t.position > stands AND t.id <> task
+    WHERE t.workspace_id = workspace AND t.position > stands AND t.id <> task_id
     ORDER BY t.position, t.id LIMIT 1;
   END IF;
   IF coalesce(lower < former.position, true) AND coalesce(former.position < upper, true) THEN
@@ -59,7 +59,7 @@ BEGIN
   END IF;
 
   UPDATE public.tasks t SET position = place, version = t.version + 1, updated_at = clock_timestamp()
-  WHERE t.id = task AND t.workspace_id = workspace
+  WHERE t.id = task_id AND t.workspace_id = workspace
   RETURNING taskbell.task_document(t), t.version, t.description, t.assignee_ids
   INTO document, version, former.description, former.assignee_ids;
   IF document IS NULL THEN  -- deleted while this waited, or the actor may only read it now
@@ -67,7 +67,7 @@ BEGIN
     RETURN;
   END IF;
   INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
-  VALUES (workspace, 'task.moved', task, actor,
+  VALUES (workspace, 'task.moved', task_id, actor,
           taskbell.task_audience(workspace, former.created_by, former.assignee_ids, actor), traceparent,
           taskbell.task_event(document, former.description, '{"position":' || former.position || '}'));
   outcome := 'changed';
