@@ -27,7 +27,7 @@ def upgrade() -> None:
           bin integer NOT NULL,
           amount bigint NOT NULL,
           millis bigint NOT NULL,
-          PRIMARY KEY (workspace_id, measure, grain, person_id, start_at, bin),
+          PRIMARY KEY (workspace_id, measure, grain, person_id, start_at, bin) INCLUDE (amount, millis),
           CONSTRAINT report_cells_measure CHECK (measure IN (
             'created', 'completed', 'reopened', 'cancelled', 'deleted', 'cycle_time', 'pending', 'in_progress')),
           CONSTRAINT report_cells_grain CHECK (grain IN (0, 15, 180, 1440, 23040))

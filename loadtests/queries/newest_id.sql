@@ -1,0 +1,1 @@
+SELECT taskbell.new_id()

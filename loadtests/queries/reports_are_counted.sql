@@ -1,0 +1,1 @@
+SELECT seed_after IS NULL FROM report_state
