@@ -7,6 +7,7 @@ import pytest
 
 from taskbell.kit.ids import new_id
 from taskbell.kit.settings import load
+from taskbell.local import db
 from taskbell.store import partitions
 from taskbell.sweeper.maintenance import maintain
 from taskbell.sweeper.repository import maintaining
@@ -243,3 +244,25 @@ async def test_a_failing_step_is_told_and_the_others_run(database, owner, old, c
     assert list(report["failed"]) == ["deleted_tasks"]
     assert "steps of the maintenance failed: deleted_tasks" in errors.decode()
     assert (report["job_log"], len(report["dropped"])) == (1, 3)
+
+
+@pytest.mark.feature("M66")
+async def test_sums_of_reports_are_checked(run, owner, team):
+    """A sum that is wrong is repaired and told; the next maintenance finds nothing."""
+    assert (await run())["reports"]["repaired"] == 0
+    await owner.execute("INSERT INTO report_cells VALUES ($1, 'pending', 0, $1, '-infinity', 0, 5, 0)", team.workspace)
+    assert (await run())["reports"]["repaired"] == 1
+    assert (await run())["reports"]["repaired"] == 0
+    assert await owner.fetchval("SELECT repaired FROM report_state") == 1
+
+
+@pytest.mark.feature("M66")
+async def test_events_that_no_sum_holds_stay(run, old, owner, carried, database):
+    """However old: while another session sums up, they are kept; and maintenance sums them up itself when it can."""
+    await carried()
+    await owner.execute("UPDATE report_state SET folded_until = '0', counted_from = '2000-01-01'")
+    async with db.connected(database.owner_url) as other, other.transaction():
+        await other.execute("SELECT FROM report_state FOR UPDATE")
+        report = await run()
+        assert (set(report["failed"]), "events_2025_01" in report["dropped"]) == ({"reports"}, False)
+    assert (await run())["dropped"] == ["events_2025_01"]
