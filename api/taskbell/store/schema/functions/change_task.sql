@@ -78,22 +78,25 @@ BEGIN
   END IF;
 
   changes_status := wanted.status <> former.status;
+  wanted.version := former.version + 1;
   wanted.updated_at := clock_timestamp();
-  UPDATE public.tasks t SET
-    title = wanted.title, description = wanted.description, status = wanted.status, priority = wanted.priority,
-    start_at = wanted.start_at, due_at = wanted.due_at, assignee_ids = wanted.assignee_ids, version = t.version + 1,
-    updated_at = wanted.updated_at,
-    status_changed_at = CASE WHEN changes_status THEN wanted.updated_at ELSE t.status_changed_at END,
-    completed_at = CASE WHEN NOT changes_status THEN t.completed_at
-                        WHEN wanted.status = 'completed' THEN wanted.updated_at END
-  WHERE t.id = task_id AND t.workspace_id = former.workspace_id
-  RETURNING taskbell.task_document(t), t.version INTO document, version;
-  IF document IS NULL THEN
-    outcome := 'refused';
-    RETURN;
+  IF changes_status THEN
+    wanted.status_changed_at := wanted.updated_at;
+    wanted.completed_at := CASE WHEN wanted.status = 'completed' THEN wanted.updated_at END;
   END IF;
+  document := taskbell.task_document(wanted);
+  version := wanted.version;
   audience := taskbell.task_audience(
     former.workspace_id, former.created_by, wanted.assignee_ids || former.assignee_ids, actor);
+  -- One statement, because each statement of a function costs a start of its own.
+  WITH written AS (
+    UPDATE public.tasks t SET
+      title = wanted.title, description = wanted.description, status = wanted.status, priority = wanted.priority,
+      start_at = wanted.start_at, due_at = wanted.due_at, assignee_ids = wanted.assignee_ids, version = wanted.version,
+      updated_at = wanted.updated_at, status_changed_at = wanted.status_changed_at, completed_at = wanted.completed_at
+    WHERE t.id = task_id AND t.workspace_id = former.workspace_id
+    RETURNING true
+  )
   INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
   SELECT former.workspace_id, fact.kind, task_id, actor, audience, traceparent,
          taskbell.task_event(
@@ -102,7 +105,14 @@ BEGIN
              THEN wanted.description END,
            fact.previous,
            CASE WHEN fact.kind = 'task.updated' THEN facts.omitted ELSE '{}' END)
-  FROM unnest(facts.kinds, facts.previous) AS fact (kind, previous);
+  FROM written CROSS JOIN unnest(facts.kinds, facts.previous) WITH ORDINALITY AS fact (kind, previous, number)
+  ORDER BY fact.number;
+  IF NOT FOUND THEN
+    outcome := 'refused';
+    document := NULL;
+    version := NULL;
+    RETURN;
+  END IF;
   IF newly <> '{}' THEN
     PERFORM taskbell.notify(
       newly, 'assigned', former.workspace_id, task_id, actor, wanted.title, 'Assigned to you', traceparent);
