@@ -4,12 +4,16 @@ from uuid import uuid4
 
 import pytest
 
+_REPORTS = ("throughput", "cycle-time", "overdue", "workload")
 _ELSEWHERE = {
     ("get", "/v1/tasks", "last_id"): (400, "invalid_cursor"),
     ("get", "/v1/me/tasks", "last_id"): (400, "invalid_cursor"),
     ("put", "/v1/tasks/{task_id}", "workspace_id"): (422, "validation_failed"),
+    **{("get", f"/v1/reports/{name}", "person_id"): (200, None) for name in _REPORTS},
 }
-"""Ids that name no object to look up: a place in a list, and what may only be the task's own workspace."""
+"""Ids that name no object to look up: a place in a list, what may only be the task's own workspace, and whose tasks of
+the workspace a report counts: a stranger has none.
+"""
 _ALSO_SENT = {"/v1/tasks/{task_id}/move": "after"}
 """What a body needs beyond its required fields."""
 _KINDS = {
@@ -19,6 +23,7 @@ _KINDS = {
     "last_id": "task",
     "workspace_id": "workspace",
     "user_id": "user",
+    "person_id": "user",
     "notification_id": "notification",
     "webhook_id": "webhook",
     "delivery_id": "delivery",
