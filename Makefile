@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) images docs/_generate docs/examples loadtests tests .ci
 
-.PHONY: help setup tools run test test-cluster check fix bench capacity million attack features lock docs clean
+.PHONY: help setup tools run test test-pgbouncer test-cluster check fix bench capacity million attack features lock docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -26,6 +26,10 @@ run: setup ## run the whole platform on this machine; Ctrl-C stops it
 
 test: tools ## test everything that needs no cluster (PYTEST_ARGS changes how)
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-pgbouncer: tools ## test what reaches PostgreSQL through a real PgBouncer (.ci/pgbouncer builds one; TASKBELL_PGBOUNCER names it)
+	@exec env TASKBELL_TESTS_THROUGH_PGBOUNCER=1 $(BIN)/python -m pytest $(PYTEST_ARGS) \
+		tests/api tests/delivery tests/sweeper tests/gateway tests/relay
 
 test-cluster: tools ## test a release on the cluster of KUBECONFIG; writes build/cluster/report.md (docs/how-to/test-on-a-cluster.md)
 	@exec env TASKBELL_TEST_CLUSTER=1 $(BIN)/python -m pytest -n 0 -q $(CLUSTER_ARGS) tests/cluster

@@ -19,12 +19,23 @@ from pathlib import Path
 import nats
 import pytest
 
+import poolers
 from taskbell.local import db
 from taskbell.local.embedded.nats import NatsServer
 from taskbell.local.embedded.postgres import PostgresServer
+from taskbell.local.embedded.process import free_port
 from taskbell.store import migrate, roles
 
-pytest_plugins = ["event_schemas", "event_stream", "reminders", "webhook_receiver", "ports", "memory", "replication"]
+pytest_plugins = [
+    "event_schemas",
+    "event_stream",
+    "reminders",
+    "webhook_receiver",
+    "ports",
+    "memory",
+    "replication",
+    "pgbouncer",
+]
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"
@@ -40,6 +51,8 @@ class Servers:
     postgres_port: int
     nats_port: int
     secret: str
+    pooler_port: int | None = None
+    """That of a PgBouncer, when all tests go through one."""
 
     def postgres_url(self, role: str = "postgres", database: str = "postgres") -> str:
         """URL of a database under a role."""
@@ -105,6 +118,15 @@ def _started(config) -> Servers:
     )
     nats_server = stack.enter_context(NatsServer(folder / "nats", accounts=accounts).running(folder / "nats.log"))
     servers = Servers(postgres_port=postgres.port, nats_port=nats_server.port, secret=secret)
+    if os.environ.get("TASKBELL_TESTS_THROUGH_PGBOUNCER"):
+        path, reason = poolers.program()
+        if path is None:
+            raise pytest.UsageError(f"TASKBELL_TESTS_THROUGH_PGBOUNCER: {reason}")
+        folder.chmod(0o755)  # it runs as an ordinary user
+        ports = {"port": free_port(), "postgres_port": postgres.port}
+        pooler = poolers.PgBouncer(path=path, folder=folder / "pgbouncer", secret=secret, **ports)
+        stack.enter_context(pooler.running())
+        servers = dataclasses.replace(servers, pooler_port=pooler.port)
     asyncio.run(_provide_template(servers))
     config.stash[_SERVERS] = servers
     return servers
@@ -160,7 +182,7 @@ async def _fresh_database(servers: Servers, *, template: str):
         # Copying files is quicker than logging each page where nothing waits for the disk.
         copied = f'CREATE DATABASE "{name}" OWNER {roles.OWNER} TEMPLATE "{template}" STRATEGY FILE_COPY'
         await connection.execute(copied)
-    yield Database(
+    made = Database(
         name=name,
         superuser_url=servers.postgres_url(database=name),
         owner_url=servers.postgres_url(roles.OWNER, name),
@@ -170,6 +192,7 @@ async def _fresh_database(servers: Servers, *, template: str):
         sweeper_url=servers.postgres_url(roles.SWEEPER, name),
         delivery_url=servers.postgres_url(roles.DELIVERY, name),
     )
+    yield made if servers.pooler_port is None else poolers.through(made, servers.postgres_port, servers.pooler_port)
     await db.drop_database(superuser, name)
 
 

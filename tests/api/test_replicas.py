@@ -157,6 +157,7 @@ async def test_a_client_may_ask_for_the_newest(start):
             assert int(answer.headers[_HEADER]) < 2**40
 
 
+@pytest.mark.timeout(120 + _CHECKS / 20)
 @pytest.mark.parametrize("how", ["one process, no header", "two processes, with the header"])
 async def test_no_read_shows_less_than_its_client_has_seen(start, replicated, how):
     """Own changes are read at once and no read goes back, while the replica pauses and resumes at random.

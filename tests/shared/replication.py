@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from taskbell.local import db
@@ -65,8 +66,6 @@ class Replicated:
     @contextlib.contextmanager
     def frozen(self):
         """The replica's processes stand still while the block lasts: connections stay open, and nothing answers."""
-        import psutil
-
         main = psutil.Process(self.pid())
         processes = [main, *main.children(recursive=True)]
         for each in processes:

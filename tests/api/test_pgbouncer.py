@@ -1,0 +1,138 @@
+"""The API, gateway, sweeper and delivery behind a real PgBouncer in transaction mode."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from taskbell.gateway.repository import open_memberships
+from taskbell.kit.postgres.connection import open_session
+from taskbell.kit.postgres.errors import translating
+from taskbell.kit.postgres.pool import create_pool
+from taskbell.local import db
+from taskbell.store import roles
+from taskbell.sweeper.policy import Part
+from taskbell.sweeper.repository import sweeping
+from taskbell.testing.waiting import eventually
+
+pytestmark = pytest.mark.feature("M41")
+
+
+@pytest.fixture
+async def database(fresh_database, pgbouncer):
+    """A database that all roles but the owner's, the relay's and the superuser's reach through the pooler."""
+    async with fresh_database() as made:
+        yield pgbouncer.of(made)
+
+
+@pytest.fixture
+def overrides():
+    """More connections to the pooler than it has to PostgreSQL."""
+    return {"database_pool_size": 12}
+
+
+async def test_requests_share_few_sessions(api, sign_up, database):
+    """Ten users at once on three sessions: each reads its own tasks and nobody else's, by the same statements."""
+    users = [await sign_up() for _ in range(10)]
+
+    async def work(user):
+        made = []
+        for number in range(6):
+            answer = await api.post("/v1/tasks", headers=user.headers, json={"title": f"{number}"})
+            assert answer.status_code == 201, answer.text
+            assert answer.headers["Taskbell-Consistency"].isdigit()
+            made.append(answer.json()["id"])
+            changed = await api.patch(f"/v1/tasks/{made[-1]}", headers=user.headers, json={"status": "completed"})
+            assert changed.status_code == 200, changed.text
+            commented = await api.post(f"/v1/tasks/{made[-1]}/comments", headers=user.headers, json={"body": "text"})
+            assert commented.status_code == 201, commented.text
+        moved = await api.post(f"/v1/tasks/{made[0]}/move", headers=user.headers, json={"after": made[-1]})
+        assert moved.status_code == 200, moved.text
+        listed = await api.get("/v1/tasks", headers=user.headers)
+        assert [each["id"] for each in listed.json()["items"]] == [*made[1:], made[0]]
+
+    await asyncio.gather(*(work(user) for user in users))
+    async with db.connected(database.superuser_url) as connection:
+        held = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND datname = $2", roles.API, database.name
+        )
+    assert 1 <= held <= 3
+
+
+async def test_settings_of_the_role_hold(database):
+    """Plans are generic and statements end in time on every session that the pooler opens."""
+    pool = await create_pool(database.api_url, most=3, statement_seconds=10)
+    try:
+        async with pool.acquire() as first, pool.acquire() as second, pool.acquire() as third:
+            for connection in (first, second, third):
+                assert await connection.fetchval("SELECT current_setting('plan_cache_mode')") == "force_generic_plan"
+                assert await connection.fetchval("SELECT current_setting('statement_timeout')") == "10s"
+    finally:
+        await pool.close()
+
+
+async def test_an_actor_does_not_outlive_its_transaction(database):
+    """Whoever gets the session next has no actor, after a commit, a rollback and a failure alike."""
+    pool = await create_pool(database.api_url, most=1, statement_seconds=10)
+    setting = "SELECT set_config('taskbell.actor', '00000000-0000-7000-8000-000000000001', true)"
+    try:
+        for end in ("COMMIT", "ROLLBACK", "SELECT 1 / 0"):
+            async with pool.acquire() as connection:
+                await connection.execute(f"BEGIN; {setting}")
+                try:
+                    await connection.execute(end)
+                except asyncpg.DivisionByZeroError:
+                    await connection.execute("ROLLBACK")
+            async with pool.acquire() as connection:
+                for _ in range(4):  # the sessions take turns
+                    assert await connection.fetchval("SELECT current_setting('taskbell.actor', true)") in {None, ""}
+    finally:
+        await pool.close()
+
+
+async def test_prepared_statements_follow_their_client(database):
+    """More statements than the pooler keeps on a session, from several clients by turns: each gets its own answer."""
+    pool = await create_pool(database.api_url, most=6, statement_seconds=10)
+
+    async def ask(number):
+        text = f"SELECT $1::int + {number}"
+        return [await pool.fetchval(text, 1) for _ in range(3)]
+
+    try:
+        assert await asyncio.gather(*(ask(number) for number in range(300))) == [[n + 1] * 3 for n in range(300)]
+    finally:
+        await pool.close()
+
+
+async def test_a_pooler_that_is_killed_costs_a_moment(api, sign_up, pgbouncer):
+    """Requests meanwhile get a 503; when it runs again everything goes on, and what was acknowledged is there."""
+    user = await sign_up()
+    made = []
+
+    async def create():
+        answer = await api.post("/v1/tasks", headers=user.headers, json={"title": "one"})
+        assert answer.status_code in {201, 503}, answer.text
+        if answer.status_code == 201:
+            made.append(answer.json()["id"])
+        return answer.status_code
+
+    assert await create() == 201
+    pgbouncer.kill()
+    assert await create() == 503
+    with pgbouncer.running():
+        await eventually(create, "a task that is created again", wanted=lambda status: status == 201)
+        listed = await api.get("/v1/tasks", headers=user.headers)
+    assert set(made) <= {each["id"] for each in listed.json()["items"]}
+
+
+async def test_the_other_programs_come_through(database):
+    """The sweeper's session, the gateway's memberships and the role of delivery, with their own settings."""
+    nobody = "00000000-0000-0000-0000-000000000000"
+    async with sweeping(database.sweeper_url) as reminders:
+        assert [await reminders.fire(Part(), at_most=10) for _ in range(4)] == [[]] * 4
+    async with open_memberships(database.gateway_url, pool_size=4) as memberships:
+        found = await asyncio.gather(*(memberships.workspaces_of(nobody) for _ in range(20)))
+        assert set(found) == {frozenset()}
+    away = translating(lambda lost: AssertionError(str(lost)))
+    async with open_session(database.delivery_url, away=away) as session:
+        assert await session.fetchval("SELECT current_setting('enable_partition_pruning')") == "off"
