@@ -206,7 +206,7 @@ def test_the_release_knows_every_role_of_the_database(chart):
 def test_references_lead_somewhere(rendered):
     """Secrets, ConfigMaps and service accounts that pods name are rendered, or are named in the values as existing."""
     existing = {"keys", "urls", "urls-of-api", "admin", "nats", "mail", "registry", "demo-taskbell-database-superuser"}
-    existing |= {"nats-of-api", "nats-of-operator", "push"}
+    existing |= {"nats-of-api", "nats-of-operator", "push", "replicas"}
     secrets = set(rendered.of("Secret")) | existing
     for name, pod in rendered.pods():
         assert pod["spec"]["serviceAccountName"] in rendered.of("ServiceAccount"), name
@@ -305,6 +305,50 @@ def test_e_mails_name_the_public_address(chart):
     assert named({"public": {"host": "t.example", "tls": False}}) == "http://t.example"
     own = {"delivery": {"settings": {name: "https://api.example"}}}
     assert named({"public": {"host": "t.example"}, **own}) == "https://api.example"
+
+
+REPLICAS = [
+    (
+        {"database": {"bundled": {"replicas": 2}}},
+        [f"@demo-taskbell-postgresql-replica-{number}.demo-taskbell-postgresql-replica:5432" for number in (0, 1)],
+    ),
+    (
+        {"database": {"mode": "cloudnativepg", "cloudnativepg": {"instances": 2, "readReplica": True}}},
+        ["@demo-taskbell-database-ro:5432"],
+    ),
+]
+
+
+@pytest.mark.feature("M40")
+@pytest.mark.parametrize(("values", "servers"), REPLICAS)
+def test_the_api_reads_from_the_replicas_of_the_release(chart, values, servers):
+    """One URL for each server, under the API's role with its password on the primary, and for no other program."""
+    made, name = chart.render(values), "TASKBELL_DATABASE_REPLICA_URLS"
+    told = {place: made.environment(each) for place, each in made.containers() if name in str(each.get("env"))}
+    ((place, environment),) = told.items()
+    assert place == "Deployment/demo-taskbell-api/api"
+    account = environment["TASKBELL_DATABASE_URL"].partition("@")[0]
+    assert environment[name].split(",") == [f"{account}{server}/taskbell" for server in servers]
+
+
+@pytest.mark.feature("M40")
+def test_each_bundled_replica_copies_the_primary(chart):
+    """There is a pod for each, with a name of its own; the primary lets it stream, and keeps log for it."""
+    made = chart.render({"database": {"bundled": {"replicas": 2}}})
+    assert made.one("StatefulSet", "-postgresql-replica")["spec"]["replicas"] == 2
+    (primary,) = made.one("StatefulSet", "-postgresql")["spec"]["template"]["spec"]["containers"]
+    assert "hba_file=/etc/taskbell/pg_hba.conf" in primary["args"]
+    assert "host replication postgres" in made.one("ConfigMap", "-postgresql")["data"]["pg_hba.conf"]
+
+
+@pytest.mark.feature("M40")
+def test_without_replicas_nothing_of_them_is_made(chart):
+    """The default reads from the primary, and the bundled one keeps its arguments, so that it does not restart."""
+    made = chart.render()
+    assert "REPLICA_URLS" not in str(made.objects)
+    assert "postgresql-replica" not in str(made.objects)
+    (primary,) = made.one("StatefulSet", "-postgresql")["spec"]["template"]["spec"]["containers"]
+    assert primary["args"] == ["-c", "max_connections=500", "-c", "shared_buffers=256MB"]
 
 
 def test_numbers_reach_settings_as_they_were_written(chart):

@@ -59,7 +59,7 @@ def test_secrets_come_by_reference(rendered):
     for name, container in rendered.containers():
         for entry in container.get("env", []):
             assert not re.search(r"://[^/@$]+:[^@$]+@", entry.get("value", "")), name
-            if re.search(r"PASSWORD|KEYS$|DATABASE_URL|NATS_URL", entry["name"]) and "value" in entry:
+            if re.search(r"PASSWORD|KEYS$|DATABASE_(REPLICA_)?URLS?|NATS_URL", entry["name"]) and "value" in entry:
                 assert "$(" in entry["value"], name
 
 
@@ -74,7 +74,9 @@ def test_services_know_only_their_own_role(rendered):
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             refs = [entry["valueFrom"]["secretKeyRef"] for entry in container.get("env", []) if "valueFrom" in entry]
             for ref in refs:
-                if "database" in ref["name"]:
+                if ref["name"].endswith("-database-replicas"):
+                    assert component == "api", name
+                elif "database" in ref["name"]:
                     assert ref["name"].endswith(f"-database-{component}"), name
                 if ref["name"] == "urls":
                     assert ref["key"] == component, name

@@ -59,6 +59,14 @@ WRONG = {
         {"database": {"mode": "external", "external": {"urls": URLS | {"api": URLS["owner"]}}}},
         "database.external.urls.api must begin with postgresql://taskbell_api:",
     ),
+    "replicas of a database that is not used": (
+        {"database": {"external": {"replicas": {"urls": ["postgresql://taskbell_api:x@replica.example/taskbell"]}}}},
+        "database.external.replicas names replicas",
+    ),
+    "a Service of several replicas": (
+        {"database": {"mode": "cloudnativepg", "cloudnativepg": {"readReplica": True}}},
+        "needs database.cloudnativepg.instances 2",
+    ),
     "no address of NATS": ({"nats": {"mode": "external"}}, "the external NATS has no address for program api"),
     "no host": ({"ingress": {"enabled": True}}, "needs public.host"),
     "no certificate": ({"ingress": {"enabled": True}, "public": {"host": "a.example"}}, "needs ingress.tlsSecret"),

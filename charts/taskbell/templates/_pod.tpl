@@ -106,6 +106,11 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
     secretKeyRef: {{ include "taskbell.nats.ref" (dict "root" $root "program" .component) }}
 {{- end }}
 {{- if eq .component "api" }}
+{{- with include "taskbell.database.replicas.ref" $root }}
+- name: TASKBELL_DATABASE_REPLICA_URLS
+  valueFrom:
+    secretKeyRef: {{ . }}
+{{- end }}
 - name: TASKBELL_SIGNING_KEYS
   valueFrom:
     secretKeyRef: {{ include "taskbell.signingKeys.ref" $root }}

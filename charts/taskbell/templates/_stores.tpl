@@ -21,6 +21,19 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Name and key of the Secret with the URLs of the replicas from which the API reads; nothing without replicas. */}}
+{{- define "taskbell.database.replicas.ref" -}}
+{{- $replicas := .Values.database.external.replicas -}}
+{{- $own := dict "name" (printf "%s-database-replicas" (include "taskbell.fullname" .)) "key" "urls" | toJson -}}
+{{- if eq .Values.database.mode "external" -}}
+{{- if $replicas.existingSecret.name -}}{{ toJson $replicas.existingSecret }}
+{{- else if $replicas.urls -}}{{ $own }}
+{{- end -}}
+{{- else if and (eq .Values.database.mode "bundled") (gt (.Values.database.bundled.replicas | int) 0) -}}{{ $own }}
+{{- else if and (eq .Values.database.mode "cloudnativepg") .Values.database.cloudnativepg.readReplica -}}{{ $own }}
+{{- end -}}
+{{- end -}}
+
 {{/* The password that an earlier revision put into a Secret; nothing where Helm cannot look into the cluster. */}}
 {{- define "taskbell.password.kept" -}}
 {{- $found := lookup "v1" "Secret" .root.Release.Namespace (printf "%s-%s" (include "taskbell.fullname" .root) .secret) -}}

@@ -33,6 +33,12 @@
 {{- if and (ne $v.nats.mode "external") (or $v.nats.external.url $v.nats.external.existingSecret.name $v.nats.external.existingSecrets (without (values $v.nats.external.urls) "")) -}}
 {{- fail (printf "taskbell: nats.mode is %s, but nats.external names a server: set nats.mode to external, or take what is under nats.external away." $v.nats.mode) -}}
 {{- end -}}
+{{- if and (ne $v.database.mode "external") (or $external.replicas.urls $external.replicas.existingSecret.name) -}}
+{{- fail (printf "taskbell: database.mode is %s, but database.external.replicas names replicas: set database.mode to external, or use database.bundled.replicas." $v.database.mode) -}}
+{{- end -}}
+{{- if and (eq $v.database.mode "cloudnativepg") $v.database.cloudnativepg.readReplica (ne ($v.database.cloudnativepg.instances | int) 2) -}}
+{{- fail "taskbell: database.cloudnativepg.readReplica needs database.cloudnativepg.instances 2: the Service of more replicas leads now to one, now to another, and the API could not know how far it is." -}}
+{{- end -}}
 {{- if eq $v.database.mode "external" -}}
 {{- range $role := include "taskbell.roles" . | fromYamlArray -}}
 {{- $ref := include "taskbell.database.ref" (dict "root" $ "role" $role) | fromJson -}}
