@@ -394,15 +394,15 @@ def _stores() -> Iterator[Value]:
     yield Value("database.bundled.resources", {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits":
                 {"memory": "1Gi"}}, RESOURCES, "Resources of the bundled PostgreSQL.")  # fmt: skip
     yield Value("database.bundled.replicas", 0, number(0, 4),
-                "Streaming replicas from which the API reads, one pod each with the resources of the primary. They have "
-                "no volume: a new pod copies the primary.")  # fmt: skip
+                "Streaming replicas from which the API reads, one pod each with the resources of the primary. They "
+                "have no volume: a new pod copies the primary.")  # fmt: skip
     yield from placement("database.bundled")
     yield Value("database.cloudnativepg.instances", 3, number(1, 9), "PostgreSQL servers of the Cluster.")
     yield Value("database.cloudnativepg.image", "ghcr.io/cloudnative-pg/postgresql:18.4-standard-trixie", TEXT,
                 "Image of the servers.")  # fmt: skip
     yield off("database.cloudnativepg.readReplica",
-              "Let the API read from the Cluster's Service `-ro`. It must lead to one server, so this needs 2 instances; "
-              "for more replicas use `database.mode: external` with a Service for each.")  # fmt: skip
+              "Let the API read from the Cluster's Service `-ro`. It must lead to one server, so this needs 2 "
+              "instances; for more replicas use `database.mode: external` with a Service for each.")  # fmt: skip
     yield Value("database.cloudnativepg.resources", {}, RESOURCES, "Resources of each server.")
     yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or your own.")
     for program in Program:
