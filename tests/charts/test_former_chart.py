@@ -25,11 +25,11 @@ SINCE = {
     "taskbell.dev/reminderschedule": "the pods of sweeps, since then also of schedules that somebody adds",
 }
 """Entries that are compared by their names alone."""
-LATER = {"pooled", "push-providers"}
+LATER = {"pooled", "push-providers", "replicated", "replicated-cloudnativepg", "external-replicas"}
 """Sets of values that the former chart does not know."""
 NEW_KINDS = {"overdue", "stale", "digest"}
 """Kinds of ReminderSchedules that the former chart does not know."""
-NEW_ALERTS = {"TaskbellAlertsDead", "TaskbellAlertsRefused"}
+NEW_ALERTS = {"TaskbellAlertsDead", "TaskbellAlertsRefused", "TaskbellReplicaUnused"}
 """Rules that came since then."""
 NEW_PATHS = ("/sse", {"type": "PathPrefix", "value": "/sse"})
 """Paths that came since then, of an Ingress and of a route."""
