@@ -1,4 +1,4 @@
-# One target per program: docker build --target api .   (also: relay, sweeper, gateway, delivery, operator)
+# One target per program: docker build --target api .   (also: relay, sweeper, gateway, delivery, operator, loadtest)
 # An image contains what its hashed lock in images/ names, and the project; nothing else is fetched. From the bottom:
 # the base, byte code of its standard library, packages, the project. A change of the project renews the last layer.
 
@@ -38,6 +38,12 @@ RUN python -m venv --without-pip /opt/taskbell \
     && pip --python /opt/taskbell install --no-compile --require-hashes --no-deps --only-binary :all: --requirement operator.lock \
     && python prepare.py environment /opt/taskbell
 
+FROM building AS loadtest-packages
+COPY images/loadtest.lock ./
+RUN python -m venv --without-pip /opt/taskbell \
+    && pip --python /opt/taskbell install --no-compile --require-hashes --no-deps --only-binary :all: --requirement loadtest.lock \
+    && python prepare.py environment /opt/taskbell
+
 FROM building AS project
 COPY images/build.lock ./
 RUN python -m venv --without-pip /builder \
@@ -62,6 +68,9 @@ RUN python prepare.py only /opt/taskbell gateway delivery local contract kit sta
 
 FROM project AS operator-project
 RUN python prepare.py only /opt/taskbell operator contract kit start
+
+FROM project AS loadtest-project
+RUN python prepare.py only /opt/taskbell capacity client contract kit start
 
 FROM docker.io/library/python:3.13.15-slim-trixie AS runtime
 COPY --from=library /layer /
@@ -122,3 +131,10 @@ EXPOSE 8080
 ENTRYPOINT ["env", "--block-signal=TERM", "taskbell-operator"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell operator" org.opencontainers.image.revision="$REVISION"
+
+FROM runtime AS loadtest
+COPY --from=loadtest-packages /opt/taskbell /opt/taskbell
+COPY --from=loadtest-project /opt/taskbell /opt/taskbell
+ENTRYPOINT ["env", "--block-signal=TERM", "python", "-m", "taskbell.capacity"]
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Taskbell capacity check" org.opencontainers.image.revision="$REVISION"

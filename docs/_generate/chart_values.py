@@ -10,6 +10,7 @@ from docs._generate.dashboards.plan import RUNBOOKS
 from docs._generate.settings import settings_of
 
 from taskbell.api.settings import ApiSettings
+from taskbell.capacity.plan import EVERYDAY, SCENARIOS
 from taskbell.contract.nats_users import Program, user_of
 from taskbell.contract.reminder_schedules import ReminderScheduleSpec
 from taskbell.delivery.settings import DeliverySettings
@@ -63,7 +64,7 @@ LEAD = {"type": "string", "minLength": 2, "maxLength": 20, "pattern": r"^([0-9]+
 LABEL = {"type": "string", "pattern": r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """The database's roles, without their prefix `taskbell_`."""
-IMAGES = ("api", "relay", "sweeper", "gateway", "delivery", "operator")
+IMAGES = ("api", "relay", "sweeper", "gateway", "delivery", "operator", "loadtest")
 """The images, which are the targets of the Dockerfile."""
 _GIVEN = {
     "TASKBELL_DATABASE_URL",
@@ -353,6 +354,40 @@ def _workloads() -> Iterator[Value]:
     yield from placement("migrations")
     waits = "Seconds that pods wait for the schema, and the Job for the database."
     yield Value("migrations.patienceSeconds", 600, number(10, 3600), waits)
+    yield from _loadtest()
+
+
+def _loadtest() -> Iterator[Value]:
+    yield off(
+        "loadtest.enabled", "Measure what this release carries, once for each revision, with a master and workers."
+    )
+    yield Value("loadtest.workers", 2, number(1, 100), "Pods that make the load.")
+    yield Value("loadtest.scenario", EVERYDAY, one_of(*SCENARIOS), "Who the users are.")
+    yield Value("loadtest.minutes", 7.5, {"type": "number", "minimum": 2, "maximum": 25}, "The longest time of a run.")
+    yield Value(
+        "loadtest.args",
+        [],
+        {"type": "array", "items": SOME_TEXT},
+        'More options of `taskbell capacity`: `[--most-users, "2000"]`.',
+    )
+    yield Value(
+        "loadtest.staySeconds",
+        3600,
+        number(0, 604_800),
+        "How long the master stays for `kubectl cp` of its report.",
+    )
+    yield from secret(
+        "loadtest.tokens.existingSecret",
+        "access tokens of the users, with spaces between them; without one the run makes users, which stay",
+        "tokens",
+    )
+    yield Value(
+        "loadtest.resources",
+        {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
+        RESOURCES,
+        "Resources of each of these pods.",
+    )
+    yield from placement("loadtest")
 
 
 def _stores() -> Iterator[Value]:

@@ -24,6 +24,8 @@ LEFT_OUT: Final = (
     "the time from the row to the frame by one clock: it counts from the request, by the generator's",
 )
 """What needs the inside of an installation."""
+NEWEST: Final = {"Taskbell-Consistency": "latest"}
+"""What is counted must not come from a replica that is behind."""
 _PAGE: Final = 500
 _MARGIN: Final = timedelta(minutes=5)
 """By how much clocks may differ."""
@@ -124,7 +126,7 @@ def _plainly(failed: Exception) -> str:
 
 
 def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {token}", **NEWEST}
 
 
 def patiently(client: httpx.Client, path: str, *, token: str, params: dict[str, str]) -> httpx.Response:

@@ -34,6 +34,7 @@ BRIEFING: Final = Briefing.read(Path(os.environ["CAPACITY_BRIEFING"]))
 STATUSES: Final = ("pending", "in_progress", "completed")
 STORM_SECONDS: Final = 10.0
 """From one storm of reminders to the next."""
+CONSISTENCY: Final = "Taskbell-Consistency"
 _LONGEST_PAUSE: Final = 60.0
 _MOST_WORKERS: Final = 1000
 locust.runners.WORKER_REPORT_INTERVAL = 1.0  # a step is measured with this blur
@@ -43,6 +44,8 @@ journal = Journal(BRIEFING.journal)
 measured = Measured(journal)
 recent: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=200))
 """The newest tasks of each workspace."""
+seen: dict[str, int] = {}
+"""How far the users of each workspace have come together: they read what others of them wrote, as if told by events."""
 given_up = set[str]()
 """Tasks whose deletion has begun: a 404 for one of them is correct."""
 _people = itertools.count()
@@ -102,9 +105,10 @@ class Person(FastHttpUser):
 
         `about` are tasks that another user may delete at the same time: then 404 is correct.
         """
-        with self.client.request(
-            method, path, name=kind, headers=self.headers, json=body, catch_response=True
-        ) as answer:
+        headers = {**self.headers, CONSISTENCY: str(seen[self.workspace])} if self.workspace in seen else self.headers
+        with self.client.request(method, path, name=kind, headers=headers, json=body, catch_response=True) as answer:
+            if (position := answer.headers.get(CONSISTENCY) if answer.headers else None) is not None:
+                seen[self.workspace] = max(int(position), seen.get(self.workspace, 0))
             if answer.status_code in {200, 201, 204}:
                 return orjson.loads(answer.content or b"true")
             if answer.status_code == 404 and not given_up.isdisjoint(about):

@@ -15,6 +15,7 @@ from taskbell.capacity.million.counters import Counters
 from taskbell.capacity.million.ears import ASSIGNED, CREATED, NOTICES
 from taskbell.capacity.million.judging import FEED_ASSIGNED, FEED_CREATED, ROW
 from taskbell.capacity.million.plan import Plan
+from taskbell.capacity.outside import NEWEST
 
 _PAGE: Final = 1000
 _AT_ONCE: Final = 4
@@ -120,7 +121,7 @@ class PublicReader:
             asked[after] = page["meta"]["next_cursor"]
 
     async def _page(self, path: str, reader: Account, asked: dict[str, str]) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {reader.token}"}
+        headers = {"Authorization": f"Bearer {reader.token}", **NEWEST}
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             pause = 0.5
