@@ -4,7 +4,8 @@ Run by path (`python -I -S launch.py <parent> <signal> <uid> <gid> <program> ...
 The process id stays: this interpreter is replaced by the program.
 
 PostgreSQL refuses to run as root, but its folder may lie in one that only root can enter. So the ordinary user keeps
-the capability to enter it (capabilities(7): permitted, inheritable and ambient, to survive `execve`).
+the capability to enter it (capabilities(7): permitted, inheritable and ambient, to survive `execve`). With
+SECBIT_NO_SETUID_FIXUP access(2), by which `initdb` looks for its neighbours, heeds that capability, too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_SECBIT_NO_SETUID_FIXUP = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
 _CAP_DAC_READ_SEARCH = 2
@@ -50,6 +53,7 @@ def become(uid: int, gid: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform.startswith("linux"):
         libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)  # a sandbox may refuse; folders are open there
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
