@@ -20,5 +20,5 @@ def test_an_ordinary_user_finds_and_reads_what_lies_in_a_folder_closed_to_it(tmp
     user = ordinary_identity(tmp_path)
     assert user
     look = [sys.executable, "-I", "-S", "-c", LOOK, str(program)]
-    done = subprocess.run(launched(look, identity=user), capture_output=True, text=True, check=False)  # noqa: S603 -- our own command line
+    done = subprocess.run(launched(look, identity=user), capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == (f"{user.uid} True found", "")
