@@ -57,7 +57,7 @@ def _is_well(services):
 
 def _answered():
     """How many reads each server has answered in this process so far."""
-    names = ("replica", "primary_recent", "primary_away", "primary_repeated")
+    names = ("replica", "primary_recent", "primary_shared", "primary_away", "primary_repeated")
     value = partial(REGISTRY.get_sample_value, "taskbell_api_reads_total")
     return {name: value({"answered_by": name}) or 0 for name in names}
 
@@ -105,6 +105,21 @@ async def test_reads_are_answered_by_the_replica(start):
 async def _from_replica(user, path, before):
     answer = await user.call("GET", path)
     return answer if _answered()["replica"] > before else None
+
+
+async def test_many_reads_at_once_are_shared_with_the_primary(start):
+    """No server is idle while the other one has a queue."""
+    async with start() as (http, _):
+        users = [_Client(http, await _sign_up(http)) for _ in range(12)]
+        before = _answered()
+        await eventually(partial(_from_both, users, before), "answers of both servers")
+
+
+async def _from_both(users, before):
+    answers = await asyncio.gather(*(user.call("GET", "/tasks") for user in users))
+    assert {answer.status_code for answer in answers} == {200}
+    answered = {name: count - before[name] for name, count in _answered().items()}
+    return answered["replica"] and answered["primary_shared"]
 
 
 async def test_every_change_tells_its_position(start):

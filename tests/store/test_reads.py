@@ -4,6 +4,7 @@ import pytest
 
 from taskbell.store import consistency
 from taskbell.store.consistency import LATEST, Consistency
+from taskbell.store.pool import DatabaseUnavailable
 from taskbell.store.reads import Reads
 from taskbell.store.replicas import ReplicaLost
 
@@ -14,6 +15,7 @@ class _Server:
     def __init__(self, name):
         self.name = name
         self.failure = None
+        self.under_way = 0
 
     async def fetchval(self, query, *arguments, timeout=None):  # noqa: ASYNC109 -- asyncpg's own
         if self.failure is not None:
@@ -27,9 +29,13 @@ class _Replica:
     def __init__(self, name):
         self.pool = _Server(name)
         self.lag, self.caught_up_at, self.passed = 0.0, float("-inf"), 0
+        self.primary_is_known = True
 
     def is_well(self, now, *, most_lag):
         return self.pool is not None and self.lag <= most_lag
+
+    def knows_primary(self, now):
+        return self.primary_is_known
 
     def holds(self, *, since, position):
         return self.caught_up_at > since and (position is None or position < self.passed)
@@ -58,9 +64,15 @@ def replica():
 
 
 @pytest.fixture
-def reads(replica, clock):
-    """Reads over that replica."""
-    return Reads(_Server("primary"), [replica], clock=clock, most_users=3)
+def primary():
+    """A primary with nothing to do."""
+    return _Server("primary")
+
+
+@pytest.fixture
+def reads(primary, replica, clock):
+    """Reads over that primary and that replica."""
+    return Reads(primary, [replica], clock=clock, most_users=3)
 
 
 @pytest.fixture
@@ -171,6 +183,38 @@ async def test_a_user_keeps_to_one_replica(clock):
     assert {await _answered_by(reads, user) for user in users} == {"primary", "second"}, (
         "the other one is no substitute"
     )
+
+
+@pytest.mark.feature("M40")
+async def test_a_busy_replica_shares_its_reads_with_a_primary_that_has_less_to_do(reads, primary, replica):
+    """One replica then serves with the primary; who has seen the primary is bound to it as ever."""
+    replica.pool.under_way, primary.under_way = 12, 10
+    assert await _answered_by(reads) == "replica", "the primary is hardly less busy"
+    primary.under_way = 9
+    assert await _answered_by(reads) == "primary"
+    replica.pool.under_way = 0
+    assert await _answered_by(reads) == "primary"
+    assert await _answered_by(reads, _BOB) == "replica"
+
+
+async def test_a_primary_that_is_away_gets_no_share(reads, primary, replica):
+    """It has nothing to do because it does not answer. What it fails to answer at first, the replica answers."""
+    replica.pool.under_way, primary.failure = 12, DatabaseUnavailable()
+    server = reads.of(_ANN)
+    assert await server.fetchval("SELECT 1") == "replica"
+    primary.failure = None
+    replica.primary_is_known = False
+    assert await _answered_by(reads) == "replica"
+
+
+async def test_a_request_that_has_seen_the_primary_is_not_continued_on_a_replica(reads, primary, replica):
+    """The replica could show less than the statement before."""
+    replica.pool.under_way = 12
+    server = reads.of(_ANN)
+    assert await server.fetchval("SELECT 1") == "primary"
+    primary.failure = DatabaseUnavailable()
+    with pytest.raises(DatabaseUnavailable):
+        await server.fetchval("SELECT 1")
 
 
 async def test_memory_is_bounded_and_forgets_nobody(reads, replica, clock):

@@ -7,8 +7,8 @@ from prometheus_client import Counter, Gauge
 READS = Counter(
     "taskbell_api_reads_total",
     "Reads that a replica may answer, by who answered: replica; primary_recent, because the client has seen what no "
-    "replica holds yet; primary_away, because its replica does not answer or lags too much; primary_repeated, because "
-    "the replica failed in the middle.",
+    "replica holds yet; primary_shared, because the replica had more to do; primary_away, because its replica does not "
+    "answer or lags too much; primary_repeated, because the replica failed in the middle.",
     ["answered_by"],
 )
 REPLICA_USABLE = Gauge(

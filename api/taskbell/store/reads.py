@@ -14,13 +14,17 @@ from taskbell.kit.postgres.pool import Pool
 from taskbell.kit.postgres.statements import Reader
 from taskbell.store import metrics
 from taskbell.store.consistency import current
-from taskbell.store.pool import Database
+from taskbell.store.pool import Database, DatabaseUnavailable
 from taskbell.store.replicas import Replica, ReplicaLost
 
 __all__ = ["Reader", "Reads"]
 
+_MOST_AHEAD = 2
+"""By how many statements a replica may be busier than the primary before the primary takes a share of its reads."""
+
 _BY_REPLICA = metrics.READS.labels(answered_by="replica")
 _RECENT = metrics.READS.labels(answered_by="primary_recent")
+_SHARED = metrics.READS.labels(answered_by="primary_shared")
 _AWAY = metrics.READS.labels(answered_by="primary_away")
 _REPEATED = metrics.READS.labels(answered_by="primary_repeated")
 
@@ -31,6 +35,9 @@ class Reads:
     A user keeps to one replica, so that one read never shows less than the one before. What a user changed, or read
     from the primary, binds the user to the primary until the replica holds it, too. That is remembered by moments: a
     replica holds what was seen until the last look at the primary whose log it has replayed.
+
+    A replica that is busier than the primary by more than two statements of this process shares its reads with it: one
+    replica next to a primary that has little to write serves nearly twice the reads.
 
     Reads that decide what somebody may do, or what is written next, do not belong here: they ask `Database`.
     """
@@ -70,6 +77,9 @@ class Reads:
             return _FromPrimary(self, user)
         pool = replica.pool
         assert pool is not None  # noqa: S101 -- a replica that is well has one
+        if pool.under_way > self._primary.under_way + _MOST_AHEAD and replica.knows_primary(self._clock()):
+            _SHARED.inc()
+            return _FromPrimary(self, user, otherwise=pool)
         return _FromReplica(self, user, pool)
 
     def bind(self, user: int) -> None:
@@ -134,9 +144,22 @@ class _Routed:
 
 
 class _FromPrimary(_Routed):
-    """Asks the primary."""
+    """Asks the primary; when it is away and has not answered yet, a replica that could have been asked instead."""
 
-    __slots__ = ()
+    __slots__ = ("_otherwise",)
+
+    def __init__(self, reads: Reads, user: int, *, otherwise: Pool | None = None) -> None:
+        super().__init__(reads, user)
+        self._otherwise = otherwise
+
+    async def _run(self, method: str, query: str, arguments: tuple[Any, ...], limit: float | None) -> Any:
+        otherwise, self._otherwise = self._otherwise, None
+        try:
+            return await super()._run(method, query, arguments, limit)
+        except DatabaseUnavailable:
+            if otherwise is None:
+                raise
+            return await getattr(otherwise, method)(query, *arguments, timeout=limit)
 
 
 class _FromReplica(_Routed):

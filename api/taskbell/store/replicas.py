@@ -102,6 +102,10 @@ class Replica:
         """Whether it shows all that was seen until a moment, and all up to a position, if there is one."""
         return self._progress.caught_up_at > since and (position is None or position < self._passed)
 
+    def knows_primary(self, now: float) -> bool:
+        """Whether the primary was looked at lately, too."""
+        return now - self._progress.newest < _FRESH
+
     def primary_is(self, cluster: int) -> None:
         """Take whose replica it has to be."""
         self._cluster = cluster

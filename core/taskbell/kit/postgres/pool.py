@@ -85,6 +85,12 @@ class Pool(Connections[Connection]):
         self._patience = patience
         self._within = within
         self._span = span
+        self._under_way = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many callers use a connection, or wait for one."""
+        return self._under_way
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,20 +107,24 @@ class Pool(Connections[Connection]):
 
         Raises the error that `away` makes, of `StatementTooSlow` where a statement was cancelled for its time.
         """
-        with self._away, trace.below(self._span, kind=SpanKind.CLIENT) if self._span else nullcontext():
-            async with asyncio.timeout(self._within):
-                # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
-                patience = None if self._pool.get_idle_size() else self._patience
-                borrowed = await self._pool.acquire(timeout=patience)
-                try:
-                    yield borrowed
-                except (TimeoutError, asyncpg.QueryCanceledError) as slow:
-                    await self._give_back(borrowed)
-                    raise StatementTooSlow from slow
-                except BaseException:
-                    await self._give_back(borrowed)
-                    raise
-                await self._pool.release(borrowed)
+        self._under_way += 1
+        try:
+            with self._away, trace.below(self._span, kind=SpanKind.CLIENT) if self._span else nullcontext():
+                async with asyncio.timeout(self._within):
+                    # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
+                    patience = None if self._pool.get_idle_size() else self._patience
+                    borrowed = await self._pool.acquire(timeout=patience)
+                    try:
+                        yield borrowed
+                    except (TimeoutError, asyncpg.QueryCanceledError) as slow:
+                        await self._give_back(borrowed)
+                        raise StatementTooSlow from slow
+                    except BaseException:
+                        await self._give_back(borrowed)
+                        raise
+                    await self._pool.release(borrowed)
+        finally:
+            self._under_way -= 1
 
     async def _give_back(self, borrowed: Connection) -> None:
         """Return a connection after a failure.

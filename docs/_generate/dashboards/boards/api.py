@@ -173,8 +173,9 @@ API = Board(
                 lines(
                     "Reads by who answered",
                     "Reads that a replica may answer. primary_recent: the client has seen what no replica holds yet. "
-                    "primary_away: its replica does not answer or lags too much. primary_repeated: the replica failed "
-                    "in the middle. Nothing without replicas.",
+                    "primary_shared: the replica had more to do than the primary. primary_away: its replica does not "
+                    "answer or lags too much. primary_repeated: the replica failed in the middle. Nothing without "
+                    "replicas.",
                     "reqps",
                     Query(
                         "sum by (answered_by) (rate(taskbell_api_reads_total[R]))",
