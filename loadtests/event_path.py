@@ -15,7 +15,7 @@ import nats
 import psutil
 
 from figures import Figure
-from http_client import HttpConnection, connect, request
+from http_client import paced, request
 from queries import query
 from taskbell.client.connection import Connection
 from taskbell.contract.frames import ServerFrame
@@ -135,21 +135,14 @@ class EventPath:
 
     async def _create(self, *, rate: int, total: int) -> None:
         """Create `total` tasks, `rate` a second, over eight connections."""
-        free = asyncio.Queue[HttpConnection]()
-        for _ in range(8):
-            free.put_nowait(await connect(*self.ours))
         raw = request("POST", "/v1/tasks", token=self.token, body=b'{"title":"Latency","priority":5}')
-
-        async def one(connection: HttpConnection) -> None:
-            answer = await connection.exchange(raw)
-            if not answer.startswith(b"HTTP/1.1 201"):
-                raise SystemExit(f"bench: {answer[:300]!r}")
-            free.put_nowait(connection)
-
-        started = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for number in range(total):
-                await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-                group.create_task(one(await free.get()))
-        while not free.empty():
-            free.get_nowait().close()
+        host, port = self.ours
+        await paced(
+            host=host,
+            port=port,
+            make=lambda _: raw,
+            rate=rate,
+            seconds=total / rate,
+            connections=8,
+            status=201,
+        )

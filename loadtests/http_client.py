@@ -127,3 +127,37 @@ async def saturate(
             group.create_task(work())
     load.seconds = time.perf_counter() - started
     return load
+
+
+async def paced(
+    *, host: str, port: int, make: Callable[[int], bytes], rate: float, seconds: float, connections: int, status: int
+) -> Load:
+    """Send `rate` requests a second for `seconds`; `make(n)` builds request number n.
+
+    A duration begins when the request was due: waiting for one of the `connections` counts.
+
+    Raises:
+        UnexpectedAnswer: An answer had another status than `status`.
+    """
+    load, expected = Load(), f"HTTP/1.1 {status}".encode()
+    free = asyncio.Queue[HttpConnection]()
+    for _ in range(connections):
+        free.put_nowait(await connect(host, port))
+
+    async def one(connection: HttpConnection, number: int, due: float) -> None:
+        answer = await connection.exchange(make(number))
+        load.durations.append(time.perf_counter() - due)
+        if not answer.startswith(expected):
+            raise UnexpectedAnswer(answer[:400].decode(errors="replace"))
+        free.put_nowait(connection)
+
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(round(rate * seconds)):
+            due = started + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            group.create_task(one(await free.get(), number, due))
+    load.seconds = time.perf_counter() - started
+    while not free.empty():
+        free.get_nowait().close()
+    return load
