@@ -1,5 +1,5 @@
-# One target per program: docker build --target api .   (also: relay, sweeper, gateway, delivery, operator, loadtest)
-# An image contains what its hashed lock in images/ names, and the project; nothing else is fetched. From the bottom:
+# One target per program: docker build --target api .   (also: relay, sweeper, gateway, delivery, operator, loadtest, pgbouncer)
+# An image contains what its hashed lock in images/ names, and the project; nothing else is fetched, except PgBouncer. From the bottom:
 # the base, byte code of its standard library, packages, the project. A change of the project renews the last layer.
 
 # The first process of a container ignores SIGTERM until it handles it. So `env` blocks the signal before Python starts,
@@ -138,3 +138,23 @@ COPY --from=loadtest-project /opt/taskbell /opt/taskbell
 ENTRYPOINT ["env", "--block-signal=TERM", "python", "-m", "taskbell.capacity"]
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Taskbell capacity check" org.opencontainers.image.revision="$REVISION"
+
+# PgBouncer of the distribution, alone: its package brings the tools of a PostgreSQL server. Libraries that are there stay.
+FROM building AS pgbouncer-package
+RUN apt-get update \
+    && apt-get download pgbouncer \
+    && dpkg --extract pgbouncer_1.24.*.deb /package
+
+FROM docker.io/library/python:3.13.15-slim-trixie AS pgbouncer
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libcares2 libevent-2.1-7t64 libpam0g libssl3t64 libsystemd0 \
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log
+COPY --from=pgbouncer-package /package/usr/sbin/pgbouncer /usr/sbin/pgbouncer
+USER 10001:10001
+EXPOSE 6432
+ENTRYPOINT ["pgbouncer"]
+ARG REVISION=""
+LABEL org.opencontainers.image.source="https://github.com/taskbell/taskbell" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.title="Taskbell PgBouncer" org.opencontainers.image.revision="$REVISION"

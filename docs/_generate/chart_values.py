@@ -64,10 +64,11 @@ LEAD = {"type": "string", "minLength": 2, "maxLength": 20, "pattern": r"^([0-9]+
 LABEL = {"type": "string", "pattern": r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"}
 ROLES = ("owner", "api", "relay", "gateway", "sweeper", "delivery")
 """The database's roles, without their prefix `taskbell_`."""
-IMAGES = ("api", "relay", "sweeper", "gateway", "delivery", "operator", "loadtest")
+IMAGES = ("api", "relay", "sweeper", "gateway", "delivery", "operator", "loadtest", "pgbouncer")
 """The images, which are the targets of the Dockerfile."""
 _GIVEN = {
     "TASKBELL_DATABASE_URL",
+    "TASKBELL_DATABASE_POOLER",
     "TASKBELL_DATABASE_REPLICA_URLS",
     "TASKBELL_NATS_URL",
     "TASKBELL_SIGNING_KEYS",
@@ -439,6 +440,7 @@ def _stores() -> Iterator[Value]:
               "Let the API read from the Cluster's Service `-ro`. It must lead to one server, so this needs 2 "
               "instances; for more replicas use `database.mode: external` with a Service for each.")  # fmt: skip
     yield Value("database.cloudnativepg.resources", {}, RESOURCES, "Resources of each server.")
+    yield from _pgbouncer()
     yield Value("nats.mode", "bundled", one_of("bundled", "external"), "NATS: one pod for a trial, or your own.")
     for program in Program:
         user = f"`nats://{user_of(program)}:...@host:4222`; several separated by commas."
@@ -456,6 +458,23 @@ def _stores() -> Iterator[Value]:
     yield Value("nats.bundled.resources", {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits":
                 {"memory": "512Mi"}}, RESOURCES, "Resources of the bundled NATS.")  # fmt: skip
     yield from placement("nats.bundled")
+
+
+def _pgbouncer() -> Iterator[Value]:
+    yield off("pgbouncer.enabled",
+              "PgBouncer in transaction mode before the database, for API, gateways, delivery and sweeps. The relay, "
+              "migrations, maintenance and reads from replicas go on connecting directly.")  # fmt: skip
+    yield Value("pgbouncer.replicas", 2, number(1, 20),
+                "Its pods. With 2 or more, a disruption budget lets one go at a time.")  # fmt: skip
+    yield Value("pgbouncer.poolSize", 20, number(1, 1000),
+                "Connections to PostgreSQL that each of its pods has for each of the four roles at most.")  # fmt: skip
+    yield Value("pgbouncer.maxClients", 5000, number(10, 100_000),
+                "Connections of programs that each of its pods accepts at most.")  # fmt: skip
+    yield Value("pgbouncer.preparedStatements", 200, number(50, 10_000),
+                "Prepared statements that it keeps on each connection to PostgreSQL.")  # fmt: skip
+    yield Value("pgbouncer.resources", {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
+                RESOURCES, "Resources of a pod. It uses one core at most.")  # fmt: skip
+    yield from placement("pgbouncer")
 
 
 def _surroundings() -> Iterator[Value]:

@@ -16,6 +16,7 @@ from taskbell.kit.settings import PREFIX, Settings
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
     "ProgramSettings": "Every program",
+    "PooledSettings": "API, gateway, delivery worker and sweeps",
     "LocalSettings": "`taskbell up`",
     "ApiSettings": "API",
     "RelaySettings": "Relay",
@@ -29,6 +30,7 @@ GROUPS = {
     "MigrateSettings": "`taskbell migrate`",
     "SchemaSettings": "`python -m taskbell.store migrate` and `wait`",
     "RoleSettings": "`python -m taskbell.store roles`",
+    "PoolerSettings": "`python -m taskbell.store pooler`",
     "ReplaySettings": "`taskbell replay`",
     "DeadLetterSettings": "`taskbell deadletters`",
 }

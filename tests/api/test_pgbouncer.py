@@ -1,18 +1,23 @@
 """The API, gateway, sweeper and delivery behind a real PgBouncer in transaction mode."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from taskbell.gateway.repository import open_memberships
-from taskbell.kit.postgres.connection import open_session
-from taskbell.kit.postgres.errors import translating
+from taskbell.kit.postgres.connection import connect_directly, open_session
+from taskbell.kit.postgres.errors import PoolerInBetween, translating
 from taskbell.kit.postgres.pool import create_pool
+from taskbell.kit.postgres.urls import through
 from taskbell.local import db
-from taskbell.store import roles
+from taskbell.relay.errors import DatabaseUnavailable
+from taskbell.relay.repository import connected
+from taskbell.store import migrate, roles
+from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.policy import Part
-from taskbell.sweeper.repository import sweeping
+from taskbell.sweeper.repository import maintaining, sweeping
 from taskbell.testing.waiting import eventually
 
 pytestmark = pytest.mark.feature("M41")
@@ -123,6 +128,35 @@ async def test_a_pooler_that_is_killed_costs_a_moment(api, sign_up, pgbouncer):
         await eventually(create, "a task that is created again", wanted=lambda status: status == 201)
         listed = await api.get("/v1/tasks", headers=user.headers)
     assert set(made) <= {each["id"] for each in listed.json()["items"]}
+
+
+async def test_who_keeps_state_in_a_session_refuses_a_pooler(database, pgbouncer):
+    """Relay, maintenance and migrations say what is wrong with their URL and do nothing; the server itself is right."""
+    pooled = {
+        role: through(url, f"127.0.0.1:{pgbouncer.port}")
+        for role, url in ((roles.RELAY, database.relay_url), (roles.OWNER, database.owner_url))
+    }
+    with pytest.raises(DatabaseUnavailable, match="needs a direct connection"):
+        await connected(pooled[roles.RELAY]).__aenter__()
+    with pytest.raises(SweepInterrupted, match="needs a direct connection"):
+        await maintaining(pooled[roles.OWNER]).__aenter__()
+    with pytest.raises(PoolerInBetween, match="needs a direct connection"):
+        await migrate.upgrade_async(pooled[roles.OWNER])
+    with pytest.raises(PoolerInBetween):
+        await connect_directly(database.api_url)
+    await (await connect_directly(database.relay_url)).close()
+
+
+async def test_programs_find_the_pooler_by_its_own_setting(database, pgbouncer, servers):
+    """With TASKBELL_DATABASE_POOLER a URL that names the server leads to the pooler, with the role's password."""
+    server = servers.postgres_url(roles.DELIVERY, database.name)
+    assert urlsplit(server).port == servers.postgres_port
+    connection = await asyncpg.connect(through(server, f"127.0.0.1:{pgbouncer.port}"))
+    try:
+        assert await connection.fetchval("SELECT current_user") == roles.DELIVERY
+        assert await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid()
+    finally:
+        await connection.close()
 
 
 async def test_the_other_programs_come_through(database):

@@ -25,7 +25,10 @@ SINCE = {
     "taskbell.dev/reminderschedule": "the pods of sweeps, since then also of schedules that somebody adds",
 }
 """Entries that are compared by their names alone."""
-LATER = {"loadtest", "pooled", "push-providers", "replicated", "replicated-cloudnativepg", "external-replicas"}
+LATER = {
+    *("loadtest", "pooled", "push-providers", "replicated", "replicated-cloudnativepg", "external-replicas"),
+    *("pgbouncer", "external-pgbouncer"),
+}
 """Sets of values that the former chart does not know."""
 NEW_KINDS = {"overdue", "stale", "digest"}
 """Kinds of ReminderSchedules that the former chart does not know."""

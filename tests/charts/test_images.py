@@ -43,13 +43,22 @@ def stages():
 
 
 def targets():
-    """The stages that are images of programs."""
+    """The stages that are images."""
     return {name: steps for name, steps in stages().items() if any(word == "ENTRYPOINT" for word, _ in steps)}
+
+
+def programs():
+    """The images of the project's programs: all but PgBouncer, which is the distribution's."""
+    return {name: steps for name, steps in targets().items() if name != "pgbouncer"}
+
+
+EVERYTHING = {"image": {"registry": "here"}, "loadtest": {"enabled": True}, "pgbouncer": {"enabled": True}}
+"""Values with which the chart pulls every image."""
 
 
 def test_there_is_a_target_for_every_image_of_the_chart(chart):
     """The chart pulls exactly the images that the Dockerfile builds."""
-    rendered = chart.render({"image": {"registry": "here"}, "loadtest": {"enabled": True}})
+    rendered = chart.render(EVERYTHING)
     named = [container["image"] for _, container in rendered.containers()]
     named += [
         variable["value"]
@@ -67,6 +76,7 @@ def test_images_run_as_the_user_of_the_chart(chart):
     user = deployment["spec"]["template"]["spec"]["securityContext"]["runAsUser"]
     for name, steps in targets().items():
         assert [rest for word, rest in steps if word == "USER"] == [f"{user}:{user}"], name
+    for name, steps in programs().items():
         environment = " ".join(rest for word, rest in steps if word == "ENV")
         assert {"PYTHONSAFEPATH=1", "HOME=/tmp"} <= {*environment.split()}, name  # the user has no name
 
@@ -136,7 +146,7 @@ def test_images_say_where_they_come_from(chart):
 def test_a_change_of_the_source_renews_the_last_layer():
     """Packages are a layer of their own below the project, and nothing of the project is known where they are made."""
     found = stages()
-    for name, steps in targets().items():
+    for name, steps in programs().items():
         copies = [rest.split()[0].removeprefix("--from=") for word, rest in steps if word == "COPY"]
         *below, library, packages, project = copies
         assert (below, library) == ([], "library"), name
@@ -204,7 +214,7 @@ def test_the_wheel_is_built_with_locked_packages():
 def test_entries_exist():
     """Each target starts a console script of the project, or a module that exists."""
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    for name, steps in targets().items():
+    for name, steps in programs().items():
         before, blocking, *line = yaml.safe_load(next(rest for word, rest in steps if word == "ENTRYPOINT"))
         assert (before, blocking) == ("env", "--block-signal=TERM")
         if line[0] == "python":
@@ -284,7 +294,7 @@ def test_an_image_holds_what_its_programs_import(chart, image, tmp_path):
     }
     programs = {
         container["command"][4]
-        for _, container in chart.render({"image": {"registry": "here"}, "loadtest": {"enabled": True}}).containers()
+        for _, container in chart.render(EVERYTHING).containers()
         if container["image"] in images and container["command"][:4] == ["env", "--block-signal=TERM", "python", "-m"]
     }
     assert programs

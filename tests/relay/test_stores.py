@@ -121,7 +121,8 @@ async def test_the_active_relay_tells_of_both_stores_and_stops_when_it_ends(rela
 
     def exported():
         found = samples(generate_latest().decode())
-        complete = ("taskbell_relay_stream_messages", STREAM) in found and ("taskbell_relay_database_bytes",) in found
+        streams = {("taskbell_relay_stream_messages", name) for name in (STREAM, DEAD_LETTER_STREAM)}
+        complete = streams | {("taskbell_relay_database_bytes",)} <= set(found)
         return found if complete else None
 
     async with relay():

@@ -21,8 +21,6 @@ from taskbell.local.embedded.process import launched, ordinary_identity, serving
 from taskbell.store import roles
 
 _LEAST = (1, 21)
-ROLES = (roles.API, roles.GATEWAY, roles.SWEEPER, roles.DELIVERY)
-"""Who may come through it: the relay, migrations and maintenance need sessions of their own."""
 _CONFIGURATION = """\
 [databases]
 * = host=127.0.0.1 port={postgres_port}
@@ -73,7 +71,7 @@ class PgBouncer:
         self.folder.mkdir(parents=True, exist_ok=True)
         fields = dataclasses.asdict(self)
         (self.folder / "pgbouncer.ini").write_text(_CONFIGURATION.format(**fields))
-        (self.folder / "users.txt").write_text("".join(f'"{role}" "{self.secret}"\n' for role in ROLES))
+        (self.folder / "users.txt").write_text("".join(f'"{role}" "{self.secret}"\n' for role in roles.ROLES))
         if identity := ordinary_identity(self.folder):
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, identity.uid, identity.gid)

@@ -155,15 +155,22 @@ def left(owner: asyncpg.Connection) -> Callable[[int], Awaitable[int]]:
 
 
 @pytest.fixture
-def spawn() -> Callable[..., Awaitable[asyncio.subprocess.Process]]:
-    """Starts `python -m taskbell.sweeper` with a database and arguments."""
+async def spawn() -> AsyncIterator[Callable[..., Awaitable[asyncio.subprocess.Process]]]:
+    """Starts `python -m taskbell.sweeper` with a database and arguments. What still runs after the test is killed."""
+    started: list[asyncio.subprocess.Process] = []
 
     async def start(database_url: str, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "taskbell.sweeper", *arguments),
             env={**os.environ, "TASKBELL_DATABASE_URL": database_url, **environment},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

@@ -71,7 +71,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
     """Open the connections and build the services on them."""
     async with AsyncExitStack() as stack:
         pool = await create_pool(
-            settings.database_url.get_secret_value(),
+            settings.way_to(settings.database_url),
             most=settings.database_pool_size,
             least=2,
             statement_seconds=_STATEMENT_SECONDS,
@@ -79,7 +79,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         replicas = [await stack.enter_async_context(_following(replica)) for replica in replicas_of(settings)]
-        positions = PrimaryPositions(settings.database_url.get_secret_value(), replicas=replicas)
+        positions = PrimaryPositions(settings.way_to(settings.database_url), replicas=replicas)
         await stack.enter_async_context(running(positions.run, name="primary-positions"))
         reads = Reads(database, replicas, most_lag=settings.database_replica_max_lag.total_seconds())
         client = await stack.enter_async_context(connecting(settings.nats_url.get_secret_value(), name="taskbell-api"))

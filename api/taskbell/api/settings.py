@@ -12,11 +12,11 @@ from pydantic_settings import NoDecode
 
 from taskbell.kit.jwt import parse_keys
 from taskbell.kit.p256 import is_point
+from taskbell.kit.postgres.settings import PooledSettings
 from taskbell.kit.postgres.urls import server_url_fault
-from taskbell.kit.settings import ProgramSettings
 
 
-class ApiSettings(ProgramSettings):
+class ApiSettings(PooledSettings):
     """Environment variables of the API, prefix `TASKBELL_`."""
 
     database_url: SecretStr

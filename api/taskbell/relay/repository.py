@@ -113,8 +113,8 @@ class Backlog:
 
 
 def connected(url: str) -> AbstractAsyncContextManager[Session]:
-    """Connect as the relay for the length of the block. Raises `DatabaseUnavailable`."""
-    return open_session(url, away=AWAY, settings=_SETTINGS)
+    """Connect as the relay for the length of the block. Raises `DatabaseUnavailable`, also where a pooler answers."""
+    return open_session(url, away=AWAY, settings=_SETTINGS, direct=True)
 
 
 class Leases:

@@ -15,9 +15,9 @@ class RelaySettings(ProgramSettings):
     """What the relay reads from the environment. Times are ISO 8601 durations (`PT3S`)."""
 
     database_url: SecretStr
-    """PostgreSQL primary, with the rights of role `taskbell_relay`. It must be a direct connection, not a pooler: the
-    relay keeps its position in memory and must notice when its session ends (after a crash the server may use
-    transaction ids again)."""
+    """PostgreSQL primary, with the rights of role `taskbell_relay`. It must be a direct connection; a pooler is
+    refused: the relay keeps its position in memory and must notice when its session ends (after a crash the server may
+    use transaction ids again)."""
     nats_url: SecretStr
     """NATS server with JetStream; several servers of a cluster are separated by commas."""
     event_retention: Annotated[timedelta, Ge(timedelta(days=3))] = timedelta(days=7)

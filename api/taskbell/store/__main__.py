@@ -1,4 +1,4 @@
-"""What a cluster does to the database, one job each: `python -m taskbell.store roles|migrate|wait`."""
+"""What a cluster does to the database, one job each: `python -m taskbell.store roles|migrate|wait|pooler`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""What `python -m taskbell.store` does to the database of a cluster: `roles`, `migrate` and `wait`."""
+"""What `python -m taskbell.store` does for the database of a cluster: `roles`, `migrate`, `wait` and `pooler`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +16,7 @@ from pydantic_settings import NoDecode
 from taskbell.kit.postgres.errors import AWAY, FAILED
 from taskbell.kit.settings import Settings, load
 from taskbell.start import signals
-from taskbell.store import roles
+from taskbell.store import pooler, roles
 from taskbell.store.databases import close_database, give_database
 from taskbell.store.revisions import SchemaNotReached, SchemaTooOld, TableHeld, wait_for_head
 
@@ -101,6 +102,8 @@ def main() -> None:
     jobs.add_parser("migrate", help="bring the database to the newest schema")
     waiting = jobs.add_parser("wait", help="return when the schema is at least as new as this code knows")
     waiting.add_argument("--patience", type=float, default=300.0, help="seconds to wait at most")
+    pooling = jobs.add_parser("pooler", help="write PgBouncer's server and users from the URLs of the programs")
+    pooling.add_argument("--folder", type=Path, required=True, help="where to write server.ini and users.txt")
     arguments = parser.parse_args()
     try:
         match arguments.job:
@@ -112,6 +115,8 @@ def main() -> None:
                 from taskbell.store.migrate import upgrade  # noqa: PLC0415 -- Alembic; every pod waits, one job migrates
 
                 print(f"schema: {upgrade(_database_url())}")  # noqa: T201 -- the same
+            case "pooler":
+                pooler.write(arguments.folder, load(pooler.PoolerSettings))
             case _:
                 print(f"schema: {asyncio.run(wait_for_head(_database_url(), patience=arguments.patience))}")  # noqa: T201 -- the same
     except _REFUSALS as refused:

@@ -16,13 +16,14 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from taskbell.kit.postgres.connection import connect_directly
 from taskbell.store import revisions
 from taskbell.store.databases import close_database
 from taskbell.store.partitions import MaintenanceSettings, run
 
 _log = structlog.get_logger(__name__)
 _ADVISORY_LOCK = 0x7461736B
-"""One migration at a time in a database; this connection is direct, never pooled."""
+"""One migration at a time in a database: the lock belongs to the session, so a pooler is refused."""
 _LOCK_TIMEOUT = "300ms"
 """How long a change of a table may wait for its lock: all who come later to that table wait behind it.
 
@@ -32,6 +33,7 @@ _FOR_THE_SESSION = False
 _LOCK_TRIES = 100
 _LOCK_PAUSE = 2.0
 """Seconds between two tries, in which they get through."""
+_CONNECT_SECONDS = 60.0
 _HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """A table is held by another session."""
 
@@ -55,9 +57,11 @@ async def upgrade_async(url: str) -> str:
     the version before serves on it.
 
     Raises:
+        PoolerInBetween: A pooler answered.
         TableHeld: Another session held a table for minutes. Nothing was changed.
         SchemaTooOld: This code has no migration from the database's revision. Nothing was changed.
     """
+    await (await connect_directly(url, timeout=_CONNECT_SECONDS)).close()
     engine = engine_of(url)
     try:
         async with engine.connect() as connection:

@@ -140,7 +140,7 @@ async def _poking(settings: SweepSettings) -> AsyncIterator[Callable[[], Awaitab
 
 
 async def _sweep(settings: SweepSettings, part: Part, *, stay: timedelta) -> dict[str, Any]:
-    async with _poking(settings) as poke, sweeping(settings.database_url.get_secret_value()) as reminders:
+    async with _poking(settings) as poke, sweeping(settings.way_to(settings.database_url)) as reminders:
         summary = await sweep(
             reminders,
             part=part,
@@ -153,7 +153,7 @@ async def _sweep(settings: SweepSettings, part: Part, *, stay: timedelta) -> dic
 
 
 async def _walk(settings: SweepSettings, kind: str, shard: Shard) -> dict[str, Any]:
-    async with _poking(settings) as poke, connected(settings.database_url.get_secret_value()) as session:
+    async with _poking(settings) as poke, connected(settings.way_to(settings.database_url)) as session:
         walker: Walker = Digests(session, shard=shard)
         if kind == "stale":
             walker = StaleTasks(session, shard=shard, stale_after=settings.stale_after)

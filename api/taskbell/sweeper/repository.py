@@ -131,9 +131,9 @@ def _selecting(part: Part) -> dict[str, Any]:
 
 @asynccontextmanager
 async def maintaining(url: str) -> AsyncIterator[Maintenance]:
-    """Connect as the schema's owner. Raises `SweepInterrupted` when PostgreSQL is away."""
+    """Connect as the schema's owner. Raises `SweepInterrupted` when PostgreSQL is away, or a pooler answers."""
     async with open_session(
-        url, away=_AWAY, settings=_MAINTENANCE_SETTINGS, statement_seconds=_MAINTENANCE_SECONDS
+        url, away=_AWAY, settings=_MAINTENANCE_SETTINGS, statement_seconds=_MAINTENANCE_SECONDS, direct=True
     ) as session:
         yield Maintenance(session)
 

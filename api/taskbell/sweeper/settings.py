@@ -8,11 +8,11 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 from pydantic import SecretStr, ValidationInfo, field_validator
 
-from taskbell.kit.settings import ProgramSettings
+from taskbell.kit.postgres.settings import PooledSettings
 from taskbell.store.partitions import MaintenanceSettings
 
 
-class SweepSettings(ProgramSettings):
+class SweepSettings(PooledSettings):
     """Settings of `taskbell remind --kind due`, `overdue`, `stale` and `digest`."""
 
     database_url: SecretStr

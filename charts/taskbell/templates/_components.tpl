@@ -4,6 +4,7 @@ role: the database's role. reaches: what it may connect to. stop: seconds that a
 `env --block-signal=TERM`: the first process of a container ignores SIGTERM until it handles it; blocked, it waits.
 */}}
 {{- define "taskbell.components" -}}
+{{- $database := ternary "database, pgbouncer" "database" .Values.pgbouncer.enabled }}
 {{- $any := ternary "::" "0.0.0.0" .Values.ipv6 }}
 api:
   image: api
@@ -13,7 +14,7 @@ api:
   public: true
   preStop: 5
   stop: 15
-  reaches: [database, nats]
+  reaches: [{{ $database }}, nats]
 relay:
   image: relay
   command: [env, --block-signal=TERM, python, -m, taskbell.relay, --host, {{ $any | quote }}, --port, "8002"]
@@ -31,7 +32,7 @@ gateway:
   public: true
   preStop: 5
   stop: {{ add .Values.gateway.drainSeconds 5 }}
-  reaches: [database, nats, api]
+  reaches: [{{ $database }}, nats, api]
 delivery:
   image: delivery
   command: [env, --block-signal=TERM, python, -m, taskbell.delivery, --host, {{ $any | quote }}, --port, "8003"]
@@ -40,7 +41,7 @@ delivery:
   public: false
   preStop: 0
   stop: {{ add .Values.delivery.drainSeconds 10 }}
-  reaches: [database, nats, receivers, smtp]
+  reaches: [{{ $database }}, nats, receivers, smtp]
 {{- if .Values.operator.enabled }}
 operator:
   image: operator

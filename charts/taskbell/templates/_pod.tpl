@@ -100,6 +100,10 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
   valueFrom:
     secretKeyRef: {{ include "taskbell.database.ref" (dict "root" $root "role" .spec.role) }}
 {{- end }}
+{{- if has "pgbouncer" .spec.reaches }}
+- name: TASKBELL_DATABASE_POOLER
+  value: {{ include "taskbell.pgbouncer.address" $root }}
+{{- end }}
 {{- if has "nats" .spec.reaches }}
 - name: TASKBELL_NATS_URL
   valueFrom:

@@ -54,7 +54,7 @@ async def delivery(
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(
             open_ledger(
-                settings.database_url.get_secret_value(),
+                settings.way_to(settings.database_url),
                 pool_size=settings.delivery_database_pool_size,
                 emails_per_hour=settings.emails_per_hour,
                 channels={"webhook", "email", *settings.push_channels()},

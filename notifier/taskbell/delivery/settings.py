@@ -10,9 +10,10 @@ from taskbell.delivery.links import LinkMalformed, check_task_template
 from taskbell.delivery.mail_server import MailServer, MailServerMalformed
 from taskbell.delivery.messages import MailboxMalformed, mailbox
 from taskbell.delivery.providers.settings import ProviderSettings
+from taskbell.kit.postgres.settings import PooledSettings
 
 
-class DeliverySettings(ProviderSettings):
+class DeliverySettings(ProviderSettings, PooledSettings):
     """Environment variables of a delivery worker, prefix `TASKBELL_`."""
 
     database_url: SecretStr

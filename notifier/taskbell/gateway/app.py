@@ -72,7 +72,7 @@ async def gateway(
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         memberships = await stack.enter_async_context(
-            open_memberships(settings.database_url.get_secret_value(), pool_size=settings.gateway_database_pool_size)
+            open_memberships(settings.way_to(settings.database_url), pool_size=settings.gateway_database_pool_size)
         )
         http_client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
         keys = Keys(http_client, str(settings.jwks_url), cool_down=settings.jwks_cool_down.total_seconds())

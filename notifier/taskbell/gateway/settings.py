@@ -8,10 +8,10 @@ from typing import Annotated
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from taskbell.kit.settings import ProgramSettings
+from taskbell.kit.postgres.settings import PooledSettings
 
 
-class GatewaySettings(ProgramSettings):
+class GatewaySettings(PooledSettings):
     """Environment variables of the gateway, prefix `TASKBELL_`."""
 
     database_url: SecretStr

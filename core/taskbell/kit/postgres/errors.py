@@ -23,6 +23,10 @@ class StatementTooSlow(TimeoutError):
     """A statement took longer than it may, and was cancelled. PostgreSQL itself may be well."""
 
 
+class PoolerInBetween(asyncpg.InterfaceError):
+    """A pooler answered where a direct connection is needed. Until the URL is right, PostgreSQL counts as away."""
+
+
 class RowRefused(Exception):
     """Row-level security or a foreign key did not admit a row: what the actor was allowed may be over by now."""
 

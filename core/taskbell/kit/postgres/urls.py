@@ -1,8 +1,8 @@
-"""URLs of PostgreSQL: whether one names a server, and how to call that server without its password."""
+"""URLs of PostgreSQL: whether one names a server, how to call that server without its password, a way by a pooler."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 _SCHEMES = ("postgresql", "postgres")
 
@@ -30,3 +30,16 @@ def server_name(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     return f"[{host}]:{parts.port or 5432}" if ":" in host else f"{host}:{parts.port or 5432}"
+
+
+def through(url: str, pooler: str | None) -> str:
+    """The way to the same database, under the same role, by a pooler at `host:port`; without one, the URL itself.
+
+    What the URL says after `?` is about its server. The pooler is near, in a network that only the platform uses: this
+    way has no TLS, and nobody asks for it.
+    """
+    if pooler is None:
+        return url
+    parts = urlsplit(url)
+    account, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{account}{at}{pooler}", query="sslmode=disable"))
