@@ -23,8 +23,8 @@ def test_server_users_and_tls_come_from_the_urls(tmp_path):
     write(tmp_path, PoolerSettings(role_urls=given))
     server, users = tmp_path / "server.ini", tmp_path / "users.txt"
     assert server.read_text().splitlines() == [
+        "server_tls_sslmode = require",
         *("[databases]", "taskbell = host=db.example port=5433 dbname=taskbell"),
-        *("[pgbouncer]", "server_tls_sslmode = require"),
     ]
     assert '"taskbell_api" "a""b,c"' in users.read_text().splitlines()
     assert '"taskbell_sweeper" "secret-of-taskbell_sweeper"' in users.read_text().splitlines()

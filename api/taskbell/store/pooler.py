@@ -19,7 +19,8 @@ from taskbell.store import roles
 POOLED = (roles.API, roles.GATEWAY, roles.SWEEPER, roles.DELIVERY)
 """Who may come by a pooler. The relay and the owner need sessions of their own."""
 SERVER, USERS = "server.ini", "users.txt"
-"""The files: `%include` of the first and `auth_file` the second belong into the configuration."""
+"""The files. `%include` of the first is the last line of the section `pgbouncer`, whose `auth_file` is the second: that
+section must not begin twice, since it would forget what it was told before."""
 _PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
 _OF_TLS = {"sslmode": "server_tls_sslmode", "sslrootcert": "server_tls_ca_file"}
 """What URLs may say after `?`, and PgBouncer's word for it."""
@@ -68,10 +69,9 @@ def configuration(urls: Iterable[SecretStr]) -> Mapping[str, str]:
     parts = [urlsplit(url.get_secret_value()) for url in urls]
     host, port, database, asked = _place(parts[0])
     lines = [
+        *(f"{_OF_TLS[name]} = {value}" for name, value in asked),
         "[databases]",
         f"{database} = host={host} port={port} dbname={database}",
-        "[pgbouncer]",
-        *(f"{_OF_TLS[name]} = {value}" for name, value in asked),
     ]
     users = [f"{_quoted(part.username)} {_quoted(part.password)}" for part in parts]
     return {SERVER: "\n".join(lines) + "\n", USERS: "\n".join(users) + "\n"}
