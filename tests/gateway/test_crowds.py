@@ -1,12 +1,11 @@
 """Crowds: a storm of listeners that come back, many that are idle, and one that reads nothing.
 
 `TASKBELL_TEST_CROWD` sets how many connections there are (default 200), and each test prints what it measured (`-s`).
+`loadtests/crowd.py` measures a crowd on the whole platform.
 """
 
 import asyncio
-import base64
 import os
-import random
 import socket
 import sys
 import time
@@ -18,6 +17,7 @@ import psutil
 import pytest
 
 from gateway_processes import connected
+from lean_listener import dial, handshake
 from taskbell.kit.ids import new_id
 from taskbell.testing.listener import Listener
 from taskbell.testing.waiting import eventually
@@ -37,89 +37,6 @@ async def main():
 import uvloop
 uvloop.run(main())
 """
-
-
-class Lean(asyncio.Protocol):
-    """A WebSocket client that costs little: it only collects the texts of unmasked frames."""
-
-    def __init__(self, request, done, lost):
-        self.request, self.done, self.lost = request, done, lost
-        self.data, self.texts, self.transport, self.upgraded = bytearray(), [], None, False
-        self.place = 0
-
-    def connection_made(self, transport):
-        """Send the handshake."""
-        self.transport = transport
-        transport.write(self.request)
-
-    def events(self):
-        """The frames of events, without pings."""
-        return [found for found in map(orjson.loads, self.texts) if found["t"] == "event"]
-
-    def connection_lost(self, exc):
-        """Tell."""
-        self.lost(self)
-
-    def data_received(self, data):
-        """Collect frames, and tell."""
-        self.data += data
-        if not self.upgraded:
-            head, found, rest = bytes(self.data).partition(b"\r\n\r\n")
-            if not found:
-                return
-            assert head.startswith(b"HTTP/1.1 101"), head
-            self.upgraded, self.data = True, bytearray(rest)
-        while len(self.data) >= 2:
-            size, start = self.data[1], 2
-            if size >= 126:
-                start = {126: 4, 127: 10}[size]
-                size = int.from_bytes(self.data[2:start])
-            if len(self.data) < start + size:
-                break
-            self.texts.append(bytes(self.data[start : start + size]))
-            del self.data[: start + size]
-        self.done(self)
-
-
-def handshake(token, query=""):
-    """The request of a WebSocket."""
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = [f"GET /ws{query} HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade"]
-    lines += ["Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]
-    lines += [f"Authorization: Bearer {token}"] if token else []
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-async def dial(ports, requests, enough):
-    """Connect once for each request, all at once; who is cut off comes back. Wait until each has enough."""
-    loop, left, all_done = asyncio.get_running_loop(), set(range(len(requests))), asyncio.Event()
-    clients, dialling = {}, set()
-
-    def done(client):
-        if enough(client):
-            left.discard(client.place)
-            if not left:
-                all_done.set()
-
-    def lost(client):
-        if client.place in left:
-            begin(client.place, pause=random.uniform(0.1, 0.5))
-
-    def begin(place, *, pause=0.0):
-        task = asyncio.create_task(one(place, pause))
-        dialling.add(task)
-        task.add_done_callback(dialling.discard)
-
-    async def one(place, pause):
-        await asyncio.sleep(pause)
-        client = Lean(requests[place], done, lost)
-        client.place, clients[place] = place, client
-        await loop.create_connection(lambda: client, "127.0.0.1", ports[place % len(ports)])
-
-    for place in range(len(requests)):
-        begin(place)
-    await all_done.wait()
-    return [clients[place] for place in sorted(clients)]
 
 
 def resident(pid):
@@ -176,7 +93,7 @@ async def test_a_storm_of_listeners_resumes_exactly(start_gateway, people, datab
     await eventually(lambda: all(len(client.events()) == MISSED + 1 for client in clients), within=300)
     sys.stdout.write(f"\nstorm: {CROWD} listeners resumed {MISSED} events each in {took:.1f} s, {busy:.1f} s of CPU\n")
     for client in clients:
-        client.transport.abort()
+        client.close()
 
 
 @pytest.mark.feature("M20")
@@ -207,8 +124,8 @@ async def test_an_idle_connection_takes_little_memory(start_gateway, people, dat
             await asyncio.sleep(1)  # what the handshakes took is given back, or not
             each[name] = (resident(pid) - before) / CROWD / 1024
             for client in clients:
-                client.transport.abort()
-        warm.transport.abort()
+                client.close()
+        warm.close()
         sys.stdout.write(
             f"\nidle: {CROWD} connections: gateway {each['gateway']:.1f} KiB each, bare {each['bare']:.1f} KiB each\n"
         )

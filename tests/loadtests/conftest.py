@@ -1,12 +1,10 @@
-"""Makes `loadtests` importable, as `make capacity` does."""
+"""Where the load tests are."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 LOADTESTS = Path(__file__).parents[2] / "loadtests"
-sys.path.append(str(LOADTESTS))
 
 
 @pytest.fixture(scope="session")
