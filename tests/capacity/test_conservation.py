@@ -1,7 +1,6 @@
 """The conservation check can fail: whatever is missing or there twice, at any place, is counted exactly."""
 
 import dataclasses
-from collections import Counter
 
 import orjson
 import pytest
@@ -301,8 +300,9 @@ def test_a_journal_outlives_its_writer(tmp_path):
     writing.note(Note.DELETED, "task-0")
     writing.note(Note.READ, "notice-0")
     writing.note(Note.DUE, "task-2", "ann", 1700.0)
-    writing.note(Note.FAILED, "get", 500, "HTTPError")
-    writing.note(Note.FAILED, "get", 500, "HTTPError")
+    writing.note(Note.FAILED, "get", 500, "HTTPError", 10.0, 11.0)
+    writing.note(Note.FAILED, "list", 0, "TimeoutError", 10.0, 20.0)
+    writing.note(Note.FAILED, "get", 500, "HTTPError", 10.5, 10.7)
     writing.close()
     with path.open("ab") as file:
         file.write(orjson.dumps([Note.DELETED, "task-1"])[:-3])
@@ -315,6 +315,9 @@ def test_a_journal_outlives_its_writer(tmp_path):
         read={"notice-0"},
         due={("task-2", "ann"): 1700.0},
     )
-    assert told.failures == Counter({("get", 500, "HTTPError"): 2})
+    assert journal.summed(told.failures) == [
+        {"kind": "get", "status": 500, "reason": "HTTPError", "count": 2, "first": 10.0, "last": 11.0},
+        {"kind": "list", "status": 0, "reason": "TimeoutError", "count": 1, "first": 10.0, "last": 20.0},
+    ]
     assert journal.last_due(path) == 1700.0
     assert journal.read(tmp_path / "none", run="run", titles=set()).promised.attempted == set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -55,11 +54,40 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A request that failed, with its status (0: no answer), and when it began and ended (Unix seconds)."""
+
+    kind: str
+    status: int
+    reason: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """A journal that was read: what was promised, and failed requests by kind, status (0: no answer) and reason."""
+    """A journal that was read: what was promised, and the requests that failed."""
 
     promised: Promised
-    failures: Counter[tuple[str, int, str]]
+    failures: list[Failed]
+
+
+def summed(failures: Iterable[Failed]) -> list[dict[str, Any]]:
+    """Count failures by kind, status and reason, most first, with the time of the first and the last (Unix seconds)."""
+    alike: dict[tuple[str, int, str], list[Failed]] = {}
+    for one in failures:
+        alike.setdefault((one.kind, one.status, one.reason), []).append(one)
+    return [
+        {
+            "kind": kind,
+            "status": status,
+            "reason": reason,
+            "count": len(found),
+            "first": min(one.began for one in found),
+            "last": max(one.ended for one in found),
+        }
+        for (kind, status, reason), found in sorted(alike.items(), key=lambda item: -len(item[1]))
+    ]
 
 
 def read(path: Path, *, run: str, titles: AbstractSet[str]) -> Told:
@@ -80,7 +108,7 @@ def read(path: Path, *, run: str, titles: AbstractSet[str]) -> Told:
         read={notification for (notification,) in found[Note.READ]},
         due={(task, user): at for task, user, at in found[Note.DUE]},
     )
-    return Told(promised, Counter((kind, status, reason) for kind, status, reason in found[Note.FAILED]))
+    return Told(promised, [Failed(*values) for values in found[Note.FAILED]])
 
 
 def last_due(path: Path) -> float:

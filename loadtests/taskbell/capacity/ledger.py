@@ -199,8 +199,4 @@ async def gather(
         "reconnects": sum(one["reconnects"] for one in listeners),
         "gaps": sum(one["gaps"] for one in listeners),
     }
-    failures = [
-        {"kind": kind, "status": status, "reason": reason, "count": count}
-        for (kind, status, reason), count in told.failures.most_common()
-    ]
-    return Gathered(evidence, connections, failures)
+    return Gathered(evidence, connections, journal.summed(told.failures))

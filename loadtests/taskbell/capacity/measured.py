@@ -43,7 +43,9 @@ class Measured:
             self.errors[name] += 1
             status = int(getattr(response, "status_code", 0) or 0)
             # An exception's text names the address, and with it an id: each would be a reason of its own.
-            self._journal.note(Note.FAILED, name, status, type(exception).__name__)
+            ended = time.time()
+            began = ended - response_time / 1000
+            self._journal.note(Note.FAILED, name, status, type(exception).__name__, began, ended)
 
     def hand_over(self) -> dict[str, Any]:
         """What a worker measured since it was last asked, for its master."""
