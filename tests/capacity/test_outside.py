@@ -6,7 +6,6 @@ import datetime as dt
 import ipaddress
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ports import two_free_ports
 from taskbell.capacity.arguments import parse
 from taskbell.capacity.briefing import Briefing
 from taskbell.capacity.outside import event_row
@@ -108,17 +108,6 @@ async def _ended(servers):
     await asyncio.sleep(0)
 
 
-def _two_free_ports():
-    """The first of two ports next to each other that nobody uses."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                other.bind(("127.0.0.1", port + 1))
-                return port
-
-
 class _Elsewhere:
     """A platform behind TLS, and runs against it."""
 
@@ -158,7 +147,7 @@ def runs(tmp_path_factory):
         bearer = {"Authorization": f"Bearer {token}"}
         httpx.post(f"{platform.run['api_url']}/v1/tasks", json={"title": "Not of the run"}, headers=bearer)
         elsewhere = _Elsewhere(folder, api, gateway, token)
-        ca, port = ["--ca", str(folder / "ca.pem")], str(_two_free_ports())
+        ca, port = ["--ca", str(folder / "ca.pem")], str(two_free_ports())
         started = {
             "own": elsewhere.begin("own", *ca),
             "token": elsewhere.begin("token", *ca, "--scenario", "importers", "--hold", "10", CAPACITY_TOKEN=token),
@@ -260,25 +249,45 @@ def test_only_who_knows_the_key_gets_the_briefing(tmp_path):
                 fetch("127.0.0.1", port=port, key=key, within_seconds=0)
 
 
+def _with_the_scenario(code, folder):
+    """What some code prints that imports the scenario, which needs a briefing; nothing is left of the time for load."""
+    Briefing(
+        folder=folder,
+        run="x",
+        api_url="https://x",
+        gateway_url="wss://x",
+        load_until=0.0,
+        plan=parse([]).plan,
+        accounts=[],
+    ).write()
+    environment = {**os.environ, "CAPACITY_BRIEFING": str(folder / "briefing.json")}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
 def test_the_load_generator_verifies_certificates(tmp_path):
     """Locust's users look at certificates, which is not its default."""
-    briefing = tmp_path / "briefing.json"
     code = (
         "from taskbell.capacity import scenario; user = scenario.Person;"
         "print(user.insecure, user.ssl_context_factory().verify_mode, user.ssl_context_factory().check_hostname)"
     )
-    make = (
-        "import pathlib, sys; from taskbell.capacity.arguments import parse; from taskbell.capacity.briefing import *;"
-        "folder = pathlib.Path(sys.argv[1]);"
-        "Briefing(folder=folder, run='x', api_url='https://x', gateway_url='wss://x', load_until=0.0,"
-        " plan=parse([]).plan, accounts=[]).write()"
-    )
-    subprocess.run([sys.executable, "-c", make, str(tmp_path)], check=True)
-    environment = {**os.environ, "CAPACITY_BRIEFING": str(briefing)}
-    shown = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=environment, check=True, capture_output=True, text=True
-    )
-    assert shown.stdout.split() == ["False", "2", "True"] or "CERT_REQUIRED" in shown.stdout
+    shown = _with_the_scenario(code, tmp_path)
+    assert shown.split() == ["False", "2", "True"] or "CERT_REQUIRED" in shown
+
+
+def test_a_load_that_stops_before_its_last_step_has_failed(tmp_path):
+    """Locust calls it a success when its last worker has gone; the run must not."""
+    code = """
+from taskbell.capacity import scenario
+environment = scenario.Environment(shape_class=scenario.Growth())
+scenario._check_the_end(environment)
+early = environment.process_exit_code
+environment.process_exit_code = None
+environment.shape_class.tick()
+scenario._check_the_end(environment)
+print(early, environment.process_exit_code)
+"""
+    assert _with_the_scenario(code, tmp_path).split() == ["1", "None"]
 
 
 def test_an_event_of_a_feed_is_read_as_a_row():

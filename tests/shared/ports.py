@@ -1,5 +1,6 @@
-"""Fixture: a port that is free for as long as a test needs it."""
+"""Fixture: a port that is free for as long as a test needs it; and two ports next to each other."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -18,3 +19,14 @@ def free_port() -> Iterator[int]:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", process.free_port()))
         yield held.getsockname()[1]
+
+
+def two_free_ports() -> int:
+    """The first of two ports next to each other that nobody uses."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", port + 1))
+                return port

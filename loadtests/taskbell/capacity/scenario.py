@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ CONSISTENCY: Final = "Taskbell-Consistency"
 _LONGEST_PAUSE: Final = 60.0
 _MOST_WORKERS: Final = 1000
 locust.runners.WORKER_REPORT_INTERVAL = 1.0  # a step is measured with this blur
+locust.runners.HEARTBEAT_LIVENESS = 20  # seconds; a worker on a busy machine is silent for more than locust's three
 
 
 journal = Journal(BRIEFING.journal)
@@ -60,6 +62,7 @@ def _begin(environment: Environment, **_: object) -> None:
         environment.events.report_to_master.add_listener(_hand_over)  # type: ignore[no-untyped-call]  # the same
     elif isinstance(runner, MasterRunner):
         environment.events.worker_report.add_listener(_take_over)  # type: ignore[no-untyped-call]  # the same
+        environment.events.quitting.add_listener(_check_the_end)  # type: ignore[no-untyped-call]  # the same
     environment.events.request.add_listener(measured.take)  # type: ignore[no-untyped-call]  # the same
     environment.events.quitting.add_listener(lambda **_: journal.close())  # type: ignore[no-untyped-call]  # the same
     gevent.spawn(measured.watch_clock)
@@ -71,6 +74,13 @@ def _hand_over(data: dict[str, Any], **_: object) -> None:
 
 def _take_over(data: dict[str, Any], **_: object) -> None:
     measured.take_over(data["capacity"])
+
+
+def _check_the_end(environment: Environment, **_: object) -> None:
+    """Fail where the steps are not at their end: locust stops when no worker is left, and calls that a success."""
+    if isinstance(environment.shape_class, Growth) and not environment.shape_class.is_over:
+        sys.stderr.write("the load ended before its last step\n")
+        environment.process_exit_code = 1
 
 
 def _next_title(environment: Environment) -> int:
@@ -326,6 +336,7 @@ class Growth(LoadTestShape):
         self._rate = 1.0
         self._settled_at: float | None = None
         self._measuring = False
+        self.is_over = False
 
     def tick(self) -> tuple[int, float] | None:
         """Called once a second; locust grows in between, and does not call until it has grown."""
@@ -345,6 +356,7 @@ class Growth(LoadTestShape):
     def _go_on(self) -> tuple[int, float] | None:
         users = next_users(self._plan, self._steps, seconds_left=BRIEFING.load_until - time.time())
         if users is None:
+            self.is_over = True
             return None
         self._rate = max(10.0, (users - self._users) / 3)
         self._users, self._settled_at, self._measuring = users, None, False
