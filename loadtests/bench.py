@@ -30,7 +30,8 @@ import uvloop
 from event_path import EventPath
 from figures import Figure, table
 from http_client import Load, connect, paced, request, saturate
-from push_floor import measure_clients, push_simulator
+from push_floor import measure_clients
+from push_simulator import push_simulator
 from pushes import measure_pushes
 from queries import query
 from taskbell.capacity.service import UNLIMITED, running

@@ -9,56 +9,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import ssl
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import h2.config
 import h2.connection
 import h2.events
-import httpx
 import orjson
 import uvloop
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 
 from figures import Figure, table
 from http_client import Load
+from push_simulator import Simulated, push_simulator
 
 CONCURRENCY = (32, 64)
-_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _DATA = {"type": "notification.created", "notification_id": "0", "kind": "assigned", "urgent": "false", "others": "0"}
-
-
-class SimulatorNotStarted(Exception):
-    """The simulator ended before it served."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
-    """A simulator that runs: where, which authority it has, the settings for Taskbell, and one Android device."""
-
-    url: str
-    ca_file: str
-    settings: dict[str, str]
-    device: str
-
-    @property
-    def tls(self) -> ssl.SSLContext:
-        """A context that trusts it, for HTTP/2."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        context.set_alpn_protocols(["h2"])
-        return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,49 +38,21 @@ class Prepared:
     body: bytes
 
 
-@contextmanager
-def push_simulator(folder: Path) -> Iterator[Simulated]:
-    """Run a simulator; it ends with the block.
-
-    Raises:
-        SimulatorNotStarted: It did not start; it has said why.
-    """
-    options = ["--dir", str(folder), "--devices", "fcm", "--json", "--quiet"]
-    command = [sys.executable, "-m", "taskbell.testing.pushsim", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else b""
-            if not line:
-                raise SimulatorNotStarted("the push simulator did not start")
-            made: dict[str, Any] = json.loads(line)
-            settings = json.loads((folder / "settings.json").read_text())["settings"]
-            yield Simulated(url=made["url"], ca_file=made["ca_file"], settings=settings, device=made["devices"]["fcm"])
-        finally:
-            process.terminate()
-
-
 async def prepare(simulated: Simulated) -> Prepared:
-    """Sign in as the service account does, and write the request."""
-    account = orjson.loads(simulated.settings["TASKBELL_FCM_CREDENTIALS"])
-    now = int(time.time())
-    claims = {"iss": account["client_email"], "aud": account["token_uri"], "scope": _SCOPE}
-    claims |= {"iat": now, "exp": now + 3600}
-    key = RSAKey.import_key(account["private_key"])
-    form = {"grant_type": _GRANT, "assertion": jwt.encode({"alg": "RS256"}, claims, key, algorithms=["RS256"])}
-    async with _client(simulated) as client:
-        answer = (await client.post("/token", data=form)).raise_for_status().json()
+    """Sign in, and write the request."""
+    async with simulated.client() as client:
+        bearer = await simulated.bearer(client)
     shown = {"title": "Water the plants", "body": "Ann assigned it to you"}
     android = {"collapse_key": "0", "priority": "HIGH", "ttl": "86400s", "notification": {"tag": "0"}}
     message = {"token": simulated.device, "data": _DATA, "notification": shown, "android": android}
-    path = f"/v1/projects/{account['project_id']}/messages:send"
-    return Prepared(path=path, bearer=answer["access_token"], body=orjson.dumps({"message": message}))
+    return Prepared(path=simulated.path, bearer=bearer, body=orjson.dumps({"message": message}))
 
 
 async def with_httpx(simulated: Simulated, prepared: Prepared, *, concurrency: int, seconds: float) -> Load:
     """Send with `httpx`, so many at a time on one connection."""
     load = Load()
-    headers = {"authorization": f"Bearer {prepared.bearer}", "content-type": "application/json"}
-    async with _client(simulated) as client:
+    headers = {"authorization": prepared.bearer, "content-type": "application/json"}
+    async with simulated.client() as client:
         (await client.post(prepared.path, content=prepared.body, headers=headers)).raise_for_status()
         started = time.perf_counter()
 
@@ -137,7 +77,7 @@ async def with_h2(simulated: Simulated, prepared: Prepared, *, concurrency: int,
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
     client.initiate_connection()
     head = [(":method", "POST"), (":scheme", "https"), (":authority", address.netloc), (":path", prepared.path)]
-    head += [("authorization", f"Bearer {prepared.bearer}"), ("content-type", "application/json")]
+    head += [("authorization", prepared.bearer), ("content-type", "application/json")]
     load, began = Load(), dict[int, float]()
     started = time.perf_counter()
 
@@ -185,12 +125,6 @@ async def measure_clients(simulated: Simulated, *, seconds: float) -> list[Figur
                 )
             )
     return figures
-
-
-def _client(simulated: Simulated) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url=simulated.url, verify=simulated.tls, http2=True, http1=False, timeout=30, trust_env=False
-    )
 
 
 def main() -> None:

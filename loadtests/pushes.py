@@ -7,28 +7,23 @@ to it by httpx with as many in flight, and does nothing else.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import ssl
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
 import orjson
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 
 from figures import Figure
+from push_simulator import Simulated, push_simulator
 from queries import query
 
 _DEVICES = 1_000
@@ -36,41 +31,6 @@ _CONCURRENCY = 200
 """In flight on both sides: the default of TASKBELL_PUSH_CONCURRENCY."""
 _WARM = 1_000
 _WITHIN = 300.0
-_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulator:
-    """A running push simulator: where it listens, which authority it has, and the settings of those who use it."""
-
-    url: str
-    ca_file: str
-    settings: dict[str, str]
-
-    def client(self) -> httpx.AsyncClient:
-        """A bare HTTP/2 client."""
-        trusted = ssl.create_default_context(cafile=self.ca_file)
-        return httpx.AsyncClient(base_url=self.url, http2=True, verify=trusted, timeout=60, trust_env=False)
-
-
-@contextmanager
-def simulator(folder: Path) -> Iterator[Simulator]:
-    """Run the simulator with its files in a folder, which it makes."""
-    command = [sys.executable, "-m", "taskbell.testing.pushsim", "--dir", str(folder), "--quiet", "--keep", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    file = folder / "settings.json"
-    try:
-        deadline = time.monotonic() + 60
-        while not file.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("bench: the push simulator did not start")
-            time.sleep(0.1)
-        found = json.loads(file.read_text())
-        yield Simulator(url=found["url"], ca_file=found["ca_file"], settings=found["settings"])
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @contextmanager
@@ -84,7 +44,7 @@ def _halted(pid: int) -> Iterator[None]:
 
 
 @contextmanager
-def _worker(sim: Simulator, run: dict[str, Any]) -> Iterator[None]:
+def _worker(sim: Simulated, run: dict[str, Any]) -> Iterator[None]:
     """Run a delivery worker with the providers of the simulator."""
     environment = {
         **os.environ,
@@ -106,7 +66,7 @@ async def measure_pushes(*, run: dict[str, Any], me: dict[str, Any], folder: Pat
     """Measure the worker and the floor in turns; the ratio is that of the best turn of each."""
     ours: list[float] = []
     floors: list[float] = []
-    with simulator(folder / "pushsim") as sim:
+    with push_simulator(folder / "pushsim") as sim:
         async with sim.client() as client, _ledger(run) as ledger:
             devices = (await client.post("/control/devices", json={"provider": "fcm", "count": _DEVICES})).json()
             addresses = [device["address"] for device in devices["devices"]]
@@ -161,18 +121,15 @@ async def _accepted(client: httpx.AsyncClient) -> int:
     return int((await client.get("/control")).json()["accepted"].get("fcm", 0))
 
 
-async def _floor(client: httpx.AsyncClient, sim: Simulator, addresses: list[str], count: int) -> float:
+async def _floor(client: httpx.AsyncClient, sim: Simulated, addresses: list[str], count: int) -> float:
     """Send messages with nothing else around; return how many a second were accepted."""
-    account = json.loads(sim.settings["TASKBELL_FCM_CREDENTIALS"])
-    token = await _token(client, account)
-    path = f"/v1/projects/{account['project_id']}/messages:send"
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    headers = {"authorization": await sim.bearer(client), "content-type": "application/json"}
     bodies = [orjson.dumps(_message(address)) for address in addresses]
     numbers = iter(range(count))
 
     async def send() -> None:
         for number in numbers:
-            answer = await client.post(path, content=bodies[number % len(bodies)], headers=headers)
+            answer = await client.post(sim.path, content=bodies[number % len(bodies)], headers=headers)
             if answer.status_code != httpx.codes.OK:
                 raise SystemExit(f"bench: the simulator answered {answer.status_code}: {answer.text[:300]}")
 
@@ -181,21 +138,6 @@ async def _floor(client: httpx.AsyncClient, sim: Simulator, addresses: list[str]
         for _ in range(_CONCURRENCY):
             group.create_task(send())
     return count / (time.perf_counter() - started)
-
-
-async def _token(client: httpx.AsyncClient, account: dict[str, str]) -> str:
-    now = int(time.time())
-    claims = {
-        "iss": account["client_email"],
-        "scope": _SCOPE,
-        "aud": account["token_uri"],
-        "iat": now,
-        "exp": now + 3600,
-    }
-    header = {"alg": "RS256", "kid": account["private_key_id"]}
-    assertion = jwt.encode(header, claims, RSAKey.import_key(account["private_key"]), algorithms=["RS256"])
-    answer = await client.post(urlsplit(account["token_uri"]).path, data={"grant_type": _GRANT, "assertion": assertion})
-    return str(answer.json()["access_token"])
 
 
 def _message(address: str) -> dict[str, Any]:

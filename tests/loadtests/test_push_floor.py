@@ -2,7 +2,8 @@
 
 import pytest
 
-from push_floor import CONCURRENCY, SimulatorNotStarted, measure_clients, push_simulator
+from push_floor import CONCURRENCY, measure_clients
+from push_simulator import SimulatorNotStarted, push_simulator
 
 pytestmark = pytest.mark.feature("T11")
 
