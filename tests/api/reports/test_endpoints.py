@@ -1,7 +1,6 @@
 """Who may read reports, what they are asked, and how they answer."""
 
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
@@ -26,13 +25,11 @@ async def test_a_stranger_reads_nothing(ann, dan, path, fold, is_folded):
 @pytest.mark.parametrize("path", _PATHS)
 async def test_a_viewer_may_read(ann, bob, owner, path):
     """Reading needs no right to change; who was removed reads nothing any more."""
-    task = await ann.create()
     await owner.execute("UPDATE memberships SET role = 'viewer' WHERE user_id = $1 AND role = 'member'", bob.user_id)
     params = {"workspace_id": ann.workspace_id}
     assert (await bob.request("GET", f"/reports/{path}", status=200, params=params)).json()["total"] is not None
     await ann.request("DELETE", f"/workspaces/{ann.workspace_id}/members/{bob.user_id}", status=204)
     await bob.request("GET", f"/reports/{path}", status=404, params=params)
-    assert task["workspace_id"] == ann.workspace_id
 
 
 async def test_who_left_keeps_what_they_did(ann, bob):
@@ -88,9 +85,8 @@ async def test_a_day_that_never_was(ann):
         assert page["items"] == []
 
 
-async def test_a_cursor_is_good_for_one_report(ann, write):
+async def test_a_cursor_is_good_for_one_report(ann):
     """Pages joined are the whole; another report, range or zone refuses the cursor."""
-    history = write(ann.workspace_id)
     params = {"from": "2026-01-01", "to": "2026-01-07", "limit": 3, "time_zone": "UTC"}
     page = (await ann.request("GET", "/reports/throughput", status=200, params=params)).json()
     cursor = page["meta"]["next_cursor"]
@@ -99,4 +95,3 @@ async def test_a_cursor_is_good_for_one_report(ann, write):
     for path, other in (("cycle-time", {}), ("throughput", {"to": "2026-01-08"}), ("throughput", {"by": "person"})):
         answer = await ann.request("GET", f"/reports/{path}", status=400, params=params | other | {"cursor": cursor})
         assert answer.json()["code"] == "invalid_cursor"
-    assert history.workspace_id == UUID(ann.workspace_id)

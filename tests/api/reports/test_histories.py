@@ -23,15 +23,12 @@ _DUE = st.one_of(
     st.none(),
     st.integers(-200, 200).map(lambda hours: timedelta(hours=hours, minutes=-3)),
     st.integers(-20, -1).map(lambda minutes: timedelta(minutes=minutes)),
+    st.just(timedelta(seconds=-1)),  # in this quarter of an hour, of which no sum tells
 )
 _NEW = st.fixed_dictionaries({"assignees": _PEOPLE, "due_at": _DUE, "status": _STATUS})
 _CHANGE = st.fixed_dictionaries({}, optional={"status": _STATUS, "assignees": _PEOPLE, "due_at": _DUE})
 _STEP = st.one_of(
-    st.tuples(
-        st.just("create"),
-        st.integers(0, 2),
-        st.fixed_dictionaries({"assignees": _PEOPLE, "due_at": _DUE, "status": _STATUS}),
-    ),
+    st.tuples(st.just("create"), st.integers(0, 2), _NEW),
     st.tuples(st.just("change"), st.integers(0, 2), _CHANGE),
     st.tuples(st.just("change"), st.integers(0, 2), _CHANGE),
     st.tuples(st.just("change"), st.integers(0, 2), _CHANGE),
@@ -173,6 +170,19 @@ async def test_reports_tell_what_happened(owner, ann, bob, cid, write, fold, ste
     await _check(who, history, people, first=first, last=last, zone=zone, now=now)
 
 
+async def test_durations_are_spread_exactly(ann, write, fold):
+    """Of ten tasks that took 1, 2 ... 10 hours, five took at most 5 and nine at most 9, before and after a fold."""
+    history, start = write(ann.workspace_id), datetime(2026, 3, 1, tzinfo=UTC)
+    for hours in range(1, 11):
+        task = await history.create(UUID(ann.user_id), at=start)
+        await history.change(UUID(ann.user_id), task, at=start + timedelta(hours=hours), status="completed")
+    for _ in range(2):
+        (item,), total = await _read(ann, "cycle-time", **{"from": "2026-03-01", "to": "2026-03-01"}, time_zone="UTC")
+        assert _is_spread(item, [timedelta(hours=hours) for hours in range(1, 11)])
+        assert total.items() <= item.items()
+        await fold()
+
+
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=_STEPS)
 async def test_a_check_finds_nothing_wrong_and_repairs_what_is(owner, ann, bob, cid, write, fold, steps):
@@ -204,7 +214,6 @@ async def test_a_check_finds_nothing_wrong_and_repairs_what_is(owner, ann, bob, 
 @pytest.mark.feature("M66")
 async def test_the_apis_own_events_are_read(ann, bob, cid, owner, fold):
     """What people do through the API is what reports tell, before and after it is folded."""
-    ids = {who.user_id: who for who in (ann, bob, cid)}
     task = await ann.create(assignee_ids=[bob.user_id, cid.user_id], due_at="2020-01-01T00:00:00Z")
     other = await bob.create(workspace_id=ann.workspace_id)
     done = await cid.create(workspace_id=ann.workspace_id, status="completed")
@@ -221,7 +230,6 @@ async def test_the_apis_own_events_are_read(ann, bob, cid, owner, fold):
         items, _ = await _read(bob, "throughput", by="person", workspace_id=ann.workspace_id)
         found = {item["person_id"]: tuple(item[measure] for measure in _DONE) for item in items}
         assert found == {ann.user_id: (1, 0, 0, 0, 1), bob.user_id: (1, 1, 1, 0, 0), cid.user_id: (1, 2, 0, 1, 0)}
-        assert set(found) == set(ids)
         _, total = await _read(cid, "cycle-time", workspace_id=ann.workspace_id)
         assert total["tasks"] == 2
         items, total = await _read(ann, "workload")
