@@ -1,6 +1,7 @@
 """What the entries of all services share."""
 
 import contextlib
+import gc
 import resource
 import socket
 import subprocess
@@ -70,3 +71,15 @@ def test_a_program_may_open_as_many_files_as_the_system_permits():
         assert raised == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536), hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_garbage_collector_runs_rarely():
+    """What a program has loaded is spared, and 10,000 new objects begin a round."""
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        entry.collect_rarely()
+        assert gc.get_threshold()[0] == 10_000
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
