@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import http.server
 import ipaddress
 import json
 import os
@@ -20,11 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ports import two_free_ports
 from taskbell.capacity.arguments import parse
 from taskbell.capacity.briefing import Briefing
-from taskbell.capacity.outside import event_row
+from taskbell.capacity.outside import Target, await_answer, event_row
 from taskbell.capacity.workers import briefing_served, fetch
 from taskbell.testing.platform import Platform
 
 _KEY = "a key of the run and its workers"
+# It blocks SIGTERM, by which a run tells its listeners to write what they heard.
+_AS_IN_THE_IMAGE = ("env", "--block-signal=TERM")
 _OPTIONS = "--first-users 10 --most-users 10 --minimum-users 0 --settle 0.5 --hold 4 --errors 1 --quiet 3"
 _OPTIONS += " --reads-ms 60000 --polls-ms 60000 --writes-ms 60000 --events-ms 60000 --teams 2"
 
@@ -116,7 +119,7 @@ class _Elsewhere:
         self._to = ["--target", f"https://localhost:{api}", "--gateway", f"wss://localhost:{gateway}/ws"]
 
     def begin(self, name, *options, **variables):
-        command = [sys.executable, "-m", "taskbell.capacity", *self._to, *_OPTIONS.split(), *options]
+        command = [*_AS_IN_THE_IMAGE, sys.executable, "-m", "taskbell.capacity", *self._to, *_OPTIONS.split(), *options]
         return subprocess.Popen(
             [*command, "--output", str(self.folder / name)],
             env={**os.environ, **variables},
@@ -159,7 +162,17 @@ def runs(tmp_path_factory):
                 CAPACITY_KEY=_KEY,
             ),
         }
-        worker = [sys.executable, "-m", "taskbell.capacity", "worker", "--master", "127.0.0.1", "--port", port]
+        worker = [
+            *_AS_IN_THE_IMAGE,
+            sys.executable,
+            "-m",
+            "taskbell.capacity",
+            "worker",
+            "--master",
+            "127.0.0.1",
+            "--port",
+            port,
+        ]
         environment = {**os.environ, "CAPACITY_KEY": _KEY}
         workers = [subprocess.Popen(worker, env=environment) for _ in range(2)]
         said = {name: process.communicate(timeout=500)[0] for name, process in started.items()}
@@ -234,6 +247,27 @@ def test_workers_make_the_load_of_one_run(runs):
     assert found["created"] == found["events"] == found["frames"] > 0
     assert (found["lost"], found["double"]) == (0, 0)
     assert sum(kind["count"] for kind in report["steps"][0]["kinds"].values()) > 0
+
+
+def test_a_run_waits_for_an_installation_that_begins():
+    """Installed with the platform, a run begins with the first answer of the API, for which it asks again and again."""
+    answers = [503, 503, 200]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(answers.pop(0))
+            self.end_headers()
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        await_answer(Target(api_url=address, gateway_url=None))
+        assert len(answers) == 3, "nobody waits who was not asked to"
+        await_answer(Target(api_url=address, gateway_url=None, patience_seconds=60))
+        server.shutdown()
+        thread.join()
+    assert answers == []
 
 
 def test_only_who_knows_the_key_gets_the_briefing(tmp_path):

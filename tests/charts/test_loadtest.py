@@ -43,7 +43,7 @@ def test_the_master_takes_what_the_chart_tells_it(chart, values, monkeypatch):
     }
     assert command.target.api_url.removeprefix("http://") in services
     assert command.target.gateway_url.removeprefix("ws://").removesuffix("/ws") in services
-    assert command.stay_seconds == 3600
+    assert (command.target.patience_seconds, command.stay_seconds) == (600, 3600)
     assert (worker["spec"]["parallelism"], worker["spec"]["completions"]) == (3, 3)
 
 
@@ -67,6 +67,8 @@ def test_workers_find_their_master_and_share_its_key(chart, values):
     service = rendered.of("Service")[host]["spec"]
     assert service["selector"].items() <= master["spec"]["template"]["metadata"]["labels"].items()
     assert {port["port"] for port in service["ports"]} == {5557, 5558}
+    mark = service["selector"]["taskbell.dev/run"]
+    assert master["metadata"]["name"].endswith(mark), "workers must not join the run of an earlier revision"
     keys = [
         next(entry for entry in _container(job)["env"] if entry["name"] == "CAPACITY_KEY") for job in (master, worker)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -41,4 +42,7 @@ def main(given: Sequence[str] | None = None, *, start: Start = service.running_u
 
 
 if __name__ == "__main__":
+    # Images block SIGTERM, also for the processes that this one ends by it, and a container's first process ignores it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     sys.exit(main())

@@ -107,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--token-file", type=Path, metavar="FILE", help="access tokens, one a line")
     add("--workspace", metavar="ID", help="workspace of these users (default: the personal one of each)")
+    add("--patience", type=within(float, 0, 3600), default=0, help="seconds to wait until the target answers")
     add("--ca", type=Path, metavar="FILE", help="the only certificates to trust, PEM (default: the system's)")
     add("--reads-ms", type=within(float, 1, 60_000), default=300, help="limit: p99 of get and list")
     add("--polls-ms", type=within(float, 1, 60_000), default=500, help="limit: p99 of integrations' polls")
@@ -204,6 +205,7 @@ def _target(options: argparse.ArgumentParser, found: argparse.Namespace) -> Targ
         tokens=tuple(dict.fromkeys(tokens)),
         workspace=found.workspace,
         ca=found.ca,
+        patience_seconds=found.patience,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ class Target:
         tokens: Access tokens of users whose workspaces are used; without any the run makes users of its own.
         workspace: The workspace of these users; None takes the personal one of each.
         ca: File with the only certificates that are trusted; None for the system's.
+        patience_seconds: How long it may take until it answers, because it is being installed.
     """
 
     api_url: str
@@ -53,11 +55,23 @@ class Target:
     tokens: tuple[str, ...] = field(default=(), repr=False)
     workspace: str | None = None
     ca: Path | None = None
+    patience_seconds: float = 0.0
 
     def client(self) -> httpx.Client:
         """A client of the API, which verifies certificates."""
         context = ssl.create_default_context(cafile=self.ca)
         return httpx.Client(base_url=self.api_url, timeout=30, trust_env=False, verify=context)
+
+
+def await_answer(target: Target) -> None:
+    """Wait until the API answers, for as long as the target permits; the next request tells what is wrong then."""
+    deadline = time.monotonic() + target.patience_seconds
+    with target.client() as client:
+        while time.monotonic() < deadline:
+            with suppress(httpx.TransportError):
+                if not client.get("/.well-known/jwks.json").is_server_error:
+                    return
+            time.sleep(1.0)
 
 
 @dataclass(frozen=True, slots=True)

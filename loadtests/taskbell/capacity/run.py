@@ -54,6 +54,8 @@ def run(command: Command, interrupts: Interrupts, *, start: Start = service.runn
         TargetRefused: The installation does not say where its gateway is.
         LoadFailed: The listeners did not start.
     """
+    if command.target is not None:
+        outside.await_answer(command.target)
     began = time.time()
     for name in _REPORTS:  # of an earlier run: this one may end without a report
         (command.output / name).unlink(missing_ok=True)

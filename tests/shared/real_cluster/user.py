@@ -5,6 +5,7 @@ end; a line on standard input, or its end, lets it go on.
 
     user.py tour    API GATEWAY              one user's way through the API and the WebSocket
     user.py load    API GATEWAY PER_SECOND   create tasks at a rate and listen, until a line comes
+    user.py reads   API GATEWAY              change a task and read it at any API pod until a line comes
     user.py sockets API GATEWAY COUNT        hold connections; after a line a tenth of them, after another one none
 """
 
@@ -25,6 +26,7 @@ ATTEMPTS = 240
 PAUSE = 0.5
 """A request is tried this often, with this many seconds between two attempts: longer than a killed pod is away."""
 HEARD_WITHIN = 90.0
+POSITION = "Taskbell-Consistency"
 PER_USER = 50
 """Connections of one user; a gateway permits no more by default."""
 
@@ -37,14 +39,16 @@ def say(**what):
 class User:
     """A new user with a workspace of their own."""
 
-    def __init__(self, api, gateway):
-        """Take the addresses of the Services; `register` makes the user."""
-        limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+    def __init__(self, api, gateway, kept=20):
+        """Take the addresses of the Services and how many connections are kept; `register` makes the user."""
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=kept)
         self.http = httpx.AsyncClient(base_url=api, timeout=15, limits=limits, trust_env=False)
         self.gateway = gateway
         self.failures = []
         """What each failed attempt met."""
         self.token = self.workspace = ""
+        self.position = 0
+        """What the user has seen, by the last answers."""
 
     async def register(self):
         """Register, sign in with the password, and read the personal workspace."""
@@ -56,13 +60,19 @@ class User:
         self.workspace = workspace["id"]
 
     async def call(self, method, path, body=None, **query):
-        """Send a request until it succeeds, always with the same key, as a careful client does; return the document."""
+        """Send a request until it succeeds, as a careful client does; return the document.
+
+        That client repeats with the same key, and tells what it has seen.
+        """
         headers = {"Idempotency-Key": secrets.token_hex(16)} if method == "POST" else {}
+        if self.position:
+            headers[POSITION] = str(self.position)
         for attempt in range(ATTEMPTS):
             began = time.time()
             try:
                 answer = await self.http.request(method, path, json=body, params=query, headers=headers)
                 if answer.is_success:
+                    self.position = max(self.position, int(answer.headers.get(POSITION, 0)))
                     return answer.json() if answer.content else None
                 failed = f"{answer.status_code} {answer.text[:200]}"
                 if answer.status_code in {400, 401, 403, 404, 422}:
@@ -189,6 +199,23 @@ async def load(api, gateway, per_second):
     )
 
 
+async def reads(api, gateway):
+    """Change a task and read it, each time over a new connection and so at any pod; tell how often it was too old."""
+    user = User(api, gateway, kept=0)
+    await user.register()
+    task = await user.call("POST", "/v1/tasks", {"title": "Ring the bell"})
+    say(started=True)
+    ended = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
+    changes = old = 0
+    while not ended.done():
+        changed = await user.call("PATCH", f"/v1/tasks/{task['id']}", {"title": f"Ring it {changes} times"})
+        changes += 1
+        for pause in (0.0, 0.05, 0.2):
+            await asyncio.sleep(pause)
+            old += (await user.call("GET", f"/v1/tasks/{task['id']}"))["version"] < changed["version"]
+    say(changes=changes, old=old, failures=user.failures)
+
+
 async def count(user):
     """Count the workspace's tasks, page by page."""
     found, cursor = 0, {}
@@ -246,4 +273,4 @@ async def ticking(users):
 if __name__ == "__main__":
     what, *addresses_and_count = sys.argv[1:]
     addresses, numbers = addresses_and_count[:2], map(int, addresses_and_count[2:])
-    asyncio.run({"tour": tour, "load": load, "sockets": sockets}[what](*addresses, *numbers))
+    asyncio.run({"tour": tour, "load": load, "reads": reads, "sockets": sockets}[what](*addresses, *numbers))
