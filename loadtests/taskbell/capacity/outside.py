@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -107,11 +107,7 @@ def people(target: Target, client: httpx.Client, *, run: str, teams: int) -> lis
         raise service.PlatformNotPrepared(f"a token could not be used: {_plainly(failed)}") from failed
     if target.workspace is None:
         return found
-    mates = [*found[1:], found[0]]
-    return [
-        Account(one.user_id, one.token, one.workspace_id, mate.user_id, one.email)
-        for one, mate in zip(found, mates, strict=True)
-    ]
+    return [replace(one, teammate_id=mate.user_id) for one, mate in zip(found, [*found[1:], found[0]], strict=True)]
 
 
 def _account(client: httpx.Client, token: str, workspace: str | None) -> Account:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +20,26 @@ def query(name: str) -> str:
     return (_QUERIES / f"{name}.sql").read_text()
 
 
+@asynccontextmanager
+async def _connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    try:
+        connection = await asyncpg.connect(database_url, timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as away:
+        raise NotCounted(f"the database could not be read: {type(away).__name__} {away}") from away
+
+
 async def count_events(database_url: str, workspaces: list[str]) -> int:
     """Count the rows of events.
 
     Raises:
         NotCounted: The database is away.
     """
-    try:
-        connection = await asyncpg.connect(database_url, timeout=5)
-        try:
-            return int(await connection.fetchval(query("count_events"), workspaces))
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError) as away:
-        raise NotCounted(f"{type(away).__name__} {away}") from away
+    async with _connected(database_url) as connection:
+        return int(await connection.fetchval(query("count_events"), workspaces))
 
 
 async def read_database(database_url: str, workspaces: list[str]) -> Database:
@@ -40,17 +48,13 @@ async def read_database(database_url: str, workspaces: list[str]) -> Database:
     Raises:
         NotCounted: The database is away.
     """
-    try:
-        connection = await asyncpg.connect(database_url, timeout=10)
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                tasks = await connection.fetch(query("read_tasks"), workspaces)
-                notices = await connection.fetch(query("read_notifications"), workspaces)
-                events = await connection.fetch(query("read_events"), workspaces)
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError) as away:
-        raise NotCounted(f"the database could not be read: {away}") from away
+    async with (
+        _connected(database_url) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        tasks = await connection.fetch(query("read_tasks"), workspaces)
+        notices = await connection.fetch(query("read_notifications"), workspaces)
+        events = await connection.fetch(query("read_events"), workspaces)
     return Database(
         rows=[TaskRow(str(row["id"]), row["title"], row["version"]) for row in tasks],
         notices=[

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 import httpx
@@ -116,13 +117,5 @@ def sign_in(api_url: str, people: list[Account]) -> list[Account]:
                 answer = client.post("/v1/auth/login", json=credentials).raise_for_status()
             except httpx.HTTPError as failed:
                 raise service.PlatformNotPrepared(f"no sign-in: {failed}") from failed
-            signed_in.append(
-                Account(
-                    account.user_id,
-                    answer.json()["access_token"],
-                    account.workspace_id,
-                    account.teammate_id,
-                    account.email,
-                )
-            )
+            signed_in.append(replace(account, token=answer.json()["access_token"]))
     return signed_in

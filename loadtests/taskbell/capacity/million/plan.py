@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 REMINDED_SHARE: Final = 10
 """One task of so many has reminders."""
@@ -59,15 +59,6 @@ class Plan:
             return None
         number = int(digits)
         return number if number < self.tasks else None
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        """Read what `as_json` gave."""
-        return cls(**values)
 
 
 def storm_at(now: float, *, left: int, per_second: float) -> float:

@@ -67,7 +67,7 @@ def document(state: State, *, answers: bytes, read: Rows, heard: Rows, ears: Seq
             part: round(seconds / max(state.cpu_creations, 1) * 1e6)
             for part, seconds in sorted(state.cpu_seconds.items(), key=lambda item: -item[1])
         },
-        "plan": plan.as_json(),
+        "plan": asdict(plan),
         "surroundings": {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": f"{machine.system()} {machine.machine()}, {psutil.cpu_count()} cores,"

@@ -82,7 +82,7 @@ class Store:
     def read(self) -> State:
         """Read what `write` wrote."""
         values: dict[str, Any] = orjson.loads(self._state.read_bytes())
-        values["plan"] = Plan.from_json(values["plan"])
+        values["plan"] = Plan(**values["plan"])
         for people in ("owners", "mates"):
             values[people] = [Account(**account) for account in values[people]]
         return State(**values)

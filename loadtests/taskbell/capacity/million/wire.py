@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -34,14 +33,10 @@ class Wire:
         self.is_open = True
 
     @classmethod
-    async def open(cls, base: str, *, context: ssl.SSLContext | None = None) -> Self:
-        """Connect to the host of an address. Raises OSError."""
+    async def open(cls, base: str) -> Self:
+        """Connect to the host and port of an address. Raises OSError."""
         parts = urlsplit(base)
-        secured = parts.scheme == "https"
-        port = parts.port or (443 if secured else 80)
-        reader, writer = await asyncio.open_connection(
-            parts.hostname, port, ssl=(context or ssl.create_default_context()) if secured else None, limit=_LARGEST
-        )
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=_LARGEST)
         return cls(reader, writer, parts.netloc)
 
     async def post(self, path: str, body: bytes, *, token: str, within: float = 30.0) -> Answer:
