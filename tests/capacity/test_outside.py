@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 
 import httpx
 import pytest
@@ -256,9 +257,11 @@ def test_a_run_waits_for_an_installation_that_begins():
     assert answers == []
 
 
-def _briefing(folder):
+def _briefing(folder, *, load_until=0.0):
     plan = parse([]).plan
-    made = Briefing(folder=folder, run="x", api_url="", gateway_url="wss://x", load_until=0.0, plan=plan, accounts=[])
+    made = Briefing(
+        folder=folder, run="x", api_url="", gateway_url="wss://x", load_until=load_until, plan=plan, accounts=[]
+    )
     made.write()
     return made
 
@@ -273,9 +276,10 @@ def test_only_who_knows_the_key_gets_the_briefing(tmp_path):
                 fetch("127.0.0.1", port=port, key=key, within_seconds=0)
 
 
-def _with_the_scenario(code, folder):
-    """What some code prints that imports the scenario, which needs a briefing; nothing is left of the time for load."""
-    environment = {**os.environ, "CAPACITY_BRIEFING": str(_briefing(folder).path)}
+def _with_the_scenario(code, folder, *, seconds_left=0):
+    """What some code prints that imports the scenario, which needs a briefing, with so much time for load."""
+    briefing = _briefing(folder, load_until=time.time() + seconds_left)
+    environment = {**os.environ, "CAPACITY_BRIEFING": str(briefing.path)}
     command = [sys.executable, "-W", "ignore", "-c", code]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
@@ -303,6 +307,18 @@ scenario._check_the_end(environment)
 print(early, environment.process_exit_code)
 """
     assert _with_the_scenario(code, tmp_path).split() == ["1", "None"]
+
+
+def test_a_load_that_is_asked_to_end_is_at_its_end(tmp_path):
+    """Its workers then hand over what they have noted, which a signal would not let them."""
+    code = """
+from taskbell.capacity import scenario
+growth = scenario.Growth()
+print(growth.tick() is not None)
+scenario.BRIEFING.end_load()
+print(growth.tick(), growth.is_over)
+"""
+    assert _with_the_scenario(code, tmp_path, seconds_left=600).split() == ["True", "None", "True"]
 
 
 def test_an_event_of_a_feed_is_read_as_a_row():

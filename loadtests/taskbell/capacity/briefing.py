@@ -86,6 +86,19 @@ class Briefing:
         whole.write_text(str(number))
         whole.replace(self.wanted_listeners)
 
+    @property
+    def _end(self) -> Path:
+        return self.folder / "end"
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether the generator is to end the load."""
+        return self._end.exists()
+
+    def end_load(self) -> None:
+        """Ask the generator to end the load. A signal would not let its workers hand over what they have noted."""
+        self._end.touch()
+
     def write(self) -> None:
         """Write the briefing, readable by its owner alone: it holds tokens."""
         values = asdict(self) | {"folder": str(self.folder), "plan": self.plan.as_json()}

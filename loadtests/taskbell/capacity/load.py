@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from taskbell.capacity.steps import Step
 from taskbell.capacity.workers import briefing_served
 
 _STOP_SECONDS = 30.0
+_STOP_SECONDS_OF_WORKERS = 90.0
+"""Locust waits for a worker that has gone for 20 s, and for one that does not stop for 72 s."""
 
 
 class LoadFailed(Exception):
@@ -101,6 +103,10 @@ class Load:
                 told = len(steps)
                 ended_by = self._trouble(interrupts, is_late=time.time() > deadline)
                 time.sleep(0.5)
+        if workers is not None and ended_by == INTERRUPTED:
+            self._briefing.end_load()
+            with suppress(subprocess.TimeoutExpired):
+                generator.wait(_STOP_SECONDS_OF_WORKERS)
         status = service.stop(generator, within=_STOP_SECONDS)
         sampler.sample()
         if not ended_by and status != 0:

@@ -64,7 +64,8 @@ def _begin(environment: Environment, **_: object) -> None:
         environment.events.worker_report.add_listener(_take_over)  # type: ignore[no-untyped-call]  # the same
         environment.events.quitting.add_listener(_check_the_end)  # type: ignore[no-untyped-call]  # the same
     environment.events.request.add_listener(measured.take)  # type: ignore[no-untyped-call]  # the same
-    environment.events.quitting.add_listener(lambda **_: journal.close())  # type: ignore[no-untyped-call]  # the same
+    # Not `quitting`: users end what they are at, and workers send their last report, behind it.
+    environment.events.quit.add_listener(lambda **_: journal.close())  # type: ignore[no-untyped-call]  # the same
     gevent.spawn(measured.watch_clock)
 
 
@@ -341,6 +342,9 @@ class Growth(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
         """Called once a second; locust grows in between, and does not call until it has grown."""
         now = time.time()
+        if BRIEFING.is_to_end:
+            self.is_over = True
+            return None
         if self._users == 0:
             return self._go_on()
         if self._settled_at is None:
