@@ -124,7 +124,8 @@ def _started(config) -> Servers:
             raise pytest.UsageError(f"TASKBELL_TESTS_THROUGH_PGBOUNCER: {reason}")
         folder.chmod(0o755)  # it runs as an ordinary user
         ports = {"port": free_port(), "postgres_port": postgres.port}
-        pooler = poolers.PgBouncer(path=path, folder=folder / "pgbouncer", secret=secret, **ports)
+        passwords = dict.fromkeys(roles.ROLES, secret)
+        pooler = poolers.PgBouncer(path=path, folder=folder / "pgbouncer", passwords=passwords, **ports)
         stack.enter_context(pooler.running())
         servers = dataclasses.replace(servers, pooler_port=pooler.port)
     asyncio.run(_provide_template(servers))

@@ -4,6 +4,7 @@ import pytest
 
 import poolers
 from taskbell.local.embedded.process import free_port
+from taskbell.store import roles
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def pgbouncer(servers, tmp_path_factory):
         folder=folder,
         port=free_port(),
         postgres_port=servers.postgres_port,
-        secret=servers.secret,
+        passwords=dict.fromkeys(roles.ROLES, servers.secret),
         pool_size=3,
     )
     with made.running():

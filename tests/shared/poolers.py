@@ -13,12 +13,12 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from taskbell.local.embedded.process import launched, ordinary_identity, serving
-from taskbell.store import roles
 
 _LEAST = (1, 21)
 _CONFIGURATION = """\
@@ -61,7 +61,8 @@ class PgBouncer:
     folder: Path
     port: int
     postgres_port: int
-    secret: str
+    passwords: Mapping[str, str]
+    """Of each role that may come through it."""
     pool_size: int = 20
 
     stop_signal = signal.SIGQUIT  # at once, whoever is connected
@@ -71,7 +72,8 @@ class PgBouncer:
         self.folder.mkdir(parents=True, exist_ok=True)
         fields = dataclasses.asdict(self)
         (self.folder / "pgbouncer.ini").write_text(_CONFIGURATION.format(**fields))
-        (self.folder / "users.txt").write_text("".join(f'"{role}" "{self.secret}"\n' for role in roles.ROLES))
+        users = "".join(f'"{role}" "{password}"\n' for role, password in self.passwords.items())
+        (self.folder / "users.txt").write_text(users)
         if identity := ordinary_identity(self.folder):
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, identity.uid, identity.gid)

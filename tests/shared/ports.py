@@ -1,6 +1,5 @@
 """Fixture: a port that is free for as long as a test needs it; and two ports next to each other."""
 
-import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -22,11 +21,7 @@ def free_port() -> Iterator[int]:
 
 
 def two_free_ports() -> int:
-    """The first of two ports next to each other that nobody uses."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                other.bind(("127.0.0.1", port + 1))
-                return port
+    """The first of two ports next to each other that nobody uses, and no outgoing connection takes."""
+    while not process.port_is_free((port := process.free_port()) + 1):
+        pass
+    return port

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -88,11 +88,16 @@ class PlatformUnderLoad:
 
 @contextmanager
 def running(
-    folder: Path, *, own_session: bool = True, settings: Mapping[str, str] | None = None, python: str = sys.executable
+    folder: Path,
+    *,
+    own_session: bool = True,
+    settings: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    program: Sequence[str] = ("-m", "taskbell.local"),
 ) -> Iterator[PlatformUnderLoad]:
     """Start the platform in a folder, on free ports; stop it at the end. No `TASKBELL_` variable of the caller counts.
 
-    `python` is that of the environment whose version it is to be.
+    `python` is that of the environment whose version it is to be; `program` is what it runs.
 
     In a session of its own it does not receive Ctrl-C. Linux shares the processor between sessions (sched_autogroup): a
     program that is compared with it must be in the same one.
@@ -105,7 +110,7 @@ def running(
     log = folder / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            leashed([python, "-m", "taskbell.local", "up"]),
+            leashed([python, *program, "up"]),
             env=kept | own | dict(settings or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
