@@ -8,6 +8,7 @@ same database. The ratios count; absolute figures belong to the machine.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -82,8 +83,11 @@ async def sign_in(host: str, port: int, *, email: str, password: str) -> dict[st
     return tokens
 
 
-async def fill(database_url: str, *, workspace: str, user: str, count: int) -> list[str]:
-    """Insert `count` tasks into a workspace; return some of their ids."""
+async def fill(database_url: str, *, workspace: str, user: str, count: int, replicas: Sequence[str] = ()) -> list[str]:
+    """Insert `count` tasks into a workspace; return some of their ids.
+
+    It leaves nothing to be done later: the tasks are vacuumed, and the replicas have replayed them.
+    """
     connection = await asyncpg.connect(database_url)
     done, step = 0, 50_000
     while done < count:
@@ -92,7 +96,14 @@ async def fill(database_url: str, *, workspace: str, user: str, count: int) -> l
         done += size
         sys.stderr.write(f"\rfilling: {done:,} of {count:,} tasks")
     sys.stderr.write("\n")
-    await connection.execute("ANALYZE tasks")
+    await connection.execute("VACUUM (ANALYZE) tasks")
+    position = await connection.fetchval(query("primary_position"))
+    for address in replicas:
+        replica = await asyncpg.connect(address)
+        async with asyncio.timeout(600):
+            while not await replica.fetchval(query("has_replayed"), position):  # noqa: ASYNC110 -- a server tells nobody
+                await asyncio.sleep(0.1)
+        await replica.close()
     ids = await connection.fetch(query("sample_tasks"), workspace)
     await connection.close()
     return [str(row[0]) for row in ids]
@@ -160,7 +171,13 @@ async def measure(run: dict[str, Any], folder: Path, arguments: argparse.Namespa
     signed_in = await sign_in(*ours, **run["demo"])
     token, me = signed_in["access_token"], signed_in["me"]
     workspace = me["personal_workspace_id"]
-    ids = await fill(run["owner_database_url"], workspace=workspace, user=me["id"], count=arguments.tasks)
+    ids = await fill(
+        run["owner_database_url"],
+        workspace=workspace,
+        user=me["id"],
+        count=arguments.tasks,
+        replicas=run["replica_urls"],
+    )
     bodies = b'{"title":"Benchmark task","priority":3}'
     makes: list[tuple[str, Callable[[int], bytes], int]] = [
         ("get", lambda n: request("GET", f"/v1/tasks/{ids[n % len(ids)]}", token=token), 200),

@@ -8,8 +8,8 @@ import pytest
 
 from taskbell.gateway.repository import open_memberships
 from taskbell.kit.postgres.connection import connect_directly, open_session
-from taskbell.kit.postgres.errors import PoolerInBetween, translating
-from taskbell.kit.postgres.pool import create_pool
+from taskbell.kit.postgres.errors import PoolerInBetween, describe, translating
+from taskbell.kit.postgres.pool import Pool, open_lender
 from taskbell.kit.postgres.urls import through
 from taskbell.local import db
 from taskbell.relay.errors import DatabaseUnavailable
@@ -66,38 +66,39 @@ async def test_requests_share_few_sessions(api, sign_up, database):
 
 async def test_settings_of_the_role_hold(database):
     """Plans are generic and statements end in time on every session that the pooler opens."""
-    pool = await create_pool(database.api_url, most=3, statement_seconds=10)
+    lender = await open_lender(database.api_url, most=3, statement_seconds=10)
     try:
-        async with pool.acquire() as first, pool.acquire() as second, pool.acquire() as third:
-            for connection in (first, second, third):
-                assert await connection.fetchval("SELECT current_setting('plan_cache_mode')") == "force_generic_plan"
-                assert await connection.fetchval("SELECT current_setting('statement_timeout')") == "10s"
+        for _ in range(3):
+            connection = await lender.lend()
+            assert await connection.fetchval("SELECT current_setting('plan_cache_mode')") == "force_generic_plan"
+            assert await connection.fetchval("SELECT current_setting('statement_timeout')") == "10s"
     finally:
-        await pool.close()
+        lender.terminate()
 
 
 async def test_an_actor_does_not_outlive_its_transaction(database):
     """Whoever gets the session next has no actor, after a commit, a rollback and a failure alike."""
-    pool = await create_pool(database.api_url, most=1, statement_seconds=10)
+    lender = await open_lender(database.api_url, most=1, statement_seconds=10)
     setting = "SELECT set_config('taskbell.actor', '00000000-0000-7000-8000-000000000001', true)"
     try:
         for end in ("COMMIT", "ROLLBACK", "SELECT 1 / 0"):
-            async with pool.acquire() as connection:
-                await connection.execute(f"BEGIN; {setting}")
-                try:
-                    await connection.execute(end)
-                except asyncpg.DivisionByZeroError:
-                    await connection.execute("ROLLBACK")
-            async with pool.acquire() as connection:
-                for _ in range(4):  # the sessions take turns
-                    assert await connection.fetchval("SELECT current_setting('taskbell.actor', true)") in {None, ""}
+            connection = await lender.lend()
+            await connection.execute(f"BEGIN; {setting}")
+            try:
+                await connection.execute(end)
+            except asyncpg.DivisionByZeroError:
+                await connection.execute("ROLLBACK")
+            for _ in range(4):  # the sessions take turns
+                assert await connection.fetchval("SELECT current_setting('taskbell.actor', true)") in {None, ""}
+            lender.give_back(connection)
     finally:
-        await pool.close()
+        await lender.close()
 
 
 async def test_prepared_statements_follow_their_client(database):
     """More statements than the pooler keeps on a session, from several clients by turns: each gets its own answer."""
-    pool = await create_pool(database.api_url, most=6, statement_seconds=10)
+    lender = await open_lender(database.api_url, most=6, statement_seconds=10)
+    pool = Pool(lender, away=translating(lambda lost: RuntimeError(describe(lost))))
 
     async def ask(number):
         text = f"SELECT $1::int + {number}"
@@ -106,7 +107,7 @@ async def test_prepared_statements_follow_their_client(database):
     try:
         assert await asyncio.gather(*(ask(number) for number in range(300))) == [[n + 1] * 3 for n in range(300)]
     finally:
-        await pool.close()
+        await lender.close()
 
 
 async def test_a_pooler_that_is_killed_costs_a_moment(api, sign_up, pgbouncer):

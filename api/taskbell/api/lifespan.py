@@ -48,7 +48,7 @@ from taskbell.kit.nats_bus import Pokes, connecting
 from taskbell.kit.nats_counters import Counters, CounterSpec
 from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
-from taskbell.kit.postgres.pool import create_pool
+from taskbell.kit.postgres.pool import open_lender
 from taskbell.kit.postgres.urls import server_name
 from taskbell.store.pool import Database
 from taskbell.store.positions import PrimaryPositions
@@ -70,14 +70,14 @@ A statement of a list has less: `LIST_SECONDS`.
 async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
     """Open the connections and build the services on them."""
     async with AsyncExitStack() as stack:
-        pool = await create_pool(
+        lender = await open_lender(
             settings.way_to(settings.database_url),
             most=settings.database_pool_size,
             least=2,
             statement_seconds=_STATEMENT_SECONDS,
         )
-        stack.push_async_callback(pool.close)
-        database = Database(pool, acquire_timeout=settings.database_acquire_timeout.total_seconds())
+        stack.push_async_callback(lender.close)
+        database = Database(lender, acquire_timeout=settings.database_acquire_timeout.total_seconds())
         replicas = [await stack.enter_async_context(_following(replica)) for replica in replicas_of(settings)]
         positions = PrimaryPositions(settings.way_to(settings.database_url), replicas=replicas)
         await stack.enter_async_context(running(positions.run, name="primary-positions"))

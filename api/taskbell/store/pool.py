@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-import asyncpg
-
 from taskbell.contract.problems import ProblemCode, Refused
 from taskbell.kit.postgres.errors import StatementTooSlow, translating
+from taskbell.kit.postgres.lender import Lender
 from taskbell.kit.postgres.pool import Connection, Pool
 
 __all__ = ["Connection", "Database", "DatabaseUnavailable", "RequestTooSlow"]
@@ -42,9 +41,9 @@ class Database(Pool):
     docs/adr/0006-actor-in-the-statement.md.
     """
 
-    def __init__(self, pool: asyncpg.Pool, *, acquire_timeout: float) -> None:
-        """Take the pool, which the caller closes, and the seconds to wait for a free connection."""
-        super().__init__(pool, away=translating(_refusal), patience=acquire_timeout, span="transaction")
+    def __init__(self, lender: Lender, *, acquire_timeout: float) -> None:
+        """Take the lender, which the caller closes, and the seconds to wait for a free connection."""
+        super().__init__(lender, away=translating(_refusal), patience=acquire_timeout, span="transaction")
 
     @asynccontextmanager
     async def acting(self, actor: UUID, *, prunes: bool = True) -> AsyncIterator[Connection]:

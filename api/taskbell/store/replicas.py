@@ -12,7 +12,7 @@ import structlog
 from taskbell.contract.problems import ProblemCode, Refused
 from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import AWAY, FAILED, StatementTooSlow, describe, translating
-from taskbell.kit.postgres.pool import Connection, Pool, create_pool
+from taskbell.kit.postgres.pool import Connection, Pool, open_lender
 from taskbell.kit.postgres.statements import load
 from taskbell.store.log_positions import CatchingUp
 from taskbell.store.pool import RequestTooSlow
@@ -173,14 +173,14 @@ class Replica:
         self._seen_at = time.monotonic()
 
     async def _open_pool(self) -> Pool:
-        pool = await create_pool(
+        lender = await open_lender(
             self._url,
             most=self._pool_size,
             statement_seconds=self._statement_seconds,
             connect_seconds=_PATIENCE,
             check=self._same_server,
         )
-        return Pool(pool, away=translating(_refusal, errors=_LOST), patience=_PATIENCE, span="read replica")
+        return Pool(lender, away=translating(_refusal, errors=_LOST), patience=_PATIENCE, span="read replica")
 
     async def _same_server(self, connection: Connection) -> None:
         """Refuse a connection to another server than the one that is looked at: its position is not known."""

@@ -68,6 +68,11 @@ def traceparent() -> str | None:
     return None if context is None else str(context)
 
 
+def records() -> bool:
+    """Whether this task records a span."""
+    return _innermost.get() is not None
+
+
 def below(name: str, *, kind: SpanKind = SpanKind.INTERNAL) -> AbstractContextManager[object]:
     """Record a span below the innermost one that this task records; nothing, and almost for free, if there is none."""
     innermost = _innermost.get()

@@ -24,7 +24,7 @@ from taskbell.delivery.shares import Queue, QueueKey
 from taskbell.delivery.targets import Wanted, due_at, within_limit
 from taskbell.kit.ids import lowest_id
 from taskbell.kit.postgres.errors import FAILED, translating
-from taskbell.kit.postgres.pool import Connection, Pool, create_pool
+from taskbell.kit.postgres.pool import Connection, Pool, open_lender
 from taskbell.kit.postgres.statements import load
 
 _ADD_ALERTS = load(__package__, "add_alerts")
@@ -279,11 +279,11 @@ async def open_ledger(
     url: str, *, pool_size: int, emails_per_hour: int, channels: Collection[str]
 ) -> AsyncIterator[Ledger]:
     """Open a pool. Nothing connects yet: a worker starts, unready, while PostgreSQL is away."""
-    pool = await create_pool(url, most=pool_size, statement_seconds=SECONDS, application="taskbell-delivery")
+    lender = await open_lender(url, most=pool_size, statement_seconds=SECONDS, application="taskbell-delivery")
     try:
-        yield Ledger(Pool(pool, away=AWAY, within=SECONDS), emails_per_hour=emails_per_hour, channels=channels)
+        yield Ledger(Pool(lender, away=AWAY, within=SECONDS), emails_per_hour=emails_per_hour, channels=channels)
     finally:
-        pool.terminate()  # all work has ended or been given back
+        lender.terminate()  # all work has ended or been given back
 
 
 def _columns(events: Sequence[Incoming]) -> dict[str, Any]:

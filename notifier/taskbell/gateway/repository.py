@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from taskbell.kit.postgres.errors import translating
-from taskbell.kit.postgres.pool import Pool, create_pool
+from taskbell.kit.postgres.pool import Pool, open_lender
 from taskbell.kit.postgres.statements import load
 
 _LIST_WORKSPACES = load(__package__, "list_workspaces")
@@ -49,8 +49,8 @@ class Memberships:
 @asynccontextmanager
 async def open_memberships(url: str, *, pool_size: int) -> AsyncIterator[Memberships]:
     """Open a pool. Nothing connects yet: a gateway starts, unready, while PostgreSQL is away."""
-    pool = await create_pool(url, most=pool_size, statement_seconds=_SECONDS)
+    lender = await open_lender(url, most=pool_size, statement_seconds=_SECONDS)
     try:
-        yield Memberships(Pool(pool, away=_AWAY, within=_SECONDS))
+        yield Memberships(Pool(lender, away=_AWAY, within=_SECONDS))
     finally:
-        pool.terminate()  # its queries are short and read only: nothing is worth waiting for
+        lender.terminate()  # its queries are short and read only: nothing is worth waiting for

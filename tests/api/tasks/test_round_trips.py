@@ -1,5 +1,6 @@
 """What a request costs the database is counted: a statement more does not slip in unnoticed."""
 
+import asyncio
 import contextlib
 
 import pytest
@@ -28,6 +29,7 @@ def counted(app):
             await connection.fetchval("SELECT $1::uuid[], $2::bigint[], $3::text[], $4::smallint[]", [], [], [], [])
             connection.add_query_logger(note)
         yield sent
+        await asyncio.sleep(0)  # asyncpg tells its loggers in the loop's next turn
         async with database.connection() as connection:
             connection.remove_query_logger(note)
 

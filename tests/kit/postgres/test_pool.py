@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from taskbell.kit.postgres.errors import describe, translating
-from taskbell.kit.postgres.pool import Pool, create_pool
+from taskbell.kit.postgres.pool import Pool, open_lender
 
 
 class Away(Exception):
@@ -19,7 +19,7 @@ _AWAY = translating(lambda lost: Away(describe(lost)))
 @pytest.fixture
 async def pool(database):
     """A pool of two open connections, with little patience."""
-    opened = await create_pool(database.api_url, most=2, least=2, statement_seconds=5)
+    opened = await open_lender(database.api_url, most=2, least=2, statement_seconds=5)
     yield Pool(opened, away=_AWAY, patience=0.2)
     opened.terminate()
 
@@ -38,7 +38,7 @@ async def test_too_many_connections_mean_away(database, servers):
     await superuser.execute(f'ALTER DATABASE "{database.name}" CONNECTION LIMIT 1')
     await superuser.close()
     holder = await asyncpg.connect(database.api_url)
-    opened = await create_pool(database.api_url, most=1, statement_seconds=5)
+    opened = await open_lender(database.api_url, most=1, statement_seconds=5)
     with pytest.raises(Away, match="TooManyConnectionsError"):
         await Pool(opened, away=_AWAY).fetchval("SELECT 1")
     opened.terminate()
@@ -47,7 +47,7 @@ async def test_too_many_connections_mean_away(database, servers):
 
 async def test_a_block_ends_within_the_time_given(database):
     """Waiting, connecting and statements together take no longer than `within`."""
-    opened = await create_pool(database.api_url, most=1, statement_seconds=60)
+    opened = await open_lender(database.api_url, most=1, statement_seconds=60)
     with pytest.raises(Away, match="TimeoutError"):
         await Pool(opened, away=_AWAY, within=0.3).fetchval("SELECT pg_sleep(60)")
     opened.terminate()

@@ -16,7 +16,7 @@ _CONNECT_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 
 
-class Session(Connections[asyncpg.Connection]):
+class Session(Connections):
     """One connection. A failure to reach PostgreSQL becomes the caller's own error; the session is never made again."""
 
     def __init__(self, connection: asyncpg.Connection, *, away: translating) -> None:

@@ -4,88 +4,81 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, TypeVar
 
 import asyncpg
 from opentelemetry.trace import SpanKind
 
 from taskbell.kit import trace
-from taskbell.kit.postgres.errors import AWAY, StatementTooSlow, translating
+from taskbell.kit.postgres.errors import FAILED, StatementTooSlow, translating
+from taskbell.kit.postgres.lender import Lender
 
-Connection = asyncpg.pool.PoolConnectionProxy
-"""A connection borrowed from the pool."""
-_Lent = TypeVar("_Lent", bound="asyncpg.Connection | asyncpg.pool.PoolConnectionProxy")
+Connection = asyncpg.Connection
+"""A connection while it is lent."""
+_T = TypeVar("_T")
 _CANCEL_SECONDS = 0.5
 
 
-class Connections(ABC, Generic[_Lent]):
+class Connections(ABC):
     """Where statements run: a pool, or a session. Every failure to reach PostgreSQL becomes the caller's own error."""
 
     @abstractmethod
-    def connection(self) -> AbstractAsyncContextManager[_Lent]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection for the length of a block; what fails in the block is translated."""
 
     async def fetchval(self, query: str, *arguments: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return the first column of its first row, or None."""
-        async with self.connection() as connection:
-            return await connection.fetchval(query, *arguments, timeout=timeout)
+        return await self._run(Connection.fetchval, query, arguments, timeout)
 
     async def fetchrow(self, query: str, *arguments: Any, timeout: float | None = None) -> asyncpg.Record | None:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return its first row, or None."""
-        async with self.connection() as connection:
-            return await connection.fetchrow(query, *arguments, timeout=timeout)
+        return await self._run(Connection.fetchrow, query, arguments, timeout)
 
     async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[asyncpg.Record]:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return its rows."""
-        async with self.connection() as connection:
-            return await connection.fetch(query, *arguments, timeout=timeout)
+        return await self._run(Connection.fetch, query, arguments, timeout)
 
     async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 -- asyncpg's own
         """Run one statement; return its command tag, such as `UPDATE 3`."""
+        return await self._run(Connection.execute, query, arguments, timeout)
+
+    async def _run(
+        self, method: Callable[..., Awaitable[_T]], query: str, arguments: tuple[Any, ...], limit: float | None
+    ) -> _T:
         async with self.connection() as connection:
-            return await connection.execute(query, *arguments, timeout=timeout)
+            return await method(connection, query, *arguments, timeout=limit)
 
 
-class StatelessConnection(asyncpg.Connection):
-    """A connection that needs no reset: every setting is local to a transaction.
-
-    asyncpg's own reset costs a round trip at each release, and PgBouncer in transaction mode does not carry it.
-    """
-
-    def get_reset_query(self) -> str:
-        """Nothing to reset."""
-        return ""
-
-
-class Pool(Connections[Connection]):
+class Pool(Connections):
     """Lends connections; every failure to reach PostgreSQL becomes the caller's own error."""
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        lender: Lender,
         *,
         away: translating,
         patience: float | None = None,
         within: float | None = None,
         span: str | None = None,
     ) -> None:
-        """Take asyncpg's pool, which the caller closes.
+        """Take the lender, which the caller closes.
 
         Args:
-            pool: The pool that connects.
+            lender: Connects, and keeps the connections.
             away: Translates the errors that mean PostgreSQL is away.
             patience: Seconds to wait for a free connection; None waits without end.
             within: Seconds for waiting, connecting and all statements together; None sets no limit.
             span: Name of the span that each use of a connection is in a trace that is recorded; None records none.
         """
-        self._pool = pool
+        self._lender = lender
         self._away = away
         self._patience = patience
         self._within = within
         self._span = span
         self._under_way = 0
+        self._settling: set[asyncio.Task[None]] = set()
 
     @property
     def under_way(self) -> int:
@@ -95,11 +88,11 @@ class Pool(Connections[Connection]):
     @property
     def size(self) -> tuple[int, int]:
         """Open connections, and how many of them are idle."""
-        return self._pool.get_size(), self._pool.get_idle_size()
+        return self._lender.size
 
     def terminate(self) -> None:
         """Cut all connections at once: statements under way fail, and no further one begins."""
-        self._pool.terminate()
+        self._lender.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -111,32 +104,67 @@ class Pool(Connections[Connection]):
         try:
             with self._away, trace.below(self._span, kind=SpanKind.CLIENT) if self._span else nullcontext():
                 async with asyncio.timeout(self._within):
-                    # A timer costs more than borrowing an idle connection, so it is set only when there is a queue.
-                    patience = None if self._pool.get_idle_size() else self._patience
-                    borrowed = await self._pool.acquire(timeout=patience)
+                    lent = await self._lender.lend(patience=self._patience)
                     try:
-                        yield borrowed
-                    except (TimeoutError, asyncpg.QueryCanceledError) as slow:
-                        await self._give_back(borrowed)
-                        raise StatementTooSlow from slow
-                    except BaseException:
-                        await self._give_back(borrowed)
+                        yield lent
+                    except BaseException as failure:
+                        await self._take_back(lent, failure)
                         raise
-                    await self._pool.release(borrowed)
+                    self._lender.give_back(lent)
         finally:
             self._under_way -= 1
 
-    async def _give_back(self, borrowed: Connection) -> None:
-        """Return a connection after a failure.
+    async def _run(
+        self, method: Callable[..., Awaitable[_T]], query: str, arguments: tuple[Any, ...], limit: float | None
+    ) -> _T:
+        """Run one statement as a block of `connection` does. What only some blocks need is left out: it costs more."""
+        lent = None if self._within is not None or trace.records() else self._lender.lend_idle()
+        if lent is None:
+            return await super()._run(method, query, arguments, limit)
+        self._under_way += 1
+        try:
+            with self._away:
+                try:
+                    found = await method(lent, query, *arguments, timeout=limit)
+                except BaseException as failure:
+                    await self._take_back(lent, failure)
+                    raise
+                self._lender.give_back(lent)
+                return found
+        finally:
+            self._under_way -= 1
 
-        While a statement is being cancelled, asyncpg waits for the server as long as for a statement: a frozen
-        server would hold up everybody's deadline. So the wait is short; then the connection is cut.
+    async def _take_back(self, lent: Connection, failure: BaseException) -> None:
+        """Take a connection back after a failure. Raises `StatementTooSlow` for a statement that took too long."""
+        is_late = isinstance(failure, TimeoutError | asyncpg.QueryCanceledError)
+        if lent.is_closed():
+            self._lender.give_back(lent)
+        elif is_late or not isinstance(failure, Exception) or lent.is_in_transaction():
+            settling = asyncio.create_task(self._settle(lent), name="settle-connection")
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+            await asyncio.shield(settling)  # it goes on when the caller is cancelled meanwhile
+        else:
+            self._lender.give_back(lent)
+        if is_late:
+            raise StatementTooSlow from failure
+
+    async def _settle(self, lent: Connection) -> None:
+        """End what is under way on a connection, or cut it.
+
+        The server has a short time to cancel a statement: a frozen one would hold up everybody's deadline.
         """
-        with suppress(*AWAY):
-            await self._pool.release(borrowed, timeout=_CANCEL_SECONDS)
+        try:
+            await lent.execute("ROLLBACK" if lent.is_in_transaction() else "SELECT", timeout=_CANCEL_SECONDS)
+        except BaseException as failure:
+            lent.terminate()
+            if not isinstance(failure, FAILED):
+                raise
+        finally:
+            self._lender.give_back(lent)
 
 
-async def create_pool(
+async def open_lender(
     url: str,
     *,
     most: int,
@@ -144,9 +172,9 @@ async def create_pool(
     statement_seconds: float,
     connect_seconds: float = 5.0,
     application: str | None = None,
-    check: Callable[[Connection], Coroutine[Any, Any, None]] | None = None,
-) -> asyncpg.Pool:
-    """Make a pool that also works behind PgBouncer (1.21+ with `max_prepared_statements`).
+    check: Callable[[Connection], Awaitable[None]] | None = None,
+) -> Lender:
+    """Make a lender that also works behind PgBouncer (1.21+ with `max_prepared_statements`).
 
     Args:
         url: PostgreSQL under the program's role.
@@ -157,14 +185,23 @@ async def create_pool(
         check: What is asked of each new connection; one for which it raises is closed.
         application: The name that PostgreSQL shows; none is sent by default, since PgBouncer refuses most settings.
     """
-    return await asyncpg.create_pool(
-        url,
-        min_size=min(least, most),
-        max_size=most,
-        connection_class=StatelessConnection,
-        max_inactive_connection_lifetime=0,
-        command_timeout=statement_seconds,
-        timeout=connect_seconds,
-        init=check,  # type: ignore[arg-type]  # the stubs want a name of a parameter
-        server_settings=None if application is None else {"application_name": application},
-    )
+
+    async def connect() -> Connection:
+        connection = await asyncpg.connect(
+            url,
+            command_timeout=statement_seconds,
+            timeout=connect_seconds,
+            server_settings=None if application is None else {"application_name": application},
+        )
+        try:
+            if check is not None:
+                await check(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    lender = Lender(connect, most=most)
+    for connection in [await lender.lend() for _ in range(min(least, most))]:
+        lender.give_back(connection)
+    return lender
