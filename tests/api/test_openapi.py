@@ -1,5 +1,8 @@
 """The OpenAPI document says what is permitted as exactly as the API checks it."""
 
+import re
+from collections import Counter
+
 import jsonschema
 import pytest
 
@@ -8,6 +11,18 @@ from taskbell.api.settings import ApiSettings
 from taskbell.kit.ids import new_id
 
 A, B = str(new_id()), str(new_id())
+VERBS = {
+    "get": {"get", "list"},
+    "put": {"set", "replace"},
+    "patch": {"update"},
+    "delete": {"delete", "remove", "withdraw", "revoke"},
+    "post": {
+        *("accept", "add", "cancel", "change", "confirm", "create", "decline", "disable", "enable", "invite"),
+        *("leave", "mark", "move", "redeliver", "refresh", "register", "request", "reset", "restore", "revoke"),
+        *("rotate", "send", "sign", "start", "test", "transfer", "unsubscribe", "verify"),
+    },
+}
+"""How operation ids begin, by method. A new verb of a POST is added here, if none of these says it."""
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +36,24 @@ def permits(document, name, value):
     """Whether a schema of the document permits a value."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
     return jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+def operations(document):
+    """The method, the path and the description of each operation."""
+    return [(method, path, each) for path, item in document["paths"].items() for method, each in item.items()]
+
+
+def test_operation_ids_are_a_verb_and_its_object(document):
+    """Each operation has an id of its own, in camelCase, whose verb fits its method: generated clients name it so."""
+    found = [(method, path, each["operationId"]) for method, path, each in operations(document)]
+    wrong = []
+    for method, path, identity in found:
+        verb, *words = re.findall(r"[A-Z]?[a-z0-9]+", identity)
+        if not words or verb not in VERBS[method] or not re.fullmatch(r"[a-z]+([A-Z][a-z0-9]+)+", identity):
+            wrong.append(f"{method} {path}: {identity}")
+    assert wrong == [], "name the endpoint's function after a verb of VERBS and its object, such as create_task"
+    repeated = [each for each, times in Counter(identity for *_, identity in found).items() if times > 1]
+    assert repeated == [], "two endpoints' functions have the same name"
 
 
 def test_every_limit_has_its_maximum(document):

@@ -83,7 +83,7 @@ _SIGN_OUT_DOCUMENT = {
 
 
 @auth.post("/register", status_code=201, summary="Create an account")
-async def register(
+async def register_account(
     request: Request,
     accounts: Service,
     addresses: Addresses,
@@ -102,7 +102,7 @@ async def register(
 
 
 @auth.post("/login", summary="Sign in", openapi_extra=_FORM_DOCUMENT)
-async def login(
+async def sign_in(
     request: Request,
     accounts: Service,
     addresses: Addresses,
@@ -126,7 +126,7 @@ async def login(
 
 
 @auth.post("/refresh", summary="Exchange a refresh token")
-async def refresh(
+async def refresh_session(
     accounts: Service,
     response: Response,
     body: Annotated[schemas.RefreshBody, Depends(json_body(schemas.RefreshBody))],
@@ -141,7 +141,7 @@ async def refresh(
 
 
 @auth.post("/logout", status_code=204, summary="Sign out", openapi_extra=_SIGN_OUT_DOCUMENT)
-async def logout(
+async def sign_out(
     request: Request, accounts: Service, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]
 ) -> None:
     """Ends the session of the given refresh token, or else of the access token. Repeating it changes nothing.
@@ -163,7 +163,7 @@ async def get_me(accounts: Service, actor: Actor) -> schemas.User:
 
 
 @me.patch("", summary="Change your account")
-async def change_me(
+async def update_me(
     accounts: Service, actor: Actor, body: Annotated[schemas.ProfileChange, Depends(json_body(schemas.ProfileChange))]
 ) -> schemas.User:
     """Changes the given fields and returns the whole account.
@@ -188,7 +188,7 @@ async def change_password(
 
 
 @me.post("/email/confirmation", status_code=202, summary="Ask for a message that confirms your e-mail address")
-async def request_confirmation(
+async def request_email_confirmation(
     request: Request, confirmations: Confirming, addresses: Addresses, actor: Actor
 ) -> schemas.ConfirmationSent:
     """Sends a message with a link or a code to the address of the account. Its token works once, for a day by default.
@@ -213,7 +213,7 @@ async def confirm_email(
 
 
 @well_known.get("/jwks.json", summary="Keys to verify access tokens with")
-async def jwks(keys: Keys, response: Response) -> schemas.JsonWebKeySet:
+async def get_jwks(keys: Keys, response: Response) -> schemas.JsonWebKeySet:
     """The public keys (RFC 7517). A key is published before it signs and while its tokens live; cache for 5 minutes."""
     response.headers["Cache-Control"] = "public, max-age=300"
     return schemas.JsonWebKeySet.model_validate(public_keys(keys))

@@ -21,7 +21,7 @@ Change = Annotated[schemas.ChatChannelChange, Depends(json_body(schemas.ChatChan
 
 
 @router.get("/slack", summary="Read your Slack channel")
-async def get_slack(actor: Actor, chats: Service) -> schemas.ChatChannel:
+async def get_slack_channel(actor: Actor, chats: Service) -> schemas.ChatChannel:
     """Tells whether your alerts go to Slack: 404 if they do not. The address itself is never shown."""
     return await chats.get(actor.user_id, Chat.SLACK)
 
@@ -33,7 +33,7 @@ async def get_slack(actor: Actor, chats: Service) -> schemas.ChatChannel:
     responses={200: {"model": schemas.ChatChannel, "description": "It was set before"}},
     summary="Set your Slack channel",
 )
-async def set_slack(actor: Actor, chats: Service, body: Change) -> Response:
+async def set_slack_channel(actor: Actor, chats: Service, body: Change) -> Response:
     """Sends your alerts to an incoming webhook of Slack, from now on.
 
     The address begins with `https://hooks.slack.com/services/` (or `hooks.slack-gov.com`). An installation may permit
@@ -44,13 +44,13 @@ async def set_slack(actor: Actor, chats: Service, body: Change) -> Response:
 
 
 @router.delete("/slack", status_code=204, summary="Remove your Slack channel")
-async def delete_slack(actor: Actor, chats: Service) -> None:
+async def delete_slack_channel(actor: Actor, chats: Service) -> None:
     """Forgets the address, and ends what waits for it."""
     await chats.delete(actor.user_id, Chat.SLACK)
 
 
 @router.get("/teams", summary="Read your Teams channel")
-async def get_teams(actor: Actor, chats: Service) -> schemas.ChatChannel:
+async def get_teams_channel(actor: Actor, chats: Service) -> schemas.ChatChannel:
     """Tells whether your alerts go to Teams: 404 if they do not. The address itself is never shown."""
     return await chats.get(actor.user_id, Chat.TEAMS)
 
@@ -62,7 +62,7 @@ async def get_teams(actor: Actor, chats: Service) -> schemas.ChatChannel:
     responses={200: {"model": schemas.ChatChannel, "description": "It was set before"}},
     summary="Set your Teams channel",
 )
-async def set_teams(actor: Actor, chats: Service, body: Change) -> Response:
+async def set_teams_channel(actor: Actor, chats: Service, body: Change) -> Response:
     """Sends your alerts to a workflow of Teams ("When a Teams webhook request is received"), from now on.
 
     Its address is at `*.logic.azure.com`, `*.logic.azure.us` or `*.environment.api.powerplatform.com`; an installation
@@ -73,7 +73,7 @@ async def set_teams(actor: Actor, chats: Service, body: Change) -> Response:
 
 
 @router.delete("/teams", status_code=204, summary="Remove your Teams channel")
-async def delete_teams(actor: Actor, chats: Service) -> None:
+async def delete_teams_channel(actor: Actor, chats: Service) -> None:
     """Forgets the address, and ends what waits for it."""
     await chats.delete(actor.user_id, Chat.TEAMS)
 

@@ -57,7 +57,7 @@ async def get_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) 
 
 
 @router.patch("/webhooks/{webhook_id}", summary="Change a webhook")
-async def change_webhook(
+async def update_webhook(
     actor: Actor,
     deliveries: Service,
     webhook_id: WebhookId,
@@ -74,7 +74,7 @@ async def delete_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookI
 
 
 @router.post("/webhooks/{webhook_id}/rotate-secret", summary="Rotate a webhook's secret")
-async def rotate_secret(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.WebhookWithSecret:
+async def rotate_webhook_secret(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.WebhookWithSecret:
     """Creates a new secret. Until `previous_secret_expires_at` deliveries have signatures of both."""
     return await deliveries.rotate(actor.user_id, webhook_id)
 
@@ -86,7 +86,7 @@ async def test_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId)
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="Read the delivery log")
-async def list_deliveries(
+async def list_webhook_deliveries(
     request: Request,
     actor: Actor,
     deliveries: Service,
@@ -100,7 +100,7 @@ async def list_deliveries(
 
 
 @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", summary="Deliver once more")
-async def redeliver(
+async def redeliver_event(
     actor: Actor, deliveries: Service, webhook_id: WebhookId, delivery_id: DeliveryId
 ) -> schemas.Delivery:
     """Sends an event again with the same `webhook-id`, even if it was delivered.

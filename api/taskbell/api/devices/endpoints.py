@@ -77,7 +77,7 @@ async def get_webpush_key(actor: Actor, devices: Service) -> schemas.WebPushKey:
 
 
 @router.patch("/{device_id}", summary="Rename a device")
-async def rename_device(
+async def update_device(
     actor: Actor,
     devices: Service,
     device_id: DeviceId,

@@ -59,7 +59,7 @@ class Feed(Page[FeedItem]):
 
 
 @router.get("/events", response_model=Feed, summary="Read a workspace's events")
-async def read_events(
+async def list_events(
     actor: Actor,
     database: Primary,
     events: Events,

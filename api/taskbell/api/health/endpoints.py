@@ -23,13 +23,13 @@ Replicas = Annotated[Reads, Depends(service("reads"))]
 
 
 @router.get("/livez", summary="Is the process alive", response_class=PlainTextResponse)
-async def livez() -> Response:
+async def get_liveness() -> Response:
     """Answers 200 as long as the event loop runs. Checks nothing else: a database outage must not restart pods."""
     return _response(answers.live())
 
 
 @router.get("/readyz", summary="Can it serve", responses={503: {"description": "The database is away or behind"}})
-async def readyz(checks: Checks) -> Response:
+async def get_readiness(checks: Checks) -> Response:
     """Checks the database (with the schema that this code needs) and NATS, each with a deadline of 2 s.
 
     While NATS is down the response names it and stays 200: tasks are saved, and their events follow later.
@@ -40,7 +40,7 @@ async def readyz(checks: Checks) -> Response:
 
 
 @router.get("/health", summary="Summary for people")
-async def health(checks: Checks) -> JSONResponse:
+async def get_health(checks: Checks) -> JSONResponse:
     """The same checks with the version of the installation."""
     found = await examine(checks)
     status = "ok" if found.ok else "degraded"

@@ -63,6 +63,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         body, query = read[id(route)]
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
+            operation["operationId"] = operation_id(route.name)
             if body is not None:
                 required = _model(route, "json_body_required")
                 content = operation.setdefault("requestBody", {"required": required}).setdefault("content", {})
@@ -84,6 +85,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError", *queries):
         schemas.pop(unused, None)
     return schema
+
+
+def operation_id(endpoint: str) -> str:
+    """The id of an operation, and so its name in generated clients: `create_task` becomes `createTask`.
+
+    It is the name of the endpoint's function, a verb and its object. Renaming the function breaks those clients.
+    """
+    verb, *words = endpoint.split("_")
+    return verb + "".join(word.capitalize() for word in words)
 
 
 def _parameters(model: dict[str, Any]) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ async def invite_member(
 
 
 @router.get("/workspaces/{workspace_id}/invitations", summary="List a workspace's invitations")
-async def list_invitations(
+async def list_workspace_invitations(
     request: Request, actor: Actor, invitations: Service, workspace_id: WorkspaceId, query: Paging
 ) -> schemas.InvitationPage:
     """Pages through the invitations that may still be accepted, oldest first. Only for owners and admins."""
@@ -59,7 +59,7 @@ async def withdraw_invitation(
 
 
 @router.get("/invitations", summary="List the invitations to you")
-async def list_invitations_to_you(
+async def list_my_invitations(
     request: Request, actor: Actor, invitations: Service, query: Paging
 ) -> schemas.InvitationToYouPage:
     """Pages through the invitations to your e-mail address that you can accept, oldest first."""

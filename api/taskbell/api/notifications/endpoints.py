@@ -43,7 +43,7 @@ async def list_notifications(
 
 
 @router.patch("/{notification_id}", response_model=Notification, summary="Mark a notification as read, or not")
-async def patch_notification(
+async def update_notification(
     actor: Actor,
     inbox: Inbox,
     notification_id: NotificationId,
@@ -55,7 +55,7 @@ async def patch_notification(
 
 
 @router.post("/read", summary="Mark notifications as read")
-async def read_notifications(
+async def mark_notifications_read(
     actor: Actor, inbox: Inbox, body: Annotated[NotificationsRead, Depends(json_body(NotificationsRead))]
 ) -> ReadCount:
     """Marks the listed ones, or all that exist now, with a `notification.read` event for each that was unread."""

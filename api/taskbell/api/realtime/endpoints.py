@@ -36,7 +36,7 @@ class Ticket(BaseModel):
 
 
 @router.post("/tickets", status_code=201, response_model=Ticket, summary="Get a ticket for the WebSocket")
-async def create_ticket(actor: Actor, keys: Keys, settings: Settings) -> Response:
+async def create_realtime_ticket(actor: Actor, keys: Keys, settings: Settings) -> Response:
     """Browsers cannot send a bearer header with a WebSocket, and an address must not contain an access token.
 
     Open `url` with subprotocol `taskbell.v1.json` within 30 seconds. A ticket is valid nowhere else.

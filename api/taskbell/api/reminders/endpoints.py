@@ -20,7 +20,7 @@ TaskId = Annotated[UUID, Path(description="The task's id.")]
 
 
 @router.post("/{task_id}/remind", summary="Remind those responsible for a task")
-async def remind(
+async def send_reminder(
     actor: Actor,
     reminders: Service,
     task_id: TaskId,

@@ -26,7 +26,7 @@ async def get_subscription(actor: Actor, subscriptions: Service, task_id: TaskId
 
 
 @router.put("", summary="Watch or mute a task")
-async def put_subscription(
+async def set_subscription(
     actor: Actor,
     subscriptions: Service,
     task_id: TaskId,

@@ -94,7 +94,7 @@ async def get_task(request: Request, actor: Actor, tasks: Tasks, task_id: TaskId
 
 
 @router.patch("/tasks/{task_id}", response_model=Task, summary="Change a task")
-async def patch_task(
+async def update_task(
     request: Request,
     actor: Actor,
     tasks: Tasks,

@@ -53,13 +53,13 @@ Click = Annotated[schemas.OneClick, Depends(_read_click)]
 
 
 @router.get("", response_class=HTMLResponse, summary="Ask whether to switch e-mail off")
-async def ask(query: Query) -> Response:  # noqa: ARG001 -- it must be there; the form sends it again
+async def get_unsubscribe_page(query: Query) -> Response:  # noqa: ARG001 -- it must be there; the form sends it again
     """A page with a button, for people who follow the link of an e-mail. Reading it changes nothing."""
     return HTMLResponse(pages.QUESTION, headers=pages.HEADERS)
 
 
 @router.post("", response_class=HTMLResponse, summary="Switch e-mail off", openapi_extra=_FORM_DOCUMENT)
-async def unsubscribe(
+async def unsubscribe_from_email(
     request: Request,
     unsubscriptions: Service,
     addresses: Addresses,
