@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs._generate import bounds, chart, environment, errors, features, metrics, nats_users, settings
+from docs._generate import bounds, chart, environment, errors, features, metrics, nats_users, scopes, settings
 from docs._generate.dashboards import build as dashboards
 from docs._generate.dashboards import page as dashboards_page
 
@@ -32,6 +32,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/features.md": features.text,
     "docs/reference/metrics.md": metrics.text,
     "docs/reference/nats-users.md": nats_users.text,
+    "docs/reference/scopes.md": scopes.text,
     "docs/reference/settings.md": settings.text,
 }
 """The generated files and the functions that write them."""

@@ -14,6 +14,8 @@ BOUNDED = {
         "GATEWAY_MAX_REPLAYS_PER_USER": "replays at once at a gateway; more wait",
         "WORKSPACES_PER_USER": "workspaces that a user is a member of",
         "INVITATIONS_PER_USER": "open invitations that a user has made",
+        "PERSONAL_TOKENS_PER_USER": "personal access tokens",
+        "PERSONAL_TOKEN_MAX_TTL": "time that a personal access token lives",
         "DEVICES_PER_USER": "devices that receive a user's push alerts",
         "EMAILS_PER_HOUR": "e-mails that are sent to a user in an hour",
     },

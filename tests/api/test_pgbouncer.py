@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from taskbell.gateway.repository import open_memberships
+from taskbell.gateway.repository import Memberships, open_database
 from taskbell.kit.postgres.connection import connect_directly, open_session
 from taskbell.kit.postgres.errors import PoolerInBetween, describe, translating
 from taskbell.kit.postgres.pool import Pool, open_lender
@@ -165,7 +165,8 @@ async def test_the_other_programs_come_through(database):
     nobody = "00000000-0000-0000-0000-000000000000"
     async with sweeping(database.sweeper_url) as reminders:
         assert [await reminders.fire(Part(), at_most=10) for _ in range(4)] == [[]] * 4
-    async with open_memberships(database.gateway_url, pool_size=4) as memberships:
+    async with open_database(database.gateway_url, pool_size=4) as pool:
+        memberships = Memberships(pool)
         found = await asyncio.gather(*(memberships.workspaces_of(nobody) for _ in range(20)))
         assert set(found) == {frozenset()}
     away = translating(lambda lost: AssertionError(str(lost)))

@@ -85,6 +85,12 @@ async def _account(owner) -> Account:
         user,
     )
     await owner.execute(
+        "INSERT INTO personal_tokens (id, user_id, name, scopes, token_hash, expires_at)"
+        " VALUES (gen_random_uuid(), $1, 'Program', '{tasks:read}', $2, now())",
+        user,
+        secrets.token_bytes(32),
+    )
+    await owner.execute(
         "INSERT INTO webhooks (id, workspace_id, url, event_types, secret)"
         " VALUES ($1, $1, 'https://a.example', '{*}', 's')",
         workspace,
@@ -195,7 +201,10 @@ async def test_without_an_actor_nothing_is_seen(api, act_as, mine, table):
 async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, foreign, table):
     """`SELECT * FROM` any tenant table shows the actor's rows, all of them, and nobody else's."""
     await act_as(mine.user)
-    of_a_user = {"users", "sessions", "refresh_tokens", "email_channels", "email_confirmations", "alert_endpoints"}
+    of_a_user = {
+        *("users", "sessions", "refresh_tokens", "personal_tokens"),
+        *("email_channels", "email_confirmations", "alert_endpoints"),
+    }
     own = {mine.user} if table in of_a_user else {mine.workspace}
     assert await _holders(api, table) == own
 
@@ -446,7 +455,8 @@ async def test_no_service_can_pass_by_security(database, role):
                 "provider_tokens",
             },
         ),
-        ("api", {*_OF_A_TENANT, "login_attempts", "report_state"}),
+        # Of personal tokens it reads all columns but the hash.
+        ("api", {*_OF_A_TENANT, "login_attempts", "report_state"} - {"personal_tokens"}),
     ],
 )
 async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):

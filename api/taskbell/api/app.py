@@ -20,6 +20,7 @@ from taskbell.api.http.route import keep_apart
 from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
+from taskbell.api.personal_tokens import endpoints as personal_tokens
 from taskbell.api.preferences import endpoints as preferences
 from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.reminders import endpoints as reminders
@@ -33,7 +34,8 @@ from taskbell.api.workspaces import endpoints as workspaces
 from taskbell.kit.trace import Tracing
 
 DESCRIPTION = """
-Tasks and reminders for teams. Sign in with `POST /v1/auth/login`, send `Authorization: Bearer <access_token>`.
+Tasks and reminders for teams. Sign in with `POST /v1/auth/login`, send `Authorization: Bearer <access_token>`; programs
+send a personal access token of `POST /v1/tokens`.
 Errors are problem documents (RFC 9457) with a stable `code`; instants are RFC 3339 in UTC; lists are paged by an
 opaque cursor.
 """
@@ -60,6 +62,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         subscriptions.router,
         reminders.router,
         *accounts.routers,
+        personal_tokens.router,
         workspaces.router,
         invitations.router,
         events.router,

@@ -11,9 +11,12 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
 from taskbell.api.http import consistency
+from taskbell.api.scopes import policy
+from taskbell.api.scopes.document import SCHEME
+from taskbell.api.scopes.errors import ScopeInsufficient, SessionRequired
 from taskbell.api.services import Services
 from taskbell.contract.problems import ProblemCode, Refused
-from taskbell.contract.tokens import Claims
+from taskbell.contract.tokens import PERSONAL_PREFIX, Claims
 from taskbell.kit.jwt import TokenRefused
 
 
@@ -24,14 +27,17 @@ class NotSignedIn(Refused):
 
 
 class _Bearer(SecurityBase):
-    """Reads the bearer token (RFC 6750) and charges the request to its user.
+    """Reads the bearer token (RFC 6750), charges the request to its user, and checks the scopes of a personal token.
 
-    A verified token is remembered until it expires.
+    A verified token is remembered: an access token until it expires, a personal one for a second.
     """
 
     def __init__(self) -> None:
-        self.model = BearerScheme(bearerFormat="JWT", description="An access token from `POST /v1/auth/login`.")
-        self.scheme_name = "bearer"
+        self.model = BearerScheme(
+            description="An access token from `POST /v1/auth/login`, which may do everything, or a personal access "
+            "token (`tbp_...`) from `POST /v1/tokens`, which needs the scope that the operation names.",
+        )
+        self.scheme_name = SCHEME
 
     async def __call__(self, request: Request) -> Claims:
         header = request.headers.get("authorization")
@@ -39,15 +45,33 @@ class _Bearer(SecurityBase):
             raise NotSignedIn
         services: Services = request.app.state.services
         try:
-            claims = services.access_tokens.get(header[7:].strip())
+            claims = await _verified(services, header[7:].strip())
         except TokenRefused as refused:
             raise NotSignedIn(
                 f"The access token was refused: {refused}.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             ) from refused
         await services.limiter.charge(claims.user_id, request.scope)
+        if claims.scopes is not None:
+            _require_scope(claims.scopes, request)
         consistency.begin(request)
         return claims
+
+
+async def _verified(services: Services, token: str) -> Claims:
+    """What a token says; its form tells who verifies it. Raises `TokenRefused`."""
+    if token.startswith(PERSONAL_PREFIX):
+        return await services.personal_token_verifier.verify(token)
+    return services.access_tokens.get(token)
+
+
+def _require_scope(scopes: frozenset[str], request: Request) -> None:
+    """Check that scopes permit the operation of a request. Raises `ScopeInsufficient`, `SessionRequired`."""
+    scope = policy.needed(request.method, request.scope["route"].path)
+    if scope is None:
+        raise SessionRequired
+    if scope not in scopes:
+        raise ScopeInsufficient(scope)
 
 
 def service(name: str) -> Callable[[Request], Awaitable[Any]]:

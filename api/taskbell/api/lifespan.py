@@ -29,6 +29,9 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.personal_tokens.policy import Lifetime
+from taskbell.api.personal_tokens.service import PersonalTokens
+from taskbell.api.personal_tokens.verifier import PersonalTokenVerifier
 from taskbell.api.preferences.service import AlertPreferences
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
@@ -92,6 +95,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         await stack.enter_async_context(running(following.run, name="feed-reader"))
         quotas = Quotas(database)
         await stack.enter_async_context(running(quotas.run, name="quota-reader"))
+        personal_token_verifier = PersonalTokenVerifier(database)
+        stack.push_async_callback(personal_token_verifier.note_use)
+        await stack.enter_async_context(running(personal_token_verifier.run, name="personal-token-use"))
         keys = parse_keys(settings.signing_keys.get_secret_value())
         passwords = Passwords(
             memory_kib=settings.password_hash_memory_kib,
@@ -116,6 +122,12 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             positions=positions,
             replicas=replicas,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
+            personal_token_verifier=personal_token_verifier,
+            personal_tokens=PersonalTokens(
+                database,
+                most=settings.personal_tokens_per_user,
+                lifetime=Lifetime(usual=settings.personal_token_ttl, most=settings.personal_token_max_ttl),
+            ),
             signing_keys=keys,
             client_addresses=ClientAddresses(settings.trusted_proxies),
             confirmations=Confirmations(database, throttle=throttle, ttl=settings.email_confirmation_ttl),

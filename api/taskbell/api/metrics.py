@@ -37,6 +37,12 @@ REFRESH_REUSES = Counter(
     "Refresh tokens that were used a second time; each use ended the session. Each is a stolen token or a "
     "broken client.",
 )
+PERSONAL_TOKENS = Counter(
+    "taskbell_api_personal_tokens_total",
+    "Requests with a personal access token by outcome: hit (this process asked PostgreSQL for it within the last "
+    "second), miss (it asked now), refused (malformed, unknown, deleted or expired).",
+    ["outcome"],
+)
 QUOTA_REFUSALS = Counter(
     "taskbell_api_quota_refusals_total",
     "Changes that were refused, by quota: daily (429, the workspace wrote too much), tasks (413, it stores too much).",

@@ -17,6 +17,8 @@ from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.personal_tokens.service import PersonalTokens
+from taskbell.api.personal_tokens.verifier import PersonalTokenVerifier
 from taskbell.api.preferences.service import AlertPreferences
 from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
@@ -46,6 +48,8 @@ class Services:
     positions: PrimaryPositions
     replicas: Sequence[Replica]
     access_tokens: VerifiedTokens[Claims]
+    personal_token_verifier: PersonalTokenVerifier
+    personal_tokens: PersonalTokens
     signing_keys: KeySet
     client_addresses: ClientAddresses
     accounts: Accounts

@@ -107,6 +107,15 @@ class ApiSettings(PooledSettings):
     """How long the token of a message that confirms an e-mail address works."""
     device_token_ttl: timedelta = Field(default=timedelta(days=180), ge=timedelta(days=1), le=timedelta(days=400))
     """How long a device token is valid: its device signs in whatever others do to the account."""
+    personal_token_ttl: timedelta = Field(default=timedelta(days=90), ge=timedelta(minutes=1))
+    """How long a personal access token lives whose maker names no time; never longer than the greatest lifetime."""
+    personal_token_max_ttl: timedelta = Field(
+        default=timedelta(days=366), ge=timedelta(minutes=1), le=timedelta(days=3660)
+    )
+    """The greatest lifetime of a personal access token. A change applies to tokens that are made later."""
+    personal_tokens_per_user: int = Field(default=50, ge=1, le=1000)
+    """Personal access tokens that a user may have. One more is refused (`limit_reached`). Expired ones count for 30
+    days."""
     workspaces_per_user: int = Field(default=100, ge=1, le=10_000)
     """Workspaces that a user may belong to, with the personal one. More are refused (`limit_reached`)."""
     members_per_workspace: int = Field(default=1000, ge=1, le=100_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, Text, text
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -73,6 +73,29 @@ class RefreshToken(Model):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     used_at: Mapped[datetime | None]
+
+
+class PersonalToken(Model):
+    """A personal access token, as its SHA-256. Deleting the row ends it."""
+
+    __tablename__ = "personal_tokens"
+    __table_args__ = (
+        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="personal_tokens_name_length"),
+        CheckConstraint("cardinality(scopes) BETWEEN 1 AND 100", name="personal_tokens_scopes_count"),
+        CheckConstraint("octet_length(token_hash) = 32", name="personal_tokens_hash_length"),
+        Index("personal_tokens_token_hash_key", "token_hash", unique=True),
+        Index("personal_tokens_user_id_idx", "user_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    token_hash: Mapped[bytes] = mapped_column(BYTEA)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    """To the minute: each process writes it once a minute."""
 
 
 class LoginAttempts(Model):

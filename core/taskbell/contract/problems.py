@@ -41,6 +41,8 @@ class ProblemCode(Enum):
     INVALID_REFRESH_TOKEN = Problem("invalid_refresh_token", 401, "The refresh token is not valid")
     REFRESH_TOKEN_REUSED = Problem("refresh_token_reused", 401, "The refresh token was used before")
     FORBIDDEN = Problem("forbidden", 403, "Your role does not permit this")
+    INSUFFICIENT_SCOPE = Problem("insufficient_scope", 403, "The token lacks a scope")
+    SESSION_REQUIRED = Problem("session_required", 403, "Only a session may do this")
     NOT_FOUND = Problem("not_found", 404, "There is nothing here")
     NOT_SET_UP = Problem("not_set_up", 404, "This is not set up here")
     METHOD_NOT_ALLOWED = Problem("method_not_allowed", 405, "The method is not allowed here")

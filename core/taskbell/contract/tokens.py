@@ -14,6 +14,8 @@ AUDIENCE = "taskbell"
 TICKET_TTL = timedelta(seconds=30)
 REFRESH_PREFIX = "tbr_"
 """A refresh token is an opaque random string with this prefix, never a JWT: it cannot pass as an access token."""
+PERSONAL_PREFIX = "tbp_"
+"""A personal access token begins with this, never a JWT. Tools that search for leaked secrets know it by that."""
 
 
 class TokenType(StrEnum):
@@ -34,9 +36,11 @@ class Claims:
     Attributes:
         user_id: The user (`sub`).
         workspace_id: The user's personal workspace (`ws`).
-        session_id: The refresh family that it belongs to (`sid`).
+        session_id: The refresh family that it belongs to (`sid`), or the id of the personal access token.
         token_id: Its own id (`jti`).
         expires_at: Unix seconds (`exp`).
+        scopes: What a personal access token may do; None for a session, which may do everything. No claim of a JWT.
+        personal_token_id: The personal access token that it stands for, or that a ticket was made with (`pat`).
     """
 
     user_id: UUID
@@ -44,6 +48,8 @@ class Claims:
     session_id: UUID
     token_id: str
     expires_at: int
+    scopes: frozenset[str] | None = None
+    personal_token_id: UUID | None = None
 
     @classmethod
     def read(cls, claims: Mapping[str, Any]) -> Self:
@@ -59,6 +65,7 @@ class Claims:
                 session_id=UUID(claims["sid"]),
                 token_id=str(claims["jti"]),
                 expires_at=int(claims["exp"]),
+                personal_token_id=UUID(claims["pat"]) if "pat" in claims else None,
             )
         except (KeyError, TypeError, AttributeError) as missing:
             raise ValueError("a claim is missing or malformed") from missing

@@ -10,10 +10,14 @@ from taskbell.gateway.inputs import Credential
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The user of a verified credential, and until when it is valid (on the session's clock, seconds)."""
+    """The user of a verified credential, and until when it is valid (on the session's clock, seconds).
+
+    `personal_token_id`: the personal access token that it is, or that a ticket was made with.
+    """
 
     user_id: str
     expires_at: float
+    personal_token_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from taskbell.gateway.http import HttpSide
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.intake import Intake
 from taskbell.gateway.keys import Keys
+from taskbell.gateway.personal_tokens import TokenWatch
 from taskbell.gateway.recent import RecentEvents
 from taskbell.gateway.replay import Resumption
-from taskbell.gateway.repository import open_memberships
+from taskbell.gateway.repository import Memberships, PersonalTokens, open_database
 from taskbell.gateway.server import WHEEL_SECONDS, GatewayServer
 from taskbell.gateway.session import SessionLimits
 from taskbell.gateway.settings import GatewaySettings
@@ -71,9 +72,11 @@ async def gateway(
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        memberships = await stack.enter_async_context(
-            open_memberships(settings.way_to(settings.database_url), pool_size=settings.gateway_database_pool_size)
+        database = await stack.enter_async_context(
+            open_database(settings.way_to(settings.database_url), pool_size=settings.gateway_database_pool_size)
         )
+        memberships, personal_tokens = Memberships(database), PersonalTokens(database)
+        watch = TokenWatch(personal_tokens)
         http_client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
         keys = Keys(http_client, str(settings.jwks_url), cool_down=settings.jwks_cool_down.total_seconds())
         hub = Hub(RecentEvents(max_events=settings.gateway_recent_events, max_bytes=settings.gateway_recent_bytes))
@@ -118,9 +121,11 @@ async def gateway(
             sign_ins=SignIns(
                 keys,
                 OneTimeNames(bus, bucket=TICKET_BUCKET),
+                personal_tokens,
                 ticket_session=settings.gateway_ticket_session_ttl.total_seconds(),
                 monotonic=loop.time,
             ),
+            watch=watch,
             unsent=Unsent(at_most=settings.gateway_unsent_bytes),
             wheel=TimerWheel(resolution=WHEEL_SECONDS, now=loop.time()),
             limits=SessionLimits(
@@ -145,6 +150,7 @@ async def gateway(
         await stack.enter_async_context(running(keys.run, name="gateway-keys"))
         await stack.enter_async_context(running(reader.run, name="gateway-reader"))
         await stack.enter_async_context(running(users.run, name="gateway-users"))
+        await stack.enter_async_context(running(watch.run, name="gateway-tokens"))
         await stack.enter_async_context(running(server.turn_wheel, name="gateway-wheel"))
         await _settle(checks, within=_SETTLE_SECONDS)
         await server.start(listening)

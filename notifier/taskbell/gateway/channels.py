@@ -15,7 +15,7 @@ from taskbell.gateway.hub import Hub, Receiver
 from taskbell.gateway.inputs import ME, workspace_channel, workspace_of
 from taskbell.gateway.refusals import UNKNOWN_CHANNEL, too_many_connections
 from taskbell.gateway.replay import Missed, Prepared, Resumption
-from taskbell.gateway.repository import Memberships, MembershipsUnavailable
+from taskbell.gateway.repository import DatabaseUnavailable, Memberships
 from taskbell.gateway.session import TRY_AGAIN_LATER
 from taskbell.kit.nats_replay import ReplayInterrupted
 
@@ -112,7 +112,7 @@ class Channels:
             elif await self._missed_since_handshake(place, member_of):
                 replays = self.prepared is not None
                 place, resume = (self._handshake, Resume.NEW) if replays else (place, Resume.GAP)
-        except (MembershipsUnavailable, ReplayInterrupted):
+        except (DatabaseUnavailable, ReplayInterrupted):
             return _UNAVAILABLE
         return Joined(
             epoch=place.epoch,
@@ -182,7 +182,7 @@ class Channels:
             backlog.hold()
             if after < 0 or not await self._prepare_one(workspace, after):
                 return Subscribed(channel, cursor, Resume.GAP)
-        except (MembershipsUnavailable, ReplayInterrupted):
+        except (DatabaseUnavailable, ReplayInterrupted):
             self.ended(workspace)
             self._hub.unsubscribe(self._receiver, workspace)
             return _UNAVAILABLE

@@ -85,7 +85,7 @@ READER_RESETS = Counter(
 )
 SIGN_INS = Counter(
     "taskbell_gateway_sign_ins_total",
-    "Sign-ins by kind (token, ticket) and outcome (ok, refused, unavailable).",
+    "Sign-ins by kind (token, personal_token, ticket) and outcome (ok, refused, unavailable).",
     ["kind", "outcome"],
 )
 KEY_FETCHES = Counter(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from taskbell.contract.frames import CloseCode
+from taskbell.contract.scopes import Scope
 from taskbell.gateway import frames
 from taskbell.gateway.actions import Refusal
 
+SCOPE_MISSING = Refusal(
+    "insufficient_scope", f"the token needs the scope {Scope.EVENTS_READ}", close_code=CloseCode.FORBIDDEN
+)
+TOKEN_ENDED = Refusal("token_ended", "the personal access token was deleted, or has expired")
 UNKNOWN_CHANNEL = Refusal("unknown_channel", "channels are me and workspace:<id>")
 
 

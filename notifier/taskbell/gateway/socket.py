@@ -32,6 +32,8 @@ from taskbell.gateway.channels import Admission, Channels
 from taskbell.gateway.hub import Hub
 from taskbell.gateway.inputs import Credential, workspace_channel
 from taskbell.gateway.live import LiveEvent
+from taskbell.gateway.personal_tokens import TokenWatch
+from taskbell.gateway.refusals import TOKEN_ENDED
 from taskbell.gateway.send_queue import QueueOverflow
 from taskbell.gateway.session import (
     HELLO_GRACE_SECONDS,
@@ -65,6 +67,7 @@ class Surroundings:
     sign_ins: SignIns
     wheel: TimerWheel[Socket]
     limits: SessionLimits
+    watch: TokenWatch
     unsent: Unsent
 
 
@@ -114,6 +117,7 @@ class Socket:
         finally:
             self._session.lost()
             self._around.wheel.remove(self)
+            self._around.watch.end(self)
             await self._channels.leave()
 
     # The channels' side
@@ -156,6 +160,12 @@ class Socket:
     def one_too_many(self) -> None:
         """Close the connection: the user has older ones, as many as are allowed."""
         self._perform_now(self._session.one_too_many(self._around.admission.users.cap.most))
+
+    # The side of its personal access token
+
+    def token_ended(self) -> None:
+        """Close the connection: the token was deleted, or has expired."""
+        self._perform_now(self._session.sign_in_refused(TOKEN_ENDED))
 
     # The side of `Unsent`
 
@@ -263,6 +273,7 @@ class Socket:
                 found = await self._around.sign_ins.verify(credential)
                 if isinstance(found, Refusal):
                     return [*self._session.sign_in_refused(found)]
+                self._depend_on(found)
                 return [*self._session.signed_in(found)]
             case VerifyRefresh(credential=credential, id=request_id):
                 return await self._refresh(credential, request_id)
@@ -293,7 +304,17 @@ class Socket:
         found: Identity | Refusal = await self._around.sign_ins.verify(credential)
         if isinstance(found, Refusal):
             return [*self._session.refresh_refused(request_id, found)]
+        self._depend_on(found)
         return [*self._session.refreshed(request_id, found)]
+
+    def _depend_on(self, identity: Identity) -> None:
+        """Let the connection end with the personal access token that it signed in with, if it did with one."""
+        if self._session.phase is Phase.CLOSED:
+            return
+        if identity.personal_token_id is None:
+            self._around.watch.end(self)
+        else:
+            self._around.watch.begin(self, identity.personal_token_id)
 
     async def _replay(self) -> Iterable[Action]:
         prepared, self._channels.prepared = self._channels.prepared, None

@@ -30,6 +30,7 @@ _KINDS = {
     "invitation_id": "invitation",
     "comment_id": "comment",
     "device_id": "device",
+    "token_id": "token",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 _SECRETS = {("/v1/unsubscribe", "token")}
@@ -142,6 +143,16 @@ async def _device(owner, person):
     )
 
 
+async def _token(owner, person):
+    """The id of a personal access token that a person made."""
+    return await owner.fetchval(
+        "INSERT INTO personal_tokens (id, user_id, name, scopes, token_hash, expires_at)"
+        " VALUES (taskbell.new_id(), $1::text::uuid, 'Program', '{tasks:read}', sha256($1::text::bytea), now())"
+        " RETURNING id::text",
+        person.user_id,
+    )
+
+
 async def _call(person, document, operation, *, method, path, own, place=None, identity=None):
     """Call an operation with own ids, but for the one in `place`."""
     where, name = place or (None, None)
@@ -172,6 +183,7 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     own, foreign = own | await _webhook(owner, ann), foreign | await _webhook(owner, bob)
     own["invitation"], foreign["invitation"] = await _invitation(owner, ann), await _invitation(owner, bob)
     own["device"], foreign["device"] = await _device(owner, ann), await _device(owner, bob)
+    own["token"], foreign["token"] = await _token(owner, ann), await _token(owner, bob)
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):

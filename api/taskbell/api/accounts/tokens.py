@@ -16,10 +16,19 @@ from taskbell.kit.ids import new_id
 
 
 def issue(
-    *, token_type: TokenType, user_id: UUID, workspace_id: UUID, session_id: UUID, ttl: timedelta, keys: KeySet
+    *,
+    token_type: TokenType,
+    user_id: UUID,
+    workspace_id: UUID,
+    session_id: UUID,
+    ttl: timedelta,
+    keys: KeySet,
+    personal_token_id: UUID | None = None,
 ) -> str:
-    """Sign a token that is valid for `ttl` from now."""
+    """Sign a token that is valid for `ttl` from now. A ticket tells which personal access token it was made with."""
     own = {"sub": str(user_id), "ws": str(workspace_id), "sid": str(session_id), "jti": str(new_id())}
+    if personal_token_id is not None:
+        own["pat"] = str(personal_token_id)
     return jwt.sign(issued(ttl) | own, token_type=token_type, keys=keys)
 
 

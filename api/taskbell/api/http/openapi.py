@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from taskbell.api.http import consistency
 from taskbell.api.http.paging import PageLimits, PageQuery
 from taskbell.api.http.problem import ProblemDocument
+from taskbell.api.scopes import document as scopes
 from taskbell.contract.problems import MEDIA_TYPE
 
 _PREFIX = "#/components/schemas/"
@@ -75,6 +76,7 @@ def document(app: FastAPI) -> dict[str, Any]:
                     _tell_limit(operation["parameters"], app.state.page_limits)
             if operation.get("security"):
                 _tell_consistency(operation, method)
+                scopes.tell(operation, method=method, path=route.path)
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {
                 "description": "A problem (RFC 9457)",

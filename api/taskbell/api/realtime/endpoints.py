@@ -39,7 +39,8 @@ class Ticket(BaseModel):
 async def create_realtime_ticket(actor: Actor, keys: Keys, settings: Settings) -> Response:
     """Browsers cannot send a bearer header with a WebSocket, and an address must not contain an access token.
 
-    Open `url` with subprotocol `taskbell.v1.json` within 30 seconds. A ticket is valid nowhere else.
+    Open `url` with subprotocol `taskbell.v1.json` within 30 seconds. A ticket is valid nowhere else. A connection by a
+    ticket that was made with a personal access token ends with the token.
     """
     expires_at = datetime.now(UTC).replace(microsecond=0) + TICKET_TTL
     ticket = issue(
@@ -49,6 +50,7 @@ async def create_realtime_ticket(actor: Actor, keys: Keys, settings: Settings) -
         session_id=actor.session_id,
         ttl=TICKET_TTL,
         keys=keys,
+        personal_token_id=actor.personal_token_id,
     )
     made = Ticket(ticket=ticket, url=with_ticket(settings.gateway_url, ticket), expires_at=expires_at)
     return Response(

@@ -1,0 +1,1 @@
+SELECT count(*) FROM personal_tokens WHERE user_id = :user_id

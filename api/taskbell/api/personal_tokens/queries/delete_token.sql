@@ -1,0 +1,1 @@
+DELETE FROM personal_tokens WHERE id = :id AND user_id = :user_id

@@ -1,0 +1,1 @@
+SELECT id, user_id, workspace_id, scopes, expires_at FROM taskbell.personal_token(:digest)

@@ -1,0 +1,1 @@
+SELECT taskbell.note_token_use(:ids, :instants)

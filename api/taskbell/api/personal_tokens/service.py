@@ -1,0 +1,61 @@
+"""What users do with their personal access tokens. The service owns the transaction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from taskbell.api.http.paging import PageRequest, Slice
+from taskbell.api.personal_tokens import repository
+from taskbell.api.personal_tokens.errors import ExpiryRefused, PersonalTokenNotFound, TooManyPersonalTokens
+from taskbell.api.personal_tokens.policy import Lifetime
+from taskbell.api.personal_tokens.schemas import NewPersonalToken, PersonalToken, PersonalTokenCreate
+from taskbell.contract import personal_tokens
+from taskbell.kit.ids import new_id
+from taskbell.store.pool import Database
+
+
+class PersonalTokens:
+    """The personal access tokens of a signed-in user."""
+
+    def __init__(self, database: Database, *, most: int, lifetime: Lifetime) -> None:
+        """Take how many tokens a user may have, and how long they live."""
+        self._database = database
+        self._most = most
+        self._lifetime = lifetime
+
+    async def make(self, actor: UUID, wanted: PersonalTokenCreate) -> NewPersonalToken:
+        """Make a token. Its text is in the result and nowhere else.
+
+        Raises:
+            ExpiryRefused: It would end too early or too late.
+            TooManyPersonalTokens: There are enough.
+        """
+        now = datetime.now(UTC)
+        if wanted.expires_at is not None and (fault := self._lifetime.fault(wanted.expires_at, now=now)):
+            raise ExpiryRefused(fault)
+        token = personal_tokens.make()
+        async with self._database.acting(actor) as connection:
+            if await repository.reserve(connection, actor) >= self._most:
+                raise TooManyPersonalTokens(f"You have at most {self._most} personal access tokens: delete one first.")
+            made = await repository.add(
+                connection,
+                token_id=new_id(),
+                user_id=actor,
+                name=wanted.name,
+                scopes=[scope.value for scope in wanted.scopes],
+                digest=personal_tokens.digest(token),
+                expires_at=wanted.expires_at or self._lifetime.end(now=now),
+            )
+        return NewPersonalToken(**made.model_dump(), token=token)
+
+    async def page(self, actor: UUID, wanted: PageRequest) -> Slice[PersonalToken]:
+        """Read a page of the actor's tokens, by id."""
+        async with self._database.acting(actor) as connection:
+            return await repository.page(connection, actor, after=wanted.after, limit=wanted.limit)
+
+    async def delete(self, actor: UUID, token_id: UUID) -> None:
+        """End a token: every process refuses it within a second. Raises `PersonalTokenNotFound`."""
+        async with self._database.acting(actor) as connection:
+            if not await repository.delete(connection, actor, token_id):
+                raise PersonalTokenNotFound

@@ -1,0 +1,1 @@
+"""Scopes: which operation needs which, decided in `policy` alone, and told in the OpenAPI document by `document`."""

@@ -1,0 +1,1 @@
+SELECT id::text FROM taskbell.live_personal_tokens(:ids) AS id
