@@ -5,6 +5,7 @@ import contextlib
 import email
 import ipaddress
 import re
+import secrets
 import ssl
 from email import policy
 from html import unescape
@@ -185,6 +186,35 @@ async def test_a_stranger_is_only_asked_to_confirm(platform, mailroom, run_worke
     assert "2026-11-22 10:00 UTC" in text_of(message)
     assert "Buy now" not in message.as_string()
     assert message["List-Unsubscribe"] is None
+
+
+@pytest.mark.parametrize("page", ["", "https://tasks.example/reset"])
+async def test_a_forgotten_password_is_set_by_what_the_message_says(platform, mailroom, run_worker, page):
+    """The account gets one message with a token that the database knows; the ledger keeps none, others get none."""
+    user, _ = await platform.person(email="ann@example.com", confirmed=False)
+    await platform.connection.execute("UPDATE users SET password_hash = 'x'")
+    async with run_worker(smtp_url=mailroom.url, password_reset_url=page):
+        for email in ("ann@example.com", "nobody@example.com"):
+            token = secrets.token_urlsafe(32)
+            await platform.connection.execute(
+                "SELECT taskbell.request_password_reset($1, sha256($1::text::bytea), $2, sha256($2::text::bytea),"
+                " '1 hour', '1 hour', 3, $3, NULL)",
+                email,
+                token,
+                new_id(),
+            )
+        await eventually(lambda: _states(platform, "delivered", "withdrawn"))
+    ((recipients, message),) = mailroom.messages
+    assert recipients == ["ann@example.com"]
+    assert message["Subject"] == "Reset your password"
+    assert message["List-Unsubscribe"] is None
+    found = re.search(rf"{page}#token=([\w-]{{43}})" if page else r"^([\w-]{43})$", text_of(message), re.MULTILINE)
+    assert found[0] in html_of(message)
+    assert found[1] not in str(await platform.deliveries())
+    owner = await platform.connection.fetchval(
+        "SELECT taskbell.password_reset_owner(sha256($1::text::bytea))", found[1]
+    )
+    assert owner == user
 
 
 async def test_a_user_gets_so_many_messages_in_an_hour(platform, mailroom, run_worker):

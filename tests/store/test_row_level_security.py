@@ -108,6 +108,11 @@ async def _account(owner) -> Account:
         user,
         secrets.token_bytes(32),
     )
+    await owner.execute(
+        "INSERT INTO password_resets (user_id, mailbox, token_hash, expires_at) VALUES ($1, $2, $2, now())",
+        user,
+        secrets.token_bytes(32),
+    )
     await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
     await owner.execute(
         "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
@@ -202,7 +207,7 @@ async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, fore
     """`SELECT * FROM` any tenant table shows the actor's rows, all of them, and nobody else's."""
     await act_as(mine.user)
     of_a_user = {
-        *("users", "sessions", "refresh_tokens", "personal_tokens"),
+        *("users", "sessions", "refresh_tokens", "personal_tokens", "password_resets"),
         *("email_channels", "email_confirmations", "alert_endpoints"),
     }
     own = {mine.user} if table in of_a_user else {mine.workspace}

@@ -158,7 +158,15 @@ async def test_partitions_are_made_ahead(run, owner):
     assert (await run(partitions_ahead=3))["partitions"]["created"] == []
 
 
-_OUTLIVED = ("sessions", "login_attempts", "deleted_tasks", "job_log", "invitations", "email_confirmations")
+_OUTLIVED = (
+    "sessions",
+    "login_attempts",
+    "deleted_tasks",
+    "job_log",
+    "invitations",
+    "email_confirmations",
+    "password_resets",
+)
 
 
 async def test_what_outlived_its_use_is_deleted(run, owner, team):
@@ -206,6 +214,11 @@ async def test_what_outlived_its_use_is_deleted(run, owner, team):
         user.bytes * 2,
     )
     await owner.execute(
+        "INSERT INTO password_resets (mailbox, token_hash, expires_at)"
+        " SELECT $1, sha256(n::text::bytea), now() + (n - 2) * interval '1 minute' FROM generate_series(1, 3) n",
+        user.bytes * 2,
+    )
+    await owner.execute(
         "INSERT INTO login_attempts (key, window_started_at, blocked_until) VALUES"
         " ('old', now() - interval '2 days', NULL), ('new', now(), NULL),"
         " ('blocked', now() - interval '2 days', now() + interval '1 hour')"
@@ -218,6 +231,7 @@ async def test_what_outlived_its_use_is_deleted(run, owner, team):
         "job_log": 1,
         "invitations": 2,
         "email_confirmations": 2,
+        "password_resets": 2,
     }
     assert [await _count(owner, table) for table in ("sessions", "refresh_tokens", "deleted_tasks")] == [2, 2, 2]
 

@@ -20,11 +20,13 @@ from taskbell.api.http.route import keep_apart
 from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
+from taskbell.api.password_resets import endpoints as password_resets
 from taskbell.api.personal_tokens import endpoints as personal_tokens
 from taskbell.api.preferences import endpoints as preferences
 from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.reminders import endpoints as reminders
 from taskbell.api.reports import endpoints as reports
+from taskbell.api.sessions import endpoints as sessions
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions import endpoints as subscriptions
 from taskbell.api.tasks import endpoints as tasks
@@ -63,6 +65,8 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         reminders.router,
         *accounts.routers,
         personal_tokens.router,
+        password_resets.router,
+        sessions.router,
         workspaces.router,
         invitations.router,
         events.router,

@@ -10,6 +10,7 @@ from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from taskbell.api import metrics
 from taskbell.api.http import consistency
 from taskbell.api.scopes import policy
 from taskbell.api.scopes.document import SCHEME
@@ -51,6 +52,12 @@ class _Bearer(SecurityBase):
                 f"The access token was refused: {refused}.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             ) from refused
+        if claims.session_id in services.revocations:
+            metrics.REVOKED_TOKENS.inc()
+            raise NotSignedIn(
+                "The session of the access token has ended.",
+                headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            )
         await services.limiter.charge(claims.user_id, request.scope)
         if claims.scopes is not None:
             _require_scope(claims.scopes, request)

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.devices import Devices
 from taskbell.api.accounts.passwords import Passwords
+from taskbell.api.accounts.repository import list_revoked
 from taskbell.api.accounts.service import Accounts, Allowed
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
@@ -29,6 +30,7 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.password_resets.service import PasswordResets
 from taskbell.api.personal_tokens.policy import Lifetime
 from taskbell.api.personal_tokens.service import PersonalTokens
 from taskbell.api.personal_tokens.verifier import PersonalTokenVerifier
@@ -53,7 +55,8 @@ from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.postgres.pool import open_lender
 from taskbell.kit.postgres.urls import server_name
-from taskbell.store.pool import Database
+from taskbell.kit.revocations import Revocations
+from taskbell.store.pool import Database, DatabaseUnavailable
 from taskbell.store.positions import PrimaryPositions
 from taskbell.store.reads import Reads
 from taskbell.store.replicas import Replica
@@ -98,6 +101,10 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         personal_token_verifier = PersonalTokenVerifier(database)
         stack.push_async_callback(personal_token_verifier.note_use)
         await stack.enter_async_context(running(personal_token_verifier.run, name="personal-token-use"))
+        revocations = Revocations(
+            partial(list_revoked, database), keep=settings.access_token_ttl, away=DatabaseUnavailable
+        )
+        await stack.enter_async_context(running(revocations.run, name="session-reader"))
         keys = parse_keys(settings.signing_keys.get_secret_value())
         passwords = Passwords(
             memory_kib=settings.password_hash_memory_kib,
@@ -128,9 +135,17 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 most=settings.personal_tokens_per_user,
                 lifetime=Lifetime(usual=settings.personal_token_ttl, most=settings.personal_token_max_ttl),
             ),
+            revocations=revocations,
             signing_keys=keys,
             client_addresses=ClientAddresses(settings.trusted_proxies),
             confirmations=Confirmations(database, throttle=throttle, ttl=settings.email_confirmation_ttl),
+            password_resets=PasswordResets(
+                database,
+                passwords=passwords,
+                throttle=throttle,
+                ttl=settings.password_reset_ttl,
+                failures_allowed=settings.login_failures_allowed,
+            ),
             accounts=Accounts(
                 database,
                 passwords=passwords,

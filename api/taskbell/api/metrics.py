@@ -27,10 +27,22 @@ SIGN_INS = Counter(
     "Sign-ins by outcome (ok, refused, throttled). A burst of refused ones means that somebody guesses passwords.",
     ["outcome"],
 )
+PASSWORD_RESETS = Counter(
+    "taskbell_api_password_resets_total",
+    "Forgotten passwords by outcome: asked (a message was sent if there is an account), throttled (a client asks for "
+    "many), done, refused (a wrong or expired token). Many asked ones and few done: messages do not arrive, or "
+    "somebody tries addresses.",
+    ["outcome"],
+)
 CLIENTS_SHARE_ADDRESS = Gauge(
     "taskbell_api_clients_share_address",
     "1 if ten accounts signed in through what looks like a proxy that is not in TASKBELL_TRUSTED_PROXIES. Then one "
     "guesser's pauses are everybody's at first sign-ins.",
+)
+REVOKED_TOKENS = Counter(
+    "taskbell_api_revoked_tokens_total",
+    "Requests with an access token whose session has ended. A few follow a sign-out; many mean that a client does not "
+    "notice it, or that a stolen token is tried.",
 )
 REFRESH_REUSES = Counter(
     "taskbell_api_refresh_token_reuses_total",

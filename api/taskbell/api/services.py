@@ -17,6 +17,7 @@ from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.password_resets.service import PasswordResets
 from taskbell.api.personal_tokens.service import PersonalTokens
 from taskbell.api.personal_tokens.verifier import PersonalTokenVerifier
 from taskbell.api.preferences.service import AlertPreferences
@@ -32,6 +33,7 @@ from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.tokens import Claims
 from taskbell.kit.jwt import VerifiedTokens
 from taskbell.kit.probes.health import Check
+from taskbell.kit.revocations import Revocations
 from taskbell.store.pool import Database
 from taskbell.store.positions import PrimaryPositions
 from taskbell.store.reads import Reads
@@ -50,10 +52,12 @@ class Services:
     access_tokens: VerifiedTokens[Claims]
     personal_token_verifier: PersonalTokenVerifier
     personal_tokens: PersonalTokens
+    revocations: Revocations
     signing_keys: KeySet
     client_addresses: ClientAddresses
     accounts: Accounts
     confirmations: Confirmations
+    password_resets: PasswordResets
     workspaces: Workspaces
     invitations: Invitations
     tasks: TaskService

@@ -39,7 +39,8 @@ class ApiSettings(PooledSettings):
     signing_keys: SecretStr
     """JWK Set (RFC 7517) of Ed25519 private keys, each with a `kid`. The first key signs, all keys verify."""
     access_token_ttl: timedelta = Field(default=timedelta(minutes=30), ge=timedelta(seconds=1), le=timedelta(days=1))
-    """How long an access token is valid. It cannot be revoked earlier, so keep this short."""
+    """How long an access token is valid. When its session ends earlier, each process refuses it within a second, as
+    long as PostgreSQL answers."""
     refresh_token_ttl: timedelta = Field(default=timedelta(days=30), ge=timedelta(minutes=1))
     """How long a session lasts without a refresh."""
     gateway_url: str = "ws://127.0.0.1:8001/ws"
@@ -105,6 +106,9 @@ class ApiSettings(PooledSettings):
     load tests, and where many people share an address."""
     email_confirmation_ttl: timedelta = Field(default=timedelta(days=1), ge=timedelta(minutes=1), le=timedelta(days=30))
     """How long the token of a message that confirms an e-mail address works."""
+    password_reset_ttl: timedelta = Field(default=timedelta(hours=1), ge=timedelta(minutes=5), le=timedelta(days=1))
+    """How long the token of a message that resets a password works. It works once, and until the password is changed.
+    """
     device_token_ttl: timedelta = Field(default=timedelta(days=180), ge=timedelta(days=1), le=timedelta(days=400))
     """How long a device token is valid: its device signs in whatever others do to the account."""
     personal_token_ttl: timedelta = Field(default=timedelta(days=90), ge=timedelta(minutes=1))

@@ -49,11 +49,21 @@ class Session(Model):
     """A sign-in: the family of refresh tokens that descend from one login."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("sessions_user_id_idx", "user_id"), Index("sessions_expires_at_idx", "expires_at"))
+    __table_args__ = (
+        Index("sessions_user_id_idx", "user_id"),
+        Index("sessions_expires_at_idx", "expires_at"),
+        # Every process asks twice a second which ones have ended.
+        Index("sessions_revoked_at_idx", "revoked_at", "id", postgresql_where=text("revoked_at IS NOT NULL")),
+        CheckConstraint("char_length(client) <= 200", name="sessions_client_length"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    last_used_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    """When it last got a pair of tokens."""
+    client: Mapped[str | None]
+    """What the client called itself when it signed in (`User-Agent`), shortened."""
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None]
@@ -108,6 +118,35 @@ class LoginAttempts(Model):
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     window_started_at: Mapped[datetime] = mapped_column(server_default=NOW)
     blocked_until: Mapped[datetime | None]
+
+
+class PasswordReset(Model):
+    """A token by which a forgotten password is set again. Without a user it was asked for an address of nobody.
+
+    The token itself is only in the message.
+    """
+
+    __tablename__ = "password_resets"
+    __table_args__ = (
+        Index("password_resets_token_hash_key", "token_hash", unique=True),
+        Index("password_resets_mailbox_idx", "mailbox", "created_at"),
+        Index("password_resets_user_id_idx", "user_id"),
+        CheckConstraint("octet_length(mailbox) = 32", name="password_resets_mailbox_length"),
+        CheckConstraint("octet_length(token_hash) = 32", name="password_resets_hash_length"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email: Mapped[str | None]
+    """The account's address at that time: the token is worth nothing once it has another."""
+    password_version: Mapped[int | None] = mapped_column(Integer)
+    """Which password was forgotten: the token is worth nothing once it is changed."""
+    mailbox: Mapped[bytes] = mapped_column(BYTEA)
+    """Hash of the address without its tag; by it messages are limited."""
+    token_hash: Mapped[bytes] = mapped_column(BYTEA)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
 
 
 class EmailConfirmation(Model):

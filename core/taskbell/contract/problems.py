@@ -35,6 +35,7 @@ class ProblemCode(Enum):
     INVALID_JSON = Problem("invalid_json", 400, "The body is not valid JSON")
     INVALID_CONFIRMATION = Problem("invalid_confirmation", 400, "The confirmation is not valid")
     INVALID_CURSOR = Problem("invalid_cursor", 400, "The cursor does not belong to this list")
+    INVALID_PASSWORD_RESET = Problem("invalid_password_reset", 400, "The token resets no password")
     INVALID_REQUEST = Problem("invalid_request", 400, "The request is malformed")
     UNAUTHENTICATED = Problem("unauthenticated", 401, "A valid access token is needed")
     INVALID_CREDENTIALS = Problem("invalid_credentials", 401, "E-mail or password is wrong")

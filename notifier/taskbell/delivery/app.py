@@ -147,6 +147,7 @@ async def _transports(settings: DeliverySettings, ledger: Ledger) -> AsyncIterat
                 links=Links(
                     task_template=settings.task_url_template,
                     confirm_at=settings.email_confirmation_url,
+                    reset_at=settings.password_reset_url,
                     api=settings.api_public_url.rstrip("/"),
                 ),
             )

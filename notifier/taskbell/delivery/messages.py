@@ -15,7 +15,7 @@ from uuid import UUID
 import idna
 import orjson
 
-from taskbell.contract.emails import CONFIRMATION_TYPE
+from taskbell.contract.emails import CONFIRMATION_TYPE, PASSWORD_RESET_TYPE
 from taskbell.contract.notices import Kind
 from taskbell.delivery.letters import Letter
 from taskbell.delivery.links import Links
@@ -100,7 +100,7 @@ class Reader:
 def compose(
     *, delivery_id: UUID, payload: str, sender: Address, reader: Reader, now: float, links: Links, others: int = 0
 ) -> EmailMessage:
-    """Write the e-mail of a `notification.created` event, or the one that confirms an address.
+    """Write the e-mail of a `notification.created` event, or one with a token.
 
     Its `Message-ID` contains the delivery's id, so that a message that is sent twice can be recognised. Messages about
     one task refer to one id that stands for the task, so that mail programs show them as one conversation.
@@ -125,6 +125,8 @@ def compose(
     message["To"] = recipient_mailbox(reader.address)
     if document.get("type") == CONFIRMATION_TYPE:
         kind, letter = "confirmation", _confirmation(data, zone=reader.zone, links=links)
+    elif document.get("type") == PASSWORD_RESET_TYPE:
+        kind, letter = "password_reset", _password_reset(data, zone=reader.zone, links=links)
     else:
         kind, letter = str(data["kind"]), _notification(data, reader=reader, links=links, others=others)
         _add_list_headers(message, domain=sender.domain, unsubscribe=letter.unsubscribe)
@@ -189,6 +191,23 @@ def _confirmation(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
         ),
         code=None if address else token,
         link=(address, "Confirm the address") if address else None,
+    )
+
+
+def _password_reset(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
+    """Anybody may have asked for it, so no word of it is a user's choice either."""
+    token = str(data["token"])
+    address = links.password_reset(token)
+    until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
+    return Letter(
+        title="Reset your password",
+        paragraphs=(
+            "Somebody, probably you, asked Taskbell to reset the password of the account with this address.",
+            f"It can be done once, until {until}. If it was not you, do nothing: then your password stays.",
+            "To choose a new password, open the link." if address else "To choose a new password, enter this code:",
+        ),
+        code=None if address else token,
+        link=(address, "Choose a new password") if address else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from taskbell.contract.frames import CloseCode, Resume
 from taskbell.gateway.inputs import Credential
@@ -12,12 +13,15 @@ from taskbell.gateway.inputs import Credential
 class Identity:
     """The user of a verified credential, and until when it is valid (on the session's clock, seconds).
 
-    `personal_token_id`: the personal access token that it is, or that a ticket was made with.
+    Attributes:
+        personal_token_id: The personal access token that it is, or that a ticket was made with.
+        signed_in_as: Otherwise the session of the account (`sid`) that it belongs to. Its end ends the connection.
     """
 
     user_id: str
     expires_at: float
     personal_token_id: str | None = None
+    signed_in_as: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

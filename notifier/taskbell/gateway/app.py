@@ -23,12 +23,13 @@ from taskbell.gateway.keys import Keys
 from taskbell.gateway.personal_tokens import TokenWatch
 from taskbell.gateway.recent import RecentEvents
 from taskbell.gateway.replay import Resumption
-from taskbell.gateway.repository import Memberships, PersonalTokens, open_database
+from taskbell.gateway.repository import DatabaseUnavailable, EndedSessions, Memberships, PersonalTokens, open_database
 from taskbell.gateway.server import WHEEL_SECONDS, GatewayServer
 from taskbell.gateway.session import SessionLimits
 from taskbell.gateway.settings import GatewaySettings
 from taskbell.gateway.shares import ReplayShares
 from taskbell.gateway.sign_ins import SignIns
+from taskbell.gateway.signed_in import SignedIn
 from taskbell.gateway.socket import Surroundings
 from taskbell.gateway.unsent import Unsent
 from taskbell.gateway.wheel import TimerWheel
@@ -39,6 +40,7 @@ from taskbell.kit.nats_reader import StreamReader
 from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.nats_talk import Talk
 from taskbell.kit.probes.health import Check, examine
+from taskbell.kit.revocations import Revocations
 from taskbell.kit.trace import Tracing
 
 
@@ -100,8 +102,14 @@ async def gateway(
             Talk(bus, GATEWAY_CONNECTIONS),
             UserCap(name=uuid4().hex, most=settings.gateway_max_connections_per_user),
         )
+        revocations = Revocations(
+            EndedSessions(database).revoked, keep=settings.gateway_ticket_session_ttl, away=DatabaseUnavailable
+        )
+        signed_in = SignedIn(revocations)
+        revocations.listen(signed_in.end)
         around = Surroundings(
             hub=hub,
+            signed_in=signed_in,
             admission=Admission(
                 hub=hub,
                 memberships=memberships,
@@ -148,6 +156,7 @@ async def gateway(
             max_connections=settings.gateway_max_connections,
         )
         await stack.enter_async_context(running(keys.run, name="gateway-keys"))
+        await stack.enter_async_context(running(revocations.run, name="gateway-sessions"))
         await stack.enter_async_context(running(reader.run, name="gateway-reader"))
         await stack.enter_async_context(running(users.run, name="gateway-users"))
         await stack.enter_async_context(running(watch.run, name="gateway-tokens"))

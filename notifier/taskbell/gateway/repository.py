@@ -1,13 +1,14 @@
-"""Memberships and personal access tokens in PostgreSQL."""
+"""What the gateway reads in PostgreSQL: memberships, personal access tokens, and which sessions have ended."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.errors import translating
 from taskbell.kit.postgres.pool import Pool, open_lender
 from taskbell.kit.postgres.statements import load
@@ -15,6 +16,7 @@ from taskbell.kit.postgres.statements import load
 _FIND_PERSONAL_TOKEN = load(__package__, "find_personal_token")
 _LIST_LIVE_TOKENS = load(__package__, "list_live_tokens")
 _LIST_WORKSPACES = load(__package__, "list_workspaces")
+_LIST_REVOKED = load(__package__, "list_revoked")
 _SECONDS = 5.0
 
 
@@ -80,6 +82,25 @@ class PersonalTokens:
         """Those that were not deleted and have not expired. Raises `DatabaseUnavailable`."""
         rows = await _LIST_LIVE_TOKENS.rows(self._pool, ids=[UUID(token_id) for token_id in token_ids])
         return frozenset(row[0] for row in rows)
+
+
+class EndedSessions:
+    """Sessions of accounts that ended before their tokens do, see `Revocations`."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Take a pool under role `taskbell_gateway`."""
+        self._pool = pool
+
+    async def revoked(
+        self, after: datetime | None, keep: timedelta, past: UUID, at_most: int
+    ) -> list[tuple[UUID, datetime]]:
+        """Sessions that ended after a time, or within the last `keep`, and when; the first first.
+
+        Raises:
+            DatabaseUnavailable: There is no answer.
+        """
+        rows = await _LIST_REVOKED.rows(self._pool, after=after, past=past, keep=keep, at_most=at_most)
+        return [(bare_uuid(row["id"]), row["revoked_at"]) for row in rows]
 
 
 @asynccontextmanager

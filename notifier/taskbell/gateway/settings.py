@@ -15,7 +15,7 @@ class GatewaySettings(PooledSettings):
     """Environment variables of the gateway, prefix `TASKBELL_`."""
 
     database_url: SecretStr
-    """PostgreSQL, with the rights of role `taskbell_gateway`, which reads only memberships."""
+    """PostgreSQL, with the rights of role `taskbell_gateway`, which reads only memberships and which sessions ended."""
     gateway_database_pool_size: int = Field(default=4, ge=1, le=100)
     """Most connections to PostgreSQL; a sign-in or a subscription takes one query."""
     nats_url: SecretStr

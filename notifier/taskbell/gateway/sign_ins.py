@@ -75,15 +75,17 @@ class SignIns:
 
     async def _read(self, token: str) -> Identity:
         claims = await self._keys.verify(token, token_type=TokenType.ACCESS)
-        return Identity(str(claims.user_id), self._from_now(claims.expires_at))
+        return Identity(str(claims.user_id), self._from_now(claims.expires_at), signed_in_as=claims.session_id)
 
     async def _redeem(self, ticket: str) -> Identity:
         claims = await self._keys.verify(ticket, token_type=TokenType.TICKET)
         # A digest, because the bucket's names allow fewer characters than a token's id.
         if not await self._used.use(hashlib.sha256(claims.token_id.encode()).hexdigest()):
             raise TokenRefused("the ticket has been used")
-        token_id = None if claims.personal_token_id is None else str(claims.personal_token_id)
-        return Identity(str(claims.user_id), self._monotonic() + self._ticket_session, personal_token_id=token_id)
+        expires_at, user_id = self._monotonic() + self._ticket_session, str(claims.user_id)
+        if claims.personal_token_id is not None:
+            return Identity(user_id, expires_at, personal_token_id=str(claims.personal_token_id))
+        return Identity(user_id, expires_at, signed_in_as=claims.session_id)
 
     def _from_now(self, expires_at: float) -> float:
         """A time of expiry, in Unix seconds, on the clock of the sessions."""

@@ -42,6 +42,7 @@ from taskbell.gateway.session import (
     SessionLimits,
 )
 from taskbell.gateway.sign_ins import SignIns
+from taskbell.gateway.signed_in import SESSION_ENDED, SignedIn
 from taskbell.gateway.unsent import Unsent
 from taskbell.gateway.wheel import TimerWheel
 from taskbell.kit.nats_replay import ReplayInterrupted
@@ -65,6 +66,7 @@ class Surroundings:
     hub: Hub
     admission: Admission
     sign_ins: SignIns
+    signed_in: SignedIn
     wheel: TimerWheel[Socket]
     limits: SessionLimits
     watch: TokenWatch
@@ -118,6 +120,7 @@ class Socket:
             self._session.lost()
             self._around.wheel.remove(self)
             self._around.watch.end(self)
+            self._around.signed_in.leave(self)
             await self._channels.leave()
 
     # The channels' side
@@ -161,11 +164,15 @@ class Socket:
         """Close the connection: the user has older ones, as many as are allowed."""
         self._perform_now(self._session.one_too_many(self._around.admission.users.cap.most))
 
-    # The side of its personal access token
+    # The side of what it signed in with
 
     def token_ended(self) -> None:
         """Close the connection: the token was deleted, or has expired."""
         self._perform_now(self._session.sign_in_refused(TOKEN_ENDED))
+
+    def session_ended(self) -> None:
+        """Close the connection: its session of the account has ended."""
+        self._perform_now(self._session.sign_in_refused(SESSION_ENDED))
 
     # The side of `Unsent`
 
@@ -270,10 +277,9 @@ class Socket:
     async def _ask(self, action: Action) -> list[Action]:  # noqa: PLR0911 -- one return per case
         match action:
             case VerifySignIn(credential=credential):
-                found = await self._around.sign_ins.verify(credential)
+                found = await self._verify(credential)
                 if isinstance(found, Refusal):
                     return [*self._session.sign_in_refused(found)]
-                self._depend_on(found)
                 return [*self._session.signed_in(found)]
             case VerifyRefresh(credential=credential, id=request_id):
                 return await self._refresh(credential, request_id)
@@ -301,20 +307,21 @@ class Socket:
                 self._connection.close_now(action.code, action.reason)
 
     async def _refresh(self, credential: Credential, request_id: str | int | None) -> list[Action]:
-        found: Identity | Refusal = await self._around.sign_ins.verify(credential)
+        found = await self._verify(credential)
         if isinstance(found, Refusal):
             return [*self._session.refresh_refused(request_id, found)]
-        self._depend_on(found)
         return [*self._session.refreshed(request_id, found)]
 
-    def _depend_on(self, identity: Identity) -> None:
-        """Let the connection end with the personal access token that it signed in with, if it did with one."""
-        if self._session.phase is Phase.CLOSED:
-            return
-        if identity.personal_token_id is None:
+    async def _verify(self, credential: Credential) -> Identity | Refusal:
+        """Verify a credential, and let the connection end with what it depends on."""
+        found = await self._around.sign_ins.verify(credential)
+        if isinstance(found, Refusal) or self._session.phase is Phase.CLOSED:
+            return found
+        if found.personal_token_id is None:
             self._around.watch.end(self)
         else:
-            self._around.watch.begin(self, identity.personal_token_id)
+            self._around.watch.begin(self, found.personal_token_id)
+        return self._around.signed_in.admit(found, self)
 
     async def _replay(self) -> Iterable[Action]:
         prepared, self._channels.prepared = self._channels.prepared, None

@@ -31,6 +31,7 @@ _KINDS = {
     "comment_id": "comment",
     "device_id": "device",
     "token_id": "token",
+    "session_id": "session",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 _SECRETS = {("/v1/unsubscribe", "token")}
@@ -153,6 +154,15 @@ async def _token(owner, person):
     )
 
 
+async def _session(owner, person):
+    """The id of another session that a person has."""
+    return await owner.fetchval(
+        "INSERT INTO sessions (id, user_id, expires_at) VALUES (taskbell.new_id(), $1, now() + '1 day')"
+        " RETURNING id::text",
+        person.user_id,
+    )
+
+
 async def _call(person, document, operation, *, method, path, own, place=None, identity=None):
     """Call an operation with own ids, but for the one in `place`."""
     where, name = place or (None, None)
@@ -184,6 +194,7 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     own["invitation"], foreign["invitation"] = await _invitation(owner, ann), await _invitation(owner, bob)
     own["device"], foreign["device"] = await _device(owner, ann), await _device(owner, bob)
     own["token"], foreign["token"] = await _token(owner, ann), await _token(owner, bob)
+    own["session"], foreign["session"] = await _session(owner, ann), await _session(owner, bob)
     tried, wrong = set(), []
     for method, path, operation in _operations(document):
         for place in _id_places(document, operation):

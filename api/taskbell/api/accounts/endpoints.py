@@ -95,7 +95,11 @@ async def register_account(
     After many registrations from one address: 429 with `Retry-After`.
     """
     user, pair = await accounts.register(
-        email=body.email, password=body.password, name=body.name, address=addresses.of(request)
+        email=body.email,
+        password=body.password,
+        name=body.name,
+        address=addresses.of(request),
+        client=request.headers.get("user-agent"),
     )
     response.headers.update(_SECRET)
     return schemas.Registered(user=user, **pair.model_dump())
@@ -120,6 +124,7 @@ async def sign_in(
         password=credentials.password,
         device_token=credentials.device_token,
         address=addresses.of(request),
+        client=request.headers.get("user-agent"),
     )
     response.headers.update(_SECRET)
     return pair
@@ -146,7 +151,7 @@ async def sign_out(
 ) -> None:
     """Ends the session of the given refresh token, or else of the access token. Repeating it changes nothing.
 
-    The refresh tokens of the session stop working; its access tokens expire by themselves.
+    The refresh tokens of the session stop working at once, its access tokens within a second.
     """
     sessions = accounts.sessions
     if body.refresh_token is not None:

@@ -11,7 +11,9 @@ Refused
 ├── RefreshTokenReused       401
 ├── EmailConfirmed           409
 ├── ConfirmationRefused      400
-└── ConfirmationsThrottled   429
+├── ConfirmationsThrottled   429
+├── PasswordResetRefused     400
+└── SessionNotFound          404
 """
 
 from __future__ import annotations
@@ -100,3 +102,15 @@ class ConfirmationsThrottled(Refused):
 
     def __init__(self, wait: timedelta) -> None:
         super().__init__(headers={"Retry-After": str(max(1, math.ceil(wait.total_seconds())))})
+
+
+class PasswordResetRefused(Refused):
+    """The token is unknown, expired or used, or the password was changed since: ask for a new message."""
+
+    code = ProblemCode.INVALID_PASSWORD_RESET
+
+
+class SessionNotFound(Refused):
+    """You have no session with this id; it may have ended."""
+
+    code = ProblemCode.NOT_FOUND

@@ -72,12 +72,7 @@ class Source:
     @classmethod
     def registration(cls, *, address: str, allowed: int) -> Source:
         """Somebody who makes accounts. A site may own an IPv6 /48 (RFC 6177), which is counted as well."""
-        network, site = _network(address), _network(address, ipv6_prefix=_IPV6_SITE)
-        own = _digest("registration", network)
-        allowances = {own: allowed}
-        if ":" in network:
-            allowances[_digest("registration site", site)] = allowed * SITE_FACTOR
-        return cls(own=own, allowances=allowances, lane=_lane(address))
+        return cls._anonymous("registration", address=address, allowed=allowed)
 
     @classmethod
     def confirmation(cls, *, address: str, allowed: int) -> Source:
@@ -86,10 +81,29 @@ class Source:
         return cls(own=own, allowances={own: allowed}, lane=own)
 
     @classmethod
+    def password_reset(cls, *, address: str, allowed: int) -> Source:
+        """Somebody who has messages sent without being signed in; counted like registrations."""
+        return cls._anonymous("password reset", address=address, allowed=allowed)
+
+    @classmethod
+    def password_reset_token(cls, *, address: str, allowed: int) -> Source:
+        """Somebody who has a token from such a message, or guesses one."""
+        return cls._anonymous("password reset token", address=address, allowed=allowed)
+
+    @classmethod
     def unsubscription(cls, *, address: str, allowed: int) -> Source:
         """Somebody who has a link from an e-mail, or guesses one."""
         own = _digest("unsubscription", _network(address))
         return cls(own=own, allowances={own: allowed}, lane=own)
+
+    @classmethod
+    def _anonymous(cls, purpose: str, *, address: str, allowed: int) -> Source:
+        network, site = _network(address), _network(address, ipv6_prefix=_IPV6_SITE)
+        own = _digest(purpose, network)
+        allowances = {own: allowed}
+        if ":" in network:
+            allowances[_digest(f"{purpose} site", site)] = allowed * SITE_FACTOR
+        return cls(own=own, allowances=allowances, lane=_lane(address))
 
 
 def mailbox_of(email: str) -> bytes:

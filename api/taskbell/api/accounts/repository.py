@@ -11,7 +11,8 @@ import asyncpg
 
 from taskbell.api.accounts.errors import EmailTaken
 from taskbell.api.accounts.policy import EXPIRED_AFTER, Attempts, TokenState
-from taskbell.api.accounts.schemas import ProfileChange, User
+from taskbell.api.accounts.schemas import ProfileChange, SignIn, User
+from taskbell.api.http.paging import Place, Slice
 from taskbell.kit.ids import bare_uuid
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection, Database
@@ -32,6 +33,8 @@ _INSERT_PERSONAL_WORKSPACE = load(__package__, "insert_personal_workspace")
 _INSERT_REFRESH_TOKEN = load(__package__, "insert_refresh_token")
 _INSERT_SESSION = load(__package__, "insert_session")
 _INSERT_USER = load(__package__, "insert_user")
+_LIST_REVOKED = load(__package__, "list_revoked")
+_LIST_SESSIONS = load(__package__, "list_sessions")
 _LOCK_MAILBOX = load(__package__, "lock_mailbox")
 _LOCK_TOKEN = load(__package__, "lock_token")
 _MARK_TOKEN_USED = load(__package__, "mark_token_used")
@@ -142,10 +145,10 @@ async def confirm_password(connection: Connection, user_id: UUID, *, version: in
 
 
 async def add_session(
-    connection: Connection, *, session_id: UUID, user_id: UUID, token_hash: bytes, ttl: timedelta
+    connection: Connection, *, session_id: UUID, user_id: UUID, client: str | None, token_hash: bytes, ttl: timedelta
 ) -> None:
     """Begin a session with its first refresh token."""
-    await _INSERT_SESSION.count(connection, id=session_id, user_id=user_id, ttl=ttl)
+    await _INSERT_SESSION.count(connection, id=session_id, user_id=user_id, client=client, ttl=ttl)
     await _INSERT_REFRESH_TOKEN.count(connection, token_hash=token_hash, session_id=session_id, user_id=user_id)
 
 
@@ -178,9 +181,26 @@ async def rotate_token(
     await _PROLONG_SESSION.count(connection, id=session_id, ttl=ttl)
 
 
-async def revoke_session(connection: Connection, session_id: UUID, *, reason: str) -> None:
-    """End a session; one that has ended already stays as it is."""
-    await _REVOKE_SESSION.count(connection, id=session_id, reason=reason)
+async def list_sessions(
+    connection: Connection, *, user_id: UUID, present: UUID, after: Place | None, limit: int
+) -> Slice[SignIn]:
+    """The sessions of a user that have not ended, the newest first."""
+    past = None if after is None else after.id
+    rows = await _LIST_SESSIONS.rows(connection, user_id=user_id, present=present, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=SignIn.of, place=lambda row: Place(row["id"]))
+
+
+async def list_revoked(
+    database: Database, after: datetime | None, keep: timedelta, past: UUID, at_most: int
+) -> list[tuple[UUID, datetime]]:
+    """Sessions of all users that were revoked after a time, or within the last `keep`, and when; the first first."""
+    rows = await _LIST_REVOKED.rows(database, after=after, past=past, keep=keep, at_most=at_most)
+    return [(bare_uuid(row["id"]), row["revoked_at"]) for row in rows]
+
+
+async def revoke_session(connection: Connection, session_id: UUID, *, reason: str) -> bool:
+    """End a session; one that has ended already stays as it is. Returns whether it was the actor's, and had not."""
+    return await _REVOKE_SESSION.count(connection, id=session_id, reason=reason) == 1
 
 
 async def revoke_session_of_token(connection: Connection, token_hash: bytes, *, reason: str) -> None:
@@ -188,8 +208,8 @@ async def revoke_session_of_token(connection: Connection, token_hash: bytes, *, 
     await _REVOKE_SESSION_OF_TOKEN.count(connection, token_hash=token_hash, reason=reason)
 
 
-async def revoke_other_sessions(connection: Connection, *, user_id: UUID, keep: UUID, reason: str) -> None:
-    """End all sessions of a user but one."""
+async def revoke_other_sessions(connection: Connection, *, user_id: UUID, keep: UUID | None, reason: str) -> None:
+    """End all sessions of a user but one, or really all."""
     await _REVOKE_OTHER_SESSIONS.count(connection, user_id=user_id, keep=keep, reason=reason)
 
 

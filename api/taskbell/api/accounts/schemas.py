@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from taskbell.api.accounts.emails import EmailMalformed, normalised
 from taskbell.api.http.body import NO_NUL, Name, RequestBody
+from taskbell.api.http.paging import Page
 from taskbell.api.http.rows import RowModel
 
 
@@ -203,6 +204,21 @@ class EmailToken(RequestBody):
     token: Annotated[str, StringConstraints(min_length=1, max_length=256), NO_NUL]
 
 
+class PasswordResetRequest(RequestBody):
+    """The account whose password was forgotten."""
+
+    email: Email
+    """The e-mail address of the account."""
+
+
+class PasswordReset(RequestBody):
+    """A new password, with the token of the message."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=256), NO_NUL]
+    password: NewPassword
+    """8 to 256 characters."""
+
+
 class ConfirmationSent(BaseModel):
     """A message is on its way."""
 
@@ -242,6 +258,24 @@ class User(RowModel):
 
 def _clock(at: time) -> str:
     return at.strftime("%H:%M")
+
+
+class SignIn(RowModel):
+    """A session: a sign-in that has not ended."""
+
+    id: UUID = Field(description="UUIDv7.")
+    created_at: datetime = Field(description="When it began.")
+    last_used_at: datetime = Field(description="When it last got tokens: at the sign-in, or by the last refresh.")
+    expires_at: datetime = Field(description="When it ends unless it is used before.")
+    client: str | None = Field(
+        description="What the client called itself when it signed in (`User-Agent`), up to 200 characters.",
+        examples=["Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"],
+    )
+    current: bool = Field(description="Whether it is the session of this request.")
+
+
+class SignInPage(Page[SignIn]):
+    """A page of sessions, the newest first."""
 
 
 class TokenPair(BaseModel):

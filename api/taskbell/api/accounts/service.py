@@ -61,7 +61,7 @@ class Accounts:
         self.sessions = sessions
 
     async def register(
-        self, *, email: str, password: str, name: str | None, address: ClientAddress
+        self, *, email: str, password: str, name: str | None, address: ClientAddress, client: str | None = None
     ) -> tuple[User, TokenPair]:
         """Make an account with a personal workspace, and sign in; `email` is normalised already.
 
@@ -85,12 +85,22 @@ class Accounts:
                 password_hash=hashed,
             )
             pair = await self.sessions.begin(
-                connection, user_id=user_id, workspace_id=workspace_id, password_version=_FIRST_PASSWORD
+                connection,
+                user_id=user_id,
+                workspace_id=workspace_id,
+                password_version=_FIRST_PASSWORD,
+                client=client,
             )
         return profile, pair
 
     async def sign_in(
-        self, *, account: str, password: str, device_token: str | None, address: ClientAddress
+        self,
+        *,
+        account: str,
+        password: str,
+        device_token: str | None,
+        address: ClientAddress,
+        client: str | None = None,
     ) -> TokenPair:
         """Begin a session for the account with this e-mail address.
 
@@ -103,7 +113,9 @@ class Accounts:
             PasswordHashingSaturated: Too many passwords wait to be checked.
         """
         try:
-            user_id, pair = await self._sign_in(normalised_or_same(account), password, device_token, address.host)
+            user_id, pair = await self._sign_in(
+                normalised_or_same(account), password, device_token, address=address.host, client=client
+            )
         except CredentialsRefused:
             metrics.SIGN_INS.labels(outcome="refused").inc()
             raise
@@ -115,7 +127,7 @@ class Accounts:
         return pair
 
     async def _sign_in(
-        self, email: str, password: str, device_token: str | None, address: str
+        self, email: str, password: str, device_token: str | None, *, address: str, client: str | None
     ) -> tuple[UUID, TokenPair]:
         source = await self._source(email, device_token, address)
         async with self._throttle.attempt(source, place=lambda: self._passwords.place(source.lane)) as place:
@@ -137,6 +149,7 @@ class Accounts:
                 user_id=found.id,
                 workspace_id=found.personal_workspace_id,
                 password_version=found.password_version,
+                client=client,
             )
         return found.id, pair
 

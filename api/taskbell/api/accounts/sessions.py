@@ -13,14 +13,16 @@ from joserfc.jwk import KeySet
 from taskbell.api import metrics
 from taskbell.api.accounts import repository
 from taskbell.api.accounts.devices import Device, Devices
-from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused
+from taskbell.api.accounts.errors import RefreshTokenRefused, RefreshTokenReused, SessionNotFound
 from taskbell.api.accounts.policy import RefreshDecision, judge
-from taskbell.api.accounts.schemas import TokenPair
+from taskbell.api.accounts.schemas import SignIn, TokenPair
 from taskbell.api.accounts.tokens import issue
-from taskbell.contract.tokens import REFRESH_PREFIX, TokenType
+from taskbell.api.http.paging import PageRequest, Slice
+from taskbell.contract.tokens import REFRESH_PREFIX, Claims, TokenType
 from taskbell.kit.ids import new_id
 from taskbell.store.pool import Connection, Database
 
+_CLIENT_LENGTH = 200
 _log = structlog.get_logger(__name__)
 
 
@@ -37,12 +39,23 @@ class Sessions:
         self._refresh_ttl = refresh_ttl
 
     async def begin(
-        self, connection: Connection, *, user_id: UUID, workspace_id: UUID, password_version: int
+        self,
+        connection: Connection,
+        *,
+        user_id: UUID,
+        workspace_id: UUID,
+        password_version: int,
+        client: str | None = None,
     ) -> TokenPair:
-        """Begin a session within the caller's transaction."""
+        """Begin a session within the caller's transaction. `client` is what the client calls itself, if it does."""
         session_id, token = new_id(), _new_token()
         await repository.add_session(
-            connection, session_id=session_id, user_id=user_id, token_hash=_digest(token), ttl=self._refresh_ttl
+            connection,
+            session_id=session_id,
+            user_id=user_id,
+            client=shortened(client),
+            token_hash=_digest(token),
+            ttl=self._refresh_ttl,
         )
         device = Device(user_id=user_id, id=session_id, password_version=password_version)
         return self._pair(token, device, workspace_id=workspace_id)
@@ -82,8 +95,32 @@ class Sessions:
         device = Device(user_id=user_id, id=found.session_id, password_version=found.password_version)
         return self._pair(successor, device, workspace_id=found.workspace_id)
 
+    async def page(self, actor: Claims, wanted: PageRequest) -> Slice[SignIn]:
+        """One's sessions that have not ended, the newest first."""
+        async with self._database.acting(actor.user_id) as connection:
+            return await repository.list_sessions(
+                connection,
+                user_id=actor.user_id,
+                present=actor.session_id,
+                after=wanted.after,
+                limit=wanted.limit,
+            )
+
+    async def revoke(self, actor: Claims, session_id: UUID) -> None:
+        """End one of one's sessions, be it the present one. Raises `SessionNotFound`."""
+        async with self._database.acting(actor.user_id) as connection:
+            if not await repository.revoke_session(connection, session_id, reason="revoked"):
+                raise SessionNotFound
+
+    async def revoke_others(self, actor: Claims) -> None:
+        """End all of one's sessions but the present one."""
+        async with self._database.acting(actor.user_id) as connection:
+            await repository.revoke_other_sessions(
+                connection, user_id=actor.user_id, keep=actor.session_id, reason="revoked"
+            )
+
     async def end(self, *, user_id: UUID, session_id: UUID) -> None:
-        """End a session: its refresh tokens are worth nothing any more. Its access tokens expire by themselves."""
+        """End a session: its refresh tokens are worth nothing any more, nor soon its access tokens (`Revocations`)."""
         async with self._database.acting(user_id) as connection:
             await repository.revoke_session(connection, session_id, reason="signed_out")
 
@@ -110,6 +147,14 @@ class Sessions:
             expires_in=int(self._access_ttl.total_seconds()),
             device_token=self._devices.issue(device),
         )
+
+
+def shortened(client: str | None) -> str | None:
+    """What a client calls itself, as it is kept: one line of printable characters, 200 at most; None for nothing."""
+    if client is None:
+        return None
+    kept = "".join(character if character.isprintable() else " " for character in client)
+    return " ".join(kept.split())[:_CLIENT_LENGTH].rstrip() or None
 
 
 def _new_token() -> str:

@@ -76,6 +76,16 @@ class Throttle:
             self._refuse_paused(source.allowances)
             await self._charge(source)
 
+    async def forget(self, source: Source) -> None:
+        """Forget all failures under the keys of a source: its owner has proved otherwise who it is."""
+
+        def cleared(found: Mapping[bytes, Attempts], _now: datetime) -> Mapping[bytes, Attempts]:
+            return {key: replace(each, failures=0, blocked_until=None) for key, each in found.items()}
+
+        await repository.change_attempts(self._database, list(source.allowances), cleared)
+        for key in source.allowances:
+            self._paused.pop(key, None)
+
     async def _charge(self, source: Source) -> Mapping[bytes, Attempts]:
         pauses: dict[bytes, timedelta] = {}
         charged: dict[bytes, Attempts] = {}

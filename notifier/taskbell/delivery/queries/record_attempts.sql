@@ -1,6 +1,7 @@
 -- What was delivered stays so, whoever took the row meanwhile; a failure counts only for its own attempt.
 -- `registered`: when a device was registered that its provider calls gone, NULL for all others. It is removed, unless it
 -- was registered again since the claim: then the alert is tried again. A millisecond is the error of the number.
+-- A message with a token is sent once: what has ended keeps none.
 WITH told AS (
   SELECT r.* FROM unnest(:events::uuid[], :channels::text[], :endpoints::uuid[], :attempts::int[], :states::text[],
     :pauses::interval[], :statuses::int[], :errors::text[], :registered::float8[])
@@ -21,7 +22,8 @@ WITH told AS (
 ), recorded AS (
   UPDATE deliveries d SET state = CASE WHEN j.is_renewed THEN 'retrying' ELSE j.state END, due_at = now() + j.pause,
     response_status = coalesce(j.status, d.response_status), error = j.error,
-    delivered_at = CASE WHEN j.state = 'delivered' THEN now() ELSE d.delivered_at END
+    delivered_at = CASE WHEN j.state = 'delivered' THEN now() ELSE d.delivered_at END,
+    payload = CASE WHEN j.state IN ('delivered', 'dead') AND d.event_type LIKE 'email.%' THEN '{}' ELSE d.payload END
   FROM judged j
   WHERE d.event_id = j.event_id AND d.channel = j.channel AND d.endpoint_id = j.endpoint_id
     AND d.state IN ('pending', 'retrying') AND (d.attempts = j.attempts OR j.state = 'delivered')

@@ -1,1 +1,1 @@
-INSERT INTO sessions (id, user_id, expires_at) VALUES (:id, :user_id, clock_timestamp() + :ttl)
+INSERT INTO sessions (id, user_id, client, expires_at) VALUES (:id, :user_id, :client, clock_timestamp() + :ttl)

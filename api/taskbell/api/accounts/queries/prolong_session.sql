@@ -1,1 +1,1 @@
-UPDATE sessions SET expires_at = clock_timestamp() + :ttl WHERE id = :id
+UPDATE sessions SET expires_at = clock_timestamp() + :ttl, last_used_at = clock_timestamp() WHERE id = :id

@@ -1,0 +1,1 @@
+"""Forgotten passwords: a token by mail, and the new password."""

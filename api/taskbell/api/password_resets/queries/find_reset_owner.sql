@@ -1,0 +1,1 @@
+SELECT taskbell.password_reset_owner(:token_hash)

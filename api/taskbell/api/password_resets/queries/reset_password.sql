@@ -1,0 +1,12 @@
+-- The token works for the password and the address of the account that it was asked for: once either is another, not any
+-- more. Of two tokens at once the second waits for the account, and then finds another password. The message came to this
+-- address, so it is confirmed with that.
+WITH used AS (
+  UPDATE password_resets r SET used_at = clock_timestamp()
+  WHERE r.token_hash = :token_hash AND r.used_at IS NULL AND r.expires_at > clock_timestamp()
+  RETURNING r.user_id, r.email, r.password_version
+)
+UPDATE users u SET password_hash = :new, password_version = u.password_version + 1,
+  email_confirmed_at = coalesce(u.email_confirmed_at, clock_timestamp()), updated_at = clock_timestamp()
+FROM used r WHERE u.id = r.user_id AND u.email = r.email AND u.password_version = r.password_version
+RETURNING u.email

@@ -1,0 +1,1 @@
+"""Where a user is signed in; `accounts` begins and ends sessions."""
