@@ -149,25 +149,43 @@ def test_errors_late_events_missing_events_and_silence_break_a_step():
     first=st.integers(1, 50),
     growth=st.floats(1.05, 10),
     most=st.integers(50, 5000),
+    precision=st.floats(1.01, 10),
 )
-def test_the_load_grows_until_a_limit_breaks_twice_and_always_ends(outcomes, first, growth, most):
-    """Whatever breaks: users never shrink, never exceed the most, a broken step is tried once more, the end comes."""
-    plan = _plan(first_users=first, growth=growth, most_users=most)
+def test_the_load_grows_then_narrows_and_always_ends(outcomes, first, growth, most, precision):
+    """Whatever breaks: a broken step is tried once more, no step asks what is known, and the end comes."""
+    plan = _plan(first_users=first, growth=growth, most_users=most, precision=precision)
     steps: list[Step] = []
     for is_broken in outcomes:
         users = next_users(plan, steps, seconds_left=1000)
         if users is None:
             break
         assert users <= most
-        if steps:
-            assert users == steps[-1].users if steps[-1].broken else users > steps[-1].users
+        broke = breaking_step(steps)
+        if steps and steps[-1].broken and not (len(steps) > 1 and steps[-2].users == steps[-1].users):
+            assert users == steps[-1].users
+        elif steps:
+            assert held_users(steps) < users < (broke.users if broke else most + 1)
         steps.append(_step(users, number=len(steps) + 1, broken=("x",) if is_broken else ()))
     else:
         pytest.fail("the load did not end")
-    last = steps[-1]
-    assert (last.users == most and not last.broken) or (last.broken and steps[-2].users == last.users)
-    assert breaking_step(steps) is (last if last.broken else None)
-    assert held_users(steps) == max((step.users for step in steps if not step.broken), default=0)
+    broke, held = breaking_step(steps), held_users(steps)
+    if broke is None:
+        assert held == most
+    elif held:
+        assert held < broke.users <= max(held * precision, held + 1)
+
+
+def test_the_result_is_narrowed_between_what_held_and_what_broke():
+    """Steps in between are tried until the users that held and those that broke differ by the precision at most."""
+    steps = [_step(67, number=1), _step(101, number=2, broken=("x",)), _step(101, number=3, broken=("x",))]
+    tried = []
+    while (users := next_users(_plan(precision=1.08), steps, seconds_left=1000)) is not None:
+        tried.append(users)
+        steps.append(_step(users, number=len(steps) + 1, broken=() if users < 90 else ("x",)))
+    assert tried == [82, 91, 91, 86]
+    broke = breaking_step(steps)
+    assert broke is not None
+    assert (held_users(steps), broke.users) == (86, 91)
 
 
 def test_no_step_begins_that_could_not_end_in_time():

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from taskbell.capacity.outside import Target
-from taskbell.capacity.plan import EVERYDAY, SCENARIOS, Plan, limits
+from taskbell.capacity.plan import EVERYDAY, PRECISION, SCENARIOS, Plan, limits
 
 TOKENS = "CAPACITY_TOKEN"
 """The environment variable that may hold access tokens, with spaces between them."""
@@ -79,6 +79,12 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--first-users", type=within(int, 1, 100_000), default=50, help="users of the first step")
     add("--growth", type=within(float, 1.05, 10), default=1.5, help="factor from one step to the next")
+    add(
+        "--precision",
+        type=within(float, 1.01, 10),
+        default=PRECISION,
+        help="factor between the users that held and those that broke at which the run ends; 10 does not narrow",
+    )
     add("--most-users", type=within(int, 1, 100_000), default=20_000, help="the most users of a step")
     add(
         "--minimum-users",
@@ -138,6 +144,7 @@ def parse(given: Sequence[str] | None = None) -> Command:
     plan = Plan(
         first_users=found.first_users,
         growth=found.growth,
+        precision=found.precision,
         most_users=found.most_users,
         minimum_users=minimum,
         settle_seconds=found.settle,

@@ -104,13 +104,18 @@ class Limits:
     error_share: float = 0.001
 
 
+PRECISION = 1.08
+"""Two runs on a quiet machine differ by more than a few per cent anyway."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One run.
 
     Attributes:
         first_users: Users of the first step, listeners included.
-        growth: Factor from the users of one step to the next.
+        growth: Factor from the users of one step to the next, until a step breaks.
+        precision: Factor from the most users that held to the fewest that broke at which the result is narrow enough.
         most_users: The most users of a step.
         minimum_users: A step with at least this many users must hold, or the run fails.
         settle_seconds: Time after growing that is not measured.
@@ -135,6 +140,7 @@ class Plan:
     listener_share: float
     limits: Limits
     scenario: str = EVERYDAY
+    precision: float = PRECISION
 
     @property
     def mix(self) -> Mapping[str, int]:

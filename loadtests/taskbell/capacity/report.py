@@ -60,14 +60,15 @@ def document(
     failed requests by kind and status; `target` is the API of an installation that was measured from outside.
     """
     broke = breaking_step(steps)
+    decisive = broke or (steps[-1] if steps else None)
     return {
         "verdict": verdict(plan, steps, conservation, ended_by=ended_by),
         "summary": summary(plan, steps, conservation, ended_by=ended_by),
         "ended_by": ended_by or None,
         "held_users": held_users(steps),
         "breaking_step": None if broke is None else broke.number,
-        "saturated": bool(steps) and is_saturated(steps[-1], plan.limits),
-        "disturbed": bool(steps) and is_disturbed(steps[-1]),
+        "saturated": decisive is not None and is_saturated(decisive, plan.limits),
+        "disturbed": decisive is not None and is_disturbed(decisive),
         "conservation": None if conservation is None else asdict(conservation),
         "limited": is_limited(steps),
         "target": target,

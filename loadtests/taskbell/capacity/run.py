@@ -81,7 +81,7 @@ def run(command: Command, interrupts: Interrupts, *, start: Start = service.runn
         load = Load(briefing, platform, held=held, tell=say)
         load.await_listeners()
         latest = datetime.fromtimestamp(briefing.load_until).astimezone().strftime("%H:%M:%S")
-        say(f"everybody listens; growing the load until a limit breaks twice, or until {latest} (Ctrl-C: count now)")
+        say(f"everybody listens; growing the load until a limit breaks, until {latest} at most (Ctrl-C: count now)")
         outcome = load.carry_out(interrupts, workers=command.workers)
         say(f"the load has ended{_because(outcome)}; waiting until everything has arrived")
         gathered, not_counted = _count(briefing, feeds, load, platform, client=client)

@@ -334,6 +334,7 @@ class Growth(LoadTestShape):
         self._plan = BRIEFING.plan
         self._steps: list[Step] = []
         self._users = 0
+        self._listeners = 0
         self._rate = 1.0
         self._settled_at: float | None = None
         self._measuring = False
@@ -362,9 +363,11 @@ class Growth(LoadTestShape):
         if users is None:
             self.is_over = True
             return None
-        self._rate = max(10.0, (users - self._users) / 3)
+        self._rate = max(10.0, abs(users - self._users) / 3)
         self._users, self._settled_at, self._measuring = users, None, False
-        BRIEFING.want_listeners(self._plan.listeners(users))
+        # Nobody who listens leaves before the end: each is asked for every event since it came.
+        self._listeners = max(self._listeners, self._plan.listeners(users))
+        BRIEFING.want_listeners(self._listeners)
         return self._wanted()
 
     def _wanted(self) -> tuple[int, float]:
@@ -375,7 +378,7 @@ class Growth(LoadTestShape):
         step = Step(
             number=len(self._steps) + 1,
             users=self._users,
-            listeners=self._plan.listeners(self._users) + len(BRIEFING.accounts),
+            listeners=self._listeners + len(BRIEFING.accounts),
             started=measured.started,
             ended=now,
             kinds=measured.kinds(seconds=seconds),

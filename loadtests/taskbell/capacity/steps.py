@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from taskbell.capacity.plan import Limits, Plan
@@ -135,18 +136,22 @@ def broken_limits(step: Step, limits: Limits) -> list[str]:
 def next_users(plan: Plan, steps: Sequence[Step], *, seconds_left: float) -> int | None:
     """Decide how many users the next step has; None ends the load.
 
-    A broken step is repeated once with the same users: one bad moment of the machine does not count.
+    Users grow until a step breaks. Then steps between what held and what broke narrow the result, until the two differ
+    by the plan's precision at most. A broken step is repeated once with the same users: one bad moment of the machine
+    does not count.
     """
     if seconds_left < plan.step_seconds:
         return None
     if not steps:
         return min(plan.first_users, plan.most_users)
-    last = steps[-1]
-    if last.broken:
-        return None if _is_second_attempt(steps) else last.users
-    if last.users >= plan.most_users:
-        return None
-    return min(max(math.ceil(last.users * plan.growth), last.users + 1), plan.most_users)
+    if steps[-1].broken and not _is_second_attempt(steps):
+        return steps[-1].users
+    held, broke = held_users(steps), breaking_step(steps)
+    if broke is None:
+        grown = max(math.ceil(held * plan.growth), held + 1)
+        return min(grown, plan.most_users) if held < plan.most_users else None
+    is_narrow = not held or broke.users <= max(held * plan.precision, held + 1)
+    return None if is_narrow else min(max(round(math.sqrt(held * broke.users)), held + 1), broke.users - 1)
 
 
 def _is_second_attempt(steps: Sequence[Step]) -> bool:
@@ -154,8 +159,12 @@ def _is_second_attempt(steps: Sequence[Step]) -> bool:
 
 
 def breaking_step(steps: Sequence[Step]) -> Step | None:
-    """Return the step that ended the load by breaking a limit; None if the load ended otherwise."""
-    return steps[-1] if steps and steps[-1].broken else None
+    """Return the step with the fewest users that broke twice, else a last one that broke once; None if none broke."""
+    twice = [
+        later for former, later in pairwise(steps) if former.broken and later.broken and former.users == later.users
+    ]
+    once = [steps[-1]] if steps and steps[-1].broken else []
+    return min(twice or once, key=lambda step: step.users, default=None)
 
 
 def held_users(steps: Sequence[Step]) -> int:
