@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from taskbell.api.accounts import endpoints as accounts
+from taskbell.api.bots import endpoints as bots
 from taskbell.api.chats import endpoints as chats
 from taskbell.api.comments import endpoints as comments
 from taskbell.api.deliveries import endpoints as deliveries
@@ -68,6 +69,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         password_resets.router,
         sessions.router,
         workspaces.router,
+        bots.router,
         invitations.router,
         events.router,
         deliveries.router,

@@ -17,6 +17,7 @@ from taskbell.api.accounts.service import Accounts, Allowed
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.accounts.tokens import access_token_verifier
+from taskbell.api.bots.service import Bots
 from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
@@ -105,6 +106,11 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             partial(list_revoked, database), keep=settings.access_token_ttl, away=DatabaseUnavailable
         )
         await stack.enter_async_context(running(revocations.run, name="session-reader"))
+        personal_tokens = PersonalTokens(
+            database,
+            most=settings.personal_tokens_per_user,
+            lifetime=Lifetime(usual=settings.personal_token_ttl, most=settings.personal_token_max_ttl),
+        )
         keys = parse_keys(settings.signing_keys.get_secret_value())
         passwords = Passwords(
             memory_kib=settings.password_hash_memory_kib,
@@ -130,10 +136,13 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             replicas=replicas,
             access_tokens=VerifiedTokens(access_token_verifier(keys), clock=time.time),
             personal_token_verifier=personal_token_verifier,
-            personal_tokens=PersonalTokens(
+            personal_tokens=personal_tokens,
+            bots=Bots(
                 database,
-                most=settings.personal_tokens_per_user,
-                lifetime=Lifetime(usual=settings.personal_token_ttl, most=settings.personal_token_max_ttl),
+                tokens=personal_tokens,
+                workspaces=workspaces,
+                recorder=recorder,
+                most_members=settings.members_per_workspace,
             ),
             revocations=revocations,
             signing_keys=keys,

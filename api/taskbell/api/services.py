@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.service import Accounts
+from taskbell.api.bots.service import Bots
 from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
 from taskbell.api.deliveries.service import Deliveries
@@ -59,6 +60,7 @@ class Services:
     confirmations: Confirmations
     password_resets: PasswordResets
     workspaces: Workspaces
+    bots: Bots
     invitations: Invitations
     tasks: TaskService
     comments: Comments

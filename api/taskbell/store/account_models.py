@@ -23,6 +23,10 @@ class User(Model):
         CheckConstraint(
             "(quiet_from IS NULL) = (quiet_until IS NULL) AND quiet_from <> quiet_until", name="users_quiet_hours"
         ),
+        CheckConstraint(
+            "bot_of IS NULL OR (bot_of = personal_workspace_id AND password_hash IS NULL)", name="users_bot"
+        ),
+        Index("users_bot_of_idx", "bot_of", "id", postgresql_where=text("bot_of IS NOT NULL")),
         Index("users_digest_at_idx", "digest_at", "id", postgresql_where=text("digest_at IS NOT NULL")),
     )
 
@@ -41,6 +45,11 @@ class User(Model):
     digest_at: Mapped[time | None]
     """Local time of the daily digest; NULL: there is none."""
     personal_workspace_id: Mapped[UUID]
+    """Of a bot: the workspace that it works in."""
+    bot_of: Mapped[UUID | None] = mapped_column(
+        ForeignKey("workspaces.id", name="users_bot_of_fkey", ondelete="CASCADE", use_alter=True)
+    )
+    """The workspace of a bot, which goes with it; NULL: a person."""
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
 

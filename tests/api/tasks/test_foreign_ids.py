@@ -32,6 +32,7 @@ _KINDS = {
     "device_id": "device",
     "token_id": "token",
     "session_id": "session",
+    "bot_id": "bot",
 }
 """What an id names. A new kind of id must be added here, and made for both people below."""
 _SECRETS = {("/v1/unsubscribe", "token")}
@@ -144,6 +145,15 @@ async def _device(owner, person):
     )
 
 
+async def _bot(owner, person):
+    """The id of a bot of a person's workspace."""
+    return await owner.fetchval(
+        "INSERT INTO users (id, email, name, personal_workspace_id, bot_of)"
+        " VALUES (taskbell.new_id(), $1::text, 'Bot', $1::text::uuid, $1::text::uuid) RETURNING id::text",
+        person.workspace_id,
+    )
+
+
 async def _token(owner, person):
     """The id of a personal access token that a person made."""
     return await owner.fetchval(
@@ -193,6 +203,7 @@ async def test_a_foreign_id_is_as_good_as_an_unknown_one(app, ann, bob, owner):
     own, foreign = own | await _webhook(owner, ann), foreign | await _webhook(owner, bob)
     own["invitation"], foreign["invitation"] = await _invitation(owner, ann), await _invitation(owner, bob)
     own["device"], foreign["device"] = await _device(owner, ann), await _device(owner, bob)
+    own["bot"], foreign["bot"] = await _bot(owner, ann), await _bot(owner, bob)
     own["token"], foreign["token"] = await _token(owner, ann), await _token(owner, bob)
     own["session"], foreign["session"] = await _session(owner, ann), await _session(owner, bob)
     tried, wrong = set(), []

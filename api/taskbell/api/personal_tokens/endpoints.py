@@ -35,7 +35,11 @@ async def create_token(
     With as many tokens as you may have (50 by default): 409 `limit_reached`. One that would live for longer than the
     installation permits (366 days by default): 422 at `/expires_at`.
     """
-    made = await tokens.make(actor.user_id, body)
+    return shown_once(await tokens.make(actor.user_id, body))
+
+
+def shown_once(made: schemas.NewPersonalToken) -> Response:
+    """The answer that shows a new token; nothing on its way may keep it."""
     return Response(
         made.model_dump_json(), status_code=201, media_type="application/json", headers={"Cache-Control": "no-store"}
     )

@@ -16,7 +16,7 @@ from taskbell.store.pool import Database
 
 
 class PersonalTokens:
-    """The personal access tokens of a signed-in user."""
+    """The personal access tokens of a signed-in user, and of the bots that the user looks after."""
 
     def __init__(self, database: Database, *, most: int, lifetime: Lifetime) -> None:
         """Take how many tokens a user may have, and how long they live."""
@@ -24,8 +24,8 @@ class PersonalTokens:
         self._most = most
         self._lifetime = lifetime
 
-    async def make(self, actor: UUID, wanted: PersonalTokenCreate) -> NewPersonalToken:
-        """Make a token. Its text is in the result and nowhere else.
+    async def make(self, actor: UUID, wanted: PersonalTokenCreate, *, owner: UUID | None = None) -> NewPersonalToken:
+        """Make a token, of the actor or of a bot (`owner`). Its text is in the result and nowhere else.
 
         Raises:
             ExpiryRefused: It would end too early or too late.
@@ -36,12 +36,12 @@ class PersonalTokens:
             raise ExpiryRefused(fault)
         token = personal_tokens.make()
         async with self._database.acting(actor) as connection:
-            if await repository.reserve(connection, actor) >= self._most:
-                raise TooManyPersonalTokens(f"You have at most {self._most} personal access tokens: delete one first.")
+            if await repository.reserve(connection, owner or actor) >= self._most:
+                raise TooManyPersonalTokens(f"At most {self._most} personal access tokens: delete one first.")
             made = await repository.add(
                 connection,
                 token_id=new_id(),
-                user_id=actor,
+                user_id=owner or actor,
                 name=wanted.name,
                 scopes=[scope.value for scope in wanted.scopes],
                 digest=personal_tokens.digest(token),
@@ -49,13 +49,13 @@ class PersonalTokens:
             )
         return NewPersonalToken(**made.model_dump(), token=token)
 
-    async def page(self, actor: UUID, wanted: PageRequest) -> Slice[PersonalToken]:
-        """Read a page of the actor's tokens, by id."""
+    async def page(self, actor: UUID, wanted: PageRequest, *, owner: UUID | None = None) -> Slice[PersonalToken]:
+        """Read a page of the actor's tokens, or of a bot's, by id."""
         async with self._database.acting(actor) as connection:
-            return await repository.page(connection, actor, after=wanted.after, limit=wanted.limit)
+            return await repository.page(connection, owner or actor, after=wanted.after, limit=wanted.limit)
 
-    async def delete(self, actor: UUID, token_id: UUID) -> None:
+    async def delete(self, actor: UUID, token_id: UUID, *, owner: UUID | None = None) -> None:
         """End a token: every process refuses it within a second. Raises `PersonalTokenNotFound`."""
         async with self._database.acting(actor) as connection:
-            if not await repository.delete(connection, actor, token_id):
+            if not await repository.delete(connection, owner or actor, token_id):
                 raise PersonalTokenNotFound

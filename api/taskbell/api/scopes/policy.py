@@ -21,9 +21,14 @@ SESSION_ONLY = frozenset(
         "GET /v1/tokens",
         "POST /v1/tokens",
         "DELETE /v1/tokens/{token_id}",
+        "POST /v1/workspaces/{workspace_id}/bots",
+        "DELETE /v1/workspaces/{workspace_id}/bots/{bot_id}",
+        "GET /v1/workspaces/{workspace_id}/bots/{bot_id}/tokens",
+        "POST /v1/workspaces/{workspace_id}/bots/{bot_id}/tokens",
+        "DELETE /v1/workspaces/{workspace_id}/bots/{bot_id}/tokens/{token_id}",
     }
 )
-"""The safety of an account: a personal access token that was stolen must not make itself at home."""
+"""The safety of accounts: a personal access token that was stolen must not make itself at home."""
 
 _OPERATIONS: Mapping[Scope, tuple[str, ...]] = {
     Scope.TASKS_READ: (
@@ -54,6 +59,7 @@ _OPERATIONS: Mapping[Scope, tuple[str, ...]] = {
         "GET /v1/workspaces/{workspace_id}",
         "GET /v1/workspaces/{workspace_id}/members",
         "GET /v1/workspaces/{workspace_id}/invitations",
+        "GET /v1/workspaces/{workspace_id}/bots",
         "GET /v1/invitations",
     ),
     Scope.WORKSPACES_WRITE: (

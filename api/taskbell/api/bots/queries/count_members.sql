@@ -1,0 +1,1 @@
+SELECT count(*) FROM memberships WHERE workspace_id = :workspace_id

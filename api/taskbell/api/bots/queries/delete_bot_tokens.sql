@@ -1,0 +1,1 @@
+DELETE FROM personal_tokens WHERE user_id = :bot_id
