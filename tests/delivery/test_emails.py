@@ -217,6 +217,33 @@ async def test_a_forgotten_password_is_set_by_what_the_message_says(platform, ma
     assert owner == user
 
 
+async def test_a_change_of_the_address_is_told_to_both(platform, mailroom, run_worker):
+    """The new address gets the token, and the former one no word of the new one."""
+    user, workspace = await platform.person(email="present@example.com", confirmed=False)
+    for kind, data in (
+        ("email.change", {"to": "new@example.com", "token": "secret-token", "expires_at": "2026-11-22T10:00+00:00"}),
+        ("email.changed", {"to": "former@example.com"}),
+    ):
+        await platform.connection.execute(
+            "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
+            " VALUES ($1, 'email', $2, $3, $4, $5, now() + interval '1 hour')",
+            new_id(),
+            user,
+            workspace,
+            kind,
+            orjson.dumps({"type": kind, "data": data}).decode(),
+        )
+    async with run_worker(smtp_url=mailroom.url):
+        await eventually(lambda: _states(platform, "delivered", "delivered"))
+    found = {recipient: message for (recipient,), message in mailroom.messages}
+    assert set(found) == {"new@example.com", "former@example.com"}
+    assert found["new@example.com"]["Subject"] == "Confirm your new e-mail address"
+    assert "\nsecret-token\n" in text_of(found["new@example.com"])
+    assert found["former@example.com"]["Subject"] == "Your e-mail address was changed"
+    assert "new@" not in found["former@example.com"].as_string()
+    assert [row["payload"] for row in await platform.deliveries()] == ["{}"] * 2
+
+
 async def test_a_user_gets_so_many_messages_in_an_hour(platform, mailroom, run_worker):
     """Further notifications, in one batch or a later one, are counted and not sent; others get theirs."""
     before = metrics.EMAILS_LIMITED._value.get()

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from taskbell.api.accounts.confirmations import Confirmations
 from taskbell.api.accounts.devices import Devices
 from taskbell.api.accounts.passwords import Passwords
+from taskbell.api.accounts.proofs import Proofs
 from taskbell.api.accounts.repository import list_revoked
 from taskbell.api.accounts.service import Accounts, Allowed
 from taskbell.api.accounts.sessions import Sessions
@@ -121,6 +122,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.callback(passwords.close)
         workspaces = Workspaces(database, recorder=recorder, most=settings.workspaces_per_user)
         throttle = Throttle(database)
+        proofs = Proofs(
+            database, passwords=passwords, throttle=throttle, failures_allowed=settings.login_failures_allowed
+        )
         devices = Devices(keys=keys, ttl=settings.device_token_ttl)
         shared = None
         if settings.rate_limit_storage_url is not None:
@@ -147,7 +151,9 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             revocations=revocations,
             signing_keys=keys,
             client_addresses=ClientAddresses(settings.trusted_proxies),
-            confirmations=Confirmations(database, throttle=throttle, ttl=settings.email_confirmation_ttl),
+            confirmations=Confirmations(
+                database, throttle=throttle, proofs=proofs, ttl=settings.email_confirmation_ttl
+            ),
             password_resets=PasswordResets(
                 database,
                 passwords=passwords,

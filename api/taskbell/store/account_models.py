@@ -159,7 +159,7 @@ class PasswordReset(Model):
 
 
 class EmailConfirmation(Model):
-    """A token that was sent to an account's address. The token itself is only in the message."""
+    """A token that was sent to an account's address, or to one that it is to have. It is only in the message."""
 
     __tablename__ = "email_confirmations"
     __table_args__ = (
@@ -173,6 +173,8 @@ class EmailConfirmation(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("taskbell.new_id()"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email: Mapped[str]
+    former_email: Mapped[str | None]
+    """The address in whose place the account gets this one; NULL: it has this one already."""
     mailbox: Mapped[bytes] = mapped_column(BYTEA)
     """Hash of the address without its tag; by it messages are limited."""
     token_hash: Mapped[bytes] = mapped_column(BYTEA)

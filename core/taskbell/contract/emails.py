@@ -6,3 +6,9 @@ CONFIRMATION_TYPE = "email.confirmation"
 """Type of a delivery that confirms an address. Its `data` has `token` and `expires_at`."""
 PASSWORD_RESET_TYPE = "email.password_reset"  # noqa: S105 -- a name
 """Type of a delivery by which a user who forgot the password sets another. Its `data` has `token` and `expires_at`."""
+EMAIL_CHANGE_TYPE = "email.change"
+"""Type of a delivery to an address that an account is to have. Its `data` has `token`, `expires_at` and, as `to`, the
+address.
+"""
+EMAIL_CHANGED_TYPE = "email.changed"
+"""Type of a delivery that tells the former address of an account, in `to` of its `data`, that it has another one."""

@@ -41,6 +41,7 @@ class ProblemCode(Enum):
     INVALID_CREDENTIALS = Problem("invalid_credentials", 401, "E-mail or password is wrong")
     INVALID_REFRESH_TOKEN = Problem("invalid_refresh_token", 401, "The refresh token is not valid")
     REFRESH_TOKEN_REUSED = Problem("refresh_token_reused", 401, "The refresh token was used before")
+    SIGN_IN_AGAIN = Problem("sign_in_again", 403, "A sign-in of the last minutes is needed")
     FORBIDDEN = Problem("forbidden", 403, "Your role does not permit this")
     INSUFFICIENT_SCOPE = Problem("insufficient_scope", 403, "The token lacks a scope")
     SESSION_REQUIRED = Problem("session_required", 403, "Only a session may do this")

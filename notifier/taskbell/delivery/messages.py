@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import HeaderDefect
@@ -9,13 +10,18 @@ from email.headerregistry import Address, BaseHeader, HeaderRegistry, Unstructur
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import idna
 import orjson
 
-from taskbell.contract.emails import CONFIRMATION_TYPE, PASSWORD_RESET_TYPE
+from taskbell.contract.emails import (
+    CONFIRMATION_TYPE,
+    EMAIL_CHANGE_TYPE,
+    EMAIL_CHANGED_TYPE,
+    PASSWORD_RESET_TYPE,
+)
 from taskbell.contract.notices import Kind
 from taskbell.delivery.letters import Letter
 from taskbell.delivery.links import Links
@@ -100,7 +106,7 @@ class Reader:
 def compose(
     *, delivery_id: UUID, payload: str, sender: Address, reader: Reader, now: float, links: Links, others: int = 0
 ) -> EmailMessage:
-    """Write the e-mail of a `notification.created` event, or one with a token.
+    """Write the e-mail of a `notification.created` event, or one about the account itself.
 
     Its `Message-ID` contains the delivery's id, so that a message that is sent twice can be recognised. Messages about
     one task refer to one id that stands for the task, so that mail programs show them as one conversation.
@@ -122,11 +128,9 @@ def compose(
     data: dict[str, Any] = document["data"]
     message = EmailMessage(policy=_POLICY)
     message["From"] = sender
-    message["To"] = recipient_mailbox(reader.address)
-    if document.get("type") == CONFIRMATION_TYPE:
-        kind, letter = "confirmation", _confirmation(data, zone=reader.zone, links=links)
-    elif document.get("type") == PASSWORD_RESET_TYPE:
-        kind, letter = "password_reset", _password_reset(data, zone=reader.zone, links=links)
+    message["To"] = recipient_mailbox(data.get("to") or reader.address)
+    if (write := _OF_ACCOUNTS.get(document.get("type", ""))) is not None:
+        kind, letter = document["type"].removeprefix("email."), write(data, zone=reader.zone, links=links)
     else:
         kind, letter = str(data["kind"]), _notification(data, reader=reader, links=links, others=others)
         _add_list_headers(message, domain=sender.domain, unsubscribe=letter.unsubscribe)
@@ -209,6 +213,45 @@ def _password_reset(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
         code=None if address else token,
         link=(address, "Choose a new password") if address else None,
     )
+
+
+def _change(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
+    """Whoever asked for it may be a stranger to the recipient."""
+    token = str(data["token"])
+    address = links.confirmation(token)
+    until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
+    return Letter(
+        title="Confirm your new e-mail address",
+        paragraphs=(
+            "Somebody, probably you, asked Taskbell to use this address for an account.",
+            f"It can be confirmed once, until {until}. If it was not you, do nothing: then it is not used.",
+            "To confirm it, open the link where you are signed in." if address else "To confirm it, enter this code:",
+        ),
+        code=None if address else token,
+        link=(address, "Confirm the address") if address else None,
+    )
+
+
+def _changed(_data: dict[str, Any], *, zone: str, links: Links) -> Letter:  # noqa: ARG001 -- like the others
+    return Letter(
+        title="Your e-mail address was changed",
+        paragraphs=(
+            "The Taskbell account that had this address has another one now.\nAll its messages go there.",
+            "If it was not you, somebody else knows your password: tell those who run this installation.",
+        ),
+    )
+
+
+class _Write(Protocol):
+    def __call__(self, data: dict[str, Any], /, *, zone: str, links: Links) -> Letter: ...
+
+
+_OF_ACCOUNTS: Mapping[str, _Write] = {
+    CONFIRMATION_TYPE: _confirmation,
+    PASSWORD_RESET_TYPE: _password_reset,
+    EMAIL_CHANGE_TYPE: _change,
+    EMAIL_CHANGED_TYPE: _changed,
+}
 
 
 def _counted(others: int) -> str:

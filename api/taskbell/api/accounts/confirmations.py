@@ -1,24 +1,33 @@
-"""Confirmation of an account's e-mail address: a token in a message, which the signed-in user gives back."""
+"""The e-mail address of an account: a token in a message, which the signed-in user gives back, confirms or sets it."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import UTC, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import orjson
 
 from taskbell.api.accounts import repository
-from taskbell.api.accounts.errors import AccountGone, ConfirmationRefused, ConfirmationsThrottled, EmailConfirmed
+from taskbell.api.accounts.errors import (
+    AccountGone,
+    ConfirmationRefused,
+    ConfirmationsThrottled,
+    EmailConfirmed,
+    EmailUnchanged,
+)
 from taskbell.api.accounts.policy import Source, mailbox_of
+from taskbell.api.accounts.proofs import Proofs
 from taskbell.api.accounts.schemas import ConfirmationSent, User
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.http.client_address import ClientAddress
-from taskbell.contract.emails import CONFIRMATION_TYPE
+from taskbell.contract.emails import CONFIRMATION_TYPE, EMAIL_CHANGE_TYPE, EMAIL_CHANGED_TYPE
+from taskbell.contract.tokens import Claims
 from taskbell.kit.ids import new_id
 from taskbell.kit.trace import traceparent
-from taskbell.store.pool import Database
+from taskbell.store.pool import Connection, Database
 
 MOST_A_DAY = 5
 """Messages that one mailbox gets within a day: for its address, and as many for all accounts with tags together."""
@@ -34,9 +43,10 @@ class Confirmations:
     The user must be signed in to confirm. So the owner of a stranger's mailbox cannot be made to confirm by a click.
     """
 
-    def __init__(self, database: Database, *, throttle: Throttle, ttl: timedelta) -> None:
+    def __init__(self, database: Database, *, throttle: Throttle, proofs: Proofs, ttl: timedelta) -> None:
         self._database = database
         self._throttle = throttle
+        self._proofs = proofs
         self._ttl = ttl
 
     async def request(self, actor: UUID, *, address: ClientAddress) -> ConfirmationSent:
@@ -49,52 +59,97 @@ class Confirmations:
             SignInThrottled: This client has asked too often.
         """
         await self._throttle.count(Source.confirmation(address=address.host, allowed=SENDER_ALLOWED))
-        token = secrets.token_urlsafe(32)
         async with self._database.acting(actor) as connection:
             user = await repository.get_profile(connection, actor)
             if user is None:
                 raise AccountGone
             if user.email_confirmed_at is not None:
                 raise EmailConfirmed
-            mailbox = mailbox_of(user.email)
-            sent = await repository.reserve_confirmation(connection, mailbox=mailbox, period=PERIOD)
-            if sent.number >= MOST_A_DAY:
-                raise ConfirmationsThrottled(sent.oldest + PERIOD - sent.now)
-            expires_at = sent.now + self._ttl
-            await repository.add_confirmation(
-                connection,
-                user_id=actor,
-                email=user.email,
-                mailbox=mailbox,
-                token_hash=_digest(token),
-                expires_at=expires_at,
+            return await self._send(
+                connection, actor, email=user.email, workspace_id=user.personal_workspace_id, former=None
             )
-            data = {"token": token, "expires_at": expires_at.astimezone(UTC).isoformat(timespec="minutes")}
-            await repository.add_message(
+
+    async def request_change(
+        self, actor: Claims, email: str, *, password: str | None, address: ClientAddress
+    ) -> ConfirmationSent:
+        """Have a message with a token sent to another address, which is the account's when the token comes back.
+
+        Whether another account has it shows only to whoever reads its mailbox.
+
+        Raises:
+            EmailUnchanged: The account has this address.
+            ConfirmationsThrottled: The mailbox has got enough messages.
+            SignInThrottled: This client has asked too often, or this session sent too many wrong passwords.
+            Refused: The proof was refused, see `Proofs`.
+        """
+        proven = await self._proofs.demand(actor, password=password)
+        if email == proven.email:
+            raise EmailUnchanged
+        await self._throttle.count(Source.confirmation(address=address.host, allowed=SENDER_ALLOWED))
+        async with self._database.acting(actor.user_id) as connection:
+            return await self._send(
                 connection,
-                event_id=new_id(),
-                user_id=actor,
-                workspace_id=user.personal_workspace_id,
-                event_type=CONFIRMATION_TYPE,
-                payload=orjson.dumps({"type": CONFIRMATION_TYPE, "data": data}).decode(),
-                traceparent=traceparent(),
-                retry_for=min(_RETRIED_FOR, self._ttl),
+                actor.user_id,
+                email=email,
+                workspace_id=proven.personal_workspace_id,
+                former=proven.email,
             )
-        return ConfirmationSent(email=user.email, expires_at=expires_at)
 
     async def confirm(self, actor: UUID, token: str) -> User:
-        """Confirm the account's address.
+        """Confirm the account's address, or give it the one that the token was sent to: the former one is told.
 
         Raises:
             ConfirmationRefused: The token is unknown, of another account or address, expired, or was used.
+            EmailTaken: Another account has the address by now.
         """
         async with self._database.acting(actor) as connection:
-            if not await repository.use_confirmation(connection, user_id=actor, token_hash=_digest(token)):
+            confirmed = await repository.confirm_email(connection, user_id=actor, token_hash=_digest(token))
+            if confirmed is None:
                 raise ConfirmationRefused
-            user = await repository.confirm_email(connection, actor)
-        if user is None:
-            raise AccountGone
+            user, former = confirmed
+            if former != user.email:
+                await self._tell(
+                    connection, actor, EMAIL_CHANGED_TYPE, {"to": former}, workspace_id=user.personal_workspace_id
+                )
         return user
+
+    async def _send(
+        self, connection: Connection, actor: UUID, *, email: str, workspace_id: UUID, former: str | None
+    ) -> ConfirmationSent:
+        mailbox, token = mailbox_of(email), secrets.token_urlsafe(32)
+        sent = await repository.reserve_confirmation(connection, mailbox=mailbox, period=PERIOD)
+        if sent.number >= MOST_A_DAY:
+            raise ConfirmationsThrottled(sent.oldest + PERIOD - sent.now)
+        expires_at = sent.now + self._ttl
+        await repository.add_confirmation(
+            connection,
+            user_id=actor,
+            email=email,
+            former_email=former,
+            mailbox=mailbox,
+            token_hash=_digest(token),
+            expires_at=expires_at,
+        )
+        data = {"token": token, "expires_at": expires_at.astimezone(UTC).isoformat(timespec="minutes")}
+        kind = CONFIRMATION_TYPE
+        if former is not None:
+            kind, data = EMAIL_CHANGE_TYPE, data | {"to": email}
+        await self._tell(connection, actor, kind, data, workspace_id=workspace_id)
+        return ConfirmationSent(email=email, expires_at=expires_at)
+
+    async def _tell(
+        self, connection: Connection, actor: UUID, kind: str, data: dict[str, Any], *, workspace_id: UUID
+    ) -> None:
+        await repository.add_message(
+            connection,
+            event_id=new_id(),
+            user_id=actor,
+            workspace_id=workspace_id,
+            event_type=kind,
+            payload=orjson.dumps({"type": kind, "data": data}).decode(),
+            traceparent=traceparent(),
+            retry_for=min(_RETRIED_FOR, self._ttl),
+        )
 
 
 def _digest(token: str) -> bytes:

@@ -192,6 +192,23 @@ async def change_password(
     await accounts.change_password(actor, current=body.current_password, new=body.new_password)
 
 
+@me.post("/email", status_code=202, summary="Change your e-mail address")
+async def change_email(
+    request: Request,
+    confirmations: Confirming,
+    addresses: Addresses,
+    actor: Actor,
+    body: Annotated[schemas.EmailChange, Depends(json_body(schemas.EmailChange))],
+) -> schemas.ConfirmationSent:
+    """Sends a message with a link or a code to the new address. `POST /v1/me/email/confirm` with its token changes it.
+
+    Until then the account has its present address, which is told of the change. A wrong password gets a 422 at
+    `/password`; an account without one must have signed in within 15 minutes: 403 `sign_in_again`. A mailbox gets at
+    most 5 messages within a day; then 429 with `Retry-After`.
+    """
+    return await confirmations.request_change(actor, body.email, password=body.password, address=addresses.of(request))
+
+
 @me.post("/email/confirmation", status_code=202, summary="Ask for a message that confirms your e-mail address")
 async def request_email_confirmation(
     request: Request, confirmations: Confirming, addresses: Addresses, actor: Actor
@@ -212,7 +229,9 @@ async def confirm_email(
 ) -> schemas.User:
     """Takes the token of the message, under the account that asked for it, and returns the account.
 
-    A token that is unknown, expired, used, or of another account gets 400 `invalid_confirmation`.
+    The token of a change sets the new address, as confirmed, and the former one gets a message; if another account has
+    it by then, that is 409 `email_taken`. A token that is unknown, expired, used, of another account, or for an account
+    that had another address gets 400 `invalid_confirmation`.
     """
     return await confirmations.confirm(actor.user_id, body.token)
 

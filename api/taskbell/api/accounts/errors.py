@@ -13,7 +13,9 @@ Refused
 ├── ConfirmationRefused      400
 ├── ConfirmationsThrottled   429
 ├── PasswordResetRefused     400
-└── SessionNotFound          404
+├── SessionNotFound          404
+├── SignInTooOld             403
+└── EmailUnchanged           422
 """
 
 from __future__ import annotations
@@ -47,9 +49,9 @@ class CurrentPasswordWrong(Refused):
 
     code = ProblemCode.VALIDATION_FAILED
 
-    def __init__(self) -> None:
+    def __init__(self, pointer: str = "/current_password") -> None:
         detail = "The current password is wrong."
-        super().__init__(detail, errors=(FieldError("/current_password", "wrong_password", detail),))
+        super().__init__(detail, errors=(FieldError(pointer, "wrong_password", detail),))
 
 
 class SignInThrottled(Refused):
@@ -114,3 +116,19 @@ class SessionNotFound(Refused):
     """You have no session with this id; it may have ended."""
 
     code = ProblemCode.NOT_FOUND
+
+
+class SignInTooOld(Refused):
+    """The account has no password to ask for, and its user signed in too long ago: sign in again, then repeat this."""
+
+    code = ProblemCode.SIGN_IN_AGAIN
+
+
+class EmailUnchanged(Refused):
+    """The account has this address already."""
+
+    code = ProblemCode.VALIDATION_FAILED
+
+    def __init__(self) -> None:
+        detail = "The account has this address already."
+        super().__init__(detail, errors=(FieldError("/email", "unchanged", detail),))

@@ -46,7 +46,6 @@ _REVOKE_SESSION_OF_TOKEN = load(__package__, "revoke_session_of_token")
 _TAKE_ATTEMPTS = load(__package__, "take_attempts")
 _UPDATE_ATTEMPTS = load(__package__, "update_attempts")
 _UPDATE_PROFILE = load(__package__, "update_profile")
-_USE_CONFIRMATION = load(__package__, "use_confirmation")
 _CLEANED_AT_ONCE = 100
 
 
@@ -265,11 +264,27 @@ async def reserve_confirmation(connection: Connection, *, mailbox: bytes, period
 
 
 async def add_confirmation(
-    connection: Connection, *, user_id: UUID, email: str, mailbox: bytes, token_hash: bytes, expires_at: datetime
+    connection: Connection,
+    *,
+    user_id: UUID,
+    email: str,
+    former_email: str | None,
+    mailbox: bytes,
+    token_hash: bytes,
+    expires_at: datetime,
 ) -> None:
-    """Write a token that is sent; the token itself is only in the message."""
+    """Write a token that is sent; the token itself is only in the message.
+
+    With a `former_email` it gives the account the address in place of that one.
+    """
     await _INSERT_CONFIRMATION.count(
-        connection, user_id=user_id, email=email, mailbox=mailbox, token_hash=token_hash, expires_at=expires_at
+        connection,
+        user_id=user_id,
+        email=email,
+        former_email=former_email,
+        mailbox=mailbox,
+        token_hash=token_hash,
+        expires_at=expires_at,
     )
 
 
@@ -297,12 +312,20 @@ async def add_message(
     )
 
 
-async def use_confirmation(connection: Connection, *, user_id: UUID, token_hash: bytes) -> bool:
-    """Use a token, if it is valid and the user's; returns whether it was."""
-    return await _USE_CONFIRMATION.count(connection, user_id=user_id, token_hash=token_hash) == 1
+async def confirm_email(connection: Connection, *, user_id: UUID, token_hash: bytes) -> tuple[User, str] | None:
+    """Use a token: confirm the account's address, or set it. Returns the account and the address that it had.
 
+    None if the token is not valid, not the user's, or for an account that had another address.
 
-async def confirm_email(connection: Connection, user_id: UUID) -> User | None:
-    """Mark the address of an account as confirmed. Returns None when the account is gone."""
-    row = await _CONFIRM_EMAIL.row(connection, id=user_id)
-    return None if row is None else User.of(row)
+    Raises:
+        EmailTaken: Somebody has the address by now; the transaction is void.
+    """
+    try:
+        row = await _CONFIRM_EMAIL.row(connection, user_id=user_id, token_hash=token_hash)
+    except asyncpg.UniqueViolationError as taken:
+        raise EmailTaken from taken
+    if row is None:
+        return None
+    values = dict(row)
+    former: str = values.pop("former_email")
+    return User.of(values), former

@@ -199,9 +199,19 @@ class PasswordChange(RequestBody):
 
 
 class EmailToken(RequestBody):
-    """The token of a message that confirms the account's address."""
+    """The token of a message that confirms the account's address, or another one for it."""
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=256), NO_NUL]
+
+
+class EmailChange(RequestBody):
+    """Another address for the account."""
+
+    email: Email
+    """The address that the account is to have."""
+    password: GivenPassword | None = None
+    """The password of the account. Only an account that has none is changed without it, within 15 minutes after the
+    sign-in."""
 
 
 class PasswordResetRequest(RequestBody):
@@ -222,7 +232,7 @@ class PasswordReset(RequestBody):
 class ConfirmationSent(BaseModel):
     """A message is on its way."""
 
-    email: str = Field(description="Where it goes: the address of the account.", examples=["ann@example.com"])
+    email: str = Field(description="Where it goes.", examples=["ann@example.com"])
     expires_at: datetime = Field(description="Until when its token works.")
 
 

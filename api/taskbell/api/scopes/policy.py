@@ -13,6 +13,7 @@ SESSION_ONLY = frozenset(
     {
         "POST /v1/auth/logout",
         "POST /v1/me/password",
+        "POST /v1/me/email",
         "POST /v1/me/email/confirmation",
         "POST /v1/me/email/confirm",
         "GET /v1/me/sessions",

@@ -1,2 +1,2 @@
-INSERT INTO email_confirmations (user_id, email, mailbox, token_hash, expires_at)
-VALUES (:user_id, :email, :mailbox, :token_hash, :expires_at)
+INSERT INTO email_confirmations (user_id, email, former_email, mailbox, token_hash, expires_at)
+VALUES (:user_id, :email, :former_email, :mailbox, :token_hash, :expires_at)
