@@ -1,12 +1,15 @@
 """Personal access tokens: made, shown once, listed, used, refused, ended."""
 
 import asyncio
+import json
 import logging
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from taskbell.api.app import create_app
 from taskbell.api.personal_tokens.policy import Lifetime
 from taskbell.api.personal_tokens.verifier import REMEMBERED_SECONDS, PersonalTokenVerifier
 from taskbell.contract import personal_tokens
@@ -199,6 +202,31 @@ async def test_the_last_use_is_written_apart_from_requests(app, api, ann, make_t
     await api.get("/v1/tasks", headers=bearer(token))
     await verifier.note_use()
     assert await owner.fetchval("SELECT last_used_at FROM personal_tokens WHERE id = $1", UUID(token["id"])) == later
+
+
+async def test_the_last_use_is_written_when_a_process_ends(
+    settings, api_client_of, api, ann, make_token, bearer, owner
+):
+    """A process that stops within the minute loses no use of a token."""
+    token = await make_token(ann)
+    other = create_app(settings)
+    async with other.router.lifespan_context(other), api_client_of(other) as client:
+        assert (await client.get("/v1/tasks", headers=bearer(token))).status_code == 200
+        assert await owner.fetchval("SELECT count(last_used_at) FROM personal_tokens") == 0
+    assert await owner.fetchval("SELECT count(last_used_at) FROM personal_tokens") == 1
+
+
+async def test_a_ticket_tells_the_token_that_it_was_made_with(api, ann, make_token, bearer):
+    """The gateway learns from it whose end ends the connection; a ticket of a session names no token."""
+    token = await make_token(ann, "events:read")
+    found = []
+    for headers in (bearer(token), ann.headers):
+        answer = await api.post("/v1/realtime/tickets", headers=headers)
+        payload = answer.json()["ticket"].split(".")[1]
+        found.append(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+    assert found[0]["pat"] == token["id"]
+    assert "pat" not in found[1]
+    assert {claims["sub"] for claims in found} == {ann.user_id}
 
 
 @pytest.fixture
