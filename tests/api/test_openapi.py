@@ -102,3 +102,34 @@ def test_bodies_are_described_exactly(document, name, good, bad):
     """What the document permits is accepted, and what would be refused it forbids."""
     assert [value for value in good if not permits(document, name, value)] == []
     assert [value for value in bad if permits(document, name, value)] == []
+
+
+_WITHOUT_A_USER = {"/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/unsubscribe"}
+"""Nobody is signed in there: they take no key."""
+_CHANGES = {"post", "patch", "put", "delete"}
+
+
+def test_every_change_of_a_user_takes_a_key(document):
+    """Each operation that changes something documents `Idempotency-Key`, what it refuses, and the mark of a replay.
+
+    So new operations cannot leave it out: those without a user are named here one by one.
+    """
+    changes = {
+        (method, path): operation
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if method in _CHANGES
+    }
+    taking = {
+        place
+        for place, operation in changes.items()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+    }
+    assert {path for method, path in changes.keys() - taking} == _WITHOUT_A_USER
+    assert len(taking) > 30
+    reference = {"$ref": "#/components/headers/Idempotency-Replayed"}
+    for place in taking:
+        answers = changes[place]["responses"]
+        assert {"409", "422"} <= answers.keys(), place
+        assert all(answer["headers"]["Idempotency-Replayed"] == reference for answer in answers.values()), place
+    assert document["components"]["headers"]["Idempotency-Replayed"]["schema"]["enum"] == ["true"]

@@ -113,6 +113,9 @@ async def _account(owner) -> Account:
         user,
         secrets.token_bytes(32),
     )
+    await owner.execute(
+        "INSERT INTO kept_answers (user_id, name, sealed) VALUES ($1, $2, $2)", user, secrets.token_bytes(32)
+    )
     await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
     await owner.execute(
         "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
@@ -208,7 +211,7 @@ async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, fore
     await act_as(mine.user)
     of_a_user = {
         *("users", "sessions", "refresh_tokens", "personal_tokens", "password_resets"),
-        *("email_channels", "email_confirmations", "alert_endpoints"),
+        *("email_channels", "email_confirmations", "alert_endpoints", "kept_answers"),
     }
     own = {mine.user} if table in of_a_user else {mine.workspace}
     assert await _holders(api, table) == own

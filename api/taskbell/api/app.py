@@ -97,6 +97,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
             allow_headers=["*"],
             expose_headers=[
                 "ETag",
+                "Idempotency-Replayed",
                 "RateLimit",
                 "RateLimit-Policy",
                 "Retry-After",

@@ -29,6 +29,7 @@ from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.events.service import ChangeFeed
 from taskbell.api.health.checks import schema_check
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.repeats import Repeats
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
@@ -221,6 +222,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 slots=Slots(most=settings.requests_at_once_per_user),
                 shared=shared,
             ),
+            repeats=Repeats(database, patience=settings.idempotency_wait.total_seconds()),
             checks={"database": schema_check(database), "nats": pokes.check},
         )
 

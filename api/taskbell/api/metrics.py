@@ -84,3 +84,11 @@ RATE_STORE_FAILURES = Counter(
     "taskbell_api_rate_store_failures_total",
     "Times that the store of TASKBELL_RATE_LIMIT_STORAGE_URL did not answer. This process then counts alone for 5 s.",
 )
+REPEATS = Counter(
+    "taskbell_api_repeats_total",
+    "Requests with an Idempotency-Key that were not the first of their key, by outcome: replayed got the first answer "
+    "again; in_use is a 409, because the first was still under way; reused a 422, because it was another request; "
+    "not_kept a 409, because its answer was too long. Many with in_use: requests take too long. Many with reused: a "
+    "client does not make a key for each request.",
+    ["outcome"],
+)

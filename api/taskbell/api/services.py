@@ -16,6 +16,7 @@ from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
 from taskbell.api.events.service import ChangeFeed
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.repeats import Repeats
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
 from taskbell.api.password_resets.service import PasswordResets
@@ -75,6 +76,7 @@ class Services:
     reports: Reports
     unsubscriptions: Unsubscriptions
     limiter: Limiter
+    repeats: Repeats
     quotas: Quotas
     checks: dict[str, Check]
     """What `/readyz` asks."""

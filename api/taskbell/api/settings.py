@@ -152,6 +152,9 @@ class ApiSettings(PooledSettings):
     chat_hosts: Annotated[tuple[str, ...], NoDecode, Field(max_length=100)] = ()
     """Further hosts whose incoming webhooks users may set as their Slack or Teams channel, separated by commas: such as
     that of your Mattermost, which takes Slack's messages. The hosts of Slack and Teams need not be listed."""
+    idempotency_wait: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(0), le=timedelta(seconds=9))
+    """How long a repeat waits while the first request with its Idempotency-Key is under way; then it is a 409
+    (`idempotency_key_in_use`). PostgreSQL ends a statement that waits for 10 s."""
     slow_request: timedelta = timedelta(milliseconds=500)
     """Requests slower than this are logged."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, Text,
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskbell.store.declarative import NOW, Model
+from taskbell.store.declarative import NOW, Model, Xid8
 
 
 class User(Model):
@@ -181,3 +181,24 @@ class EmailConfirmation(Model):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class KeptAnswer(Model):
+    """The answer to a request with an `Idempotency-Key`, encrypted with that key, which is stored nowhere.
+
+    It refers to no account, so that the request that deletes one can keep its answer, too.
+    """
+
+    __tablename__ = "kept_answers"
+    __table_args__ = (
+        CheckConstraint("octet_length(name) = 32", name="kept_answers_name_length"),
+        Index("kept_answers_created_at_idx", "created_at"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    """Derived from the key and the user."""
+    sealed: Mapped[bytes] = mapped_column(BYTEA)
+    xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    """The transaction that carried the request out."""
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)

@@ -14,7 +14,7 @@ from taskbell.kit.postgres.pool import Pool
 from taskbell.kit.postgres.statements import Reader
 from taskbell.store import metrics
 from taskbell.store.consistency import current
-from taskbell.store.pool import Database, DatabaseUnavailable
+from taskbell.store.pool import Database, DatabaseUnavailable, shared
 from taskbell.store.replicas import Replica, ReplicaLost
 
 __all__ = ["Reader", "Reads"]
@@ -61,9 +61,12 @@ class Reads:
         self._all_bound = float("-inf")
 
     def of(self, actor: UUID) -> Reader:
-        """What runs the statements of one request of a user. Without replicas it is the primary."""
+        """What runs the statements of one request of a user. Without replicas it is the primary.
+
+        What belongs to a shared transaction reads what that has written, so the primary.
+        """
         replicas = self._replicas
-        if not replicas:
+        if not replicas or shared() is not None:
             return self._primary
         user = actor.int
         replica = replicas[user % len(replicas)]  # the last bits of a UUIDv7 are random

@@ -32,6 +32,7 @@ _DELETE_JOB_LOG = load(__package__, "delete_job_log")
 _DELETE_INVITATIONS = load(__package__, "delete_invitations")
 _DELETE_EMAIL_CONFIRMATIONS = load(__package__, "delete_email_confirmations")
 _DELETE_PASSWORD_RESETS = load(__package__, "delete_password_resets")
+_DELETE_KEPT_ANSWERS = load(__package__, "delete_kept_answers")
 _OUTLIVED = {
     "sessions": _DELETE_SESSIONS,
     "login_attempts": _DELETE_LOGIN_ATTEMPTS,
@@ -40,13 +41,14 @@ _OUTLIVED = {
     "invitations": _DELETE_INVITATIONS,
     "email_confirmations": _DELETE_EMAIL_CONFIRMATIONS,
     "password_resets": _DELETE_PASSWORD_RESETS,
+    "kept_answers": _DELETE_KEPT_ANSWERS,
 }
 _DELETED_AT_ONCE = 5000
 _FOLDED_AT_ONCE = 10_000
 _log = structlog.get_logger(__name__)
 OUTLIVED_TABLES = tuple(_OUTLIVED)
 """Tables whose old rows maintenance deletes: sessions (with their refresh tokens), throttles, tombstones, job log,
-expired invitations, confirmations of addresses and resets of passwords."""
+expired invitations, confirmations of addresses, resets of passwords and kept answers."""
 _SWEEP_SECONDS = 40.0
 """Longer than the role's statement_timeout (30 s): the server ends a slow batch, and the session can be used again."""
 _SWEEP_SETTINGS = {"application_name": "taskbell-sweeper"}

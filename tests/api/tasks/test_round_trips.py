@@ -77,6 +77,7 @@ _COSTS = {
     "watch": (3, "PUT", "/tasks/T0/subscription", {"json": {"state": "watching"}}),
     "without a token": (0, "GET", "/tasks", {"headers": {"Authorization": ""}}),
     "bad body": (0, "POST", "/tasks", {"json": {"title": ""}}),
+    "create, with a key": (7, "POST", "/tasks", {"json": {"title": "t"}, "headers": {"Idempotency-Key": "k"}}),
     "bad cursor": (0, "GET", "/tasks", {"params": {"cursor": "x"}}),
 }
 _NONE = "00000000-0000-7000-8000-000000000000"

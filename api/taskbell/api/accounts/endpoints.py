@@ -17,11 +17,12 @@ from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
 from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.http.problem import field_errors
+from taskbell.api.http.route import DirectRoute, KeylessRoute
 from taskbell.contract.problems import FieldError
 from taskbell.kit.jwt import public_keys
 
-auth = APIRouter(prefix="/v1/auth", tags=["accounts"])
-me = APIRouter(prefix="/v1/me", tags=["accounts"])
+auth = APIRouter(prefix="/v1/auth", tags=["accounts"], route_class=KeylessRoute)
+me = APIRouter(prefix="/v1/me", tags=["accounts"], route_class=DirectRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["accounts"])
 routers = (auth, me, well_known)
 Service = Annotated[Accounts, Depends(service("accounts"))]

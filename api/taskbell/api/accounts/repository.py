@@ -221,7 +221,7 @@ async def change_attempts(
 
     When `decide` raises, nothing is changed.
     """
-    async with database.connection() as connection, connection.transaction():
+    async with database.transaction() as connection:
         rows = await _TAKE_ATTEMPTS.rows(connection, keys=keys)
         now = max(row["now"] for row in rows)
         found = {

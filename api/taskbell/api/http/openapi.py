@@ -9,9 +9,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from taskbell.api.http import consistency
+from taskbell.api.http import consistency, repeats
 from taskbell.api.http.paging import PageLimits, PageQuery
 from taskbell.api.http.problem import ProblemDocument
+from taskbell.api.http.route import DirectRoute
+from taskbell.api.repeats.policy import LONGEST_KEY
 from taskbell.api.scopes import document as scopes
 from taskbell.contract.problems import MEDIA_TYPE
 
@@ -29,6 +31,23 @@ _ANSWERED = {
     "description": "How far you have come; send it with your next request. Every change answers it, and a read that "
     "may show more than another process knows.",
     "schema": _POSITION,
+}
+_KEY = {
+    "name": repeats.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A new random text for each request, such as a UUID. The same request with the same key within a "
+    "day changes nothing more, and gets the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+}
+_REPLAYED = {
+    "description": "`true` if the request had been carried out before: this is the answer that it got then.",
+    "schema": {"type": "string", "enum": ["true"]},
+}
+_KEY_PROBLEMS = {
+    "409": "`idempotency_key_in_use`: the first request with the key is still under way; `Retry-After` says when to "
+    "ask again. Other codes: a conflict with the present state.",
+    "422": "`idempotency_key_reused`: the key belongs to another request. Other codes: a field is not valid.",
 }
 
 
@@ -78,11 +97,11 @@ def document(app: FastAPI) -> dict[str, Any]:
                 _tell_consistency(operation, method)
                 scopes.tell(operation, method=method, path=route.path)
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = {
-                "description": "A problem (RFC 9457)",
-                "content": {MEDIA_TYPE: {"schema": mapping[(ProblemDocument, "validation")]}},
-            }
-    schema["components"]["headers"] = {consistency.HEADER: _ANSWERED}
+            problem = {MEDIA_TYPE: {"schema": mapping[(ProblemDocument, "validation")]}}
+            operation["responses"]["default"] = {"description": "A problem (RFC 9457)", "content": problem}
+            if isinstance(route, DirectRoute) and operation.get("security") and method in repeats.CHANGES:
+                _tell_repeats(operation, problem)
+    schema["components"]["headers"] = {consistency.HEADER: _ANSWERED, repeats.REPLAYED: _REPLAYED}
     queries = {mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX) for _, query in read.values() if query}
     for unused in ("HTTPValidationError", "ValidationError", *queries):
         schemas.pop(unused, None)
@@ -135,6 +154,15 @@ def _tell_consistency(operation: dict[str, Any], method: str) -> None:
             answer.setdefault("headers", {})[consistency.HEADER] = {
                 "$ref": f"#/components/headers/{consistency.HEADER}"
             }
+
+
+def _tell_repeats(operation: dict[str, Any], problem: dict[str, Any]) -> None:
+    """Document the key that a change may be sent with, the mark of a replay, and what is refused."""
+    operation.setdefault("parameters", []).append(_KEY)
+    for status, description in _KEY_PROBLEMS.items():
+        operation["responses"].setdefault(status, {"description": description, "content": problem})
+    for answer in operation["responses"].values():
+        answer.setdefault("headers", {})[repeats.REPLAYED] = {"$ref": f"#/components/headers/{repeats.REPLAYED}"}
 
 
 def _model(route: APIRoute, attribute: str) -> Any:

@@ -84,6 +84,13 @@ def problem_response(
     return Response(orjson.dumps(document), status_code=problem.status, media_type=MEDIA_TYPE, headers=sent)
 
 
+def refusal(error: Refused, *, instance: str) -> Response:
+    """Build the answer for a refused request."""
+    return problem_response(
+        error.code, detail=error.detail, instance=instance, errors=error.errors, headers=error.headers
+    )
+
+
 def field_errors(
     refused: ValidationError | RequestValidationError, *, query: bool = False, known: Collection[str] = ()
 ) -> tuple[FieldError, ...]:
@@ -134,13 +141,7 @@ def install(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)  # noqa: S101 -- registered for this class alone
-        return problem_response(
-            error.code,
-            detail=error.detail,
-            instance=request.url.path,
-            errors=error.errors,
-            headers=error.headers,
-        )
+        return refusal(error, instance=request.url.path)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class alone

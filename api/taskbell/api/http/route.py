@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -21,11 +22,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, request_response
 from starlette.types import Scope
 
+from taskbell.api.http.repeats import CHANGES, refuse_key, sent_key
 from taskbell.api.rates.limiter import CHARGE, Charge
 from taskbell.contract.problems import FieldError, ProblemCode, Refused
 
 if TYPE_CHECKING:
     from taskbell.api.http.paging import PageLimits
+    from taskbell.api.http.repeats import Repeats, Work
 
 WEIGHT = "x-weight"
 """In `openapi_extra` of a route: how many requests it counts as. A page counts as one for each hundred items."""
@@ -72,6 +75,7 @@ class DirectRoute(APIRoute):
         unknown = set(inspect.signature(endpoint).parameters) - {*plain, *paths, *reads}
         if unknown:
             raise TypeError(f"{endpoint.__qualname__}: a DirectRoute cannot read {', '.join(sorted(unknown))}")
+        changes = not CHANGES.isdisjoint(self.methods or ())
 
         async def handle(request: Request) -> Response:
             values: dict[str, Any] = dict.fromkeys(plain, request)
@@ -81,25 +85,54 @@ class DirectRoute(APIRoute):
                 values[name] = _identifier(name, request.path_params[name])
             charge: Charge | None = request.scope.get(CHARGE)
             if charge is None:
-                answer = await endpoint(**values)
-            else:
-                weight = least if lists is None else max(least, _weight(request, values[lists].limit))
-                if weight > 1:
-                    await charge.limiter.charge_more(charge, weight - 1)
-                user, slots = charge.user, charge.limiter.slots
-                if not slots.take(user, weight):
-                    await slots.wait(user, weight)
-                try:
-                    answer = await endpoint(**values)
-                finally:
-                    slots.give(user, weight)
-            if isinstance(answer, Response):
-                return answer
-            if isinstance(answer, BaseModel):
-                return Response(answer.model_dump_json(), status_code=status, media_type="application/json")
-            return Response(status_code=status)
+                refuse_key(request)
+                return _response(await endpoint(**values), status)
+
+            async def work() -> Response:
+                return _response(await endpoint(**values), status)
+
+            weight = least if lists is None else max(least, _weight(request, values[lists].limit))
+            if changes and (key := sent_key(request.scope)) is not None:
+                repeats: Repeats = request.app.state.services.repeats
+                return await repeats.answer(request, key, charge, partial(_in_turn, charge, weight), work)
+            return await _in_turn(charge, weight, work)
 
         return handle
+
+
+def _response(answer: Any, status: int) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, BaseModel):
+        return Response(answer.model_dump_json(), status_code=status, media_type="application/json")
+    return Response(status_code=status)
+
+
+async def _in_turn(charge: Charge, weight: int, work: Work) -> Response:
+    """Work once the user has room for a request of this weight."""
+    if weight > 1:
+        await charge.limiter.charge_more(charge, weight - 1)
+    user, slots = charge.user, charge.limiter.slots
+    if not slots.take(user, weight):
+        await slots.wait(user, weight)
+    try:
+        return await work()
+    finally:
+        slots.give(user, weight)
+
+
+class KeylessRoute(APIRoute):
+    """A route of FastAPI's own kind, without a signed-in user: it takes no `Idempotency-Key`, and says so."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Look for the header before anything else."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            refuse_key(request)
+            return await handle(request)
+
+        return checked
 
 
 def keep_apart(routes: Sequence[BaseRoute]) -> None:

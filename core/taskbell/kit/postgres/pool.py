@@ -94,12 +94,15 @@ class Pool(Connections):
         """Cut all connections at once: statements under way fail, and no further one begins."""
         self._lender.terminate()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Borrow a connection; every statement on it commits by itself.
 
         Raises the error that `away` makes, of `StatementTooSlow` where a statement was cancelled for its time.
         """
+        return self._borrowing()
+
+    @asynccontextmanager
+    async def _borrowing(self) -> AsyncIterator[Connection]:
         self._under_way += 1
         try:
             with self._away, trace.below(self._span, kind=SpanKind.CLIENT) if self._span else nullcontext():
