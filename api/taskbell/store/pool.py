@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,7 +14,7 @@ import asyncpg
 from taskbell.contract.problems import ProblemCode, Refused
 from taskbell.kit.postgres.errors import StatementTooSlow, translating
 from taskbell.kit.postgres.lender import Lender
-from taskbell.kit.postgres.pool import Connection, Connections, Pool
+from taskbell.kit.postgres.pool import Connection, Pool
 
 __all__ = ["Connection", "Database", "DatabaseUnavailable", "RequestTooSlow", "shared"]
 
@@ -91,7 +90,7 @@ class Database(Pool):
     def _run(
         self, method: Callable[..., Awaitable[_T]], query: str, arguments: tuple[Any, ...], limit: float | None
     ) -> Coroutine[Any, Any, _T]:
-        run = super()._run if shared() is None else partial(Connections._run, self)
+        run = super()._run if shared() is None else super(Pool, self)._run
         return run(method, query, arguments, limit)
 
     @asynccontextmanager
