@@ -158,6 +158,12 @@ def _general() -> Iterator[Value]:
 def _workloads() -> Iterator[Value]:
     yield from component("api", "the API", (ApiSettings,), replicas=2, cpu="100m", memory="256Mi", limit="512Mi")
     yield from autoscaling("api", least=2, most=10, cpu=70)
+    yield from secret(
+        "api.oidc.existingSecret",
+        "the list of providers that people sign in through, see docs/how-to/sign-in-with-oidc.md; without one they "
+        "sign in with passwords only",
+        "providers",
+    )
     yield from component(
         "relay",
         "the relay: one is active, the others are on standby",
@@ -449,6 +455,8 @@ def _surroundings() -> Iterator[Value]:
     yield Value("networkPolicy.apiServerTo", [], OBJECTS, "Its addresses; if empty, any.")
     yield Value("networkPolicy.smtpPorts", [25, 465, 587], PORTS, "Ports of the mail server.")
     yield Value("networkPolicy.smtpTo", [], OBJECTS, "Its addresses; if empty, any.")
+    yield Value("networkPolicy.oidcPorts", [443], PORTS, "Ports of the providers that people sign in through.")
+    yield Value("networkPolicy.oidcTo", [], OBJECTS, "Their addresses; if empty, any.")
     yield Value(
         "networkPolicy.extraEgress",
         [],

@@ -17,7 +17,7 @@ VERBS = {
     "patch": {"update"},
     "delete": {"delete", "remove", "withdraw", "revoke"},
     "post": {
-        *("accept", "add", "cancel", "change", "confirm", "create", "decline", "disable", "enable", "invite"),
+        *("accept", "add", "cancel", "change", "confirm", "create", "decline", "disable", "enable", "finish", "invite"),
         *("leave", "mark", "move", "redeliver", "refresh", "register", "request", "reset", "restore", "revoke"),
         *("rotate", "send", "sign", "start", "test", "transfer", "unsubscribe", "verify"),
     },
@@ -107,6 +107,7 @@ def test_bodies_are_described_exactly(document, name, good, bad):
 _WITHOUT_A_USER = {
     *("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout"),
     *("/v1/auth/password-reset", "/v1/auth/password-reset/confirm", "/v1/unsubscribe"),
+    *("/v1/auth/oidc/{provider}/start", "/v1/auth/oidc/{provider}/finish"),
 }
 """Nobody is signed in there: they take no key."""
 _CHANGES = {"post", "patch", "put", "delete"}

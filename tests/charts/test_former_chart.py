@@ -27,7 +27,7 @@ SINCE = {
 """Entries that are compared by their names alone."""
 LATER = {
     *("loadtest", "pooled", "push-providers", "replicated", "replicated-cloudnativepg", "external-replicas"),
-    *("pgbouncer", "external-pgbouncer"),
+    *("pgbouncer", "external-pgbouncer", "identity-providers"),
 }
 """Sets of values that the former chart does not know."""
 NEW_KINDS = {"overdue", "stale", "digest"}

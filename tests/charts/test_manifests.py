@@ -206,7 +206,7 @@ def test_the_release_knows_every_role_of_the_database(chart):
 def test_references_lead_somewhere(rendered):
     """Secrets, ConfigMaps and service accounts that pods name are rendered, or are named in the values as existing."""
     existing = {"keys", "urls", "urls-of-api", "admin", "nats", "mail", "registry", "demo-taskbell-database-superuser"}
-    existing |= {"nats-of-api", "nats-of-operator", "push", "replicas", "testers"}
+    existing |= {"nats-of-api", "nats-of-operator", "oidc", "push", "replicas", "testers"}
     secrets = set(rendered.of("Secret")) | existing
     for name, pod in rendered.pods():
         assert pod["spec"]["serviceAccountName"] in rendered.of("ServiceAccount"), name
@@ -288,6 +288,21 @@ def test_invitations_need_a_confirmed_address_where_there_is_a_mail_server(chart
 
     assert (needed({}), needed(server)) == ([], ["true"])
     assert needed({**server, "api": {"settings": {name: False}}}) == ["false"]
+
+
+@pytest.mark.feature("T4")
+def test_providers_of_identity_come_from_a_secret(chart):
+    """The API alone gets the list, because it holds secrets; without a Secret nobody does."""
+    name = "TASKBELL_OIDC_PROVIDERS"
+
+    def given(values):
+        found = chart.render(values).containers()
+        return [(place, entry) for place, each in found for entry in each.get("env", ()) if entry["name"] == name]
+
+    ref = {"secretKeyRef": {"name": "oidc", "key": "providers"}}
+    told = given({"api": {"oidc": {"existingSecret": {"name": "oidc"}}}})
+    assert told == [("Deployment/demo-taskbell-api/api", {"name": name, "valueFrom": ref})]
+    assert given({}) == []
 
 
 @pytest.mark.feature("P17")

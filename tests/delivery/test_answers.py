@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import h11
 import pytest
 
-from taskbell.delivery.addresses import is_public
 from taskbell.delivery.claims import Claim
-from taskbell.delivery.webhooks import WebhookTransport, judge, open_webhooks, resolver
+from taskbell.delivery.webhooks import WebhookTransport, judge, open_webhooks
+from taskbell.kit.addresses import is_public, resolver
 from taskbell.kit.ids import new_id
 from taskbell.testing.waiting import DEADLINE, eventually
 

@@ -20,6 +20,7 @@ _WITHOUT_TENANT = {
     "report_state": "how far events are summed up; one row for all workspaces",
     "provider_tokens": "delivery's tokens of push providers; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
+    "used_sign_ins": "random ids; it is written before anybody is signed in",
 }
 """Tables that hold no tenant's rows, each with the reason. Every other table must hide its rows."""
 
@@ -116,6 +117,10 @@ async def _account(owner) -> Account:
     await owner.execute(
         "INSERT INTO kept_answers (user_id, name, sealed) VALUES ($1, $2, $2)", user, secrets.token_bytes(32)
     )
+    await owner.execute(
+        "INSERT INTO identities (issuer, subject, user_id) VALUES ('https://id.example', $1::text, $1::text::uuid)",
+        str(user),
+    )
     await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
     await owner.execute(
         "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
@@ -211,7 +216,7 @@ async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, fore
     await act_as(mine.user)
     of_a_user = {
         *("users", "sessions", "refresh_tokens", "personal_tokens", "password_resets"),
-        *("email_channels", "email_confirmations", "alert_endpoints", "kept_answers"),
+        *("email_channels", "email_confirmations", "alert_endpoints", "kept_answers", "identities"),
     }
     own = {mine.user} if table in of_a_user else {mine.workspace}
     assert await _holders(api, table) == own
@@ -464,7 +469,7 @@ async def test_no_service_can_pass_by_security(database, role):
             },
         ),
         # Of personal tokens it reads all columns but the hash.
-        ("api", {*_OF_A_TENANT, "login_attempts", "report_state"} - {"personal_tokens"}),
+        ("api", {*_OF_A_TENANT, "login_attempts", "used_sign_ins", "report_state"} - {"personal_tokens"}),
     ],
 )
 async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):

@@ -21,6 +21,7 @@ from taskbell.api.http.route import keep_apart
 from taskbell.api.invitations import endpoints as invitations
 from taskbell.api.lifespan import lifespan_for
 from taskbell.api.notifications import endpoints as notifications
+from taskbell.api.oidc import endpoints as oidc
 from taskbell.api.password_resets import endpoints as password_resets
 from taskbell.api.personal_tokens import endpoints as personal_tokens
 from taskbell.api.preferences import endpoints as preferences
@@ -68,6 +69,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         personal_tokens.router,
         password_resets.router,
         sessions.router,
+        oidc.router,
         workspaces.router,
         bots.router,
         invitations.router,

@@ -69,6 +69,8 @@ async def _verified(services: Services, token: str) -> Claims:
     """What a token says; its form tells who verifies it. Raises `TokenRefused`."""
     if token.startswith(PERSONAL_PREFIX):
         return await services.personal_token_verifier.verify(token)
+    if services.provider_tokens.accepts(token):
+        return await services.provider_tokens.get(token)
     return services.access_tokens.get(token)
 
 

@@ -33,6 +33,7 @@ from taskbell.api.http.repeats import Repeats
 from taskbell.api.invitations.policy import Bounds
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.oidc.composing import open_providers
 from taskbell.api.password_resets.service import PasswordResets
 from taskbell.api.personal_tokens.policy import Lifetime
 from taskbell.api.personal_tokens.service import PersonalTokens
@@ -127,6 +128,16 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             database, passwords=passwords, throttle=throttle, failures_allowed=settings.login_failures_allowed
         )
         devices = Devices(keys=keys, ttl=settings.device_token_ttl)
+        sessions = Sessions(
+            database,
+            keys=keys,
+            devices=devices,
+            access_ttl=settings.access_token_ttl,
+            refresh_ttl=settings.refresh_token_ttl,
+        )
+        provider_sign_ins, provider_tokens = stack.enter_context(
+            open_providers(settings, database, sessions=sessions, keys=keys, throttle=throttle)
+        )
         shared = None
         if settings.rate_limit_storage_url is not None:
             store = settings.rate_limit_storage_url.get_secret_value()
@@ -162,16 +173,12 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 ttl=settings.password_reset_ttl,
                 failures_allowed=settings.login_failures_allowed,
             ),
+            provider_sign_ins=provider_sign_ins,
+            provider_tokens=provider_tokens,
             accounts=Accounts(
                 database,
                 passwords=passwords,
-                sessions=Sessions(
-                    database,
-                    keys=keys,
-                    devices=devices,
-                    access_ttl=settings.access_token_ttl,
-                    refresh_ttl=settings.refresh_token_ttl,
-                ),
+                sessions=sessions,
                 devices=devices,
                 throttle=throttle,
                 allowed=Allowed(failures=settings.login_failures_allowed, registrations=settings.registrations_allowed),

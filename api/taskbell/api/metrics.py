@@ -44,6 +44,23 @@ REVOKED_TOKENS = Counter(
     "Requests with an access token whose session has ended. A few follow a sign-out; many mean that a client does not "
     "notice it, or that a stolen token is tried.",
 )
+PROVIDER_SIGN_INS = Counter(
+    "taskbell_api_provider_sign_ins_total",
+    "Sign-ins through a provider that clients finished, by provider and outcome (ok, refused, unavailable).",
+    ["provider", "outcome"],
+)
+PROVIDER_TOKENS = Counter(
+    "taskbell_api_provider_tokens_total",
+    "Access tokens of a provider that were verified, by provider and outcome (ok, refused, unavailable). Those that "
+    "are remembered do not count.",
+    ["provider", "outcome"],
+)
+PROVIDER_FETCHES = Counter(
+    "taskbell_api_provider_fetches_total",
+    "Documents of a provider that were fetched, by provider, document (metadata, keys) and outcome (ok, failed). While "
+    "they fail, the last ones serve for a day.",
+    ["provider", "document", "outcome"],
+)
 REFRESH_REUSES = Counter(
     "taskbell_api_refresh_token_reuses_total",
     "Refresh tokens that were used a second time; each use ended the session. Each is a stolen token or a "

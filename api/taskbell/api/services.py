@@ -19,6 +19,8 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.http.repeats import Repeats
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.notifications.service import Notifications
+from taskbell.api.oidc.bearer import ProviderTokens
+from taskbell.api.oidc.service import ProviderSignIns
 from taskbell.api.password_resets.service import PasswordResets
 from taskbell.api.personal_tokens.service import PersonalTokens
 from taskbell.api.personal_tokens.verifier import PersonalTokenVerifier
@@ -60,6 +62,8 @@ class Services:
     accounts: Accounts
     confirmations: Confirmations
     password_resets: PasswordResets
+    provider_sign_ins: ProviderSignIns
+    provider_tokens: ProviderTokens
     workspaces: Workspaces
     bots: Bots
     invitations: Invitations

@@ -10,6 +10,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from taskbell.api.oidc.providers import MOST_PROVIDERS, Provider, read_list, refuse_repeated
+from taskbell.api.oidc.redirects import redirect_fault
 from taskbell.kit.jwt import parse_keys
 from taskbell.kit.p256 import is_point
 from taskbell.kit.postgres.settings import PooledSettings
@@ -43,6 +45,15 @@ class ApiSettings(PooledSettings):
     long as PostgreSQL answers."""
     refresh_token_ttl: timedelta = Field(default=timedelta(days=30), ge=timedelta(minutes=1))
     """How long a session lasts without a refresh."""
+    oidc_providers: Annotated[tuple[Provider, ...], NoDecode, Field(max_length=MOST_PROVIDERS)] = ()
+    """Providers of identity that people sign in through (OpenID Connect), and whose access tokens are accepted: a list
+    in JSON, with an object for each. docs/how-to/sign-in-with-oidc.md tells its fields, with those of known providers.
+    It holds secrets."""
+    oidc_redirect_uris: Annotated[tuple[str, ...], NoDecode, Field(max_length=100)] = ()
+    """Addresses of clients that a provider may send people back to, separated by commas. Each is compared character by
+    character, but `http://127.0.0.1/...` and `http://[::1]/...` without a port stand for every port."""
+    oidc_timeout: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0), le=timedelta(seconds=30))
+    """How long a request to a provider may take, from looking up its name to the last byte of its answer."""
     gateway_url: str = "ws://127.0.0.1:8001/ws"
     """Public address of the WebSocket gateway; clients get it with a ticket."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -175,11 +186,32 @@ class ApiSettings(PooledSettings):
             raise ValueError("each replica comes once")
         return value
 
-    @field_validator("chat_hosts", "cors_origins", "reminder_leads", "trusted_proxies", mode="before")
+    @field_validator(
+        "chat_hosts", "cors_origins", "oidc_redirect_uris", "reminder_leads", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("oidc_providers", mode="before")
+    @classmethod
+    def _read_providers(cls, value: object) -> object:
+        return read_list(value)
+
+    @field_validator("oidc_providers")
+    @classmethod
+    def _told_apart(cls, value: tuple[Provider, ...]) -> tuple[Provider, ...]:
+        refuse_repeated(value)
+        return value
+
+    @field_validator("oidc_redirect_uris")
+    @classmethod
+    def _redirects(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        told = [f"entry {number} {fault}" for number, each in enumerate(value, 1) if (fault := redirect_fault(each))]
+        if told:
+            raise ValueError("; ".join(told))
         return value
 
     @field_validator("cors_origins")

@@ -31,6 +31,7 @@ from taskbell.store import (  # noqa: F401 -- they declare the other tables
     account_models,
     alert_models,
     delivery_models,
+    identity_models,
     report_models,
 )
 from taskbell.store.declarative import NOW, Model, PgSnapshot, Xid8

@@ -14,7 +14,7 @@ api:
   public: true
   preStop: 5
   stop: 15
-  reaches: [{{ $database }}, nats]
+  reaches: [{{ $database }}, nats{{ if .Values.api.oidc.existingSecret.name }}, oidc{{ end }}]
 relay:
   image: relay
   command: [env, --block-signal=TERM, python, -m, taskbell.relay, --host, {{ $any | quote }}, --port, "8002"]

@@ -118,6 +118,13 @@ that their addresses are private: those of the cluster, of the nodes, of a sidec
 - name: TASKBELL_SIGNING_KEYS
   valueFrom:
     secretKeyRef: {{ include "taskbell.signingKeys.ref" $root }}
+{{- with $root.Values.api.oidc.existingSecret }}
+{{- if .name }}
+- name: TASKBELL_OIDC_PROVIDERS
+  valueFrom:
+    secretKeyRef: {{ toJson . }}
+{{- end }}
+{{- end }}
 - name: TASKBELL_GATEWAY_URL
   value: {{ include "taskbell.gatewayUrl" $root }}
 {{- with include "taskbell.trustedProxies" $root }}

@@ -27,6 +27,8 @@ class TokenType(StrEnum):
     """One WebSocket sign-in."""
     DEVICE = "device+jwt"
     """What a device that signed in shows at its next sign-in; it grants nothing by itself."""
+    SIGN_IN = "sign-in+jwt"
+    """A sign-in through a provider that has begun; it grants nothing by itself."""
 
 
 @dataclass(frozen=True, slots=True)

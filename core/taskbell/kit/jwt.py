@@ -117,11 +117,38 @@ def verify_as(
         raise TokenRefused("a claim is missing or malformed") from malformed
 
 
-class VerifiedTokens(Generic[T]):
+class RememberedTokens(Generic[T]):
     """Remembers verified tokens until they expire, because verifying one costs more than a query.
 
     It holds at most `capacity` tokens and forgets the least recently used first. It remembers no refused token.
     """
+
+    def __init__(self, *, capacity: int = 20_000, clock: Callable[[], float] = time.time) -> None:
+        """Begin without any."""
+        self._capacity = capacity
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[T, int]] = OrderedDict()
+
+    def find(self, token: str) -> T | None:
+        """The value of a token that is remembered and has not expired, or None."""
+        entry = self._known.get(token)
+        if entry is None:
+            return None
+        if entry[1] <= self._clock():
+            del self._known[token]
+            return None
+        self._known.move_to_end(token)
+        return entry[0]
+
+    def remember(self, token: str, value: T, *, expires_at: int) -> None:
+        """Remember a verified token until it expires, in Unix seconds."""
+        self._known[token] = (value, expires_at)
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+
+
+class VerifiedTokens(RememberedTokens[T]):
+    """The same for tokens that are verified without waiting for anything."""
 
     def __init__(
         self,
@@ -131,10 +158,8 @@ class VerifiedTokens(Generic[T]):
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take the function that verifies: it returns a value and when that expires, or raises `TokenRefused`."""
+        super().__init__(capacity=capacity, clock=clock)
         self._verify = verify_token
-        self._capacity = capacity
-        self._clock = clock
-        self._known: OrderedDict[str, tuple[T, int]] = OrderedDict()
 
     def get(self, token: str) -> T:
         """Return the value of a token.
@@ -145,9 +170,7 @@ class VerifiedTokens(Generic[T]):
         entry = self._known.get(token)
         if entry is None:
             entry = self._verify(token)
-            self._known[token] = entry
-            if len(self._known) > self._capacity:
-                self._known.popitem(last=False)
+            self.remember(token, entry[0], expires_at=entry[1])
         elif entry[1] <= self._clock():
             del self._known[token]
             raise TokenRefused("the token has expired")

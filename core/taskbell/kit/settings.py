@@ -45,7 +45,10 @@ def load(kind: type[S], **overrides: Any) -> S:
 def _stop(refused: ValidationError) -> NoReturn:
     for error in refused.errors(include_url=False, include_input=False):
         name = PREFIX + str(error["loc"][0]).upper() if error["loc"] else "settings"
-        place = f" (entry {error['loc'][1] + 1})" if len(error["loc"]) > 1 and isinstance(error["loc"][1], int) else ""
+        place = ""
+        if len(error["loc"]) > 1 and isinstance(error["loc"][1], int):
+            inside = "".join(f", {part}" for part in error["loc"][2:])
+            place = f" (entry {error['loc'][1] + 1}{inside})"
         hint = "; spans of time are written as in ISO 8601: PT1H, P7D" if error["type"] == "time_delta_parsing" else ""
         sys.stderr.write(f"taskbell: {name}{place}: {error['msg']}{hint}\n")
     raise SystemExit(2) from None

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from http import HTTPStatus
 from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
 from taskbell.delivery import metrics
-from taskbell.delivery.addresses import is_public
 from taskbell.delivery.claims import Claim
-from taskbell.delivery.exchange import NotConnected, Response, ResponseExcessive, ResponseMalformed, Target, exchange
 from taskbell.delivery.policy import Outcome
 from taskbell.delivery.retry_after import seconds_of
 from taskbell.delivery.signature import signed_headers
+from taskbell.kit.addresses import Resolve, is_public, resolver
+from taskbell.kit.exchange import NotConnected, Response, ResponseExcessive, ResponseMalformed, Target, exchange
 
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Looks up the addresses of a host name in ASCII. Raises `OSError`."""
 _MOST_ADDRESSES = 3
 _IN_A_PATH = "!#$%&'()*+,/:;=?@[]~"
 NO_PUBLIC_ADDRESS = "the name leads to no public address"
@@ -34,26 +29,6 @@ NO_PUBLIC_ADDRESS = "the name leads to no public address"
 
 class AddressRefused(Exception):
     """The receiver's name has no address, or one that is not public."""
-
-
-@contextmanager
-def resolver(*, threads: int) -> Iterator[Resolve]:
-    """Use the system's resolver, in this number of threads.
-
-    It has its own threads: the event loop has few, and one name server that hangs would delay all other names.
-    """
-    executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="look-up")
-
-    async def look_up(host: str, port: int) -> list[str]:
-        # As bytes: for a text Python's codec refuses some valid names and fails on long labels.
-        ask = partial(socket.getaddrinfo, host.encode("ascii"), port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(executor, ask)
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-    try:
-        yield look_up
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
 
 
 class WebhookTransport:

@@ -15,6 +15,9 @@ _PUBLIC = {
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password-reset"),
     ("POST", "/v1/auth/password-reset/confirm"),
+    ("GET", "/v1/auth/oidc"),
+    ("POST", "/v1/auth/oidc/{provider}/start"),
+    ("POST", "/v1/auth/oidc/{provider}/finish"),
     ("GET", "/v1/unsubscribe"),
     ("POST", "/v1/unsubscribe"),
 }

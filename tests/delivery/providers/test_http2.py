@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskbell.delivery import metrics
-from taskbell.delivery.addresses import is_public
 from taskbell.delivery.providers.connection import MOST_BODY_BYTES, NoAnswer
 from taskbell.delivery.providers.http2 import (
     MOST_ORIGINS,
@@ -24,6 +23,7 @@ from taskbell.delivery.providers.http2 import (
     reach,
     read_address,
 )
+from taskbell.kit.addresses import is_public
 from taskbell.testing.pushsim.server import Http2Server
 from taskbell.testing.pushsim.tls import server_context
 from taskbell.testing.pushsim.wire import Answer, Ending, Reply

@@ -91,6 +91,11 @@ class Source:
         return cls._anonymous("password reset token", address=address, allowed=allowed)
 
     @classmethod
+    def provider_sign_in(cls, *, address: str, allowed: int) -> Source:
+        """Somebody who finishes sign-ins through a provider."""
+        return cls._anonymous("provider sign-in", address=address, allowed=allowed)
+
+    @classmethod
     def unsubscription(cls, *, address: str, allowed: int) -> Source:
         """Somebody who has a link from an e-mail, or guesses one."""
         own = _digest("unsubscription", _network(address))

@@ -72,7 +72,7 @@ class PresentedToken:
 
 
 async def add_account(
-    connection: Connection, *, user_id: UUID, workspace_id: UUID, email: str, name: str, password_hash: str
+    connection: Connection, *, user_id: UUID, workspace_id: UUID, email: str, name: str, password_hash: str | None
 ) -> User:
     """Write a user with a personal workspace that the user owns. Raises `EmailTaken`."""
     try:

@@ -19,10 +19,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from taskbell.delivery import metrics
-from taskbell.delivery.addresses import is_public
-from taskbell.delivery.exchange import NotConnected, ResponseExcessive, ResponseMalformed, Target, exchange
 from taskbell.delivery.providers.connection import Answer, Connection, Header, NoAnswer, NotHttp2
-from taskbell.delivery.webhooks import NO_PUBLIC_ADDRESS, Resolve
+from taskbell.delivery.webhooks import NO_PUBLIC_ADDRESS
+from taskbell.kit.addresses import Resolve, is_public
+from taskbell.kit.exchange import NotConnected, ResponseExcessive, ResponseMalformed, Target, exchange
 
 MOST_ORIGINS: Final = 256
 """Most origins whose connections a client keeps; the least recently used is closed first."""

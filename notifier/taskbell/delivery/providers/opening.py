@@ -16,7 +16,7 @@ from taskbell.delivery.providers.settings import ProviderSettings
 from taskbell.delivery.providers.tokens import AppleToken, GoogleToken, TokenStore
 from taskbell.delivery.providers.verdicts import ProviderTransport
 from taskbell.delivery.providers.webpush import Vapid, WebPush
-from taskbell.delivery.webhooks import resolver
+from taskbell.kit.addresses import resolver
 
 _STREAMS: Final = 100
 """Requests that a connection takes at a time with most servers (RFC 9113, section 6.5.2, recommends no fewer)."""

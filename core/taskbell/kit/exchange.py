@@ -62,17 +62,25 @@ class Response:
         status: HTTP status.
         retry_after: The header's text, if there is one.
         body: About the first `MOST_BODY_BYTES`.
+        whole: Whether it is the whole body.
     """
 
     status: int
     retry_after: str | None
     body: bytes = b""
+    whole: bool = False
 
 
 async def exchange(
-    target: Target, *, path: str, headers: Sequence[tuple[str, str]], body: bytes, connect_within: float
+    target: Target,
+    *,
+    path: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    connect_within: float,
+    method: str = "POST",
 ) -> Response:
-    """POST a body and read the response to its end, or to its bound.
+    """Send a request and read the response to its end, or to its bound.
 
     Args:
         target: The receiver.
@@ -80,6 +88,7 @@ async def exchange(
         headers: With `Host`; the length of the body and the end of the connection are added.
         body: The content.
         connect_within: Seconds for the connection; the caller bounds the rest.
+        method: Of the request.
 
     Raises:
         NotConnected: There is no connection in time, or no TLS.
@@ -89,7 +98,7 @@ async def exchange(
     """
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD_BYTES)
     request = h11.Request(
-        method="POST", target=path, headers=[*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
+        method=method, target=path, headers=[*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
     )
     async with _connected(target, within=connect_within) as (reader, writer):
         # Not drained: the body waits in memory anyway, and a receiver may answer before it has read it.
@@ -131,7 +140,9 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Res
         taken += received
         if isinstance(event, h11.Data):
             body += event.data
-        if isinstance(event, h11.EndOfMessage) or taken > MOST_BODY_BYTES:
+        if isinstance(event, h11.EndOfMessage):
+            return replace(response, body=bytes(body), whole=True)
+        if taken > MOST_BODY_BYTES:
             break
     return replace(response, body=bytes(body))
 

@@ -1,8 +1,17 @@
-"""Decides which network addresses a webhook may reach: only those of the public internet."""
+"""Network addresses: looks names up, and decides which addresses belong to the public internet."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Looks up the addresses of a host name in ASCII. Raises `OSError`."""
 
 _INTERNET = IPv6Network("2000::/3")
 _REFUSED = (
@@ -13,6 +22,26 @@ _REFUSED = (
 """Networks that are not public, although some or all releases of Python report them as public."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
+
+
+@contextmanager
+def resolver(*, threads: int) -> Iterator[Resolve]:
+    """Use the system's resolver, in this number of threads.
+
+    It has its own threads: the event loop has few, and one name server that hangs would delay all other names.
+    """
+    executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="look-up")
+
+    async def look_up(host: str, port: int) -> list[str]:
+        # As bytes: for a text Python's codec refuses some valid names and fails on long labels.
+        ask = partial(socket.getaddrinfo, host.encode("ascii"), port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(executor, ask)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    try:
+        yield look_up
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def is_public(text: str) -> bool:

@@ -1,0 +1,53 @@
+"""Composition: what speaks to the providers of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from joserfc.jwk import KeySet
+
+from taskbell.api.accounts.sessions import Sessions
+from taskbell.api.accounts.throttle import Throttle
+from taskbell.api.oidc.bearer import ProviderTokens
+from taskbell.api.oidc.code_exchange import CodeExchange
+from taskbell.api.oidc.documents import Documents
+from taskbell.api.oidc.service import ProviderSignIns
+from taskbell.api.settings import ApiSettings
+from taskbell.kit.outgoing import open_outgoing
+from taskbell.store.pool import Database
+
+_RESOLVERS: Final = 8
+"""Threads that look the names of one provider up: a name server that hangs must not stop the other providers."""
+
+
+@contextmanager
+def open_providers(
+    settings: ApiSettings, database: Database, *, sessions: Sessions, keys: KeySet, throttle: Throttle
+) -> Iterator[tuple[ProviderSignIns, ProviderTokens]]:
+    """Open what signs people in through providers, and what accepts their tokens. No provider is asked yet."""
+    with ExitStack() as stack:
+        exchanges, documents = [], []
+        for provider in settings.oidc_providers:
+            outgoing = stack.enter_context(
+                open_outgoing(
+                    within=settings.oidc_timeout.total_seconds(),
+                    allow_private=provider.allow_private,
+                    threads=_RESOLVERS,
+                )
+            )
+            published = Documents(provider, outgoing)
+            documents.append((provider, published))
+            exchanges.append((provider, CodeExchange(provider, published, outgoing)))
+        yield (
+            ProviderSignIns(
+                database,
+                known=exchanges,
+                redirects=frozenset(settings.oidc_redirect_uris),
+                sessions=sessions,
+                keys=keys,
+                throttle=throttle,
+            ),
+            ProviderTokens(database, known=documents),
+        )
