@@ -68,7 +68,8 @@ async def test_a_bot_works_in_its_workspace(api, team, make_bot, owner):
     assert (task.status_code, task.json()["created_by"]) == (201, bot["id"])
     assert task.json()["workspace_id"] == team.workspace
     members = await api.get(f"/v1/workspaces/{team.workspace}/members", headers=team.ann.headers)
-    assert {member["user_id"] for member in members.json()["items"]} == {team.ann.user_id, bot["id"]}
+    told = {member["user_id"]: member["is_bot"] for member in members.json()["items"]}
+    assert told == {team.ann.user_id: False, bot["id"]: True}
     assert (await api.get(team.path, headers=team.ann.headers)).json()["items"] == [bot]
     event = await owner.fetchrow("SELECT actor_id, audience FROM events WHERE type = 'member.added'")
     assert (str(event["actor_id"]), [str(user) for user in event["audience"]]) == (team.ann.user_id, [bot["id"]])
@@ -212,3 +213,22 @@ async def test_a_bot_goes_with_its_workspace(api, team, make_bot, owner):
     assert await owner.fetchval("SELECT count(*) FROM users WHERE bot_of IS NULL") == people
     assert await owner.fetchval("SELECT count(*) FROM users WHERE bot_of IS NOT NULL") == 0
     assert await owner.fetchval("SELECT count(*) FROM personal_tokens") == 0
+
+
+async def test_a_repeated_request_makes_one_bot_and_one_token(api, team):
+    """With an `Idempotency-Key` each repeat gets the first answer, also where a request takes several transactions."""
+
+    async def twice(method, path, body=None):
+        headers = {**team.ann.headers, "Idempotency-Key": f"{method} {path}"[-60:]}
+        first, second = [await api.request(method, path, json=body, headers=headers) for _ in range(2)]
+        assert (first.status_code, first.content) == (second.status_code, second.content), first.text
+        assert second.headers["idempotency-replayed"] == "true"
+        return first
+
+    bot = (await twice("POST", team.path, {"name": "Deploy bot"})).json()
+    path = f"{team.path}/{bot['id']}"
+    token = (await twice("POST", f"{path}/tokens", {"name": "Pipeline", "scopes": ["tasks:read"]})).json()
+    (listed,) = (await api.get(f"{path}/tokens", headers=team.ann.headers)).json()["items"]
+    assert listed["id"] == token["id"]
+    assert (await twice("DELETE", path)).status_code == 204
+    assert (await api.get(team.path, headers=team.ann.headers)).json()["items"] == []

@@ -44,6 +44,7 @@ class Member(RowModel):
     name: str = Field(examples=["Ann"])
     role: Role
     created_at: datetime = Field(description="Since when.")
+    is_bot: bool = Field(description="Whether it is a bot: it reads no mail, and its address leads nowhere.")
 
 
 class MemberPage(Page[Member]):
