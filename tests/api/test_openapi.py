@@ -106,7 +106,7 @@ def test_bodies_are_described_exactly(document, name, good, bad):
 
 _WITHOUT_A_USER = {
     *("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout"),
-    *("/v1/auth/password-reset", "/v1/auth/password-reset/confirm", "/v1/unsubscribe"),
+    *("/v1/auth/second-factor", "/v1/auth/password-reset", "/v1/auth/password-reset/confirm", "/v1/unsubscribe"),
     *("/v1/auth/oidc/{provider}/start", "/v1/auth/oidc/{provider}/finish"),
 }
 """Nobody is signed in there: they take no key."""

@@ -10,9 +10,11 @@ def test_data_of_an_earlier_version_gets_what_is_new(tmp_path):
     data = DataDir(tmp_path)
     made = credentials.load_or_generate(data)
     former = {role: password for role, password in made.role_passwords.items() if role != SWEEPER}
-    credentials.save(data, made.model_copy(update={"role_passwords": former}))
+    credentials.save(data, made.model_copy(update={"role_passwords": former, "second_factor_keys": ""}))
     completed = credentials.load_or_generate(data)
     assert set(completed.role_passwords) == set(ROLES)
     assert {role: completed.role_passwords[role] for role in former} == former
-    assert completed.model_dump(exclude={"role_passwords"}) == made.model_dump(exclude={"role_passwords"})
+    new = {"role_passwords", "second_factor_keys"}
+    assert completed.model_dump(exclude=new) == made.model_dump(exclude=new)
+    assert completed.second_factor_keys
     assert credentials.load_or_generate(data) == completed

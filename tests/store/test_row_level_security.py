@@ -121,6 +121,8 @@ async def _account(owner) -> Account:
         "INSERT INTO identities (issuer, subject, user_id) VALUES ('https://id.example', $1::text, $1::text::uuid)",
         str(user),
     )
+    await owner.execute("INSERT INTO second_factors (user_id, secret) VALUES ($1, 's')", user)
+    await owner.execute("INSERT INTO recovery_codes (user_id, code_hash) VALUES ($1, sha256(''))", user)
     await owner.execute("INSERT INTO email_channels (user_id, kinds) VALUES ($1, '{*}')", user)
     await owner.execute(
         "INSERT INTO deliveries (event_id, channel, endpoint_id, workspace_id, event_type, payload, give_up_at)"
@@ -217,6 +219,7 @@ async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, fore
     of_a_user = {
         *("users", "sessions", "refresh_tokens", "personal_tokens", "password_resets"),
         *("email_channels", "email_confirmations", "alert_endpoints", "kept_answers", "identities"),
+        *("second_factors", "recovery_codes"),
     }
     own = {mine.user} if table in of_a_user else {mine.workspace}
     assert await _holders(api, table) == own

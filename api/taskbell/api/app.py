@@ -28,6 +28,7 @@ from taskbell.api.preferences import endpoints as preferences
 from taskbell.api.realtime import endpoints as realtime
 from taskbell.api.reminders import endpoints as reminders
 from taskbell.api.reports import endpoints as reports
+from taskbell.api.second_factors import endpoints as second_factors
 from taskbell.api.sessions import endpoints as sessions
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions import endpoints as subscriptions
@@ -68,6 +69,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         *accounts.routers,
         personal_tokens.router,
         password_resets.router,
+        second_factors.router,
         sessions.router,
         oidc.router,
         workspaces.router,

@@ -44,6 +44,8 @@ from taskbell.api.rates.limiter import Limiter
 from taskbell.api.rates.slots import Slots
 from taskbell.api.reminders.service import Reminders
 from taskbell.api.reports.service import Reports
+from taskbell.api.second_factors.challenges import Challenges
+from taskbell.api.second_factors.service import SecondFactors
 from taskbell.api.services import Services
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions.service import Subscriptions
@@ -60,6 +62,7 @@ from taskbell.kit.nats_replay import StreamReplays
 from taskbell.kit.postgres.pool import open_lender
 from taskbell.kit.postgres.urls import server_name
 from taskbell.kit.revocations import Revocations
+from taskbell.kit.sealing import Seal
 from taskbell.store.pool import Database, DatabaseUnavailable
 from taskbell.store.positions import PrimaryPositions
 from taskbell.store.reads import Reads
@@ -138,6 +141,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         provider_sign_ins, provider_tokens = stack.enter_context(
             open_providers(settings, database, sessions=sessions, keys=keys, throttle=throttle)
         )
+        challenges, factor_keys = Challenges(keys), settings.second_factor_keys
         shared = None
         if settings.rate_limit_storage_url is not None:
             store = settings.rate_limit_storage_url.get_secret_value()
@@ -175,11 +179,21 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             ),
             provider_sign_ins=provider_sign_ins,
             provider_tokens=provider_tokens,
+            second_factors=SecondFactors(
+                database,
+                passwords=passwords,
+                sessions=sessions,
+                challenges=challenges,
+                proofs=proofs,
+                throttle=throttle,
+                seal=None if factor_keys is None else Seal.parse(factor_keys.get_secret_value()),
+            ),
             accounts=Accounts(
                 database,
                 passwords=passwords,
                 sessions=sessions,
                 devices=devices,
+                challenges=challenges,
                 throttle=throttle,
                 allowed=Allowed(failures=settings.login_failures_allowed, registrations=settings.registrations_allowed),
             ),

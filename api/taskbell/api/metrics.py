@@ -24,7 +24,14 @@ DATABASE_CONNECTIONS = Gauge(
 )
 SIGN_INS = Counter(
     "taskbell_api_sign_ins_total",
-    "Sign-ins by outcome (ok, refused, throttled). A burst of refused ones means that somebody guesses passwords.",
+    "Sign-ins by outcome (ok, second_factor_required, refused, throttled). "
+    "A burst of refused ones means that somebody guesses passwords.",
+    ["outcome"],
+)
+SECOND_FACTORS = Counter(
+    "taskbell_api_second_factors_total",
+    "Second steps of sign-ins by outcome: ok, refused (the code is wrong, too old, or was used), throttled. "
+    "Many refused ones mean that somebody knows passwords and guesses codes, or that a clock is wrong.",
     ["outcome"],
 )
 PASSWORD_RESETS = Counter(

@@ -29,6 +29,7 @@ from taskbell.api.quotas.service import Quotas
 from taskbell.api.rates.limiter import Limiter
 from taskbell.api.reminders.service import Reminders
 from taskbell.api.reports.service import Reports
+from taskbell.api.second_factors.service import SecondFactors
 from taskbell.api.settings import ApiSettings
 from taskbell.api.subscriptions.service import Subscriptions
 from taskbell.api.tasks.service import TaskService
@@ -64,6 +65,7 @@ class Services:
     password_resets: PasswordResets
     provider_sign_ins: ProviderSignIns
     provider_tokens: ProviderTokens
+    second_factors: SecondFactors
     workspaces: Workspaces
     bots: Bots
     invitations: Invitations

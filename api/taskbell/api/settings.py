@@ -16,6 +16,7 @@ from taskbell.kit.jwt import parse_keys
 from taskbell.kit.p256 import is_point
 from taskbell.kit.postgres.settings import PooledSettings
 from taskbell.kit.postgres.urls import server_url_fault
+from taskbell.kit.sealing import Seal
 
 
 class ApiSettings(PooledSettings):
@@ -131,6 +132,10 @@ class ApiSettings(PooledSettings):
     personal_tokens_per_user: int = Field(default=50, ge=1, le=1000)
     """Personal access tokens that a user may have. One more is refused (`limit_reached`). Expired ones count for 30
     days."""
+    second_factor_keys: SecretStr | None = None
+    """JWK Set (RFC 7517) of 256-bit `oct` keys, each with a `kid`, as `taskbell keys second-factor` prints it. Secrets
+    of authenticators are stored encrypted under its first key, and all keys decrypt: keep a key as long as a secret may
+    be under it. Unset: nobody can enrol a second factor."""
     workspaces_per_user: int = Field(default=100, ge=1, le=10_000)
     """Workspaces that a user may belong to, with the personal one. More are refused (`limit_reached`)."""
     members_per_workspace: int = Field(default=1000, ge=1, le=100_000)
@@ -259,6 +264,14 @@ class ApiSettings(PooledSettings):
         if not is_point(value):
             raise ValueError("give an uncompressed point of P-256, 65 bytes, as base64url text")
         return value.rstrip("=")
+
+    @field_validator("second_factor_keys")
+    @classmethod
+    def _parse_seal(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        Seal.parse(value.get_secret_value())
+        return value
 
     @field_validator("signing_keys")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Integer, Text, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Integer, Text, text
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -127,6 +127,32 @@ class LoginAttempts(Model):
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     window_started_at: Mapped[datetime] = mapped_column(server_default=NOW)
     blocked_until: Mapped[datetime | None]
+
+
+class SecondFactor(Model):
+    """The authenticator of a user."""
+
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[str]
+    """Encrypted under a key that only the API has (JWE)."""
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    confirmed_at: Mapped[datetime | None]
+    """Since when sign-ins ask for it; NULL: no code of it was seen yet."""
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    """The step (half a minute since 1970) of the last code that was used: it and those before are refused."""
+
+
+class RecoveryCode(Model):
+    """A code that stands in for a lost authenticator once, as its SHA-256."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (CheckConstraint("octet_length(code_hash) = 32", name="recovery_codes_hash_length"),)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("second_factors.user_id", ondelete="CASCADE"), primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    used_at: Mapped[datetime | None]
 
 
 class PasswordReset(Model):

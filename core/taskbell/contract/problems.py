@@ -46,6 +46,8 @@ class ProblemCode(Enum):
     REFRESH_TOKEN_REUSED = Problem("refresh_token_reused", 401, "The refresh token was used before")
     PROVIDER_REFUSED = Problem("provider_refused", 401, "The provider does not vouch for this sign-in")
     SIGN_IN_AGAIN = Problem("sign_in_again", 403, "A sign-in of the last minutes is needed")
+    SECOND_FACTOR_REQUIRED = Problem("second_factor_required", 401, "The second factor is due")
+    INVALID_SECOND_FACTOR = Problem("invalid_second_factor", 401, "The second factor is wrong")
     FORBIDDEN = Problem("forbidden", 403, "Your role does not permit this")
     INSUFFICIENT_SCOPE = Problem("insufficient_scope", 403, "The token lacks a scope")
     SESSION_REQUIRED = Problem("session_required", 403, "Only a session may do this")
@@ -102,6 +104,7 @@ class Refused(Exception):
         detail: What is wrong this time, for people; never holds a secret or an internal.
         errors: The wrong fields, if fields were wrong.
         headers: Headers the answer carries, such as `Retry-After`.
+        challenge: The challenge of a sign-in whose second factor is due.
     """
 
     code: ProblemCode = ProblemCode.INVALID_REQUEST
@@ -112,9 +115,11 @@ class Refused(Exception):
         *,
         errors: tuple[FieldError, ...] = (),
         headers: dict[str, str] | None = None,
+        challenge: str = "",
     ) -> None:
         """Take the detail, or use the first line of the class's docstring."""
         self.detail = detail or (type(self).__doc__ or "").partition("\n")[0]
         self.errors = errors
         self.headers = headers or {}
+        self.challenge = challenge
         super().__init__(self.detail)

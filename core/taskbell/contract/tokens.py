@@ -25,6 +25,8 @@ class TokenType(StrEnum):
     """RFC 9068."""
     TICKET = "ticket+jwt"
     """One WebSocket sign-in."""
+    CHALLENGE = "challenge+jwt"
+    """What a sign-in got for the right password while a second factor is due."""
     DEVICE = "device+jwt"
     """What a device that signed in shows at its next sign-in; it grants nothing by itself."""
     SIGN_IN = "sign-in+jwt"

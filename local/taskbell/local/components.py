@@ -172,6 +172,7 @@ class Wiring:
             Program.API,
             TASKBELL_DATABASE_URL=self.database_url(roles.API),
             TASKBELL_SIGNING_KEYS=self.credentials.signing_keys,
+            TASKBELL_SECOND_FACTOR_KEYS=self.credentials.second_factor_keys,
             TASKBELL_GATEWAY_URL=f"{self.gateway_url}/ws",
         )
         environment.setdefault("TASKBELL_WEBHOOK_ALLOW_HTTP", "true")

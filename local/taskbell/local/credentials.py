@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from taskbell.contract.nats_users import Program
 from taskbell.kit.jwt import SigningKeysMalformed, generate_keys, parse_keys
+from taskbell.kit.sealing import generate_sealing_keys
 from taskbell.local.data_dir import DataDir, StartRefused, write_private
 from taskbell.store.roles import ROLES
 
@@ -31,6 +32,8 @@ class Credentials(BaseModel):
     """Of the users of NATS, by program."""
     signing_keys: str
     """JWK Set (RFC 7517) as text; its first key signs access tokens."""
+    second_factor_keys: str = ""
+    """JWK Set as text; its first key encrypts the secrets of authenticators."""
     demo_email: str
     """Address of the demo account."""
     demo_password: str
@@ -45,6 +48,7 @@ def generate() -> Credentials:
         nats_password=secrets.token_urlsafe(24),
         nats_passwords={program: secrets.token_urlsafe(24) for program in Program},
         signing_keys=generate_keys(),
+        second_factor_keys=generate_sealing_keys(),
         demo_email="demo@example.com",
         demo_password=secrets.token_urlsafe(12),
     )
@@ -77,9 +81,12 @@ def load_or_generate(data: DataDir) -> Credentials:
         found = load(data)
         roles = _complete(found.role_passwords, ROLES)
         programs = _complete(found.nats_passwords, Program)
-        if (roles, programs) != (found.role_passwords, found.nats_passwords):  # an earlier version made the data
-            found = found.model_copy(update={"role_passwords": roles, "nats_passwords": programs})
-            save(data, found)
+        keys = found.second_factor_keys or generate_sealing_keys()
+        new = {"role_passwords": roles, "nats_passwords": programs, "second_factor_keys": keys}
+        completed = found.model_copy(update=new)
+        if completed != found:  # an earlier version made the data
+            save(data, completed)
+            found = completed
         return found
     made = generate()
     save(data, made)

@@ -26,6 +26,7 @@ class Proven:
 
     email: str
     personal_workspace_id: UUID
+    has_password: bool
 
 
 class Proofs:
@@ -60,4 +61,8 @@ class Proofs:
                     raise SignInTooOld
             elif password is None or not await self._passwords.verify(password, hashed=hashed, place=place):
                 raise CurrentPasswordWrong("/password")
-        return Proven(found["email"], bare_uuid(found["personal_workspace_id"]))
+        return Proven(
+            email=found["email"],
+            personal_workspace_id=bare_uuid(found["personal_workspace_id"]),
+            has_password=hashed is not None,
+        )

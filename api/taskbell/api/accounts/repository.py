@@ -138,9 +138,17 @@ async def change_password(connection: Connection, user_id: UUID, *, old: str, ne
     return await _CHANGE_PASSWORD.count(connection, id=user_id, old=old, new=new) == 1
 
 
-async def confirm_password(connection: Connection, user_id: UUID, *, version: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class ConfirmedPassword:
+    """The password is the one that was verified; whether a second factor is in force."""
+
+    has_second_factor: bool
+
+
+async def confirm_password(connection: Connection, user_id: UUID, *, version: int) -> ConfirmedPassword | None:
     """Whether the password is still the one that was verified; it is not changed before the transaction ends."""
-    return await _CONFIRM_PASSWORD.value(connection, id=user_id, version=version) is not None
+    row = await _CONFIRM_PASSWORD.row(connection, id=user_id, version=version)
+    return None if row is None else ConfirmedPassword(row["has_second_factor"])
 
 
 async def add_session(

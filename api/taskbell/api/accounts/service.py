@@ -18,6 +18,8 @@ from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.shared_address import SharedAddressWatch
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.http.client_address import ClientAddress
+from taskbell.api.second_factors.challenges import Challenge, Challenges
+from taskbell.api.second_factors.errors import SecondFactorRequired
 from taskbell.contract.tokens import Claims
 from taskbell.kit.ids import new_id
 from taskbell.store.pool import Database
@@ -49,6 +51,7 @@ class Accounts:
         passwords: Passwords,
         sessions: Sessions,
         devices: Devices,
+        challenges: Challenges,
         throttle: Throttle,
         allowed: Allowed,
     ) -> None:
@@ -56,6 +59,7 @@ class Accounts:
         self._passwords = passwords
         self._throttle = throttle
         self._devices = devices
+        self._challenges = challenges
         self._allowed = allowed
         self._shared_address = SharedAddressWatch()
         self.sessions = sessions
@@ -109,6 +113,7 @@ class Accounts:
 
         Raises:
             CredentialsRefused: There is no such account, or the password is not its.
+            SecondFactorRequired: The password is right, and a second factor is in force.
             SignInThrottled: Too many have failed.
             PasswordHashingSaturated: Too many passwords wait to be checked.
         """
@@ -121,6 +126,9 @@ class Accounts:
             raise
         except SignInThrottled:
             metrics.SIGN_INS.labels(outcome="throttled").inc()
+            raise
+        except SecondFactorRequired:
+            metrics.SIGN_INS.labels(outcome="second_factor_required").inc()
             raise
         metrics.SIGN_INS.labels(outcome="ok").inc()
         self._shared_address.note(address, user_id=user_id)
@@ -140,10 +148,13 @@ class Accounts:
             if self._passwords.is_outdated(hashed):
                 renewed = await self._passwords.hash(password, place=place)
         async with self._database.acting(found.id) as connection:
-            if not await repository.confirm_password(connection, found.id, version=found.password_version):
+            confirmed = await repository.confirm_password(connection, found.id, version=found.password_version)
+            if confirmed is None:
                 raise CredentialsRefused
             if renewed is not None:
                 await repository.replace_password_hash(connection, found.id, old=hashed, new=renewed)
+            if confirmed.has_second_factor:
+                raise SecondFactorRequired(self._challenges.issue(Challenge(found.id, found.password_version)))
             pair = await self.sessions.begin(
                 connection,
                 user_id=found.id,

@@ -51,6 +51,7 @@ class ProblemDocument(BaseModel):
     instance: str = Field(description="The path that was asked for.")
     code: str = Field(description="Stable code to branch on.")
     errors: list[ProblemField] = Field(default_factory=list, description="The wrong fields, if fields were wrong.")
+    challenge: str = Field(default="", description="Only of `second_factor_required`: what the next step sends.")
     request_id: str = Field(description="Quote it when you report the error.")
 
 
@@ -61,6 +62,7 @@ def problem_response(
     instance: str,
     errors: tuple[FieldError, ...] = (),
     headers: dict[str, str] | None = None,
+    challenge: str = "",
 ) -> Response:
     """Build the answer for a problem. Long quotations of the request are cut."""
     problem = code.value
@@ -78,6 +80,8 @@ def problem_response(
         document["errors"] = [
             {"pointer": _cut(error.pointer), "code": error.code, "message": _cut(error.message)} for error in errors
         ]
+    if challenge:
+        document["challenge"] = challenge
     sent = {"Cache-Control": "no-store", **(headers or {})}
     if problem.status == 401:
         sent.setdefault("WWW-Authenticate", "Bearer")
@@ -87,7 +91,12 @@ def problem_response(
 def refusal(error: Refused, *, instance: str) -> Response:
     """Build the answer for a refused request."""
     return problem_response(
-        error.code, detail=error.detail, instance=instance, errors=error.errors, headers=error.headers
+        error.code,
+        detail=error.detail,
+        instance=instance,
+        errors=error.errors,
+        headers=error.headers,
+        challenge=error.challenge,
     )
 
 

@@ -29,7 +29,7 @@ async def list_sessions(request: Request, actor: Actor, accounts: Service, query
 
 
 @router.delete("", status_code=204, summary="End your other sessions")
-async def end_other_sessions(actor: Actor, accounts: Service) -> None:
+async def revoke_other_sessions(actor: Actor, accounts: Service) -> None:
     """Ends all your sessions but the present one. Within a second, their access tokens are refused everywhere.
 
     Their WebSockets are closed with 4401.
@@ -38,6 +38,6 @@ async def end_other_sessions(actor: Actor, accounts: Service) -> None:
 
 
 @router.delete("/{session_id}", status_code=204, summary="End a session")
-async def end_session(actor: Actor, accounts: Service, session_id: SessionId) -> None:
+async def revoke_session(actor: Actor, accounts: Service, session_id: SessionId) -> None:
     """Ends one of your sessions in the same way; the present one, too. One that has ended is a 404."""
     await accounts.sessions.revoke(actor, session_id)

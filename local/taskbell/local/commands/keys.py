@@ -1,4 +1,4 @@
-"""`taskbell keys`: the keys that sign access tokens."""
+"""`taskbell keys`: the keys that sign access tokens, and those that encrypt the secrets of authenticators."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import typer
 
 from taskbell.kit.jwt import generate_keys, parse_keys
+from taskbell.kit.sealing import generate_sealing_keys
 from taskbell.kit.settings import load
 from taskbell.local import credentials
 from taskbell.local.data_dir import DataDir, StartRefused
@@ -16,6 +17,11 @@ from taskbell.local.settings import LocalSettings
 def new() -> None:
     """Print a JWK Set with one new private key, for TASKBELL_SIGNING_KEYS."""
     print(generate_keys())
+
+
+def second_factor() -> None:
+    """Print a JWK Set with one new key, for TASKBELL_SECOND_FACTOR_KEYS."""
+    print(generate_sealing_keys())
 
 
 def rotate() -> None:
@@ -34,7 +40,8 @@ def rotate() -> None:
 
 def group() -> typer.Typer:
     """Return the commands below `taskbell keys`."""
-    app = typer.Typer(name="keys", help="Keys that sign access tokens.", no_args_is_help=True)
+    app = typer.Typer(name="keys", help="Keys of the API.", no_args_is_help=True)
     app.command()(new)
+    app.command()(second_factor)
     app.command()(rotate)
     return app
