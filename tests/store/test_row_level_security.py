@@ -383,6 +383,9 @@ _EVENT = (
         ("admin", "member.removed", "foreign", ["foreign"], True),
         ("member", "member.removed", "foreign", ["foreign"], False),
         ("member", "member.removed", "mine", ["mine"], True),
+        ("admin", "member.role_changed", "foreign", ["foreign"], True),
+        ("member", "member.role_changed", "foreign", ["foreign"], False),
+        ("admin", "workspace.renamed", "foreign", ["foreign"], False),
         ("owner", "secret.invented", "foreign", [], False),
     ],
 )

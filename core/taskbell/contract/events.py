@@ -37,6 +37,8 @@ class EventType(StrEnum):
     COMMENT_DELETED = "comment.deleted"
     MEMBER_ADDED = "member.added"
     MEMBER_REMOVED = "member.removed"
+    MEMBER_ROLE_CHANGED = "member.role_changed"
+    WORKSPACE_RENAMED = "workspace.renamed"
     NOTIFICATION_CREATED = "notification.created"
     NOTIFICATION_READ = "notification.read"
     NOTIFICATION_UNREAD = "notification.unread"

@@ -15,7 +15,7 @@ EVERYTHING = "*"
 TEST_TYPE = "webhook.test"
 """Type of the event in a test delivery; it is about no object and never enters the stream."""
 
-_SHARED_ROOTS = frozenset({"task", "comment", "member"})
+_SHARED_ROOTS = frozenset({"task", "comment", "member", "workspace"})
 
 
 def is_shared(event_type: str) -> bool:

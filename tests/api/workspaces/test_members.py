@@ -52,6 +52,11 @@ class Team:
         """Call to remove a person."""
         return await self._api.delete(f"{self.path}/{self.people[who].user_id}", headers=self.people[by].headers)
 
+    async def change(self, who, role, *, by):
+        """Call to give a person another role."""
+        path = f"{self.path}/{self.people[who].user_id}"
+        return await self._api.patch(path, json={"role": role}, headers=self.people[by].headers)
+
     async def roles(self, *, seen_by):
         """Roles by person, as the list of members tells them."""
         answer = await self._api.get(self.path, headers=self.people[seen_by].headers)
@@ -159,6 +164,84 @@ async def test_who_may_remove_whom(members, actor):
         allowed = may_change_membership(actor=Role(actor), of=Role(role))
         assert (await team.remove(role, by=actor)).status_code == (204 if allowed else 403)
     assert (await team.remove(actor, by=actor)).status_code == (409 if actor == "owner" else 204)
+
+
+@pytest.mark.feature("P4")
+@pytest.mark.parametrize("actor", ["owner", "admin", "member", "viewer"])
+async def test_who_may_give_whom_which_role(members, actor):
+    """A role is changed by who may remove it and may give the new one; others get a 403 and change nothing."""
+    team = await members.gather("admin", "member", "viewer")
+    for former in ("viewer", "member", "admin"):
+        if former == actor:
+            continue
+        for role in Role:
+            allowed = may_change_membership(actor=Role(actor), of=role)
+            answer = await team.change(former, role.value, by=actor)
+            assert answer.status_code == (200 if allowed else 403), (former, role)
+            now = (await team.roles(seen_by="owner"))[former]
+            assert now == (role.value if allowed else former)
+            if allowed:
+                assert answer.json()["role"] == role.value
+                assert (await team.change(former, former, by="owner")).status_code == 200
+    if actor != "owner":
+        assert (await team.change("owner", "member", by=actor)).status_code == 403
+    missing = 404 if actor in {"owner", "admin"} else 403
+    assert (await team.change("stranger", "member", by=actor)).status_code == missing
+
+
+async def test_a_role_change_is_an_event_with_the_former_role(members, database):
+    """The member's clients and the workspace's webhooks are told; giving the same role tells nobody."""
+    team = await members.gather("member")
+    assert (await team.change("member", "viewer", by="owner")).status_code == 200
+    assert (await team.change("member", "viewer", by="owner")).status_code == 200
+    added, changed = await _events(database)
+    member = team.people["member"].user_id
+    assert (added["type"], changed["type"]) == ("member.added", "member.role_changed")
+    assert [str(each) for each in changed["audience"]] == [member]
+    assert json.loads(changed["data"]) == {
+        "id": member,
+        "workspace_id": team.id,
+        "role": "viewer",
+        "previous": {"role": "member"},
+    }
+
+
+async def test_a_workspace_is_handed_over(members):
+    """The last owner keeps the role; with a successor the former owner steps down, and cannot take it back."""
+    team = await members.gather("member")
+    answer = await team.change("owner", "member", by="owner")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert (await team.change("member", "owner", by="owner")).status_code == 200
+    assert (await team.change("owner", "viewer", by="owner")).status_code == 200
+    assert await team.roles(seen_by="owner") == {"owner": "viewer", "member": "owner"}
+    assert (await team.change("owner", "owner", by="owner")).status_code == 403
+
+
+async def test_two_owners_stepping_down_at_once_leave_one(members):
+    """Simultaneous steps of the last two owners: one goes down, one stays."""
+    team = await members.gather()
+    await team.add("stranger", "owner", by="owner")
+    answers = await asyncio.gather(*(team.change(who, "member", by=who) for who in ("owner", "stranger")))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
+async def test_the_owner_of_a_personal_workspace_keeps_the_role(api, sign_up):
+    """Nobody gives away their own personal workspace."""
+    ann = await sign_up()
+    personal = (await api.get("/v1/me", headers=ann.headers)).json()["personal_workspace_id"]
+    path = f"/v1/workspaces/{personal}/members/{ann.user_id}"
+    assert (await api.patch(path, json={"role": "viewer"}, headers=ann.headers)).status_code == 409
+
+
+async def test_a_bot_is_no_owner(api, members):
+    """A bot gets any role but the owner's: a workspace always belongs to a person."""
+    team = await members.gather()
+    headers = team.people["owner"].headers
+    body = {"name": "Robot", "role": "member"}
+    bot = (await api.post(f"/v1/workspaces/{team.id}/bots", json=body, headers=headers)).json()
+    path = f"{team.path}/{bot['id']}"
+    assert (await api.patch(path, json={"role": "owner"}, headers=headers)).status_code == 409
+    assert (await api.patch(path, json={"role": "viewer"}, headers=headers)).status_code == 200
 
 
 async def test_who_left_has_an_event_and_no_access(api, members, database):

@@ -1,8 +1,12 @@
 """Workspaces are founded, listed and read by those who belong to them."""
 
+import json
 from uuid import uuid4
 
+import asyncpg
 import pytest
+
+from joining import join
 
 
 async def test_everybody_has_a_personal_workspace(api, sign_up):
@@ -91,3 +95,27 @@ async def test_bad_paging_is_refused(api, sign_up, query, status, code):
     for path in ("/v1/workspaces", f"/v1/workspaces/{ann.workspace_id}/members"):
         answer = await api.get(path, params=query, headers=ann.headers)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "member", "viewer"])
+async def test_owners_and_admins_rename_a_workspace(api, sign_up, database, role):
+    """The new name is told by an event with the former one; others get a 403, strangers a 404."""
+    owner, other, stranger = await sign_up(), await sign_up(), await sign_up()
+    workspace = (await api.post("/v1/workspaces", json={"name": "Garden"}, headers=owner.headers)).json()["id"]
+    path = f"/v1/workspaces/{workspace}"
+    actor = owner
+    if role != "owner":
+        await join(api, owner, other, workspace_id=workspace, role=role)
+        actor = other
+    answer = await api.patch(path, json={"name": "Park"}, headers=actor.headers)
+    allowed = role in {"owner", "admin"}
+    assert answer.status_code == (200 if allowed else 403)
+    assert (await api.patch(path, json={"name": "Mine"}, headers=stranger.headers)).status_code == 404
+    assert (await api.get(path, headers=owner.headers)).json()["name"] == ("Park" if allowed else "Garden")
+    await api.patch(path, json={"name": "Park"}, headers=owner.headers)
+    connection = await asyncpg.connect(database.superuser_url)
+    rows = await connection.fetch("SELECT subject_id, data FROM events WHERE type = 'workspace.renamed'")
+    await connection.close()
+    assert [(str(row["subject_id"]), json.loads(row["data"])) for row in rows] == [
+        (workspace, {"id": workspace, "name": "Park", "previous": {"name": "Garden"}})
+    ]

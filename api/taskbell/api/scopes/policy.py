@@ -70,6 +70,8 @@ _OPERATIONS: Mapping[Scope, tuple[str, ...]] = {
     Scope.WORKSPACES_WRITE: (
         "POST /v1/workspaces",
         "POST /v1/workspaces/{workspace_id}/members",
+        "PATCH /v1/workspaces/{workspace_id}",
+        "PATCH /v1/workspaces/{workspace_id}/members/{user_id}",
         "DELETE /v1/workspaces/{workspace_id}/members/{user_id}",
         "DELETE /v1/workspaces/{workspace_id}/invitations/{invitation_id}",
         "POST /v1/invitations/{invitation_id}/accept",

@@ -47,6 +47,17 @@ async def get_workspace(actor: Actor, workspaces: Service, workspace_id: Workspa
     return await workspaces.get(actor.user_id, workspace_id)
 
 
+@router.patch("/{workspace_id}", summary="Rename a workspace")
+async def update_workspace(
+    actor: Actor,
+    workspaces: Service,
+    workspace_id: WorkspaceId,
+    body: Annotated[schemas.WorkspaceChange, Depends(json_body(schemas.WorkspaceChange))],
+) -> schemas.Workspace:
+    """Gives a workspace another name; for owners and admins. Its members' clients get the event `workspace.renamed`."""
+    return await workspaces.rename(actor.user_id, workspace_id, name=body.name)
+
+
 @router.get("/{workspace_id}/members", summary="List a workspace's members")
 async def list_members(
     request: Request, actor: Actor, workspaces: Service, workspace_id: WorkspaceId, query: Paging
@@ -54,6 +65,23 @@ async def list_members(
     """Pages through the members, by user id; every member may see them."""
     wanted = PageRequest.of(request, query, workspace_id)
     return wanted.page(schemas.MemberPage, await workspaces.members(actor.user_id, workspace_id, wanted))
+
+
+@router.patch("/{workspace_id}/members/{user_id}", summary="Change a member's role")
+async def update_member(
+    actor: Actor,
+    workspaces: Service,
+    workspace_id: WorkspaceId,
+    user_id: UserId,
+    body: Annotated[schemas.MemberChange, Depends(json_body(schemas.MemberChange))],
+) -> schemas.Member:
+    """Gives a member another role. Admins change all roles but those of owners; only owners make owners.
+
+    To hand a workspace over, make the successor an owner, then give yourself a lesser role. The last owner keeps the
+    role, as does the owner of a personal workspace. A bot is never an owner. Webhooks that a former admin is
+    responsible for are switched off.
+    """
+    return await workspaces.change_role(actor.user_id, workspace_id, user_id, role=body.role)
 
 
 @router.delete("/{workspace_id}/members/{user_id}", status_code=204, summary="Remove a member")

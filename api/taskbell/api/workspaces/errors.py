@@ -23,6 +23,12 @@ class RoleInsufficient(Refused):
     code = ProblemCode.FORBIDDEN
 
 
+class BotOwnsNothing(Refused):
+    """A bot is no owner of a workspace."""
+
+    code = ProblemCode.CONFLICT
+
+
 class TooManyWorkspaces(Refused):
     """You belong to as many workspaces as a user may."""
 
@@ -36,6 +42,6 @@ class LastOwnerKept(Refused):
 
 
 class PersonalWorkspaceKept(Refused):
-    """Nobody leaves their own personal workspace, nor is removed from it."""
+    """Everybody owns their own personal workspace: nobody leaves it, is removed from it, or gets another role in it."""
 
     code = ProblemCode.CONFLICT

@@ -10,9 +10,11 @@ from taskbell.api.workspaces.schemas import Member, Workspace
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
 
+_CHANGE_ROLE = load(__package__, "change_role")
 _COUNT_OWN_WORKSPACES = load(__package__, "count_own_workspaces")
 _COUNT_OWNERS = load(__package__, "count_owners")
 _DELETE_MEMBER = load(__package__, "delete_member")
+_GET_MEMBER = load(__package__, "get_member")
 _GET_ROLE = load(__package__, "get_role")
 _GET_WORKSPACE = load(__package__, "get_workspace")
 _INSERT_MEMBER = load(__package__, "insert_member")
@@ -23,6 +25,7 @@ _LIST_WORKSPACES = load(__package__, "list_workspaces")
 _LOCK_OWN_WORKSPACES = load(__package__, "lock_own_workspaces")
 _LOCK_WORKSPACE = load(__package__, "lock_workspace")
 _PAUSE_WEBHOOKS = load(__package__, "pause_webhooks")
+_RENAME_WORKSPACE = load(__package__, "rename_workspace")
 
 
 async def reserve_workspace(connection: Connection, actor: UUID) -> int:
@@ -52,6 +55,17 @@ async def get_workspace(connection: Connection, *, actor: UUID, workspace_id: UU
     return None if row is None else Workspace.of(row)
 
 
+async def rename_workspace(
+    connection: Connection, *, workspace_id: UUID, name: str, actor: UUID, traceparent: str | None
+) -> bool:
+    """Write another name and its event; False when the name is the same."""
+    return bool(
+        await _RENAME_WORKSPACE.count(
+            connection, workspace_id=workspace_id, name=name, actor=actor, traceparent=traceparent
+        )
+    )
+
+
 async def list_members(connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int) -> Slice[Member]:
     """Members of a workspace that the actor belongs to, by user id."""
     past = None if after is None else after.id
@@ -75,6 +89,36 @@ async def lock_owners(connection: Connection, workspace_id: UUID) -> int:
     await _LOCK_WORKSPACE.count(connection, id=workspace_id)
     count: int = await _COUNT_OWNERS.value(connection, workspace_id=workspace_id)
     return count
+
+
+async def get_member(connection: Connection, *, workspace_id: UUID, user_id: UUID) -> tuple[Member, bool] | None:
+    """A member of a workspace that the actor belongs to, and whether it is a bot."""
+    row = await _GET_MEMBER.row(connection, workspace_id=workspace_id, user_id=user_id)
+    return None if row is None else (Member.of(row), row["is_bot"])
+
+
+async def change_role(
+    connection: Connection,
+    *,
+    workspace_id: UUID,
+    user_id: UUID,
+    former: Role,
+    role: Role,
+    actor: UUID,
+    traceparent: str | None,
+) -> bool:
+    """Write a member's other role and its event; False when the former role is not theirs any more."""
+    return bool(
+        await _CHANGE_ROLE.count(
+            connection,
+            workspace_id=workspace_id,
+            user_id=user_id,
+            former=former.value,
+            role=role.value,
+            actor=actor,
+            traceparent=traceparent,
+        )
+    )
 
 
 async def remove_member(

@@ -23,6 +23,13 @@ class WorkspaceCreate(RequestBody):
     """1 to 255 characters."""
 
 
+class WorkspaceChange(RequestBody):
+    """What changes of a workspace."""
+
+    name: WorkspaceName
+    """1 to 255 characters."""
+
+
 class Workspace(RowModel):
     """A workspace, as one of its members sees it."""
 
@@ -45,6 +52,13 @@ class Member(RowModel):
     role: Role
     created_at: datetime = Field(description="Since when.")
     is_bot: bool = Field(description="Whether it is a bot: it reads no mail, and its address leads nowhere.")
+
+
+class MemberChange(RequestBody):
+    """What changes of a membership."""
+
+    role: Role
+    """The role that the member has from now on."""
 
 
 class MemberPage(Page[Member]):

@@ -8,6 +8,7 @@ from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.workspaces import repository
 from taskbell.api.workspaces.errors import (
+    BotOwnsNothing,
     LastOwnerKept,
     MemberNotFound,
     PersonalWorkspaceKept,
@@ -53,6 +54,22 @@ class Workspaces:
         async with self._database.acting(actor) as connection:
             return await repository.list_workspaces(connection, actor=actor, after=wanted.after, limit=wanted.limit)
 
+    async def rename(self, actor: UUID, workspace_id: UUID, *, name: str) -> Workspace:
+        """Give a workspace another name. Raises `WorkspaceNotFound`, `RoleInsufficient`."""
+        async with self._database.acting(actor) as connection:
+            own = await require_role(connection, actor=actor, workspace_id=workspace_id)
+            if not may_change_membership(actor=own, of=Role.VIEWER):
+                raise RoleInsufficient
+            renamed = await repository.rename_workspace(
+                connection, workspace_id=workspace_id, name=name, actor=actor, traceparent=traceparent()
+            )
+            found = await repository.get_workspace(connection, actor=actor, workspace_id=workspace_id)
+        if found is None:
+            raise WorkspaceNotFound
+        if renamed:
+            await self._recorder.committed(EventType.WORKSPACE_RENAMED)
+        return found
+
     async def members(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[Member]:
         """Read a page of members, by user id. Raises `WorkspaceNotFound`."""
         async with self._database.acting(actor) as connection:
@@ -60,6 +77,54 @@ class Workspaces:
             return await repository.list_members(
                 connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit
             )
+
+    async def change_role(self, actor: UUID, workspace_id: UUID, user_id: UUID, *, role: Role) -> Member:
+        """Give a member another role; the webhooks of one who no longer administers the workspace are paused.
+
+        Raises:
+            WorkspaceNotFound: The actor does not belong to it.
+            MemberNotFound: The user does not.
+            RoleInsufficient: The actor may not give this role, or not take the former one away.
+            PersonalWorkspaceKept: It is the user's own.
+            BotOwnsNothing: The member is a bot.
+            LastOwnerKept: Nobody would own the workspace.
+        """
+        told = 0
+        async with self._database.acting(actor) as connection:
+            own = await require_role(connection, actor=actor, workspace_id=workspace_id)
+            if not may_change_membership(actor=own, of=role):
+                raise RoleInsufficient
+            owners = await repository.lock_owners(connection, workspace_id)
+            found = await repository.get_member(connection, workspace_id=workspace_id, user_id=user_id)
+            if found is None:
+                raise MemberNotFound
+            member, is_bot = found
+            if not may_change_membership(actor=own, of=member.role):
+                raise RoleInsufficient
+            if member.role is role:
+                return member
+            if await repository.is_personal(connection, workspace_id=workspace_id, user_id=user_id):
+                raise PersonalWorkspaceKept
+            if is_bot and role is Role.OWNER:
+                raise BotOwnsNothing
+            if member.role is Role.OWNER and owners < 2:
+                raise LastOwnerKept
+            changed = await repository.change_role(
+                connection,
+                workspace_id=workspace_id,
+                user_id=user_id,
+                former=member.role,
+                role=role,
+                actor=actor,
+                traceparent=traceparent(),
+            )
+            if not changed:
+                raise MemberNotFound
+            told = await repository.pause_webhooks(
+                connection, workspace_id=workspace_id, user_id=user_id, traceparent=traceparent()
+            )
+        await self._recorder.committed(EventType.MEMBER_ROLE_CHANGED, *[EventType.NOTIFICATION_CREATED] * told)
+        return member.model_copy(update={"role": role})
 
     async def remove_member(self, actor: UUID, workspace_id: UUID, user_id: UUID) -> None:
         """End a membership: another's by owners and admins, one's own by everybody. The user's webhooks are paused.

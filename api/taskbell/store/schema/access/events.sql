@@ -14,6 +14,7 @@ CREATE POLICY written ON events FOR INSERT TO taskbell_api
       WHEN events.type LIKE 'notification.%' THEN events.audience = ARRAY[events.actor_id]
       WHEN events.type = 'member.added' THEN events.subject_id = events.actor_id
       WHEN events.type LIKE 'member.%' THEN m.role IN ('owner', 'admin') OR events.subject_id = events.actor_id
+      WHEN events.type = 'workspace.renamed' THEN m.role IN ('owner', 'admin') AND events.subject_id = m.workspace_id
       ELSE false
     END));
 CREATE POLICY carried ON events FOR SELECT TO taskbell_relay USING (true);

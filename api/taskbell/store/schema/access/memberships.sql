@@ -18,7 +18,14 @@ CREATE POLICY removed ON memberships FOR DELETE TO taskbell_api
           OR CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'
              ELSE taskbell.administers(workspace_id) END)
          AND NOT taskbell.is_personal(workspace_id, user_id));
+-- Only an owner makes owners, and takes the role from them.
+CREATE POLICY changed ON memberships FOR UPDATE TO taskbell_api
+  USING (CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'
+         ELSE taskbell.administers(workspace_id) END
+         AND NOT taskbell.is_personal(workspace_id, user_id))
+  WITH CHECK (CASE WHEN role = 'owner' THEN taskbell.role_in(workspace_id) = 'owner'
+              ELSE taskbell.administers(workspace_id) END);
 CREATE POLICY read_by_gateway ON memberships FOR SELECT TO taskbell_gateway USING (true);
 
-GRANT SELECT, INSERT, DELETE ON memberships TO taskbell_api;
+GRANT SELECT, INSERT, UPDATE (role), DELETE ON memberships TO taskbell_api;
 GRANT SELECT ON memberships TO taskbell_gateway;

@@ -6,7 +6,9 @@ CREATE POLICY seen ON workspaces FOR SELECT TO taskbell_api
   USING (id IN (SELECT m.workspace_id FROM memberships m WHERE m.user_id = taskbell.actor())
          OR (created_by = taskbell.actor() AND NOT taskbell.has_members(id)));
 CREATE POLICY founded ON workspaces FOR INSERT TO taskbell_api WITH CHECK (created_by = taskbell.actor());
+-- Who changes tasks locks the row, to take turns; only who administers the workspace changes it.
 CREATE POLICY locked ON workspaces FOR UPDATE TO taskbell_api
-  USING (id IN (SELECT m.workspace_id FROM memberships m WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer'));
+  USING (id IN (SELECT m.workspace_id FROM memberships m WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer'))
+  WITH CHECK (taskbell.administers(id));
 
-GRANT SELECT, INSERT, UPDATE ON workspaces TO taskbell_api;
+GRANT SELECT, INSERT, UPDATE (name) ON workspaces TO taskbell_api;

@@ -1,0 +1,1 @@
+SELECT * FROM taskbell.member_of(:workspace_id, :user_id)
