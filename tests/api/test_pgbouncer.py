@@ -64,6 +64,21 @@ async def test_requests_share_few_sessions(api, sign_up, database):
     assert 1 <= held <= 3
 
 
+async def test_repeats_meet_behind_the_pooler(api, sign_up):
+    """Requests with a key take turns by locks of their transactions, whatever session each has: one task for a key."""
+    users = [await sign_up() for _ in range(4)]
+
+    def create(user, key):
+        return api.post("/v1/tasks", headers=user.headers | {"Idempotency-Key": key}, json={"title": key})
+
+    answers = await asyncio.gather(*(create(user, key) for user in users for key in "abc" for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 12
+    for user in users:
+        listed = (await api.get("/v1/tasks", headers=user.headers)).json()["items"]
+        assert sorted(task["title"] for task in listed) == ["a", "b", "c"]
+
+
 async def test_settings_of_the_role_hold(database):
     """Plans are generic and statements end in time on every session that the pooler opens."""
     lender = await open_lender(database.api_url, most=3, statement_seconds=10)

@@ -62,9 +62,9 @@ class User:
     async def call(self, method, path, body=None, **query):
         """Send a request until it succeeds, as a careful client does; return the document.
 
-        That client repeats with the same key, and tells what it has seen.
+        That client repeats with the same key once it is signed in, and tells what it has seen.
         """
-        headers = {"Idempotency-Key": secrets.token_hex(16)} if method == "POST" else {}
+        headers = {"Idempotency-Key": secrets.token_hex(16)} if method == "POST" and self.token else {}
         if self.position:
             headers[POSITION] = str(self.position)
         for attempt in range(ATTEMPTS):
