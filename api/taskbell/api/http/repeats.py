@@ -44,8 +44,10 @@ Work = Callable[[], Awaitable[Response]]
 
 def sent_key(scope: Scope) -> str | None:
     """The key of a request; None, for next to nothing, if it has none. Raises `KeyMalformed`."""
-    values = [value for name, value in scope["headers"] if name == _HEADER]
-    return policy.read_key(values) if values else None
+    for name, _ in scope["headers"]:
+        if name == _HEADER:
+            return policy.read_key(value for name, value in scope["headers"] if name == _HEADER)
+    return None
 
 
 def refuse_key(request: Request) -> None:

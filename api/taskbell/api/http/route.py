@@ -28,7 +28,7 @@ from taskbell.contract.problems import FieldError, ProblemCode, Refused
 
 if TYPE_CHECKING:
     from taskbell.api.http.paging import PageLimits
-    from taskbell.api.http.repeats import Repeats, Work
+    from taskbell.api.http.repeats import Repeats
 
 WEIGHT = "x-weight"
 """In `openapi_extra` of a route: how many requests it counts as. A page counts as one for each hundred items."""
@@ -87,15 +87,15 @@ class DirectRoute(APIRoute):
             if charge is None:
                 refuse_key(request)
                 return _response(await endpoint(**values), status)
-
-            async def work() -> Response:
-                return _response(await endpoint(**values), status)
-
             weight = least if lists is None else max(least, _weight(request, values[lists].limit))
             if changes and (key := sent_key(request.scope)) is not None:
+
+                async def work() -> Response:
+                    return _response(await endpoint(**values), status)
+
                 repeats: Repeats = request.app.state.services.repeats
-                return await repeats.answer(request, key, charge, partial(_in_turn, charge, weight), work)
-            return await _in_turn(charge, weight, work)
+                return await repeats.answer(request, key, charge, partial(_in_turn, {}, charge, weight), work)
+            return _response(await _in_turn(values, charge, weight, endpoint), status)
 
         return handle
 
@@ -108,15 +108,15 @@ def _response(answer: Any, status: int) -> Response:
     return Response(status_code=status)
 
 
-async def _in_turn(charge: Charge, weight: int, work: Work) -> Response:
-    """Work once the user has room for a request of this weight."""
+async def _in_turn(values: dict[str, Any], charge: Charge, weight: int, work: Callable[..., Awaitable[Any]]) -> Any:
+    """Work with these values once the user has room for a request of this weight."""
     if weight > 1:
         await charge.limiter.charge_more(charge, weight - 1)
     user, slots = charge.user, charge.limiter.slots
     if not slots.take(user, weight):
         await slots.wait(user, weight)
     try:
-        return await work()
+        return await work(**values)
     finally:
         slots.give(user, weight)
 

@@ -37,11 +37,9 @@ class Answer:
     reached: int
 
 
-def read_key(sent: Iterable[bytes]) -> str | None:
-    """The key of the header's values; None without the header. Raises `KeyMalformed`."""
+def read_key(sent: Iterable[bytes]) -> str:
+    """The key of the header's values. Raises `KeyMalformed`."""
     values = [*sent]
-    if not values:
-        return None
     key = str(values[0], "latin-1").strip(" \t")
     if len(values) > 1 or not 1 <= len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
         raise KeyMalformed
