@@ -5,8 +5,10 @@ from collections import Counter
 
 import jsonschema
 import pytest
+from fastapi.routing import APIRoute
 
 from taskbell.api.app import create_app
+from taskbell.api.http.route import DirectRoute, KeylessRoute
 from taskbell.api.settings import ApiSettings
 from taskbell.kit.ids import new_id
 
@@ -108,9 +110,19 @@ _WITHOUT_A_USER = {
     *("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout"),
     *("/v1/auth/second-factor", "/v1/auth/password-reset", "/v1/auth/password-reset/confirm", "/v1/unsubscribe"),
     *("/v1/auth/oidc/{provider}/start", "/v1/auth/oidc/{provider}/finish"),
+    *("/v1/auth/oidc/{provider}/start", "/v1/auth/oidc/{provider}/finish"),
 }
 """Nobody is signed in there: they take no key."""
 _CHANGES = {"post", "patch", "put", "delete"}
+
+
+def test_no_change_ignores_a_key(signing_keys):
+    """Each route that changes something is of a kind that reads `Idempotency-Key`: it takes one, or refuses it."""
+    nowhere = {"database_url": "postgresql://nowhere", "nats_url": "nats://nowhere", "signing_keys": signing_keys}
+    routes = [route for route in create_app(ApiSettings(**nowhere)).routes if isinstance(route, APIRoute)]
+    changing = [route for route in routes if {method.upper() for method in _CHANGES} & route.methods]
+    assert len(changing) > 30
+    assert [route.path for route in changing if not isinstance(route, DirectRoute | KeylessRoute)] == []
 
 
 def test_every_change_of_a_user_takes_a_key(document):

@@ -12,11 +12,12 @@ from taskbell.api.accounts.schemas import TokenPair
 from taskbell.api.deps import service
 from taskbell.api.http.body import json_body
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.route import KeylessRoute
 from taskbell.api.oidc import schemas
 from taskbell.api.oidc.begun_tokens import TTL
 from taskbell.api.oidc.service import ProviderSignIns
 
-router = APIRouter(prefix="/v1/auth/oidc", tags=["accounts"])
+router = APIRouter(prefix="/v1/auth/oidc", tags=["accounts"], route_class=KeylessRoute)
 Service = Annotated[ProviderSignIns, Depends(service("provider_sign_ins"))]
 Addresses = Annotated[ClientAddresses, Depends(service("client_addresses"))]
 

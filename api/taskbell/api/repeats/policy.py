@@ -39,9 +39,8 @@ class Answer:
 
 def read_key(sent: Iterable[bytes]) -> str:
     """The key of the header's values. Raises `KeyMalformed`."""
-    values = [*sent]
-    key = str(values[0], "latin-1").strip(" \t")
-    if len(values) > 1 or not 1 <= len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+    key, *others = (str(value, "latin-1").strip(" \t") for value in sent)
+    if others or not 1 <= len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
         raise KeyMalformed
     return key
 
