@@ -142,6 +142,16 @@ async def test_few_codes_may_be_wrong(sign_up, enrol, challenge_of, answer):
     assert (await answer(await challenge_of(bob), other[0])).status_code == 200
 
 
+async def test_a_session_alone_makes_no_sign_in_wait(api, sign_up, enrol, challenge_of, answer):
+    """Wrong confirmations count for the session that sends them, not for the second steps of sign-ins."""
+    ann = await sign_up()
+    _, codes = await enrol(ann)
+    for _ in range(6):
+        refused = await api.post(f"{MINE}/confirm", json={"code": "123456"}, headers=ann.headers)
+    assert refused.status_code == 429
+    assert (await answer(await challenge_of(ann), codes[0])).status_code == 200
+
+
 async def test_only_a_challenge_of_the_present_password_is_one(api, sign_up, enrol, challenge_of, answer):
     """No other token passes as one, it passes as no other, and a new password ends it."""
     ann = await sign_up()

@@ -101,7 +101,9 @@ class SecondFactors:
         """
         seal = self._sealing()
         codes = policy.new_recovery_codes()
-        async with self._attempt(actor.user_id), self._database.acting(actor.user_id) as connection:
+        # Whoever has a session alone must not make the second step of sign-ins wait.
+        source = Source.session(user_id=actor.user_id, session_id=actor.session_id, allowed=CODES_ALLOWED)
+        async with self._attempt(source), self._database.acting(actor.user_id) as connection:
             found = await repository.lock(connection, actor.user_id)
             if found is None or found.confirmed_at is not None:
                 raise SecondFactorMissing
@@ -137,7 +139,7 @@ class SecondFactors:
 
     async def _sign_in(self, challenge: Challenge, code: str, *, client: str | None) -> TokenPair:
         user_id, version = challenge.user_id, challenge.password_version
-        async with self._attempt(user_id), self._database.acting(user_id) as connection:
+        async with self._attempt(_codes_of(user_id)), self._database.acting(user_id) as connection:
             found = await repository.lock(connection, user_id)
             if found is None or found.confirmed_at is None or not await self._uses(connection, user_id, found, code):
                 raise SecondFactorRefused
@@ -157,7 +159,7 @@ class SecondFactors:
             Refused: The proof was refused, see `Proofs`.
         """
         await self._proofs.demand(actor, password=password)
-        async with self._attempt(actor.user_id), self._database.acting(actor.user_id) as connection:
+        async with self._attempt(_codes_of(actor.user_id)), self._database.acting(actor.user_id) as connection:
             found = await repository.lock(connection, actor.user_id)
             if found is None or found.confirmed_at is None:
                 raise SecondFactorMissing
@@ -177,11 +179,14 @@ class SecondFactors:
         await repository.use_step(connection, user_id, step)
         return True
 
-    def _attempt(self, user_id: UUID) -> AbstractAsyncContextManager[Any]:
-        source = Source.second_factor(user_id=user_id, allowed=CODES_ALLOWED)
+    def _attempt(self, source: Source) -> AbstractAsyncContextManager[Any]:
         return self._throttle.attempt(source, place=lambda: self._passwords.place(source.lane))
 
     def _sealing(self) -> Seal:
         if self._seal is None:
             raise SecondFactorNotSetUp
         return self._seal
+
+
+def _codes_of(user_id: UUID) -> Source:
+    return Source.second_factor(user_id=user_id, allowed=CODES_ALLOWED)
