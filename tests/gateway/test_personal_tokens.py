@@ -78,6 +78,27 @@ async def test_a_connection_that_went_on_to_a_session_stays(run_gateway, people,
         assert (await one.ask({"t": "subscribe", "channel": "me", "id": 1}))["ok"]
 
 
+async def test_a_refused_refresh_changes_nothing(run_gateway, people, listener, make_token, owner):
+    """Refreshed with a token of a session that has ended, a connection goes on: it still ends with its own token."""
+    user = await people.user()
+    token_id, token = await make_token(user)
+    session = (
+        "INSERT INTO sessions (id, user_id, expires_at, revoked_at) VALUES ($1, $1, now() + interval '1 day', now())"
+    )
+    await owner.execute(session, user)
+    async with run_gateway() as running, listener(running, user) as one:
+        one.token = token
+        await one.connect()
+        await eventually(
+            lambda: one.ask({"t": "refresh", "token": people.token(user)}),
+            "the gateway knows that the session has ended",
+            wanted=lambda answer: not answer["ok"],
+        )
+        await owner.execute(_ENDS["deleted"], token_id)
+        assert await one.until_closed() == CloseCode.SIGN_IN
+        assert one.frames[-1]["code"] == "token_ended"
+
+
 async def test_without_its_scope_a_token_does_not_connect(run_gateway, people, listener, make_token):
     """A token that may do everything but follow events is forbidden, and told so."""
     user = await people.user()

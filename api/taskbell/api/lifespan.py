@@ -53,6 +53,7 @@ from taskbell.api.tasks.service import TaskService
 from taskbell.api.unsubscribe.service import Unsubscriptions
 from taskbell.api.workspaces.service import Workspaces
 from taskbell.contract.subjects import METADATA_EPOCH, RATE_AGE, RATE_ROOT, RATE_STREAM, STREAM
+from taskbell.contract.tokens import LONGEST_ACCESS
 from taskbell.kit.jwt import VerifiedTokens, parse_keys
 from taskbell.kit.looper import running
 from taskbell.kit.nats_bus import Pokes, connecting
@@ -108,9 +109,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         personal_token_verifier = PersonalTokenVerifier(database)
         stack.push_async_callback(personal_token_verifier.note_use)
         await stack.enter_async_context(running(personal_token_verifier.run, name="personal-token-use"))
-        revocations = Revocations(
-            partial(list_revoked, database), keep=settings.access_token_ttl, away=DatabaseUnavailable
-        )
+        revocations = Revocations(partial(list_revoked, database), keep=LONGEST_ACCESS, away=DatabaseUnavailable)
         await stack.enter_async_context(running(revocations.run, name="session-reader"))
         personal_tokens = PersonalTokens(
             database,

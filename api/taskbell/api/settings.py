@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 
 from taskbell.api.oidc.providers import MOST_PROVIDERS, Provider, read_list, refuse_repeated
 from taskbell.api.oidc.redirects import redirect_fault
+from taskbell.contract.tokens import LONGEST_ACCESS
 from taskbell.kit.jwt import parse_keys
 from taskbell.kit.p256 import is_point
 from taskbell.kit.postgres.settings import PooledSettings
@@ -41,7 +42,7 @@ class ApiSettings(PooledSettings):
     """NATS, for pokes to the relay and for the change feed. Tasks are saved while NATS is down."""
     signing_keys: SecretStr
     """JWK Set (RFC 7517) of Ed25519 private keys, each with a `kid`. The first key signs, all keys verify."""
-    access_token_ttl: timedelta = Field(default=timedelta(minutes=30), ge=timedelta(seconds=1), le=timedelta(days=1))
+    access_token_ttl: timedelta = Field(default=timedelta(minutes=30), ge=timedelta(seconds=1), le=LONGEST_ACCESS)
     """How long an access token is valid. When its session ends earlier, each process refuses it within a second, as
     long as PostgreSQL answers."""
     refresh_token_ttl: timedelta = Field(default=timedelta(days=30), ge=timedelta(minutes=1))

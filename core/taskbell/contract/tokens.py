@@ -12,6 +12,8 @@ from uuid import UUID
 ISSUER = "taskbell"
 AUDIENCE = "taskbell"
 TICKET_TTL = timedelta(seconds=30)
+LONGEST_ACCESS = timedelta(days=1)
+"""The longest that an access token may be valid: so long the end of its session is remembered."""
 REFRESH_PREFIX = "tbr_"
 """A refresh token is an opaque random string with this prefix, never a JWT: it cannot pass as an access token."""
 PERSONAL_PREFIX = "tbp_"

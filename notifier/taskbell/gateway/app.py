@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 
 from taskbell.contract.subjects import GATEWAY_CONNECTIONS, METADATA_EPOCH, STREAM, TICKET_BUCKET
+from taskbell.contract.tokens import LONGEST_ACCESS
 from taskbell.gateway.cap import UserCap
 from taskbell.gateway.cap_exchange import CapExchange
 from taskbell.gateway.channels import Admission
@@ -103,7 +104,9 @@ async def gateway(
             UserCap(name=uuid4().hex, most=settings.gateway_max_connections_per_user),
         )
         revocations = Revocations(
-            EndedSessions(database).revoked, keep=settings.gateway_ticket_session_ttl, away=DatabaseUnavailable
+            EndedSessions(database).revoked,
+            keep=max(LONGEST_ACCESS, settings.gateway_ticket_session_ttl),
+            away=DatabaseUnavailable,
         )
         signed_in = SignedIn(revocations)
         revocations.listen(signed_in.end)

@@ -28,17 +28,17 @@ class SignedIn:
         self._connections: dict[UUID, set[Connected]] = {}
         self._sessions: dict[Connected, UUID] = {}
 
-    def admit(self, identity: Identity, connection: Connected) -> Identity | Refusal:
-        """Note with which session a connection signed in, or refuse it if that has ended."""
-        session_id = identity.signed_in_as
-        if session_id in self._ended:
-            return SESSION_ENDED
+    def refusal(self, identity: Identity) -> Refusal | None:
+        """Why a credential is worth nothing any more: its session has ended; None if it is worth something."""
+        return SESSION_ENDED if identity.signed_in_as in self._ended else None
+
+    def admit(self, identity: Identity, connection: Connected) -> None:
+        """Note with which session a connection signed in, in place of the one before."""
         self.leave(connection)
-        if session_id is None:
-            return identity
-        self._sessions[connection] = session_id
-        self._connections.setdefault(session_id, set()).add(connection)
-        return identity
+        session_id = identity.signed_in_as
+        if session_id is not None:
+            self._sessions[connection] = session_id
+            self._connections.setdefault(session_id, set()).add(connection)
 
     def leave(self, connection: Connected) -> None:
         """Forget a connection, if it ever signed in."""

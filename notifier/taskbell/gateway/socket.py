@@ -317,11 +317,16 @@ class Socket:
         found = await self._around.sign_ins.verify(credential)
         if isinstance(found, Refusal) or self._session.phase is Phase.CLOSED:
             return found
+        if (refusal := self._around.signed_in.refusal(found)) is not None:
+            return refusal
+        if self._session.user_id not in {"", found.user_id}:
+            return found  # another user's: the session closes the connection, which depends on its own until then
+        self._around.signed_in.admit(found, self)
         if found.personal_token_id is None:
             self._around.watch.end(self)
         else:
             self._around.watch.begin(self, found.personal_token_id)
-        return self._around.signed_in.admit(found, self)
+        return found
 
     async def _replay(self) -> Iterable[Action]:
         prepared, self._channels.prepared = self._channels.prepared, None

@@ -152,6 +152,32 @@ async def test_a_mailbox_gets_few_messages(api, sign_up, token_of):
     assert (await api.post(CHANGE, json=body, headers=people[0].headers)).status_code == 429
 
 
+async def test_changes_take_nothing_from_the_mailbox_of_an_account(api, sign_up, token_of):
+    """Whoever asks for another's address uses up none of the messages that the owner of the mailbox may get."""
+    ann, bob = await sign_up(), await sign_up(email=NEW)
+    for _ in range(5):
+        await token_of(ann)
+    assert (await api.post("/v1/me/email/confirmation", headers=bob.headers)).status_code == 202
+
+
+@pytest.mark.parametrize("by", ["a new password", "a reset"])
+async def test_a_new_password_ends_changes_that_were_asked_for(api, sign_up, token_of, confirm, owner, by):
+    """A token for another address, asked for by somebody who knew the former password, is worth nothing then."""
+    ann = await sign_up()
+    token = await token_of(ann)
+    if by == "a reset":
+        assert (await api.post("/v1/auth/password-reset", json={"email": ann.email})).status_code == 202
+        payload = await owner.fetchval("SELECT payload FROM deliveries ORDER BY id DESC LIMIT 1")
+        body = {"token": json.loads(payload)["data"]["token"], "password": "another passphrase"}
+        assert (await api.post("/v1/auth/password-reset/confirm", json=body)).status_code == 204
+        signed_in = await api.post("/v1/auth/login", json={"email": ann.email, "password": "another passphrase"})
+        ann.headers["Authorization"] = f"Bearer {signed_in.json()['access_token']}"
+    else:
+        body = {"current_password": ann.password, "new_password": "another passphrase"}
+        assert (await api.post("/v1/me/password", json=body, headers=ann.headers)).status_code == 204
+    assert _told(await confirm(ann, token)) == REFUSED
+
+
 async def test_resets_for_the_former_address_are_worth_nothing(api, sign_up, token_of, confirm, owner):
     """A token that resets the password went to an address that is not the account's any more."""
     ann = await sign_up()

@@ -9,6 +9,7 @@ import pytest
 
 from taskbell.api import metrics
 from taskbell.local import db
+from taskbell.testing.waiting import eventually
 
 REQUEST, CONFIRM = "/v1/auth/password-reset", "/v1/auth/password-reset/confirm"
 NEW = "another horse battery staple"
@@ -97,6 +98,27 @@ async def test_whatever_is_wrong_with_a_token_has_one_answer(sign_up, token_of, 
         (*REFUSED, answers[0].json()["detail"])
     }
     assert await sign_in(ann, ann.password) == 200
+
+
+@pytest.mark.parametrize("was_confirmed", [True, False])
+async def test_whoever_registered_anothers_address_keeps_no_way_in(
+    api, sign_up, token_of, confirm, owner, was_confirmed
+):
+    """A reset ends tokens and webhooks of an account whose address nobody had confirmed; a confirmed one's stay."""
+    ann = await sign_up()
+    if was_confirmed:
+        await owner.execute("UPDATE users SET email_confirmed_at = now()")
+    body = {"name": "Program", "scopes": ["tasks:read"]}
+    program = (await api.post("/v1/tokens", json=body, headers=ann.headers)).json()["token"]
+    hook = {"url": "https://receiver.example.com/", "workspace_id": ann.workspace_id}
+    assert (await api.post("/v1/webhooks", json=hook, headers=ann.headers)).status_code == 201
+    assert (await confirm(await token_of(ann.email))).status_code == 204
+    await eventually(
+        lambda: api.get("/v1/tasks", headers={"Authorization": f"Bearer {program}"}),
+        "the end of what is remembered",
+        wanted=lambda answer: answer.status_code == (200 if was_confirmed else 401),
+    )
+    assert await owner.fetchval("SELECT count(*) FROM webhooks") == was_confirmed
 
 
 async def test_the_token_is_stored_as_its_hash(sign_up, token_of, owner):

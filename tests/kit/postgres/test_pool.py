@@ -68,3 +68,29 @@ async def test_a_cancelled_caller_gives_its_connection_back(pool):
     await asyncio.wait([task])
     async with pool.connection() as one, pool.connection() as other:
         assert [await one.fetchval("SELECT 1"), await other.fetchval("SELECT 2")] == [1, 2]
+
+
+async def test_a_transaction_that_was_cut_off_is_not_lent_on(pool):
+    """A caller who is cancelled while a transaction begins leaves none behind: the next write counts."""
+
+    async def begin():
+        async with pool.connection() as connection:
+            await connection.execute("BEGIN; SELECT pg_sleep(60)")
+
+    async def begin_properly():
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_sleep(60)")
+
+    for attempt in (begin, begin_properly):
+        task = asyncio.create_task(attempt())
+        while pool.size[0] - pool.size[1] < 1:  # noqa: ASYNC110 -- the pool tells nobody when it lends
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task])
+        async with pool.connection() as one, pool.connection() as other:
+            for connection in (one, other):
+                assert not connection.is_in_transaction()
+                async with connection.transaction():
+                    await connection.execute("SELECT txid_current()")
+                assert not connection.is_in_transaction()

@@ -117,6 +117,8 @@ class Confirmations:
         self, connection: Connection, actor: UUID, *, email: str, workspace_id: UUID, former: str | None
     ) -> ConfirmationSent:
         mailbox, token = mailbox_of(email), secrets.token_urlsafe(32)
+        if former is not None:  # counted apart: nobody uses up what the mailbox's own account may get
+            mailbox = sha256(b"change " + mailbox).digest()
         sent = await repository.reserve_confirmation(connection, mailbox=mailbox, period=PERIOD)
         if sent.number >= MOST_A_DAY:
             raise ConfirmationsThrottled(sent.oldest + PERIOD - sent.now)

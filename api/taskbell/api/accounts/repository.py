@@ -22,6 +22,7 @@ _CONFIRM_PASSWORD = load(__package__, "confirm_password")
 _DELETE_EXPIRED_ATTEMPTS = load(__package__, "delete_expired_attempts")
 _CONFIRM_EMAIL = load(__package__, "confirm_email")
 _COUNT_CONFIRMATIONS = load(__package__, "count_confirmations")
+_END_EMAIL_CHANGES = load(__package__, "end_email_changes")
 _FIND_ACCOUNT = load(__package__, "find_account")
 _FIND_TOKEN_OWNER = load(__package__, "find_token_owner")
 _GET_PASSWORD_HASH = load(__package__, "get_password_hash")
@@ -213,6 +214,11 @@ async def revoke_session(connection: Connection, session_id: UUID, *, reason: st
 async def revoke_session_of_token(connection: Connection, token_hash: bytes, *, reason: str) -> None:
     """End the session that a refresh token belongs to."""
     await _REVOKE_SESSION_OF_TOKEN.count(connection, token_hash=token_hash, reason=reason)
+
+
+async def end_email_changes(connection: Connection, *, user_id: UUID) -> None:
+    """Let no token give the account another address any more: who asked for it may not know the new password."""
+    await _END_EMAIL_CHANGES.count(connection, user_id=user_id)
 
 
 async def revoke_other_sessions(connection: Connection, *, user_id: UUID, keep: UUID | None, reason: str) -> None:

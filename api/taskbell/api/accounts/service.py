@@ -211,3 +211,4 @@ class Accounts:
             await repository.revoke_other_sessions(
                 connection, user_id=actor.user_id, keep=actor.session_id, reason="password_changed"
             )
+            await repository.end_email_changes(connection, user_id=actor.user_id)

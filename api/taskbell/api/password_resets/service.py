@@ -26,6 +26,7 @@ TOKENS_ALLOWED = 20
 """Wrong tokens from one address in 15 minutes before pauses begin."""
 _RETRIED_FOR = timedelta(hours=1)
 _FIND_OWNER = load(__package__, "find_reset_owner")
+_FORGET_STRANGER = load(__package__, "forget_stranger")
 _REQUEST = load(__package__, "request_password_reset")
 _RESET = load(__package__, "reset_password")
 
@@ -82,7 +83,9 @@ class PasswordResets:
     async def confirm(self, token: str, *, password: str, address: ClientAddress) -> None:
         """Set the password of the account that a token was sent for; all its sessions and device tokens end.
 
-        Failed sign-ins from this address, and those of all strangers, are forgotten: the user may sign in at once.
+        An account whose address was not confirmed loses its personal access tokens, its devices and its personal
+        workspace's webhooks, too: somebody else may have registered it. Failed sign-ins from this
+        address, and those of all strangers, are forgotten: the user may sign in at once.
 
         Raises:
             PasswordResetRefused: The token is unknown, expired or used, or the account has another password or address
@@ -107,10 +110,15 @@ class PasswordResets:
             user_id = bare_uuid(owner)
             hashed = await self._passwords.hash(password, place=place)
             async with self._database.acting(user_id) as connection:
-                email: str | None = await _RESET.value(connection, token_hash=token_hash, new=hashed)
-                if email is None:
+                account = await _RESET.row(connection, token_hash=token_hash, new=hashed)
+                if account is None:
                     raise PasswordResetRefused
                 await repository.revoke_other_sessions(connection, user_id=user_id, keep=None, reason="password_reset")
+                await repository.end_email_changes(connection, user_id=user_id)
+                if account["was_unconfirmed"]:
+                    personal = account["personal_workspace_id"]
+                    await _FORGET_STRANGER.count(connection, user_id=user_id, personal_workspace_id=personal)
+        email: str = account["email"]
         return email
 
 

@@ -70,7 +70,6 @@ class Lender:
 
     def give_back(self, connection: asyncpg.Connection) -> None:
         """Take a connection back, at the end of a transaction or closed; who waits longest gets it."""
-        self._back.set()
         if connection.is_closed():
             self._made.discard(connection)
             self._pass_on(None)
@@ -122,6 +121,7 @@ class Lender:
             raise
 
     def _pass_on(self, connection: asyncpg.Connection | None) -> None:
+        self._back.set()
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

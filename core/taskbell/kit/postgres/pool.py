@@ -111,7 +111,7 @@ class Pool(Connections):
                     try:
                         yield lent
                     except BaseException as failure:
-                        await self._take_back(lent, failure)
+                        self._take_back(lent, failure)
                         raise
                     self._lender.give_back(lent)
         finally:
@@ -129,36 +129,41 @@ class Pool(Connections):
             with self._away:
                 try:
                     found = await method(lent, query, *arguments, timeout=limit)
-                except BaseException as failure:
-                    await self._take_back(lent, failure)
+                except (TimeoutError, asyncpg.QueryCanceledError, asyncio.CancelledError) as failure:
+                    settling = asyncio.create_task(self._settle(lent), name="settle-connection")
+                    self._settling.add(settling)
+                    settling.add_done_callback(self._settling.discard)
+                    await asyncio.shield(settling)  # it goes on when the caller is cancelled meanwhile
+                    if isinstance(failure, asyncio.CancelledError):
+                        raise
+                    raise StatementTooSlow from failure
+                except BaseException:
+                    self._lender.give_back(lent)
                     raise
                 self._lender.give_back(lent)
                 return found
         finally:
             self._under_way -= 1
 
-    async def _take_back(self, lent: Connection, failure: BaseException) -> None:
-        """Take a connection back after a failure. Raises `StatementTooSlow` for a statement that took too long."""
+    def _take_back(self, lent: Connection, failure: BaseException) -> None:
+        """Take a connection back from a block that failed. Raises `StatementTooSlow` for what took too long.
+
+        A connection whose last statement was cancelled is cut: it may have begun a transaction that nobody knows of.
+        """
         is_late = isinstance(failure, TimeoutError | asyncpg.QueryCanceledError)
-        if lent.is_closed():
-            self._lender.give_back(lent)
-        elif is_late or not isinstance(failure, Exception) or lent.is_in_transaction():
-            settling = asyncio.create_task(self._settle(lent), name="settle-connection")
-            self._settling.add(settling)
-            settling.add_done_callback(self._settling.discard)
-            await asyncio.shield(settling)  # it goes on when the caller is cancelled meanwhile
-        else:
-            self._lender.give_back(lent)
+        if is_late or not isinstance(failure, Exception) or (not lent.is_closed() and lent.is_in_transaction()):
+            lent.terminate()
+        self._lender.give_back(lent)
         if is_late:
             raise StatementTooSlow from failure
 
     async def _settle(self, lent: Connection) -> None:
-        """End what is under way on a connection, or cut it.
+        """Wait until a cancelled statement has ended, or cut the connection.
 
-        The server has a short time to cancel a statement: a frozen one would hold up everybody's deadline.
+        The server has a short time for it: a frozen one would hold up everybody's deadline.
         """
         try:
-            await lent.execute("ROLLBACK" if lent.is_in_transaction() else "SELECT", timeout=_CANCEL_SECONDS)
+            await lent.execute("SELECT", timeout=_CANCEL_SECONDS)
         except BaseException as failure:
             lent.terminate()
             if not isinstance(failure, FAILED):

@@ -8,5 +8,6 @@ WITH used AS (
 )
 UPDATE users u SET password_hash = :new, password_version = u.password_version + 1,
   email_confirmed_at = coalesce(u.email_confirmed_at, clock_timestamp()), updated_at = clock_timestamp()
-FROM used r WHERE u.id = r.user_id AND u.email = r.email AND u.password_version = r.password_version
-RETURNING u.email
+FROM used r JOIN users former ON former.id = r.user_id
+WHERE u.id = former.id AND u.email = r.email AND u.password_version = r.password_version
+RETURNING u.email, u.personal_workspace_id, former.email_confirmed_at IS NULL AS was_unconfirmed
