@@ -41,6 +41,7 @@ BOUNDED = {
         "MAX_PAGE_SIZE": "items of a page",
         "REQUEST_TIMEOUT": "time for a request with its body, however slowly it arrives; then 408",
         "IDEMPOTENCY_WAIT": "time that a repeat waits for the first request with its key; then 409",
+        "OIDC_TIMEOUT": "time of each request to a provider that people sign in through; then 503",
         "RESPONSE_TIMEOUT": "time for a response that the client does not read, and a second for each 32 KiB",
     },
     "An API process": {

@@ -56,6 +56,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observe` does it, in less time
     )
+    app.state.providers = settings.oidc_providers
     app.state.page_limits = PageLimits(default=settings.default_page_size, most=settings.max_page_size)
     problem.install(app)
     openapi.install(app)

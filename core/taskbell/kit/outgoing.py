@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import SplitResult, quote, urlsplit
 
-import httpx
-
 from taskbell.kit.addresses import Resolve, is_public, resolver
 from taskbell.kit.exchange import NotConnected, Response, ResponseExcessive, ResponseMalformed, Target, exchange
 
@@ -94,6 +92,8 @@ class Outgoing:
 @contextmanager
 def open_outgoing(*, within: float, allow_private: bool, threads: int) -> Iterator[Outgoing]:
     """Open what sends requests, with so many threads that look names up."""
+    import httpx  # noqa: PLC0415 -- it would slow down every start of a program that sends none
+
     with resolver(threads=threads) as resolve:
         yield Outgoing(
             within=within,

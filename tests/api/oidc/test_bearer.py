@@ -116,6 +116,16 @@ async def test_a_verified_token_is_remembered(api, provider, ann):
     assert verified._value.get() == before + 1
 
 
+async def test_the_description_tells_where_tokens_come_from(api, provider):
+    """The provider is a security scheme of what its tokens may do, and of nothing else."""
+    document = (await api.get("/openapi.json")).json()
+    scheme = document["components"]["securitySchemes"]["oidc-test"]
+    assert scheme["type"] == "openIdConnect"
+    assert scheme["openIdConnectUrl"] == f"{provider.issuer}/.well-known/openid-configuration"
+    assert {"oidc-test": []} in document["paths"]["/v1/tasks"]["get"]["security"]
+    assert {"oidc-test": []} not in document["paths"]["/v1/tokens"]["post"]["security"]
+
+
 @pytest.fixture
 def stale(monkeypatch):
     """Keys are never fresh."""

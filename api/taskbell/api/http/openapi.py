@@ -13,6 +13,7 @@ from taskbell.api.http import consistency, repeats
 from taskbell.api.http.paging import PageLimits, PageQuery
 from taskbell.api.http.problem import ProblemDocument
 from taskbell.api.http.route import DirectRoute
+from taskbell.api.oidc import document as providers
 from taskbell.api.repeats.policy import LONGEST_KEY
 from taskbell.api.scopes import document as scopes
 from taskbell.contract.problems import MEDIA_TYPE
@@ -102,6 +103,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             if isinstance(route, DirectRoute) and operation.get("security") and method in repeats.CHANGES:
                 _tell_repeats(operation, problem)
     schema["components"]["headers"] = {consistency.HEADER: _ANSWERED, repeats.REPLAYED: _REPLAYED}
+    providers.tell(schema, app.state.providers)
     queries = {mapping[(query, "validation")]["$ref"].removeprefix(_PREFIX) for _, query in read.values() if query}
     for unused in ("HTTPValidationError", "ValidationError", *queries):
         schemas.pop(unused, None)

@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 import structlog
-from authlib.oidc.discovery import get_well_known_url
 from joserfc.jwk import Key
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -32,6 +31,11 @@ COOL_DOWN = 60.0
 PAUSE = 10.0
 """Seconds for which a provider that did not answer is left alone."""
 _OK = 200
+
+
+def well_known(issuer: str) -> str:
+    """Where the metadata of an issuer are (OpenID Connect Discovery, section 4)."""
+    return issuer.rstrip("/") + "/.well-known/openid-configuration"
 
 
 class Metadata(BaseModel):
@@ -132,7 +136,7 @@ class Documents:
         Raises:
             ProviderUnavailable: It does not answer as it should.
         """
-        return await self._metadata.get(get_well_known_url(self._provider.issuer, external=True))
+        return await self._metadata.get(well_known(self._provider.issuer))
 
     async def key(self, header: Mapping[str, Any]) -> Key:
         """The key that a token's header names. A name that is not known fetches the keys, at most once a minute.

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from joserfc.jwk import KeySet
 
@@ -18,7 +19,6 @@ from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.http.client_address import ClientAddress
 from taskbell.api.oidc import begun_tokens, repository
-from taskbell.api.oidc.code_exchange import CodeExchange
 from taskbell.api.oidc.errors import (
     AccountNotConfirmed,
     IdentityTaken,
@@ -33,6 +33,9 @@ from taskbell.api.oidc.redirects import is_allowed
 from taskbell.api.oidc.repository import Account
 from taskbell.contract.problems import Refused
 from taskbell.store.pool import Connection, Database
+
+if TYPE_CHECKING:
+    from taskbell.api.oidc.code_exchange import CodeExchange
 
 ALLOWED = 300
 """Sign-ins that one address may finish within 15 minutes before pauses begin: an office shares an address."""
