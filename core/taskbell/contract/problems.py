@@ -63,6 +63,7 @@ class ProblemCode(Enum):
     EMAIL_NOT_CONFIRMED = Problem("email_not_confirmed", 409, "The e-mail address is not confirmed")
     EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
     IDENTITY_TAKEN = Problem("identity_taken", 409, "The account belongs to another user of the provider")
+    SECOND_FACTOR_ON = Problem("second_factor_on", 409, "The account has a second factor")
     LIMIT_REACHED = Problem("limit_reached", 409, "There are as many of these as there may be")
     TASK_DONE = Problem("task_done", 409, "The task is completed or cancelled")
     CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")

@@ -42,6 +42,20 @@ async def test_an_account_that_nobody_confirmed_is_not_linked(browser, sign_up, 
     assert await owner.fetchval("SELECT count(*) FROM sessions") == 1
 
 
+async def test_a_second_factor_is_not_evaded_by_the_address(browser, sign_up, owner):
+    """Whoever reads Ann's mailbox gets a provider's account for it, and no further; an enrolment is no factor yet."""
+    ann = await sign_up(email="ann@example.com")
+    await _confirm(owner, ann)
+    await owner.execute(
+        "INSERT INTO second_factors (user_id, secret, confirmed_at) VALUES ($1, 's', now())", ann.user_id
+    )
+    answer = await browser.sign_in()
+    assert (answer.status_code, answer.json()["code"]) == (409, "second_factor_on")
+    assert await owner.fetchval("SELECT count(*) FROM identities") == 0
+    await owner.execute("UPDATE second_factors SET confirmed_at = NULL")
+    assert (await browser.sign_in()).status_code == 200
+
+
 async def test_whoever_gets_the_address_later_does_not_get_the_account(browser, provider, owner):
     """The provider gives Ann's address to another person: that subject is not linked to Ann's account."""
     assert (await browser.sign_in()).status_code == 200

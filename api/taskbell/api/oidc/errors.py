@@ -8,6 +8,7 @@ Refused
 ├── EmailNotVerified     403
 ├── EmailNotAllowed      403
 ├── AccountNotConfirmed  409
+├── SecondFactorOn       409
 ├── IdentityTaken        409
 └── ProviderUnavailable  503
 """
@@ -71,6 +72,21 @@ class AccountNotConfirmed(Refused):
         super().__init__(
             "An account with this e-mail address exists, and its address is not confirmed. Reset its password by "
             "e-mail, which confirms the address, then sign in through the provider."
+        )
+
+
+class SecondFactorOn(Refused):
+    """An account with this e-mail address exists, and has a second factor, which the provider has not asked for.
+
+    Whoever reads its mailbox could otherwise do without the factor.
+    """
+
+    code = ProblemCode.SECOND_FACTOR_ON
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An account with this e-mail address exists, and has a second factor. Sign in with its password and switch "
+            "the factor off, sign in through the provider once, then switch it on again."
         )
 
 

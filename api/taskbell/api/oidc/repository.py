@@ -38,6 +38,7 @@ class LockedAccount:
 
     email: str
     is_confirmed: bool
+    has_second_factor: bool
     account: Account
 
 
@@ -63,7 +64,12 @@ async def lock_account(connection: Connection, user_id: UUID) -> LockedAccount |
         workspace_id=bare_uuid(row["personal_workspace_id"]),
         password_version=row["password_version"],
     )
-    return LockedAccount(email=row["email"], is_confirmed=row["is_confirmed"], account=account)
+    return LockedAccount(
+        email=row["email"],
+        is_confirmed=row["is_confirmed"],
+        has_second_factor=row["has_second_factor"],
+        account=account,
+    )
 
 
 async def add_identity(connection: Connection, *, issuer: str, subject: str, user_id: UUID) -> bool:

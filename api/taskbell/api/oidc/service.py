@@ -25,6 +25,7 @@ from taskbell.api.oidc.errors import (
     ProviderUnavailable,
     ProviderUnknown,
     RedirectRefused,
+    SecondFactorOn,
     SignInRefused,
 )
 from taskbell.api.oidc.policy import Begun, Person, read_person
@@ -103,7 +104,7 @@ class ProviderSignIns:
             SignInRefused: The token or the state is not valid, or was used.
             ProviderRefused: The code or the ID token is not valid.
             EmailNotVerified, EmailNotAllowed: The provider's word for the address is missing or not enough.
-            AccountNotConfirmed, IdentityTaken: There is an account that may not be linked.
+            AccountNotConfirmed, SecondFactorOn, IdentityTaken: There is an account that may not be linked.
             ProviderUnavailable: The provider does not answer as it should.
             SignInThrottled: Too many came from this address.
         """
@@ -165,6 +166,8 @@ class ProviderSignIns:
                 return None
             if not found.is_confirmed:
                 raise AccountNotConfirmed
+            if found.has_second_factor:
+                raise SecondFactorOn
             try:
                 await self._add_identity(connection, provider, person, found.account)
             except IdentityTaken:
