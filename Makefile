@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 ROOMS := core api notifier operator local
 CHECKED := $(ROOMS) images docs/_generate docs/examples loadtests tests .ci
 
-.PHONY: help setup tools run test test-pgbouncer test-cluster check fix bench capacity million attack features lock docs clean
+.PHONY: help setup tools run test test-pgbouncer test-cluster check fix bench capacity million attack clients features lock docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -40,6 +40,7 @@ check: tools ## lint, types, directions between rooms, architecture tests, gener
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/python -m docs._generate --check
+	@$(BIN)/python -m docs._generate.breaking
 	@$(BIN)/python -m pytest -n 0 -q tests/architecture
 
 fix: tools ## let ruff fix and format
@@ -58,6 +59,9 @@ million: tools ## create a million tasks and count each everywhere; writes build
 
 attack: tools ## let hostile users attack among honest ones; writes build/attack (ATTACK_ARGS: --help)
 	@exec env PYTHONPATH=loadtests $(BIN)/python -m attack $(ATTACK_ARGS)
+
+clients: tools ## generate clients for Python, TypeScript and Go, build them and let them work (GENERATOR: the jar of openapi-generator-cli)
+	@exec env TASKBELL_OPENAPI_GENERATOR="$(GENERATOR)" $(BIN)/python -m pytest -n 0 -q -rs tests/clients
 
 features: tools ## print the feature list and the tests that prove each line
 	@exec $(BIN)/python -m docs._generate.features

@@ -7,7 +7,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs._generate import bounds, chart, environment, errors, features, metrics, nats_users, scopes, settings
+from docs._generate import (
+    bounds,
+    chart,
+    environment,
+    errors,
+    features,
+    metrics,
+    nats_users,
+    openapi,
+    scopes,
+    settings,
+)
 from docs._generate.dashboards import build as dashboards
 from docs._generate.dashboards import page as dashboards_page
 
@@ -32,6 +43,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/features.md": features.text,
     "docs/reference/metrics.md": metrics.text,
     "docs/reference/nats-users.md": nats_users.text,
+    "docs/reference/openapi.json": openapi.text,
     "docs/reference/scopes.md": scopes.text,
     "docs/reference/settings.md": settings.text,
 }

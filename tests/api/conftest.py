@@ -2,16 +2,25 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
+import json
+import socket
+import threading
 
 import httpx
 import pytest
+import uvicorn
 
+from described_answers import DescribedAnswers
 from taskbell.api.app import create_app
+from taskbell.api.http import paging
 from taskbell.api.settings import ApiSettings
 from taskbell.kit.jwt import generate_keys
+from taskbell.local.commands import openapi
 
 _NUMBERS = itertools.count(1)
+START_SECONDS = 60.0
 PASSWORD = "correct horse battery staple"
 
 
@@ -94,10 +103,17 @@ async def api(app):
         yield client
 
 
+@functools.cache
+def described_answers():
+    """The OpenAPI document, built once; what an answer must have in it does not depend on settings."""
+    return DescribedAnswers(json.loads(openapi.text()))
+
+
 def client_of(app, *, address="192.0.2.1"):
-    """A client of an application in this process."""
+    """A client of an application in this process. Each answer must be one that the OpenAPI document describes."""
     transport = httpx.ASGITransport(app, client=(address, 40000))
-    return httpx.AsyncClient(transport=transport, base_url="http://api.test")
+    hooks = {"response": [described_answers().check]}
+    return httpx.AsyncClient(transport=transport, base_url="http://api.test", event_hooks=hooks)
 
 
 @pytest.fixture
@@ -137,3 +153,39 @@ def sign_up(api):
         )
 
     return register
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Served:
+    """A served application and the header of somebody who is signed in."""
+
+    url: str
+    headers: dict[str, str]
+
+
+@pytest.fixture
+def served(settings, monkeypatch):
+    """The API on a port of its own, in a thread: hypothesis is not asynchronous."""
+    monkeypatch.setattr(paging, "LIST_SECONDS", START_SECONDS)  # a slow machine is no reason to refuse a list
+    listening = socket.create_server(("127.0.0.1", 0))
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets=None):
+            await super().startup(sockets)
+            started.set()
+
+    server = Server(uvicorn.Config(create_app(settings), log_config=None, lifespan="on", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="served")
+    thread.start()
+    try:
+        assert started.wait(START_SECONDS)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        body = {"email": "ann@example.com", "password": "correct horse battery staple"}
+        token = httpx.post(f"{url}/v1/auth/register", json=body, timeout=START_SECONDS).json()["access_token"]
+        yield Served(url=url, headers={"Authorization": f"Bearer {token}"})
+    finally:
+        server.should_exit = True
+        thread.join(START_SECONDS)
+        listening.close()
+    assert not thread.is_alive()

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 from fastapi.routing import APIRoute
 
+from described_answers import resolved
 from taskbell.api.app import create_app
 from taskbell.api.http.route import DirectRoute, KeylessRoute
 from taskbell.api.settings import ApiSettings
@@ -17,7 +18,7 @@ VERBS = {
     "get": {"get", "list"},
     "put": {"set", "replace"},
     "patch": {"update"},
-    "delete": {"delete", "remove", "withdraw", "revoke"},
+    "delete": {"delete", "end", "remove", "withdraw", "revoke"},
     "post": {
         *("accept", "add", "cancel", "change", "confirm", "create", "decline", "disable", "enable", "finish", "invite"),
         *("leave", "mark", "move", "redeliver", "refresh", "register", "request", "reset", "restore", "revoke"),
@@ -145,7 +146,8 @@ def test_every_change_of_a_user_takes_a_key(document):
     assert len(taking) > 30
     reference = {"$ref": "#/components/headers/Idempotency-Replayed"}
     for place in taking:
-        answers = changes[place]["responses"]
+        answers = resolved(document, changes[place]["responses"])
         assert {"409", "422"} <= answers.keys(), place
-        assert all(answer["headers"]["Idempotency-Replayed"] == reference for answer in answers.values()), place
+        kept = [answer for status, answer in answers.items() if status[0] == "2" or status in {"409", "422"}]
+        assert all(answer["headers"]["Idempotency-Replayed"] == reference for answer in kept), place
     assert document["components"]["headers"]["Idempotency-Replayed"]["schema"]["enum"] == ["true"]

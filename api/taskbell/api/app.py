@@ -13,9 +13,10 @@ from taskbell.api.deliveries import endpoints as deliveries
 from taskbell.api.devices import endpoints as devices
 from taskbell.api.events import endpoints as events
 from taskbell.api.health import endpoints as health
-from taskbell.api.http import openapi, problem
+from taskbell.api.http import problem
 from taskbell.api.http.limits import BodyLimit
 from taskbell.api.http.observe import Observe
+from taskbell.api.http.openapi import document
 from taskbell.api.http.paging import PageLimits
 from taskbell.api.http.route import keep_apart
 from taskbell.api.invitations import endpoints as invitations
@@ -35,6 +36,7 @@ from taskbell.api.subscriptions import endpoints as subscriptions
 from taskbell.api.tasks import endpoints as tasks
 from taskbell.api.unsubscribe import endpoints as unsubscribe
 from taskbell.api.version import VERSION
+from taskbell.api.viewers import endpoints as viewers
 from taskbell.api.workspaces import endpoints as workspaces
 from taskbell.kit.trace import Tracing
 
@@ -53,13 +55,15 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         version=VERSION,
         description=DESCRIPTION.strip(),
         lifespan=lifespan_for(settings),
+        docs_url=None,  # `viewers` serves both, without another host
+        redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observe` does it, in less time
     )
     app.state.providers = settings.oidc_providers
     app.state.page_limits = PageLimits(default=settings.default_page_size, most=settings.max_page_size)
     problem.install(app)
-    openapi.install(app)
+    document.install(app)
     # Added as plain routes, the busiest first: `include_router` would match each request twice.
     routers = (
         tasks.router,
@@ -85,9 +89,10 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         unsubscribe.router,
         realtime.router,
         health.router,
+        viewers.router,
     )
-    pages = list(app.router.routes)  # FastAPI's own, such as `/docs`
-    app.router.routes[:] = [*(route for router in routers for route in router.routes), *pages]
+    described = list(app.router.routes)  # FastAPI's own: `/openapi.json`
+    app.router.routes[:] = [*(route for router in routers for route in router.routes), *described]
     keep_apart(app.router.routes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(

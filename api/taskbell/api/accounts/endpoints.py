@@ -16,9 +16,10 @@ from taskbell.api.accounts.service import Accounts
 from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.problem import field_errors
 from taskbell.api.http.route import DirectRoute, KeylessRoute
-from taskbell.contract.problems import FieldError
+from taskbell.contract.problems import FieldError, ProblemCode
 from taskbell.kit.jwt import public_keys
 
 auth = APIRouter(prefix="/v1/auth", tags=["accounts"], route_class=KeylessRoute)
@@ -45,6 +46,7 @@ async def _read_credentials(request: Request) -> schemas.Credentials:
 
 
 _read_credentials.json_body_model = schemas.Credentials  # type: ignore[attr-defined]  # read by http.openapi
+_read_credentials.form_body_models = {FORM: schemas.PasswordForm}  # type: ignore[attr-defined]  # the same
 
 
 async def _read_form(request: Request) -> schemas.PasswordForm:
@@ -68,22 +70,16 @@ async def _read_sign_out(request: Request) -> schemas.SignOutBody:
     return await json_body(schemas.SignOutBody)(request)
 
 
-_FORM_DOCUMENT = {
-    "requestBody": {
-        "required": True,
-        "content": {FORM: {"schema": schemas.PasswordForm.model_json_schema()}},
-    }
-}
-_SIGN_OUT_DOCUMENT = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": schemas.SignOutBody.model_json_schema()}},
-    },
-    "security": [{}, {"bearer": []}],
-}
+_read_sign_out.json_body_model = schemas.SignOutBody  # type: ignore[attr-defined]  # read by http.openapi
+_read_sign_out.json_body_required = False  # type: ignore[attr-defined]  # the same
 
 
-@auth.post("/register", status_code=201, summary="Create an account")
+@auth.post(
+    "/register",
+    status_code=201,
+    responses=refuses(ProblemCode.EMAIL_TAKEN, ProblemCode.RATE_LIMITED),
+    summary="Create an account",
+)
 async def register_account(
     request: Request,
     accounts: Service,
@@ -106,7 +102,11 @@ async def register_account(
     return schemas.Registered(user=user, **pair.model_dump())
 
 
-@auth.post("/login", summary="Sign in", openapi_extra=_FORM_DOCUMENT)
+@auth.post(
+    "/login",
+    responses=refuses(ProblemCode.INVALID_CREDENTIALS, ProblemCode.SECOND_FACTOR_REQUIRED, ProblemCode.RATE_LIMITED),
+    summary="Sign in",
+)
 async def sign_in(
     request: Request,
     accounts: Service,
@@ -131,7 +131,11 @@ async def sign_in(
     return pair
 
 
-@auth.post("/refresh", summary="Exchange a refresh token")
+@auth.post(
+    "/refresh",
+    responses=refuses(ProblemCode.INVALID_REFRESH_TOKEN, ProblemCode.REFRESH_TOKEN_REUSED),
+    summary="Exchange a refresh token",
+)
 async def refresh_session(
     accounts: Service,
     response: Response,
@@ -146,7 +150,13 @@ async def refresh_session(
     return pair
 
 
-@auth.post("/logout", status_code=204, summary="Sign out", openapi_extra=_SIGN_OUT_DOCUMENT)
+@auth.post(
+    "/logout",
+    status_code=204,
+    responses=refuses(ProblemCode.INVALID_REFRESH_TOKEN),
+    summary="Sign out",
+    openapi_extra={"security": [{}, {"bearer": []}]},
+)
 async def sign_out(
     request: Request, accounts: Service, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]
 ) -> None:
@@ -193,7 +203,12 @@ async def change_password(
     await accounts.change_password(actor, current=body.current_password, new=body.new_password)
 
 
-@me.post("/email", status_code=202, summary="Change your e-mail address")
+@me.post(
+    "/email",
+    status_code=202,
+    responses=refuses(ProblemCode.SIGN_IN_AGAIN),
+    summary="Change your e-mail address",
+)
 async def change_email(
     request: Request,
     confirmations: Confirming,
@@ -210,7 +225,12 @@ async def change_email(
     return await confirmations.request_change(actor, body.email, password=body.password, address=addresses.of(request))
 
 
-@me.post("/email/confirmation", status_code=202, summary="Ask for a message that confirms your e-mail address")
+@me.post(
+    "/email/confirmation",
+    status_code=202,
+    responses=refuses(ProblemCode.EMAIL_CONFIRMED),
+    summary="Ask for a message that confirms your e-mail address",
+)
 async def request_email_confirmation(
     request: Request, confirmations: Confirming, addresses: Addresses, actor: Actor
 ) -> schemas.ConfirmationSent:
@@ -222,7 +242,11 @@ async def request_email_confirmation(
     return await confirmations.request(actor.user_id, address=addresses.of(request))
 
 
-@me.post("/email/confirm", summary="Confirm your e-mail address")
+@me.post(
+    "/email/confirm",
+    responses=refuses(ProblemCode.INVALID_CONFIRMATION, ProblemCode.EMAIL_TAKEN),
+    summary="Confirm your e-mail address",
+)
 async def confirm_email(
     confirmations: Confirming,
     actor: Actor,

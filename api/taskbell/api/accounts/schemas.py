@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, time
 from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from taskbell.api.accounts.emails import EmailMalformed, normalised
-from taskbell.api.http.body import NO_NUL, Name, RequestBody
+from taskbell.api.http.body import NO_NUL, Name, RequestBody, exactly_one, given
 from taskbell.api.http.paging import Page
 from taskbell.api.http.rows import RowModel
 
@@ -35,8 +35,8 @@ def _email(text: str) -> str:
 
 @cache
 def _time_zones() -> frozenset[str]:
-    """Names of the IANA time zone database; `localtime` and `Factory` name a machine's setting, not a place."""
-    return frozenset(available_timezones() - {"localtime", "Factory"})
+    """Names of the IANA time zone database, the same on every machine; `Factory` names no place."""
+    return frozenset(files("tzdata").joinpath("zones").read_text().split()) - {"Factory"}
 
 
 def _time_zone(text: str) -> str:
@@ -46,10 +46,13 @@ def _time_zone(text: str) -> str:
 
 
 class _ZoneNames:
-    """Puts the names into the OpenAPI document; reading them at import would slow down every start."""
+    """Puts the names into the OpenAPI document; reading them at import would slow down every start.
+
+    As a condition, because generators of clients make an enumeration of an `enum`, in which names of zones clash.
+    """
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(core) | {"enum": sorted(_time_zones())}
+        return handler(core) | {"if": {"type": "string"}, "then": {"enum": sorted(_time_zones())}}
 
 
 Email = Annotated[
@@ -108,7 +111,8 @@ class Credentials(RequestBody):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("email", "username")]
+            **exactly_one(*(given(name, {"type": "string"}) for name in ("email", "username"))),
+            "examples": [{"email": "ann@example.com", "password": "correct horse battery staple"}],
         },
     )
 

@@ -13,11 +13,13 @@ from taskbell.api.bots import schemas
 from taskbell.api.bots.service import Bots
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageQuery, PageRequest
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.personal_tokens.endpoints import shown_once
-from taskbell.api.personal_tokens.schemas import NewPersonalToken, PersonalTokenCreate, PersonalTokenPage
+from taskbell.api.personal_tokens.schemas import MadePersonalToken, PersonalTokenCreate, PersonalTokenPage
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/workspaces/{workspace_id}/bots", tags=["bots"], route_class=DirectRoute)
 
@@ -28,7 +30,9 @@ TokenId = Annotated[UUID, Path(description="The id of the token; not the token i
 Paging = Annotated[PageQuery, Depends(query_parameters(PageQuery))]
 
 
-@router.post("", status_code=201, summary="Create a bot")
+@router.post(
+    "", status_code=201, responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.LIMIT_REACHED), summary="Create a bot"
+)
 async def create_bot(
     actor: Actor,
     bots: Service,
@@ -42,7 +46,7 @@ async def create_bot(
     return await bots.make(actor.user_id, workspace_id, body)
 
 
-@router.get("", summary="List a workspace's bots")
+@router.get("", responses=refuses(ProblemCode.FORBIDDEN), summary="List a workspace's bots")
 async def list_bots(
     request: Request, actor: Actor, bots: Service, workspace_id: WorkspaceId, query: Paging
 ) -> schemas.BotPage:
@@ -51,13 +55,19 @@ async def list_bots(
     return wanted.page(schemas.BotPage, await bots.page(actor.user_id, workspace_id, wanted))
 
 
-@router.delete("/{bot_id}", status_code=204, summary="Delete a bot")
+@router.delete("/{bot_id}", status_code=204, responses=refuses(ProblemCode.FORBIDDEN), summary="Delete a bot")
 async def delete_bot(actor: Actor, bots: Service, workspace_id: WorkspaceId, bot_id: BotId) -> None:
     """Ends its tokens and its membership. What it made keeps its name."""
     await bots.delete(actor.user_id, workspace_id, bot_id)
 
 
-@router.post("/{bot_id}/tokens", status_code=201, response_model=NewPersonalToken, summary="Make a token of a bot")
+@router.post(
+    "/{bot_id}/tokens",
+    status_code=201,
+    response_model=MadePersonalToken,
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.LIMIT_REACHED),
+    summary="Make a token of a bot",
+)
 async def create_bot_token(
     actor: Actor,
     bots: Service,
@@ -72,7 +82,7 @@ async def create_bot_token(
     return shown_once(await bots.make_token(actor.user_id, workspace_id, bot_id, body))
 
 
-@router.get("/{bot_id}/tokens", summary="List the tokens of a bot")
+@router.get("/{bot_id}/tokens", responses=refuses(ProblemCode.FORBIDDEN), summary="List the tokens of a bot")
 async def list_bot_tokens(
     request: Request, actor: Actor, bots: Service, *, workspace_id: WorkspaceId, bot_id: BotId, query: Paging
 ) -> PersonalTokenPage:
@@ -81,7 +91,12 @@ async def list_bot_tokens(
     return wanted.page(PersonalTokenPage, await bots.tokens(actor.user_id, workspace_id, bot_id, wanted))
 
 
-@router.delete("/{bot_id}/tokens/{token_id}", status_code=204, summary="Delete a token of a bot")
+@router.delete(
+    "/{bot_id}/tokens/{token_id}",
+    status_code=204,
+    responses=refuses(ProblemCode.FORBIDDEN),
+    summary="Delete a token of a bot",
+)
 async def delete_bot_token(
     actor: Actor, bots: Service, workspace_id: WorkspaceId, bot_id: BotId, token_id: TokenId
 ) -> None:

@@ -11,7 +11,7 @@ from taskbell.api.bots.schemas import Bot, BotCreate
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.invitations.errors import WorkspaceFull
-from taskbell.api.personal_tokens.schemas import NewPersonalToken, PersonalToken, PersonalTokenCreate
+from taskbell.api.personal_tokens.schemas import MadePersonalToken, PersonalToken, PersonalTokenCreate
 from taskbell.api.personal_tokens.service import PersonalTokens
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.service import Workspaces
@@ -84,7 +84,7 @@ class Bots:
 
     async def make_token(
         self, actor: UUID, workspace_id: UUID, bot_id: UUID, wanted: PersonalTokenCreate
-    ) -> NewPersonalToken:
+    ) -> MadePersonalToken:
         """Make a token of a bot.
 
         Raises:

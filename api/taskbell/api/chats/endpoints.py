@@ -12,7 +12,9 @@ from taskbell.api.chats.policy import Chat
 from taskbell.api.chats.service import Chats
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.route import DirectRoute
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/me/channels", tags=["channels"], route_class=DirectRoute)
 
@@ -20,7 +22,7 @@ Service = Annotated[Chats, Depends(service("chats"))]
 Change = Annotated[schemas.ChatChannelChange, Depends(json_body(schemas.ChatChannelChange))]
 
 
-@router.get("/slack", summary="Read your Slack channel")
+@router.get("/slack", responses=refuses(ProblemCode.NOT_FOUND), summary="Read your Slack channel")
 async def get_slack_channel(actor: Actor, chats: Service) -> schemas.ChatChannel:
     """Tells whether your alerts go to Slack: 404 if they do not. The address itself is never shown."""
     return await chats.get(actor.user_id, Chat.SLACK)
@@ -43,13 +45,13 @@ async def set_slack_channel(actor: Actor, chats: Service, body: Change) -> Respo
     return _told(*await chats.set(actor.user_id, Chat.SLACK, url=body.url))
 
 
-@router.delete("/slack", status_code=204, summary="Remove your Slack channel")
+@router.delete("/slack", status_code=204, responses=refuses(ProblemCode.NOT_FOUND), summary="Remove your Slack channel")
 async def delete_slack_channel(actor: Actor, chats: Service) -> None:
     """Forgets the address, and ends what waits for it."""
     await chats.delete(actor.user_id, Chat.SLACK)
 
 
-@router.get("/teams", summary="Read your Teams channel")
+@router.get("/teams", responses=refuses(ProblemCode.NOT_FOUND), summary="Read your Teams channel")
 async def get_teams_channel(actor: Actor, chats: Service) -> schemas.ChatChannel:
     """Tells whether your alerts go to Teams: 404 if they do not. The address itself is never shown."""
     return await chats.get(actor.user_id, Chat.TEAMS)
@@ -72,7 +74,7 @@ async def set_teams_channel(actor: Actor, chats: Service, body: Change) -> Respo
     return _told(*await chats.set(actor.user_id, Chat.TEAMS, url=body.url))
 
 
-@router.delete("/teams", status_code=204, summary="Remove your Teams channel")
+@router.delete("/teams", status_code=204, responses=refuses(ProblemCode.NOT_FOUND), summary="Remove your Teams channel")
 async def delete_teams_channel(actor: Actor, chats: Service) -> None:
     """Forgets the address, and ends what waits for it."""
     await chats.delete(actor.user_id, Chat.TEAMS)

@@ -13,9 +13,11 @@ from taskbell.api.comments.schemas import Comment, CommentCreate, CommentPage
 from taskbell.api.comments.service import Comments
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageQuery, PageRequest, documents_page
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/tasks/{task_id}/comments", tags=["comments"], route_class=DirectRoute)
 
@@ -24,7 +26,13 @@ TaskId = Annotated[UUID, Path(description="The task's id.")]
 CommentId = Annotated[UUID, Path(description="The comment's id.")]
 
 
-@router.post("", status_code=201, response_model=Comment, summary="Comment on a task")
+@router.post(
+    "",
+    status_code=201,
+    response_model=Comment,
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.QUOTA_EXCEEDED, ProblemCode.STORAGE_FULL),
+    summary="Comment on a task",
+)
 async def create_comment(
     actor: Actor,
     comments: Service,
@@ -50,7 +58,7 @@ async def list_comments(
     return documents_page(found.items, wanted.meta(found))
 
 
-@router.delete("/{comment_id}", status_code=204, summary="Delete a comment")
+@router.delete("/{comment_id}", status_code=204, responses=refuses(ProblemCode.FORBIDDEN), summary="Delete a comment")
 async def delete_comment(actor: Actor, comments: Service, task_id: TaskId, comment_id: CommentId) -> None:
     """Deletes a comment. Only for its author, owners and admins."""
     await comments.delete(actor.user_id, task_id, comment_id)

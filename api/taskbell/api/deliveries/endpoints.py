@@ -12,9 +12,11 @@ from taskbell.api.deliveries import schemas
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageRequest
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1", tags=["channels"], route_class=DirectRoute)
 
@@ -23,7 +25,12 @@ DeliveryId = Annotated[UUID, Path(description="The delivery's id.")]
 Service = Annotated[Deliveries, Depends(service("deliveries"))]
 
 
-@router.post("/webhooks", status_code=201, summary="Create a webhook")
+@router.post(
+    "/webhooks",
+    status_code=201,
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.CONFLICT),
+    summary="Create a webhook",
+)
 async def create_webhook(
     actor: Actor,
     deliveries: Service,
@@ -37,7 +44,7 @@ async def create_webhook(
     return await deliveries.create(actor.user_id, workspace_id, body)
 
 
-@router.get("/webhooks", summary="List webhooks")
+@router.get("/webhooks", responses=refuses(ProblemCode.FORBIDDEN), summary="List webhooks")
 async def list_webhooks(
     request: Request,
     actor: Actor,
@@ -79,7 +86,12 @@ async def rotate_webhook_secret(actor: Actor, deliveries: Service, webhook_id: W
     return await deliveries.rotate(actor.user_id, webhook_id)
 
 
-@router.post("/webhooks/{webhook_id}/test", status_code=201, summary="Send a test event")
+@router.post(
+    "/webhooks/{webhook_id}/test",
+    status_code=201,
+    responses=refuses(ProblemCode.CONFLICT, ProblemCode.QUOTA_EXCEEDED),
+    summary="Send a test event",
+)
 async def test_webhook(actor: Actor, deliveries: Service, webhook_id: WebhookId) -> schemas.Delivery:
     """Sends an event of type `webhook.test`; follow it in the delivery log."""
     return await deliveries.test(actor.user_id, webhook_id)
@@ -99,7 +111,11 @@ async def list_webhook_deliveries(
     return wanted.page(schemas.DeliveryPage, found)
 
 
-@router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", summary="Deliver once more")
+@router.post(
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
+    responses=refuses(ProblemCode.CONFLICT, ProblemCode.QUOTA_EXCEEDED),
+    summary="Deliver once more",
+)
 async def redeliver_event(
     actor: Actor, deliveries: Service, webhook_id: WebhookId, delivery_id: DeliveryId
 ) -> schemas.Delivery:
@@ -116,7 +132,7 @@ async def get_email_channel(actor: Actor, deliveries: Service) -> schemas.EmailC
     return await deliveries.email(actor.user_id)
 
 
-@router.put("/me/channels/email", summary="Set your e-mail channel")
+@router.put("/me/channels/email", responses=refuses(ProblemCode.EMAIL_NOT_CONFIRMED), summary="Set your e-mail channel")
 async def set_email_channel(
     actor: Actor,
     deliveries: Service,

@@ -13,9 +13,11 @@ from taskbell.api.deps import Actor, service
 from taskbell.api.devices import schemas
 from taskbell.api.devices.service import PushDevices
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageRequest
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"], route_class=DirectRoute)
 
@@ -41,7 +43,10 @@ _read_registration.json_body_model = schemas.DeviceRegistration  # type: ignore[
     "",
     status_code=201,
     response_model=schemas.Device,
-    responses={200: {"model": schemas.Device, "description": "It was registered already, and is renewed"}},
+    responses={
+        200: {"model": schemas.Device, "description": "It was registered already, and is renewed"},
+        **refuses(ProblemCode.LIMIT_REACHED, ProblemCode.CONFLICT),
+    },
     summary="Register a device",
 )
 async def register_device(
@@ -70,7 +75,7 @@ async def list_devices(
     return wanted.page(schemas.DevicePage, await devices.page(actor.user_id, wanted))
 
 
-@router.get("/webpush-key", summary="Read the public key of Web Push")
+@router.get("/webpush-key", responses=refuses(ProblemCode.NOT_SET_UP), summary="Read the public key of Web Push")
 async def get_webpush_key(actor: Actor, devices: Service) -> schemas.WebPushKey:  # noqa: ARG001 -- only who is signed in
     """The key that a browser needs to subscribe. Where Web Push is not set up: 404 `not_set_up`."""
     return devices.webpush_key()

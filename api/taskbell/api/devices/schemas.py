@@ -94,7 +94,7 @@ class SubscriptionKeys(RequestBody):
     """Its authentication secret: 16 bytes, base64url."""
 
 
-class Subscription(RequestBody):
+class PushSubscription(RequestBody):
     """What `PushSubscription.toJSON()` of a browser gives."""
 
     endpoint: Annotated[
@@ -115,7 +115,7 @@ class WebPushDevice(RequestBody):
     """A browser."""
 
     kind: Literal["webpush"]
-    subscription: Subscription
+    subscription: PushSubscription
     """Made with the key of `GET /v1/devices/webpush-key` as `applicationServerKey`."""
     name: DeviceName | None = None
     """What its owner calls it. Absent: a device that is registered already keeps its name."""

@@ -11,10 +11,12 @@ from starlette.responses import Response
 
 from taskbell.api.deps import Actor, service
 from taskbell.api.events.service import ChangeFeed
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import Page, PageMeta, documents_page
 from taskbell.api.http.query import QueryParameters, query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.workspaces.membership import require_role
+from taskbell.contract.problems import ProblemCode
 from taskbell.store.pool import Database
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=DirectRoute)
@@ -58,7 +60,12 @@ class Feed(Page[FeedItem]):
     meta: FeedMeta
 
 
-@router.get("/events", response_model=Feed, summary="Read a workspace's events")
+@router.get(
+    "/events",
+    response_model=Feed,
+    responses=refuses(ProblemCode.INVALID_CURSOR, ProblemCode.CURSOR_EXPIRED),
+    summary="Read a workspace's events",
+)
 async def list_events(
     actor: Actor,
     database: Primary,

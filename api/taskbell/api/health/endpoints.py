@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from taskbell.api import metrics
@@ -17,6 +18,30 @@ from taskbell.store.pool import Database
 from taskbell.store.reads import Reads
 
 router = APIRouter(tags=["health"])
+
+
+class Readiness(BaseModel):
+    """Whether this process can serve."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    ok: bool
+    checks: dict[str, str] = Field(examples=[{"database": "ok", "nats": "ok"}])
+    """By the name of each part: `ok`, or what is wrong."""
+
+
+class HealthSummary(BaseModel):
+    """How this installation is."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    status: Literal["ok", "degraded"]
+    """`degraded` if a part is away."""
+    version: str = Field(examples=["0.1.0"])
+    checks: dict[str, str] = Field(examples=[{"database": "ok", "nats": "ok"}])
+    """By the name of each part: `ok`, or what is wrong."""
+
+
 Checks = Annotated[dict[str, Check], Depends(service("checks"))]
 Primary = Annotated[Database, Depends(service("database"))]
 Replicas = Annotated[Reads, Depends(service("reads"))]
@@ -28,7 +53,12 @@ async def get_liveness() -> Response:
     return _response(answers.live())
 
 
-@router.get("/readyz", summary="Can it serve", responses={503: {"description": "The database is away or behind"}})
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "The database is away or behind"}},
+    summary="Can it serve",
+)
 async def get_readiness(checks: Checks) -> Response:
     """Checks the database (with the schema that this code needs) and NATS, each with a deadline of 2 s.
 
@@ -39,7 +69,7 @@ async def get_readiness(checks: Checks) -> Response:
     return _response(answers.ready(Health(ok=can_serve, checks=found.checks)))
 
 
-@router.get("/health", summary="Summary for people")
+@router.get("/health", response_model=HealthSummary, summary="Summary for people")
 async def get_health(checks: Checks) -> JSONResponse:
     """The same checks with the version of the installation."""
     found = await examine(checks)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,10 +39,8 @@ class ProblemField(BaseModel):
     message: str = Field(description="The same for people.")
 
 
-class ProblemDocument(BaseModel):
+class Problem(BaseModel):
     """An error, as RFC 9457 has it."""
-
-    model_config = ConfigDict(title="Problem")
 
     type: str = Field(description="URI of the kind of problem.")
     title: str = Field(description="Short summary of the kind.")

@@ -10,12 +10,14 @@ from starlette.requests import Request
 
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageQuery, PageRequest
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.invitations import schemas
 from taskbell.api.invitations.service import Invitations
 from taskbell.api.workspaces.schemas import Workspace
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1", tags=["invitations"], route_class=DirectRoute)
 
@@ -25,7 +27,14 @@ InvitationId = Annotated[UUID, Path(description="The invitation's id.")]
 Paging = Annotated[PageQuery, Depends(query_parameters(PageQuery))]
 
 
-@router.post("/workspaces/{workspace_id}/members", status_code=201, summary="Invite a member")
+@router.post(
+    "/workspaces/{workspace_id}/members",
+    status_code=201,
+    responses=refuses(
+        ProblemCode.FORBIDDEN, ProblemCode.CONFLICT, ProblemCode.LIMIT_REACHED, ProblemCode.EMAIL_NOT_CONFIRMED
+    ),
+    summary="Invite a member",
+)
 async def invite_member(
     actor: Actor,
     invitations: Service,
@@ -39,7 +48,11 @@ async def invite_member(
     return await invitations.invite(actor.user_id, workspace_id, email=body.email, role=body.role)
 
 
-@router.get("/workspaces/{workspace_id}/invitations", summary="List a workspace's invitations")
+@router.get(
+    "/workspaces/{workspace_id}/invitations",
+    responses=refuses(ProblemCode.FORBIDDEN),
+    summary="List a workspace's invitations",
+)
 async def list_workspace_invitations(
     request: Request, actor: Actor, invitations: Service, workspace_id: WorkspaceId, query: Paging
 ) -> schemas.InvitationPage:
@@ -49,7 +62,10 @@ async def list_workspace_invitations(
 
 
 @router.delete(
-    "/workspaces/{workspace_id}/invitations/{invitation_id}", status_code=204, summary="Withdraw an invitation"
+    "/workspaces/{workspace_id}/invitations/{invitation_id}",
+    status_code=204,
+    responses=refuses(ProblemCode.FORBIDDEN),
+    summary="Withdraw an invitation",
 )
 async def withdraw_invitation(
     actor: Actor, invitations: Service, workspace_id: WorkspaceId, invitation_id: InvitationId
@@ -67,7 +83,11 @@ async def list_my_invitations(
     return wanted.page(schemas.InvitationToYouPage, await invitations.page_to(actor.user_id, wanted))
 
 
-@router.post("/invitations/{invitation_id}/accept", summary="Accept an invitation")
+@router.post(
+    "/invitations/{invitation_id}/accept",
+    responses=refuses(ProblemCode.EMAIL_NOT_CONFIRMED, ProblemCode.LIMIT_REACHED, ProblemCode.CONFLICT),
+    summary="Accept an invitation",
+)
 async def accept_invitation(actor: Actor, invitations: Service, invitation_id: InvitationId) -> Workspace:
     """Makes you a member, and returns the workspace. The members are told (`member.added`).
 

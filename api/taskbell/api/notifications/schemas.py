@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from taskbell.api.http.body import RequestBody
+from taskbell.api.http.body import RequestBody, exactly_one, given
 from taskbell.api.http.paging import Page, PageMeta, PageQuery
 from taskbell.contract.notices import Kind
 
@@ -72,10 +72,8 @@ class NotificationsRead(RequestBody):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [
-                {"required": ["ids"], "properties": {"ids": {"type": "array"}}},
-                {"required": ["all"], "properties": {"all": {"enum": [True]}}},
-            ]
+            **exactly_one(given("ids", {"type": "array"}), given("all", {"enum": [True]})),
+            "examples": [{"all": True}],
         },
     )
 

@@ -12,10 +12,12 @@ from taskbell.api.accounts.schemas import TokenPair
 from taskbell.api.deps import service
 from taskbell.api.http.body import json_body
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.route import KeylessRoute
 from taskbell.api.oidc import schemas
 from taskbell.api.oidc.begun_tokens import TTL
 from taskbell.api.oidc.service import ProviderSignIns
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/auth/oidc", tags=["accounts"], route_class=KeylessRoute)
 Service = Annotated[ProviderSignIns, Depends(service("provider_sign_ins"))]
@@ -31,7 +33,11 @@ async def list_providers(sign_ins: Service) -> schemas.ProviderNames:
     return schemas.ProviderNames(items=found)
 
 
-@router.post("/{provider}/start", summary="Begin to sign in through a provider")
+@router.post(
+    "/{provider}/start",
+    responses=refuses(ProblemCode.PROVIDER_UNAVAILABLE, ProblemCode.RATE_LIMITED),
+    summary="Begin to sign in through a provider",
+)
 async def start_sign_in(
     provider: str,
     sign_ins: Service,
@@ -53,7 +59,22 @@ async def start_sign_in(
     )
 
 
-@router.post("/{provider}/finish", summary="Finish to sign in through a provider")
+@router.post(
+    "/{provider}/finish",
+    responses=refuses(
+        ProblemCode.INVALID_SIGN_IN,
+        ProblemCode.PROVIDER_REFUSED,
+        ProblemCode.SECOND_FACTOR_REQUIRED,
+        ProblemCode.EMAIL_NOT_VERIFIED,
+        ProblemCode.FORBIDDEN,
+        ProblemCode.EMAIL_NOT_CONFIRMED,
+        ProblemCode.IDENTITY_TAKEN,
+        ProblemCode.SECOND_FACTOR_ON,
+        ProblemCode.PROVIDER_UNAVAILABLE,
+        ProblemCode.RATE_LIMITED,
+    ),
+    summary="Finish to sign in through a provider",
+)
 async def finish_sign_in(
     *,
     provider: str,

@@ -12,15 +12,23 @@ from taskbell.api.accounts import schemas
 from taskbell.api.deps import service
 from taskbell.api.http.body import json_body
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.password_resets.service import PasswordResets
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/auth/password-reset", tags=["accounts"], route_class=DirectRoute)
 Service = Annotated[PasswordResets, Depends(service("password_resets"))]
 Addresses = Annotated[ClientAddresses, Depends(service("client_addresses"))]
 
 
-@router.post("", status_code=202, response_class=Response, summary="Ask for a message that resets your password")
+@router.post(
+    "",
+    status_code=202,
+    response_class=Response,
+    responses=refuses(ProblemCode.RATE_LIMITED),
+    summary="Ask for a message that resets your password",
+)
 async def request_password_reset(
     request: Request,
     resets: Service,
@@ -35,7 +43,12 @@ async def request_password_reset(
     await resets.request(body.email, address=addresses.of(request))
 
 
-@router.post("/confirm", status_code=204, summary="Reset your password")
+@router.post(
+    "/confirm",
+    status_code=204,
+    responses=refuses(ProblemCode.INVALID_PASSWORD_RESET, ProblemCode.RATE_LIMITED),
+    summary="Reset your password",
+)
 async def confirm_password_reset(
     request: Request,
     resets: Service,

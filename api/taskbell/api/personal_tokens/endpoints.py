@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageQuery, PageRequest
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.personal_tokens import schemas
 from taskbell.api.personal_tokens.service import PersonalTokens
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/tokens", tags=["tokens"], route_class=DirectRoute)
 
@@ -24,7 +26,13 @@ TokenId = Annotated[UUID, Path(description="The id of the token; not the token i
 Paging = Annotated[PageQuery, Depends(query_parameters(PageQuery))]
 
 
-@router.post("", status_code=201, response_model=schemas.NewPersonalToken, summary="Make a personal access token")
+@router.post(
+    "",
+    status_code=201,
+    response_model=schemas.MadePersonalToken,
+    responses=refuses(ProblemCode.LIMIT_REACHED),
+    summary="Make a personal access token",
+)
 async def create_token(
     actor: Actor,
     tokens: Service,
@@ -38,7 +46,7 @@ async def create_token(
     return shown_once(await tokens.make(actor.user_id, body))
 
 
-def shown_once(made: schemas.NewPersonalToken) -> Response:
+def shown_once(made: schemas.MadePersonalToken) -> Response:
     """The answer that shows a new token; nothing on its way may keep it."""
     return Response(
         made.model_dump_json(), status_code=201, media_type="application/json", headers={"Cache-Control": "no-store"}

@@ -54,7 +54,7 @@ class PersonalToken(RowModel):
     """When it was used last, to the minute; null: never."""
 
 
-class NewPersonalToken(PersonalToken):
+class MadePersonalToken(PersonalToken):
     """A personal access token that was just made."""
 
     token: str = Field(repr=False, examples=["tbp_..."])

@@ -9,7 +9,7 @@ from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.personal_tokens import repository
 from taskbell.api.personal_tokens.errors import ExpiryRefused, PersonalTokenNotFound, TooManyPersonalTokens
 from taskbell.api.personal_tokens.policy import Lifetime
-from taskbell.api.personal_tokens.schemas import NewPersonalToken, PersonalToken, PersonalTokenCreate
+from taskbell.api.personal_tokens.schemas import MadePersonalToken, PersonalToken, PersonalTokenCreate
 from taskbell.contract import personal_tokens
 from taskbell.kit.ids import new_id
 from taskbell.store.pool import Database
@@ -24,7 +24,7 @@ class PersonalTokens:
         self._most = most
         self._lifetime = lifetime
 
-    async def make(self, actor: UUID, wanted: PersonalTokenCreate, *, owner: UUID | None = None) -> NewPersonalToken:
+    async def make(self, actor: UUID, wanted: PersonalTokenCreate, *, owner: UUID | None = None) -> MadePersonalToken:
         """Make a token, of the actor or of a bot (`owner`). Its text is in the result and nowhere else.
 
         Raises:
@@ -47,7 +47,7 @@ class PersonalTokens:
                 digest=personal_tokens.digest(token),
                 expires_at=wanted.expires_at or self._lifetime.end(now=now),
             )
-        return NewPersonalToken(**made.model_dump(), token=token)
+        return MadePersonalToken(**made.model_dump(), token=token)
 
     async def page(self, actor: UUID, wanted: PageRequest, *, owner: UUID | None = None) -> Slice[PersonalToken]:
         """Read a page of the actor's tokens, or of a bot's, by id."""

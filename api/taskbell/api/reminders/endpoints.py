@@ -9,9 +9,11 @@ from fastapi import APIRouter, Depends, Path
 
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.reminders.schemas import Reminded, RemindTask
 from taskbell.api.reminders.service import Reminders
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=DirectRoute)
 
@@ -19,7 +21,11 @@ Service = Annotated[Reminders, Depends(service("reminders"))]
 TaskId = Annotated[UUID, Path(description="The task's id.")]
 
 
-@router.post("/{task_id}/remind", summary="Remind those responsible for a task")
+@router.post(
+    "/{task_id}/remind",
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.TASK_DONE, ProblemCode.QUOTA_EXCEEDED),
+    summary="Remind those responsible for a task",
+)
 async def send_reminder(
     actor: Actor,
     reminders: Service,

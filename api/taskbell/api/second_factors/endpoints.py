@@ -11,9 +11,11 @@ from starlette.responses import Response
 from taskbell.api.accounts.schemas import TokenPair
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.second_factors import schemas
 from taskbell.api.second_factors.service import SecondFactors
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=DirectRoute)
 Service = Annotated[SecondFactors, Depends(service("second_factors"))]
@@ -21,7 +23,17 @@ _SECRET = {"Cache-Control": "no-store"}
 """Responses with secrets must not be cached."""
 
 
-@router.post("/auth/second-factor", response_model=TokenPair, summary="Sign in with the second factor")
+@router.post(
+    "/auth/second-factor",
+    response_model=TokenPair,
+    responses=refuses(
+        ProblemCode.SECOND_FACTOR_REQUIRED,
+        ProblemCode.INVALID_SECOND_FACTOR,
+        ProblemCode.INVALID_CREDENTIALS,
+        ProblemCode.RATE_LIMITED,
+    ),
+    summary="Sign in with the second factor",
+)
 async def sign_in_with_second_factor(
     request: Request,
     factors: Service,
@@ -36,7 +48,9 @@ async def sign_in_with_second_factor(
     return Response(pair.model_dump_json(), media_type="application/json", headers=_SECRET)
 
 
-@router.get("/me/second-factor", summary="Read the state of your second factor")
+@router.get(
+    "/me/second-factor", responses=refuses(ProblemCode.NOT_SET_UP), summary="Read the state of your second factor"
+)
 async def get_second_factor(actor: Actor, factors: Service) -> schemas.SecondFactorState:
     """Tells whether sign-ins ask for a second factor, and how many recovery codes are left."""
     return await factors.state(actor)
@@ -46,6 +60,7 @@ async def get_second_factor(actor: Actor, factors: Service) -> schemas.SecondFac
     "/me/second-factor",
     status_code=201,
     response_model=schemas.SecondFactorSecret,
+    responses=refuses(ProblemCode.CONFLICT, ProblemCode.NOT_SET_UP, ProblemCode.SIGN_IN_AGAIN),
     summary="Enrol an authenticator",
 )
 async def create_second_factor(
@@ -62,7 +77,12 @@ async def create_second_factor(
     return Response(made.model_dump_json(), status_code=201, media_type="application/json", headers=_SECRET)
 
 
-@router.post("/me/second-factor/confirm", response_model=schemas.RecoveryCodes, summary="Confirm your authenticator")
+@router.post(
+    "/me/second-factor/confirm",
+    response_model=schemas.RecoveryCodes,
+    responses=refuses(ProblemCode.CONFLICT, ProblemCode.NOT_SET_UP),
+    summary="Confirm your authenticator",
+)
 async def confirm_second_factor(
     actor: Actor,
     factors: Service,
@@ -77,7 +97,12 @@ async def confirm_second_factor(
     return Response(codes.model_dump_json(), media_type="application/json", headers=_SECRET)
 
 
-@router.post("/me/second-factor/disable", status_code=204, summary="Disable your second factor")
+@router.post(
+    "/me/second-factor/disable",
+    status_code=204,
+    responses=refuses(ProblemCode.CONFLICT, ProblemCode.NOT_SET_UP, ProblemCode.SIGN_IN_AGAIN),
+    summary="Disable your second factor",
+)
 async def disable_second_factor(
     actor: Actor,
     factors: Service,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path
@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.headers import IF_MATCH, IF_NONE_MATCH, answers, refer, takes
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageRequest, documents_page
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
@@ -28,12 +30,18 @@ from taskbell.api.tasks.schemas import (
     TaskReplace,
 )
 from taskbell.api.tasks.service import TaskService
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1", tags=["tasks"], route_class=DirectRoute)
 Tasks = Annotated[TaskService, Depends(service("tasks"))]
 TaskId = Annotated[UUID, Path(description="The task's id.")]
 ListQuery = Annotated[TaskListQuery, Depends(query_parameters(TaskListQuery))]
 MyQuery = Annotated[MyTasksQuery, Depends(query_parameters(MyTasksQuery))]
+_REFUSES_CREATION = refuses(ProblemCode.FORBIDDEN, ProblemCode.QUOTA_EXCEEDED, ProblemCode.STORAGE_FULL)
+_REFUSES_CHANGE = refuses(
+    ProblemCode.FORBIDDEN, ProblemCode.QUOTA_EXCEEDED, ProblemCode.STORAGE_FULL, ProblemCode.VERSION_MISMATCH
+)
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "You have it already", "headers": refer("ETag")}}
 
 
 def _answer(document: Document) -> Response:
@@ -49,7 +57,13 @@ def _wanted_version(request: Request) -> int | None:
     return int(version) if version.isascii() and version.isdigit() and len(version) < 19 else -1
 
 
-@router.post("/tasks", status_code=201, response_model=Task, summary="Create a task")
+@router.post(
+    "/tasks",
+    status_code=201,
+    response_model=Task,
+    responses={**answers(201, "ETag", "Location"), **_REFUSES_CREATION},
+    summary="Create a task",
+)
 async def create_task(
     actor: Actor, tasks: Tasks, body: Annotated[TaskCreate, Depends(json_body(TaskCreate))]
 ) -> Response:
@@ -83,7 +97,13 @@ async def list_my_tasks(request: Request, actor: Actor, tasks: Tasks, query: MyQ
     return documents_page(found.items, wanted.meta(found))
 
 
-@router.get("/tasks/{task_id}", response_model=Task, summary="Read a task")
+@router.get(
+    "/tasks/{task_id}",
+    response_model=Task,
+    responses={**answers(200, "ETag"), **_UNCHANGED},
+    openapi_extra=takes(IF_NONE_MATCH),
+    summary="Read a task",
+)
 async def get_task(request: Request, actor: Actor, tasks: Tasks, task_id: TaskId) -> Response:
     """Answers 304 when `If-None-Match` names the current ETag."""
     document = await tasks.get(actor, task_id)
@@ -93,7 +113,13 @@ async def get_task(request: Request, actor: Actor, tasks: Tasks, task_id: TaskId
     return _answer(document)
 
 
-@router.patch("/tasks/{task_id}", response_model=Task, summary="Change a task")
+@router.patch(
+    "/tasks/{task_id}",
+    response_model=Task,
+    responses={**answers(200, "ETag"), **_REFUSES_CHANGE},
+    openapi_extra=takes(IF_MATCH),
+    summary="Change a task",
+)
 async def update_task(
     request: Request,
     actor: Actor,
@@ -105,7 +131,13 @@ async def update_task(
     return _answer(await tasks.patch(actor, task_id, body, version=_wanted_version(request)))
 
 
-@router.put("/tasks/{task_id}", response_model=Task, summary="Replace a task")
+@router.put(
+    "/tasks/{task_id}",
+    response_model=Task,
+    responses={**answers(200, "ETag"), **_REFUSES_CHANGE},
+    openapi_extra=takes(IF_MATCH),
+    summary="Replace a task",
+)
 async def replace_task(
     request: Request,
     actor: Actor,
@@ -117,14 +149,25 @@ async def replace_task(
     return _answer(await tasks.replace(actor, task_id, body, version=_wanted_version(request)))
 
 
-@router.delete("/tasks/{task_id}", status_code=204, summary="Delete a task")
+@router.delete(
+    "/tasks/{task_id}",
+    status_code=204,
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.VERSION_MISMATCH),
+    openapi_extra=takes(IF_MATCH),
+    summary="Delete a task",
+)
 async def delete_task(request: Request, actor: Actor, tasks: Tasks, task_id: TaskId) -> Response:
     """Deletes a task. With `If-Match`, only if it has not changed since (412)."""
     await tasks.delete(actor, task_id, version=_wanted_version(request))
     return Response(status_code=204)
 
 
-@router.post("/tasks/{task_id}/move", response_model=Task, summary="Move a task")
+@router.post(
+    "/tasks/{task_id}/move",
+    response_model=Task,
+    responses={**answers(200, "ETag"), **refuses(ProblemCode.FORBIDDEN, ProblemCode.QUOTA_EXCEEDED)},
+    summary="Move a task",
+)
 async def move_task(
     actor: Actor, tasks: Tasks, task_id: TaskId, body: Annotated[TaskMove, Depends(json_body(TaskMove))]
 ) -> Response:

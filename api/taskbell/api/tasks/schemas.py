@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from taskbell.api.http.body import NO_NUL, RequestBody
+from taskbell.api.http.body import NO_NUL, RequestBody, exactly_one, given
 from taskbell.api.http.paging import Page, PageQuery
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -149,7 +149,8 @@ class TaskMove(RequestBody):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("before", "after")]
+            **exactly_one(*(given(name, {"type": "string"}) for name in ("before", "after"))),
+            "examples": [{"after": "01995b7e-6d1c-7c63-a1a4-3d2d6f1c9a10"}],
         }
     )
 

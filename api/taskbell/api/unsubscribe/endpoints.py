@@ -12,11 +12,13 @@ from starlette.responses import HTMLResponse, Response
 from taskbell.api.deps import service
 from taskbell.api.http.body import BodyNotValid, MediaTypeNotSupported
 from taskbell.api.http.client_address import ClientAddresses
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.problem import field_errors
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.unsubscribe import pages, schemas
 from taskbell.api.unsubscribe.service import Unsubscriptions
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/unsubscribe", tags=["channels"], route_class=DirectRoute)
 
@@ -26,12 +28,6 @@ Query = Annotated[schemas.UnsubscribeQuery, Depends(query_parameters(schemas.Uns
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """RFC 8058, section 3.1, permits both."""
-_FORM_DOCUMENT = {
-    "requestBody": {
-        "required": True,
-        "content": {form: {"schema": schemas.OneClick.model_json_schema()} for form in _FORMS},
-    }
-}
 
 
 async def _read_click(request: Request) -> schemas.OneClick:
@@ -49,6 +45,7 @@ async def _read_click(request: Request) -> schemas.OneClick:
         raise BodyNotValid("The form must hold List-Unsubscribe=One-Click.", errors=found) from None
 
 
+_read_click.form_body_models = dict.fromkeys(_FORMS, schemas.OneClick)  # type: ignore[attr-defined]  # read by http.openapi
 Click = Annotated[schemas.OneClick, Depends(_read_click)]
 
 
@@ -58,7 +55,7 @@ async def get_unsubscribe_page(query: Query) -> Response:  # noqa: ARG001 -- it 
     return HTMLResponse(pages.QUESTION, headers=pages.HEADERS)
 
 
-@router.post("", response_class=HTMLResponse, summary="Switch e-mail off", openapi_extra=_FORM_DOCUMENT)
+@router.post("", response_class=HTMLResponse, responses=refuses(ProblemCode.RATE_LIMITED), summary="Switch e-mail off")
 async def unsubscribe_from_email(
     request: Request,
     unsubscriptions: Service,

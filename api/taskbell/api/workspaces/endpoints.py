@@ -10,11 +10,13 @@ from starlette.requests import Request
 
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
+from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.paging import PageQuery, PageRequest
 from taskbell.api.http.query import query_parameters
 from taskbell.api.http.route import DirectRoute
 from taskbell.api.workspaces import schemas
 from taskbell.api.workspaces.service import Workspaces
+from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/workspaces", tags=["workspaces"], route_class=DirectRoute)
 
@@ -24,7 +26,7 @@ UserId = Annotated[UUID, Path(description="The member's user id.")]
 Paging = Annotated[PageQuery, Depends(query_parameters(PageQuery))]
 
 
-@router.post("", status_code=201, summary="Create a workspace")
+@router.post("", status_code=201, responses=refuses(ProblemCode.LIMIT_REACHED), summary="Create a workspace")
 async def create_workspace(
     actor: Actor,
     workspaces: Service,
@@ -47,7 +49,9 @@ async def get_workspace(actor: Actor, workspaces: Service, workspace_id: Workspa
     return await workspaces.get(actor.user_id, workspace_id)
 
 
-@router.patch("/{workspace_id}", summary="Rename a workspace")
+@router.patch(
+    "/{workspace_id}", responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.CONFLICT), summary="Rename a workspace"
+)
 async def update_workspace(
     actor: Actor,
     workspaces: Service,
@@ -67,7 +71,11 @@ async def list_members(
     return wanted.page(schemas.MemberPage, await workspaces.members(actor.user_id, workspace_id, wanted))
 
 
-@router.patch("/{workspace_id}/members/{user_id}", summary="Change a member's role")
+@router.patch(
+    "/{workspace_id}/members/{user_id}",
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.CONFLICT),
+    summary="Change a member's role",
+)
 async def update_member(
     actor: Actor,
     workspaces: Service,
@@ -84,7 +92,12 @@ async def update_member(
     return await workspaces.change_role(actor.user_id, workspace_id, user_id, role=body.role)
 
 
-@router.delete("/{workspace_id}/members/{user_id}", status_code=204, summary="Remove a member")
+@router.delete(
+    "/{workspace_id}/members/{user_id}",
+    status_code=204,
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.CONFLICT),
+    summary="Remove a member",
+)
 async def remove_member(actor: Actor, workspaces: Service, workspace_id: WorkspaceId, user_id: UserId) -> None:
     """Removes a member, and ends the user's subscriptions at once.
 
