@@ -130,6 +130,13 @@ API = Board(
                     Query("sum by (type) (rate(taskbell_api_events_written_total[R]))", "{{type}}"),
                 ),
                 lines(
+                    "Repeats by outcome",
+                    "Requests that came again with their Idempotency-Key. Many in_use mean slow requests; many reused mean "
+                    "a client that does not make a key for each request.",
+                    "cps",
+                    Query("sum by (outcome) (rate(taskbell_api_repeats_total[R]))", "{{outcome}}"),
+                ),
+                lines(
                     "Lost signals",
                     "Pokes to the relay that NATS did not take (harmless: the relay also polls), and times that the "
                     "shared store of rates did not answer (each process then counts alone).",
