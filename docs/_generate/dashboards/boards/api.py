@@ -131,8 +131,8 @@ API = Board(
                 ),
                 lines(
                     "Repeats by outcome",
-                    "Requests that came again with their Idempotency-Key. Many in_use mean slow requests; many reused mean "
-                    "a client that does not make a key for each request.",
+                    "Requests that came again with their Idempotency-Key. Many in_use mean slow requests; many reused "
+                    "mean a client that does not make a key for each request.",
                     "cps",
                     Query("sum by (outcome) (rate(taskbell_api_repeats_total[R]))", "{{outcome}}"),
                 ),
