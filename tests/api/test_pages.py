@@ -61,7 +61,8 @@ def test_a_browser_shows_the_operations(served, tmp_path, path, shown):
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom", f"{served.url}{path}"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     assert shown in ended.stdout
-    assert not re.search("CONSOLE.*(Content Security Policy|Refused|Uncaught|Failed to load)", ended.stderr)
+    failed = re.findall("CONSOLE.*(?:Content Security Policy|Refused|Uncaught|Failed to load).*", ended.stderr)
+    assert [each for each in failed if "cdn.redoc.ly" not in each] == []  # Redoc's own logo, which the policy refuses
     of_page = rf'"initiator":"{re.escape(served.url)}".{{0,400}}?"url":"(\w+://[^"]+)"'  # and not the browser's own
     asked = {urlsplit(url).netloc for url in re.findall(of_page, log.read_text())}
     assert asked == {urlsplit(served.url).netloc}
