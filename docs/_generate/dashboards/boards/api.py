@@ -147,6 +147,59 @@ API = Board(
             ),
         ),
         Row(
+            "Accounts and tokens",
+            (
+                lines(
+                    "Second factors by outcome",
+                    "A burst of refused ones means that somebody knows a password and guesses codes.",
+                    "cps",
+                    Query("sum by (outcome) (rate(taskbell_api_second_factors_total[R]))", "{{outcome}}"),
+                ),
+                lines(
+                    "Password resets by outcome",
+                    "Messages asked for, and tokens that came back. A burst of refused ones means guesses.",
+                    "cps",
+                    Query("sum by (outcome) (rate(taskbell_api_password_resets_total[R]))", "{{outcome}}"),
+                ),
+                lines(
+                    "Personal access tokens by outcome",
+                    "Many misses mean many tokens that are each used rarely; each costs a statement. Many refused mean a "
+                    "program whose token has ended.",
+                    "cps",
+                    Query("sum by (outcome) (rate(taskbell_api_personal_tokens_total[R]))", "{{outcome}}"),
+                ),
+                lines(
+                    "Tokens of ended sessions",
+                    "Requests after a sign-out. A few are normal; many mean a client that does not stop.",
+                    "cps",
+                    Query("sum(rate(taskbell_api_revoked_tokens_total[R]))", "refused"),
+                ),
+                lines(
+                    "Identity providers",
+                    "Sign-ins and access tokens by provider and outcome. unavailable means that the provider does not "
+                    "answer; other ways to sign in go on.",
+                    "cps",
+                    Query(
+                        "sum by (provider, outcome) (rate(taskbell_api_provider_sign_ins_total[R]))",
+                        "{{provider}} sign-in {{outcome}}",
+                    ),
+                    Query(
+                        "sum by (provider, outcome) (rate(taskbell_api_provider_tokens_total[R]))",
+                        "{{provider}} token {{outcome}}",
+                    ),
+                ),
+                lines(
+                    "Documents of identity providers",
+                    "Metadata and keys. Failures go on only while the provider is away or its settings are wrong.",
+                    "cps",
+                    Query(
+                        "sum by (provider, document, outcome) (rate(taskbell_api_provider_fetches_total[R]))",
+                        "{{provider}} {{document}} {{outcome}}",
+                    ),
+                ),
+            ),
+        ),
+        Row(
             "Connections",
             (
                 lines(
