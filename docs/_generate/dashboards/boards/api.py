@@ -163,7 +163,7 @@ API = Board(
                 ),
                 lines(
                     "Personal access tokens by outcome",
-                    "Many misses mean many tokens that are each used rarely; each costs a statement. Many refused mean a "
+                    "Many misses mean many tokens that are each used rarely; each costs a statement. Many refused: a "
                     "program whose token has ended.",
                     "cps",
                     Query("sum by (outcome) (rate(taskbell_api_personal_tokens_total[R]))", "{{outcome}}"),
