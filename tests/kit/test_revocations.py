@@ -43,7 +43,7 @@ def ledger():
 @pytest.fixture
 def ended(ledger):
     """What a process knows of them."""
-    return Revocations(ledger.read, keep=timedelta(minutes=30), away=OSError)
+    return Revocations(ledger.read, keep=timedelta(minutes=30), away=(OSError,))
 
 
 async def test_each_is_known_and_told_once(ledger, ended):

@@ -64,7 +64,7 @@ from taskbell.kit.postgres.pool import open_lender
 from taskbell.kit.postgres.urls import server_name
 from taskbell.kit.revocations import Revocations
 from taskbell.kit.sealing import Seal
-from taskbell.store.pool import Database, DatabaseUnavailable
+from taskbell.store.pool import Database, DatabaseUnavailable, RequestTooSlow
 from taskbell.store.positions import PrimaryPositions
 from taskbell.store.reads import Reads
 from taskbell.store.replicas import Replica
@@ -109,7 +109,10 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         personal_token_verifier = PersonalTokenVerifier(database)
         stack.push_async_callback(personal_token_verifier.note_use)
         await stack.enter_async_context(running(personal_token_verifier.run, name="personal-token-use"))
-        revocations = Revocations(partial(list_revoked, database), keep=LONGEST_ACCESS, away=DatabaseUnavailable)
+        revocations = Revocations(
+            partial(list_revoked, database), keep=LONGEST_ACCESS, away=(DatabaseUnavailable, RequestTooSlow)
+        )
+        await revocations.begin()
         await stack.enter_async_context(running(revocations.run, name="session-reader"))
         personal_tokens = PersonalTokens(
             database,

@@ -33,11 +33,11 @@ class Revocations:
         read: Read,
         *,
         keep: timedelta,
-        away: type[Exception],
+        away: tuple[type[Exception], ...],
     ) -> None:
         """Take what reads, and how long an ended session matters: as long as its access tokens may live.
 
-        `away` is what `read` raises when there is no answer.
+        `away` are the errors that `read` raises when there is no answer, or none in time.
         """
         self._read = read
         self._keep = max(keep, 2 * _OVERLAP)  # what is read again must still be known
@@ -59,9 +59,13 @@ class Revocations:
     async def run(self) -> None:
         """Read regularly, until cancelled."""
         while True:
-            with contextlib.suppress(self._away):  # the readiness probe reports it
-                await self.read()
+            await self.begin()
             await asyncio.sleep(EVERY)
+
+    async def begin(self) -> None:
+        """Read once, so that a process knows what has ended before it serves; nothing if PostgreSQL does not answer."""
+        with contextlib.suppress(*self._away):  # the readiness probe reports it
+            await self.read()
 
     async def read(self) -> None:
         """Read what is new. Raises what the reader raises when there is no answer."""

@@ -106,8 +106,9 @@ async def gateway(
         revocations = Revocations(
             EndedSessions(database).revoked,
             keep=max(LONGEST_ACCESS, settings.gateway_ticket_session_ttl),
-            away=DatabaseUnavailable,
+            away=(DatabaseUnavailable,),
         )
+        await revocations.begin()
         signed_in = SignedIn(revocations)
         revocations.listen(signed_in.end)
         around = Surroundings(
