@@ -26,7 +26,7 @@ MEANINGS: Mapping[Scope, str] = {
     Scope.TASKS_READ: "Read tasks, comments, how you follow a task, and reports",
     Scope.TASKS_WRITE: "Create, change, move and delete tasks; comment, remind and follow",
     Scope.WORKSPACES_READ: "Read workspaces, members and invitations",
-    Scope.WORKSPACES_WRITE: "Create, rename and leave workspaces; invite, remove and promote members; answer invitations",
+    Scope.WORKSPACES_WRITE: "Create, rename and leave workspaces; invite, remove and promote members; join others",
     Scope.NOTIFICATIONS_READ: "Read your inbox, devices, channels and preferences",
     Scope.NOTIFICATIONS_WRITE: "Mark notifications as read; change devices, channels and preferences",
     Scope.WEBHOOKS_READ: "Read webhooks and their deliveries",
