@@ -30,8 +30,8 @@ class SignInStart(RequestBody):
     redirect_uri: Annotated[str, StringConstraints(min_length=1, max_length=2048), NO_NUL] = Field(
         examples=["https://app.example.com/signed-in"]
     )
-    """One of the addresses that this installation lists; on the client's own machine (`http://127.0.0.1/...`) with any
-    port."""
+    """One of the addresses that this installation lists. A loopback address of the client's own machine may have any
+    port (RFC 8252)."""
 
 
 class SignInStarted(BaseModel):
