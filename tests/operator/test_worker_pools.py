@@ -59,7 +59,7 @@ async def drain(work, count):
     pull = await work.pull_subscribe_bind("delivery", "WORK")
     while count > 0:
         messages = await pull.fetch(min(count, 200), timeout=5)
-        await asyncio.gather(*(message.ack_sync() for message in messages))
+        await asyncio.gather(*(message.ack_sync(timeout=30) for message in messages))
         count -= len(messages)
     await pull.unsubscribe()
 

@@ -153,13 +153,21 @@ API = Board(
                     "Second factors by outcome",
                     "A burst of refused ones means that somebody knows a password and guesses codes.",
                     "cps",
-                    Query("sum by (outcome) (rate(taskbell_api_second_factors_total[R]))", "{{outcome}}"),
+                    Query(
+                        "sum by (outcome) (rate(taskbell_api_second_factors_total[R]))",
+                        "{{outcome}}",
+                        when_healthy=False,
+                    ),
                 ),
                 lines(
                     "Password resets by outcome",
                     "Messages asked for, and tokens that came back. A burst of refused ones means guesses.",
                     "cps",
-                    Query("sum by (outcome) (rate(taskbell_api_password_resets_total[R]))", "{{outcome}}"),
+                    Query(
+                        "sum by (outcome) (rate(taskbell_api_password_resets_total[R]))",
+                        "{{outcome}}",
+                        when_healthy=False,
+                    ),
                 ),
                 lines(
                     "Personal access tokens by outcome",
@@ -182,10 +190,12 @@ API = Board(
                     Query(
                         "sum by (provider, outcome) (rate(taskbell_api_provider_sign_ins_total[R]))",
                         "{{provider}} sign-in {{outcome}}",
+                        when_healthy=False,
                     ),
                     Query(
                         "sum by (provider, outcome) (rate(taskbell_api_provider_tokens_total[R]))",
                         "{{provider}} token {{outcome}}",
+                        when_healthy=False,
                     ),
                 ),
                 lines(
@@ -195,6 +205,7 @@ API = Board(
                     Query(
                         "sum by (provider, document, outcome) (rate(taskbell_api_provider_fetches_total[R]))",
                         "{{provider}} {{document}} {{outcome}}",
+                        when_healthy=False,
                     ),
                 ),
             ),
