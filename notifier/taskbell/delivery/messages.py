@@ -181,54 +181,74 @@ def _notification(data: dict[str, Any], *, reader: Reader, links: Links, others:
     )
 
 
-def _confirmation(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
-    """No word of it is a user's choice: whoever made the account may be a stranger to the recipient."""
+def _with_token(
+    data: dict[str, Any],
+    *,
+    address: str | None,
+    zone: str,
+    title: str,
+    asked: str,
+    done: str,
+    otherwise: str,
+    to: str,
+    where: str = "",
+) -> Letter:
+    """A letter with a token that works once, in the link at `address`; without one it tells the token itself.
+
+    No word of it is a user's choice: whoever asked for it may be a stranger to the recipient.
+    """
     token = str(data["token"])
-    address = links.confirmation(token)
     until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
     return Letter(
-        title="Confirm your e-mail address",
+        title=title,
         paragraphs=(
-            "Somebody, probably you, asked Taskbell to send notifications to this address.",
-            f"It can be confirmed once, until {until}. If it was not you, do nothing: then no notification is sent.",
-            "To confirm it, open the link where you are signed in." if address else "To confirm it, enter this code:",
+            f"Somebody, probably you, asked Taskbell to {asked}.",
+            f"It can be {done} once, until {until}. If it was not you, do nothing: then {otherwise}.",
+            f"To {to}, open the link{where}." if address else f"To {to}, enter this code:",
         ),
         code=None if address else token,
-        link=(address, "Confirm the address") if address else None,
+        link=(address, to.capitalize()) if address else None,
+    )
+
+
+def _confirmation(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
+    return _with_token(
+        data,
+        address=links.confirmation(str(data["token"])),
+        zone=zone,
+        title="Confirm your e-mail address",
+        asked="send notifications to this address",
+        done="confirmed",
+        otherwise="no notification is sent",
+        to="confirm the address",
+        where=" where you are signed in",
     )
 
 
 def _password_reset(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
-    """Anybody may have asked for it, so no word of it is a user's choice either."""
-    token = str(data["token"])
-    address = links.password_reset(token)
-    until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
-    return Letter(
+    return _with_token(
+        data,
+        address=links.password_reset(str(data["token"])),
+        zone=zone,
         title="Reset your password",
-        paragraphs=(
-            "Somebody, probably you, asked Taskbell to reset the password of the account with this address.",
-            f"It can be done once, until {until}. If it was not you, do nothing: then your password stays.",
-            "To choose a new password, open the link." if address else "To choose a new password, enter this code:",
-        ),
-        code=None if address else token,
-        link=(address, "Choose a new password") if address else None,
+        asked="reset the password of the account with this address",
+        done="done",
+        otherwise="your password stays",
+        to="choose a new password",
     )
 
 
 def _change(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
-    """Whoever asked for it may be a stranger to the recipient."""
-    token = str(data["token"])
-    address = links.confirmation(token)
-    until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
-    return Letter(
+    return _with_token(
+        data,
+        address=links.confirmation(str(data["token"])),
+        zone=zone,
         title="Confirm your new e-mail address",
-        paragraphs=(
-            "Somebody, probably you, asked Taskbell to use this address for an account.",
-            f"It can be confirmed once, until {until}. If it was not you, do nothing: then it is not used.",
-            "To confirm it, open the link where you are signed in." if address else "To confirm it, enter this code:",
-        ),
-        code=None if address else token,
-        link=(address, "Confirm the address") if address else None,
+        asked="use this address for an account",
+        done="confirmed",
+        otherwise="it is not used",
+        to="confirm the address",
+        where=" where you are signed in",
     )
 
 

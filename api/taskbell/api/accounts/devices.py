@@ -6,7 +6,6 @@ needed all the same. It lifts only the pauses that strangers cause.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,8 +14,8 @@ from uuid import UUID
 
 from joserfc.jwk import KeySet
 
-from taskbell.api.accounts.tokens import issued
-from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
+from taskbell.api.accounts.tokens import issued, verified
+from taskbell.contract.tokens import TokenType
 from taskbell.kit import jwt
 from taskbell.kit.jwt import TokenRefused
 
@@ -59,14 +58,6 @@ class Devices:
     def read(self, token: str) -> Device | None:
         """What a valid token says. None if it is malformed, expired or forged: then it is as if none were given."""
         try:
-            return jwt.verify_as(
-                Device.read,
-                token,
-                token_type=TokenType.DEVICE,
-                keys=self._keys,
-                issuer=ISSUER,
-                audience=AUDIENCE,
-                now=time.time(),
-            )
+            return verified(Device.read, token, token_type=TokenType.DEVICE, keys=self._keys)
         except TokenRefused:
             return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from joserfc.jwk import KeySet
@@ -13,6 +13,8 @@ from joserfc.jwk import KeySet
 from taskbell.contract.tokens import AUDIENCE, ISSUER, Claims, TokenType
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
+
+T = TypeVar("T")
 
 
 def issue(
@@ -38,19 +40,17 @@ def issued(ttl: timedelta) -> dict[str, Any]:
     return {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + int(ttl.total_seconds())}
 
 
+def verified(read: Callable[[Mapping[str, Any]], T], token: str, *, token_type: TokenType, keys: KeySet) -> T:
+    """What `read` makes of a token that this platform issued. Raises `TokenRefused` if it is not valid now."""
+    now = time.time()
+    return jwt.verify_as(read, token, token_type=token_type, keys=keys, issuer=ISSUER, audience=AUDIENCE, now=now)
+
+
 def access_token_verifier(keys: KeySet) -> Callable[[str], tuple[Claims, int]]:
     """The verification whose result `VerifiedTokens` remembers."""
 
     def verify(token: str) -> tuple[Claims, int]:
-        claims = jwt.verify_as(
-            Claims.read,
-            token,
-            token_type=TokenType.ACCESS,
-            keys=keys,
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            now=time.time(),
-        )
+        claims = verified(Claims.read, token, token_type=TokenType.ACCESS, keys=keys)
         return claims, claims.expires_at
 
     return verify

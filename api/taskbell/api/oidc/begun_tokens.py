@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -12,10 +11,10 @@ from uuid import UUID
 
 from joserfc.jwk import KeySet
 
-from taskbell.api.accounts.tokens import issued
+from taskbell.api.accounts.tokens import issued, verified
 from taskbell.api.oidc.errors import SignInRefused
 from taskbell.api.oidc.policy import Begun
-from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
+from taskbell.contract.tokens import TokenType
 from taskbell.kit import jwt
 from taskbell.kit.ids import new_id
 from taskbell.kit.jwt import TokenRefused
@@ -47,15 +46,7 @@ def begin(*, provider: str, redirect_uri: str, keys: KeySet) -> tuple[Begun, str
 def read(token: str, *, keys: KeySet) -> Begun:
     """Read the token. Raises `SignInRefused` if it is malformed, expired or forged."""
     try:
-        return jwt.verify_as(
-            _read,
-            token,
-            token_type=TokenType.SIGN_IN,
-            keys=keys,
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            now=time.time(),
-        )
+        return verified(_read, token, token_type=TokenType.SIGN_IN, keys=keys)
     except TokenRefused as refused:
         raise SignInRefused(f"The sign_in_token was refused: {refused}. Begin again.") from refused
 

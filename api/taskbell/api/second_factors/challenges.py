@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,8 +10,8 @@ from uuid import UUID
 
 from joserfc.jwk import KeySet
 
-from taskbell.api.accounts.tokens import issued
-from taskbell.contract.tokens import AUDIENCE, ISSUER, TokenType
+from taskbell.api.accounts.tokens import issued, verified
+from taskbell.contract.tokens import TokenType
 from taskbell.kit import jwt
 from taskbell.kit.jwt import TokenRefused
 
@@ -50,14 +49,6 @@ class Challenges:
     def read(self, token: str) -> Challenge | None:
         """What a valid challenge says. None if it is malformed, expired or forged."""
         try:
-            return jwt.verify_as(
-                Challenge.read,
-                token,
-                token_type=TokenType.CHALLENGE,
-                keys=self._keys,
-                issuer=ISSUER,
-                audience=AUDIENCE,
-                now=time.time(),
-            )
+            return verified(Challenge.read, token, token_type=TokenType.CHALLENGE, keys=self._keys)
         except TokenRefused:
             return None

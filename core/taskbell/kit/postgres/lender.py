@@ -56,12 +56,12 @@ class Lender:
             asyncpg.InterfaceError: The lender is closed.
             Exception: What connecting raises.
         """
+        if self._is_closed:
+            raise asyncpg.InterfaceError("the connections are closed")
+        connection = self.lend_idle()
+        if connection is not None:
+            return connection
         async with asyncio.timeout(patience):
-            if self._is_closed:
-                raise asyncpg.InterfaceError("the connections are closed")
-            connection = self.lend_idle()
-            if connection is not None:
-                return connection
             if self._unmade:
                 self._unmade -= 1
                 return await self._make()
