@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from prometheus_client import REGISTRY
@@ -164,12 +165,14 @@ async def test_a_malformed_position_is_a_clear_problem(start, text):
 
 
 async def test_a_client_may_ask_for_the_newest(start):
-    """`latest` is always answered by the primary, with a position to go on with."""
+    """`latest` is always answered by the primary, with a position to go on with; so is what nobody has."""
     async with start() as (http, _):
         account = await _sign_up(http)
-        for position in ("latest", str(2**63)):
-            answer = await http.get("/v1/tasks", headers=account | {_HEADER: position})
-            assert int(answer.headers[_HEADER]) < 2**40
+        for path, status in (("/v1/tasks", 200), (f"/v1/tasks/{uuid4()}", 404)):
+            for position in ("latest", str(2**63)):
+                answer = await http.get(path, headers=account | {_HEADER: position})
+                assert answer.status_code == status
+                assert int(answer.headers[_HEADER]) < 2**40
 
 
 @pytest.mark.timeout(120 + _CHECKS / 20)

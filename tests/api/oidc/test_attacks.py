@@ -119,7 +119,7 @@ async def test_an_expired_sign_in_is_refused(browser, monkeypatch, nobody):
     """After ten minutes the sign-in must be begun again."""
     body = await browser.go()
     now = time.time()
-    monkeypatch.setattr("taskbell.api.oidc.begun_tokens.time.time", lambda: now + 601)
+    monkeypatch.setattr(time, "time", lambda: now + 601)
     _refused(await browser.finish(body), 400, "invalid_sign_in", "expired")
 
 

@@ -88,7 +88,8 @@ def of_answer(*, signed_in: bool, takes_key: bool) -> dict[str, dict[str, str]]:
 def of_problem(status: str) -> dict[str, dict[str, str]]:
     """The headers that problems with this status may have."""
     kept = () if status in _NOT_KEPT else (repeats.REPLAYED,)
-    return refer(*_OF_ALL, *_OF_STATUS.get(status, ()), *_OF_SIGNED_IN, *kept)
+    # The primary tells a position with a problem, too, such as with the 404 of a row that no replica has yet.
+    return refer(*_OF_ALL, *_OF_STATUS.get(status, ()), *_OF_SIGNED_IN, consistency.HEADER, *kept)
 
 
 IF_MATCH: dict[str, Any] = {
