@@ -83,7 +83,7 @@ def platform(tmp_path_factory):
     ("language", "tool", "options", "drive"),
     [
         ("python", sys.executable, ["packageName=taskbell_client"], python),
-        ("typescript-fetch", "npm", ["npmName=taskbell-client"], typescript),
+        ("typescript-fetch", "npm", ["npmName=taskbell-client", "supportsES6=true"], typescript),
         ("go", "go", ["packageName=taskbell", "enumClassPrefix=true"], go),
     ],
 )
