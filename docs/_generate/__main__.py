@@ -10,6 +10,7 @@ from pathlib import Path
 from docs._generate import (
     bounds,
     chart,
+    commands,
     environment,
     errors,
     features,
@@ -38,6 +39,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "charts/taskbell/values.yaml": chart.values,
     "docs/reference/bounds.md": bounds.text,
     "docs/reference/chart.md": chart.text,
+    "docs/reference/commands.md": commands.text,
     "docs/reference/dashboards.md": dashboards_page.text,
     "docs/reference/errors.md": errors.text,
     "docs/reference/features.md": features.text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskbell.api.scopes.policy import SCOPES, SESSION_ONLY
+from taskbell.api.scopes.policy import ANY_TOKEN, SCOPES, SESSION_ONLY
 from taskbell.contract.scopes import MEANINGS
 
 HEAD = """\
@@ -27,6 +27,14 @@ These get a 403 `session_required` with any token: whoever steals one cannot use
 """
 
 
+_ANY_HEAD = """
+## Any token
+
+`POST /v1/auth/logout` with a personal access token ends the token itself.
+
+"""
+
+
 def text() -> str:
     """The page."""
     rows = "".join(f"| `{scope}` | {meaning} |\n" for scope, meaning in MEANINGS.items())
@@ -34,4 +42,5 @@ def text() -> str:
     for scope in MEANINGS:
         operations = [operation for operation, needed in SCOPES.items() if needed is scope]
         parts += [f"\n## {scope}\n\n", *(f"- `{operation}`\n" for operation in operations)]
+    parts += [_ANY_HEAD, *(f"- `{operation}`\n" for operation in sorted(ANY_TOKEN))]
     return "".join([*parts, _SESSION_HEAD, *(f"- `{operation}`\n" for operation in sorted(SESSION_ONLY))])

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from taskbell.kit.settings import PREFIX, Settings
+from taskbell.terminal.profiles import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
@@ -129,4 +130,6 @@ def text() -> str:
         for setting in settings_of(kind):
             default = "*required*" if setting.default is None else f"`{setting.default}`" if setting.default else ""
             parts.append(f"| `{setting.variable}` | {default} | {setting.bounds} | {setting.meaning} |\n")
+    parts.append("\n## [Client commands](commands.md)\n\n| Variable | Meaning |\n| --- | --- |\n")
+    parts += [f"| `{name}` | {meaning} |\n" for name, meaning in VARIABLES.items()]
     return "".join(parts)

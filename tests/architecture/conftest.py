@@ -24,6 +24,7 @@ ROOMS = {
     "start": "core",
     "store": "api",
     "sweeper": "api",
+    "terminal": "local",
     "testing": "core",
 }
 """Every portion of the namespace package and its source root."""

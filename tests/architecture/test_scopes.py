@@ -7,7 +7,7 @@ from taskbell.kit.jwt import generate_keys
 
 
 def test_every_operation_stands_in_the_table_of_scopes():
-    """An operation that needs a sign-in has a scope, or is for sessions alone; somebody has decided about each."""
+    """An operation that needs a sign-in has a scope, or is for sessions alone, or for any token: each is decided."""
     settings = ApiSettings(database_url="postgresql://nowhere", nats_url="nats://nowhere", signing_keys=generate_keys())
     document = create_app(settings).openapi()
     secured = {
@@ -16,6 +16,6 @@ def test_every_operation_stands_in_the_table_of_scopes():
         for method, operation in item.items()
         if isinstance(operation, dict) and operation.get("security")
     }
-    assert secured == policy.SCOPES.keys() | policy.SESSION_ONLY
-    assert not policy.SCOPES.keys() & policy.SESSION_ONLY
+    assert secured == policy.SCOPES.keys() | policy.SESSION_ONLY | policy.ANY_TOKEN
+    assert len(secured) == len(policy.SCOPES) + len(policy.SESSION_ONLY) + len(policy.ANY_TOKEN)
     assert len(secured) > 60

@@ -4,7 +4,8 @@ import stat
 import pytest
 
 from taskbell.local import credentials
-from taskbell.local.data_dir import DataDir, StartRefused, write_private
+from taskbell.local.data_dir import DataDir, StartRefused
+from taskbell.start.private_files import write_private
 
 
 def test_one_holder_at_a_time(tmp_path):

@@ -6,23 +6,12 @@ a third of the time that a program takes to start. `taskbell.kit` imports this m
 
 from __future__ import annotations
 
-import importlib
-import sys
 from typing import Final
+
+from taskbell.start import lean
 
 _UNUSED: Final = {"nats.aio.client": "aiohttp", "structlog": "rich"}
 """A library, and the optional package that it does without."""
 
-
-def _load() -> None:
-    for library, optional in _UNUSED.items():
-        if optional in sys.modules:  # the program has it anyway
-            continue
-        sys.modules[optional] = None  # type: ignore[assignment]  # an import of it fails, as if it were not installed
-        try:
-            importlib.import_module(library)
-        finally:
-            del sys.modules[optional]
-
-
-_load()
+for _library, _optional in _UNUSED.items():
+    lean.load(_library, without=_optional)

@@ -1,4 +1,4 @@
-"""The first moment of every program: what happens before its own modules are loaded.
+"""What comes before a program's own modules, or does without their libraries.
 
 Imports nothing besides a little of the standard library. It is a room of its own because `taskbell.kit` loads NATS.
 """

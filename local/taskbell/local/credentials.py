@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from taskbell.contract.nats_users import Program
 from taskbell.kit.jwt import SigningKeysMalformed, generate_keys, parse_keys
 from taskbell.kit.sealing import generate_sealing_keys
-from taskbell.local.data_dir import DataDir, StartRefused, write_private
+from taskbell.local.data_dir import DataDir, StartRefused
+from taskbell.start.private_files import write_private
 from taskbell.store.roles import ROLES
 
 _Name = TypeVar("_Name", bound=str)

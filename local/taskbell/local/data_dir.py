@@ -7,7 +7,6 @@ import fcntl
 import os
 import shlex
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,17 +79,3 @@ class DataDir:
         except OSError:
             return None
         return None
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically; only its owner can read it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from taskbell.local.data_dir import write_private
+from taskbell.start.private_files import write_private
 
 
 class Demo(BaseModel):

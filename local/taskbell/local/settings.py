@@ -50,10 +50,11 @@ class LocalSettings(Settings):
 
 
 def known_names() -> set[str]:
-    """Return the names of all variables that `up` or a service it starts understands."""
+    """Return the names of all variables that `up`, a service it starts, or a client command understands."""
     for module in SETTINGS_MODULES:
         importlib.import_module(module)
-    return {PREFIX + name.upper() for kind in _descendants(Settings) for name in kind.model_fields}
+    variables = importlib.import_module("taskbell.terminal.profiles").VARIABLES
+    return {*variables} | {PREFIX + name.upper() for kind in _descendants(Settings) for name in kind.model_fields}
 
 
 def unknown_variables(environment: Mapping[str, str], *, known: Iterable[str]) -> list[str]:

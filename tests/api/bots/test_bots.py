@@ -232,3 +232,12 @@ async def test_a_repeated_request_makes_one_bot_and_one_token(api, team):
     assert listed["id"] == token["id"]
     assert (await twice("DELETE", path)).status_code == 204
     assert (await api.get(team.path, headers=team.ann.headers)).json()["items"] == []
+
+
+async def test_the_token_of_a_bot_ends_itself(api, team, make_bot):
+    """A program that was told to stop leaves no token behind; the bot stays."""
+    bot, headers = await make_bot()
+    assert (await api.post("/v1/auth/logout", headers=headers)).status_code == 204
+    tokens = await api.get(f"{team.path}/{bot['id']}/tokens", headers=team.ann.headers)
+    assert tokens.json()["items"] == []
+    assert (await api.get(team.path, headers=team.ann.headers)).json()["items"] == [bot]

@@ -286,3 +286,17 @@ async def test_what_is_remembered_is_bounded(app, sign_up, make_token, clock, ow
         await verifier.verify(tokens[0])
     for token in tokens[1:]:
         await verifier.verify(token)
+
+
+@pytest.mark.feature("M37")
+async def test_a_token_ends_itself(app, api, ann, make_token, bearer):
+    """`POST /v1/auth/logout` with a token, whatever its scopes, deletes it; again it changes nothing; others stay."""
+    token, other = await make_token(ann, "tasks:read"), await make_token(ann)
+    for _ in range(2):  # the verifier remembers it for a second
+        assert (await api.post("/v1/auth/logout", headers=bearer(token))).status_code == 204
+    listed = (await api.get("/v1/tokens", headers=ann.headers)).json()["items"]
+    assert [each["id"] for each in listed] == [other["id"]]
+    verifier = PersonalTokenVerifier(app.state.services.database)  # of another process
+    with pytest.raises(TokenRefused):
+        await verifier.verify(token["token"])
+    assert (await api.get("/v1/tasks", headers=bearer(other))).status_code == 200

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from taskbell.kit.jwt import parse_keys
-from taskbell.local import credentials, db
+from taskbell.local import cli, credentials, db
 from taskbell.local.data_dir import DataDir
 from taskbell.store import revisions
 
@@ -215,3 +215,10 @@ def test_one_port_for_two_is_one_line(taskbell):
         port = str(taken.getsockname()[1])
     done = taskbell("up", TASKBELL_API_PORT=port, TASKBELL_GATEWAY_PORT=port)
     assert_refused(done, status=2, pattern="TASKBELL_API_PORT and TASKBELL_GATEWAY_PORT")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_list_of_commands_tells_what_each_says_of_itself(name):
+    """Help lists commands without importing them; the line is how the command's own help begins."""
+    said = cli.loaded(name).help
+    assert " ".join(said.split()).startswith(cli.COMMANDS[name].summary.removesuffix("."))

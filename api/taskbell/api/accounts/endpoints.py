@@ -19,6 +19,8 @@ from taskbell.api.http.client_address import ClientAddresses
 from taskbell.api.http.openapi.refusals import refuses
 from taskbell.api.http.problem import field_errors
 from taskbell.api.http.route import DirectRoute, KeylessRoute
+from taskbell.api.personal_tokens.service import PersonalTokens
+from taskbell.api.scopes.errors import SessionRequired
 from taskbell.contract.problems import FieldError, ProblemCode
 from taskbell.kit.jwt import public_keys
 
@@ -27,6 +29,7 @@ me = APIRouter(prefix="/v1/me", tags=["accounts"], route_class=DirectRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["accounts"])
 routers = (auth, me, well_known)
 Service = Annotated[Accounts, Depends(service("accounts"))]
+Tokens = Annotated[PersonalTokens, Depends(service("personal_tokens"))]
 Confirming = Annotated[Confirmations, Depends(service("confirmations"))]
 Keys = Annotated[KeySet, Depends(service("signing_keys"))]
 Addresses = Annotated[ClientAddresses, Depends(service("client_addresses"))]
@@ -158,17 +161,23 @@ async def refresh_session(
     openapi_extra={"security": [{}, {"bearer": []}]},
 )
 async def sign_out(
-    request: Request, accounts: Service, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]
+    request: Request, accounts: Service, tokens: Tokens, body: Annotated[schemas.SignOutBody, Depends(_read_sign_out)]
 ) -> None:
-    """Ends the session of the given refresh token, or else of the access token. Repeating it changes nothing.
+    """Ends the session of the given refresh token, or else what the request is signed in with.
 
-    The refresh tokens of the session stop working at once, its access tokens within a second.
+    That is the session of the access token, or the personal access token itself. The refresh tokens of a session stop
+    working at once, its access tokens and a personal one within a second. Repeating it changes nothing.
     """
     sessions = accounts.sessions
     if body.refresh_token is not None:
         await sessions.end_by_token(body.refresh_token)
     else:
         actor = await bearer(request)
+        if actor.personal_token_id is not None:
+            await tokens.end(actor.user_id, actor.personal_token_id)
+            return
+        if actor.scopes is not None:  # of a provider, which alone ends it
+            raise SessionRequired
         await sessions.end(user_id=actor.user_id, session_id=actor.session_id)
 
 

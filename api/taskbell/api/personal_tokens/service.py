@@ -54,6 +54,11 @@ class PersonalTokens:
         async with self._database.acting(actor) as connection:
             return await repository.page(connection, owner or actor, after=wanted.after, limit=wanted.limit)
 
+    async def end(self, actor: UUID, token_id: UUID) -> None:
+        """End the token that a request came with; nothing happens if it has just been deleted."""
+        async with self._database.acting(actor) as connection:
+            await repository.delete(connection, actor, token_id)
+
     async def delete(self, actor: UUID, token_id: UUID, *, owner: UUID | None = None) -> None:
         """End a token: every process refuses it within a second. Raises `PersonalTokenNotFound`."""
         async with self._database.acting(actor) as connection:

@@ -19,5 +19,10 @@ def tell(operation: dict[str, Any], *, method: str, path: str) -> None:
     for requirement in operation["security"]:
         if SCHEME in requirement:
             requirement[SCHEME] = [] if scope is None else [scope.value]
-    told = "Needs a session: no personal access token is accepted." if scope is None else f"Scope: `{scope}`."
+    if policy.open_to_any_token(method, path):
+        told = "Needs a session, or any personal access token."
+    elif scope is None:
+        told = "Needs a session: no personal access token is accepted."
+    else:
+        told = f"Scope: `{scope}`."
     operation["description"] = "\n\n".join(filter(None, (operation.get("description"), told)))

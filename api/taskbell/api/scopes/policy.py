@@ -11,7 +11,6 @@ from taskbell.contract.scopes import Scope
 
 SESSION_ONLY = frozenset(
     {
-        "POST /v1/auth/logout",
         "POST /v1/me/password",
         "POST /v1/me/email",
         "POST /v1/me/email/confirmation",
@@ -34,6 +33,9 @@ SESSION_ONLY = frozenset(
     }
 )
 """The safety of accounts: a personal access token that was stolen must not make itself at home."""
+
+ANY_TOKEN = frozenset({"POST /v1/auth/logout"})
+"""What every personal access token may do, whatever its scopes: end itself."""
 
 _OPERATIONS: Mapping[Scope, tuple[str, ...]] = {
     Scope.TASKS_READ: (
@@ -123,5 +125,10 @@ SCOPES: Mapping[str, Scope] = {operation: scope for scope, found in _OPERATIONS.
 
 
 def needed(method: str, path: str) -> Scope | None:
-    """The scope of an operation; None if only a session may call it. `path` is the template."""
+    """The scope of an operation; None if a scope does not help. `path` is the template."""
     return SCOPES.get(f"{method} {path}")
+
+
+def open_to_any_token(method: str, path: str) -> bool:
+    """Whether a personal access token may call an operation without any scope. `path` is the template."""
+    return f"{method} {path}" in ANY_TOKEN

@@ -16,6 +16,7 @@ import orjson
 import uvloop
 
 from taskbell.kit.entry import allow_open_files, asked_to_stop
+from taskbell.start.private_files import write_private
 from taskbell.testing.pushsim.control import push_document
 from taskbell.testing.pushsim.credentials import Credentials, CredentialsMalformed
 from taskbell.testing.pushsim.devices import Device, Provider
@@ -94,9 +95,9 @@ def _introduce(sim: PushSimulator, folder: Path, devices: list[Device], *, as_js
     ca_file = sim.credentials.write_authority(folder).resolve()
     found = sim.settings(ca_file)
     settings = folder / "settings.env"
-    _write_private(settings, "".join(f"{name}={shlex.quote(value)}\n" for name, value in found.items()))
+    write_private(settings, "".join(f"{name}={shlex.quote(value)}\n" for name, value in found.items()))
     addresses = {"url": sim.url, "sandbox_url": sim.sandbox_url, "ca_file": str(ca_file)}
-    _write_private(folder / "settings.json", orjson.dumps({**addresses, "settings": found}).decode())
+    write_private(folder / "settings.json", orjson.dumps({**addresses, "settings": found}).decode())
     if as_json:
         made = {device.provider: device.address for device in devices}
         _write_json({**addresses, "devices": made})
@@ -106,14 +107,6 @@ def _introduce(sim: PushSimulator, folder: Path, devices: list[Device], *, as_js
     for device in devices:
         _say(f"{device.provider:<15} {device.address}")
     _say("waiting for alerts; Ctrl-C stops")
-
-
-def _write_private(file: Path, text: str) -> None:
-    made = file.with_suffix(".new")
-    made.unlink(missing_ok=True)
-    made.touch(mode=0o600)
-    made.write_text(text)
-    made.replace(file)
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,104 @@
+"""What commands remember for the next one: the numbers of the tasks shown last, and how far the reader has seen.
+
+One file for each profile, in `$XDG_STATE_HOME/taskbell/`. Nothing in it is a secret, and a lost one costs nothing but
+the numbers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from taskbell.start.private_files import write_private
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A task that was shown under a number, and the version that it had then."""
+
+    id: str
+    version: int
+
+
+@dataclass(slots=True)
+class Remembered:
+    """The content of the file.
+
+    Attributes:
+        position: The last `Taskbell-Consistency`; empty for none.
+        shown: The tasks by number, from 1.
+    """
+
+    position: str = ""
+    shown: list[Shown] = field(default_factory=list)
+
+    def number(self, task: Mapping[str, Any]) -> int:
+        """Note that a task was shown; returns its number, a new one if it has none yet."""
+        found = Shown(task["id"], task["version"])
+        for place, known in enumerate(self.shown):
+            if known.id == found.id:
+                self.shown[place] = found
+                return place + 1
+        self.shown.append(found)
+        return len(self.shown)
+
+    def number_all(self, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Begin the numbers again with this list."""
+        self.shown = [Shown(task["id"], task["version"]) for task in tasks]
+
+    def see(self, position: str) -> None:
+        """Keep the larger of two positions."""
+        if position.isdecimal() and (not self.position or int(position) > int(self.position)):
+            self.position = position
+
+
+class Memory:
+    """The file of a profile; without a path nothing is kept, for programs that bring their token."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Take the path; the folder is made when something is written."""
+        self._path = path
+
+    @property
+    def numbers(self) -> bool:
+        """Whether tasks have numbers that the next command understands."""
+        return self._path is not None
+
+    def read(self) -> Remembered:
+        """What is remembered now."""
+        if self._path is None:
+            return Remembered()
+        try:
+            found = json.loads(self._path.read_bytes())
+            return Remembered(str(found["position"]), [Shown(str(one[0]), int(one[1])) for one in found["shown"]])
+        except (OSError, ValueError, LookupError, TypeError):
+            return Remembered()
+
+    @contextmanager
+    def changed(self) -> Iterator[Remembered]:
+        """Change what is remembered; other commands wait meanwhile, so that no two tasks get one number."""
+        if self._path is None:
+            yield Remembered()
+            return
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self.read()
+            yield found
+            shown = [[one.id, one.version] for one in found.shown]
+            write_private(self._path, json.dumps({"position": found.position, "shown": shown}))
+        finally:
+            os.close(lock)
+
+    def forget(self) -> None:
+        """Delete the file."""
+        if self._path is not None:
+            with suppress(FileNotFoundError):
+                self._path.unlink()

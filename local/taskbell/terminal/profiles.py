@@ -1,0 +1,110 @@
+"""Sign-ins that are kept: a file each, which only its owner reads, in `$XDG_CONFIG_HOME/taskbell/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from taskbell.start.private_files import write_private
+from taskbell.terminal.errors import Misused, NotSignedIn
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "TASKBELL_PROFILE": "Which sign-in the client commands use, like `--profile`; `default` without it.",
+    "TASKBELL_URL": "Base address of an installation, as `https://tasks.example.com`. With `TASKBELL_TOKEN` the client "
+    "commands use both in place of a kept sign-in, for programs.",
+    "TASKBELL_TOKEN": "A personal access token for the installation at `TASKBELL_URL`.",
+}
+"""Environment variables of the client commands, with their meaning."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """Where to go, and the token that opens it.
+
+    Attributes:
+        url: Base address of the installation, without a slash at the end.
+        token: A personal access token.
+        email: Of the account, for people; empty if the token came from the environment.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    email: str = ""
+
+
+class Profile:
+    """A named place for one sign-in."""
+
+    def __init__(self, name: str) -> None:
+        """Take the name that a person gave.
+
+        Raises:
+            Misused: It would not do as the name of a file.
+        """
+        if not _NAME.fullmatch(name):
+            raise Misused(f"not a name of a profile: {name!r}; letters, digits, dots, dashes and underscores are")
+        self.name = name
+        self.path = folder("XDG_CONFIG_HOME", ".config") / f"{name}.json"
+
+    def load(self) -> SignIn:
+        """Read the sign-in.
+
+        Raises:
+            NotSignedIn: There is none, or others could have read or written it.
+        """
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                text = file.read()
+        except FileNotFoundError:
+            raise NotSignedIn(f"not signed in: `{self.command('login')}` signs you in") from None
+        except OSError as refused:
+            raise NotSignedIn(f"{self.path} cannot be read: {refused.strerror}") from refused
+        if status.st_mode & 0o077 or status.st_uid != os.getuid():
+            raise NotSignedIn(
+                f"other users of this machine can read your token in {self.path} (mode {status.st_mode & 0o777:o}):"
+                f" delete the token (`taskbell login` makes a new one) and the file"
+            )
+        try:
+            return SignIn(**json.loads(text))
+        except (ValueError, TypeError):
+            raise NotSignedIn(f"{self.path} is damaged: `{self.command('login')}` replaces it") from None
+
+    def save(self, sign_in: SignIn) -> None:
+        """Replace the sign-in."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(self.path, json.dumps(asdict(sign_in), indent=2) + "\n")
+
+    def delete(self) -> None:
+        """Forget the sign-in; nothing happens if there is none."""
+        self.path.unlink(missing_ok=True)
+
+    def command(self, name: str) -> str:
+        """A command that a message names, with the profile if it is not the usual one."""
+        return f"taskbell {name}" if self.name == "default" else f"taskbell {name} --profile {self.name}"
+
+
+def folder(variable: str, usual: str) -> Path:
+    """Our folder below the one that a variable of the XDG base directories names (an absolute path)."""
+    given = Path(os.environ.get(variable, ""))
+    return (given if given.is_absolute() else Path.home() / usual) / "taskbell"
+
+
+def from_environment() -> SignIn | None:
+    """The sign-in of a program; None without `TASKBELL_TOKEN`.
+
+    Raises:
+        Misused: The token has no address to go to.
+    """
+    url, token = os.environ.get("TASKBELL_URL", ""), os.environ.get("TASKBELL_TOKEN", "")
+    if not token:
+        return None
+    if not url:
+        raise Misused("TASKBELL_TOKEN needs TASKBELL_URL, the address of the installation that it is for")
+    return SignIn(url=url, token=token)
