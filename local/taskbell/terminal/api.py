@@ -19,7 +19,7 @@ from taskbell.terminal.errors import Conflicting, Failed, NothingFound, NotSigne
 from taskbell.terminal.memory import Memory
 
 lean.load("httpx", without="click")  # it loads its own command line with it: half of its time
-import httpx  # noqa: E402
+import httpx  # noqa: E402 -- after the line that makes it lean
 
 POSITION = "Taskbell-Consistency"
 _TIMEOUT = httpx.Timeout(30, connect=10)

@@ -26,8 +26,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Seq
             print("\t".join(row))
         return
     from rich.console import Console  # noqa: PLC0415 -- only a terminal needs it
-    from rich.table import Column, Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Column, Table  # noqa: PLC0415 -- the same
+    from rich.text import Text  # noqa: PLC0415 -- the same
 
     wide = {"title", "what"}
     columns = [
