@@ -21,7 +21,8 @@ from taskbell.api.scopes import document as scopes
 Model = type[BaseModel]
 References = dict[Model, str]
 # openapi-generator calls upon the schemes of an operation in the order of their names, and the last one writes the
-# header. Its TypeScript sends an OAuth2 token without the word Bearer, so `bearer` must come after: capitals sort first.
+# header. Its TypeScript sends an OAuth2 token without the word Bearer, so `bearer` must come after: capitals sort
+# first.
 OAUTH2 = "OAuth2"
 _OAUTH2 = {
     "type": "oauth2",
