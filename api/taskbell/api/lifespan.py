@@ -129,9 +129,6 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
         stack.callback(passwords.close)
         workspaces = Workspaces(database, recorder=recorder, most=settings.workspaces_per_user)
         throttle = Throttle(database)
-        proofs = Proofs(
-            database, passwords=passwords, throttle=throttle, failures_allowed=settings.login_failures_allowed
-        )
         devices = Devices(keys=keys, ttl=settings.device_token_ttl)
         sessions = Sessions(
             database,
@@ -169,9 +166,10 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             revocations=revocations,
             signing_keys=keys,
             client_addresses=ClientAddresses(settings.trusted_proxies),
-            confirmations=Confirmations(
-                database, throttle=throttle, proofs=proofs, ttl=settings.email_confirmation_ttl
+            proofs=Proofs(
+                database, passwords=passwords, throttle=throttle, failures_allowed=settings.login_failures_allowed
             ),
+            confirmations=Confirmations(database, throttle=throttle, ttl=settings.email_confirmation_ttl),
             password_resets=PasswordResets(
                 database,
                 passwords=passwords,
@@ -186,7 +184,6 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
                 passwords=passwords,
                 sessions=sessions,
                 challenges=challenges,
-                proofs=proofs,
                 throttle=throttle,
                 seal=None if factor_keys is None else Seal.parse(factor_keys.get_secret_value()),
             ),

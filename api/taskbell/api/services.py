@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from joserfc.jwk import KeySet
 
 from taskbell.api.accounts.confirmations import Confirmations
+from taskbell.api.accounts.proofs import Proofs
 from taskbell.api.accounts.service import Accounts
 from taskbell.api.bots.service import Bots
 from taskbell.api.chats.service import Chats
@@ -61,6 +62,7 @@ class Services:
     signing_keys: KeySet
     client_addresses: ClientAddresses
     accounts: Accounts
+    proofs: Proofs
     confirmations: Confirmations
     password_resets: PasswordResets
     provider_sign_ins: ProviderSignIns

@@ -319,8 +319,6 @@ class Socket:
             return found
         if (refusal := self._around.signed_in.refusal(found)) is not None:
             return refusal
-        if self._session.user_id not in {"", found.user_id}:
-            return found  # another user's: the session closes the connection, which depends on its own until then
         self._around.signed_in.admit(found, self)
         if found.personal_token_id is None:
             self._around.watch.end(self)

@@ -19,12 +19,11 @@ from taskbell.api.accounts.errors import (
     EmailUnchanged,
 )
 from taskbell.api.accounts.policy import Source, mailbox_of
-from taskbell.api.accounts.proofs import Proofs
+from taskbell.api.accounts.proofs import Proven
 from taskbell.api.accounts.schemas import ConfirmationSent, User
 from taskbell.api.accounts.throttle import Throttle
 from taskbell.api.http.client_address import ClientAddress
 from taskbell.contract.emails import CONFIRMATION_TYPE, EMAIL_CHANGE_TYPE, EMAIL_CHANGED_TYPE
-from taskbell.contract.tokens import Claims
 from taskbell.kit.ids import new_id
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Connection, Database
@@ -43,10 +42,9 @@ class Confirmations:
     The user must be signed in to confirm. So the owner of a stranger's mailbox cannot be made to confirm by a click.
     """
 
-    def __init__(self, database: Database, *, throttle: Throttle, proofs: Proofs, ttl: timedelta) -> None:
+    def __init__(self, database: Database, *, throttle: Throttle, ttl: timedelta) -> None:
         self._database = database
         self._throttle = throttle
-        self._proofs = proofs
         self._ttl = ttl
 
     async def request(self, actor: UUID, *, address: ClientAddress) -> ConfirmationSent:
@@ -69,9 +67,7 @@ class Confirmations:
                 connection, actor, email=user.email, workspace_id=user.personal_workspace_id, former=None
             )
 
-    async def request_change(
-        self, actor: Claims, email: str, *, password: str | None, address: ClientAddress
-    ) -> ConfirmationSent:
+    async def request_change(self, proven: Proven, email: str, *, address: ClientAddress) -> ConfirmationSent:
         """Have a message with a token sent to another address, which is the account's when the token comes back.
 
         Whether another account has it shows only to whoever reads its mailbox.
@@ -79,17 +75,15 @@ class Confirmations:
         Raises:
             EmailUnchanged: The account has this address.
             ConfirmationsThrottled: The mailbox has got enough messages.
-            SignInThrottled: This client has asked too often, or this session sent too many wrong passwords.
-            Refused: The proof was refused, see `Proofs`.
+            SignInThrottled: This client has asked too often.
         """
-        proven = await self._proofs.demand(actor, password=password)
         if email == proven.email:
             raise EmailUnchanged
         await self._throttle.count(Source.confirmation(address=address.host, allowed=SENDER_ALLOWED))
-        async with self._database.acting(actor.user_id) as connection:
+        async with self._database.acting(proven.user_id) as connection:
             return await self._send(
                 connection,
-                actor.user_id,
+                proven.user_id,
                 email=email,
                 workspace_id=proven.personal_workspace_id,
                 former=proven.email,

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from taskbell.api.accounts import schemas
 from taskbell.api.accounts.confirmations import Confirmations
-from taskbell.api.accounts.service import Accounts
+from taskbell.api.accounts.proofs import Proofs, Proven
+from taskbell.api.accounts.service import Accounts, Renewal
 from taskbell.api.deps import Actor, bearer, service
 from taskbell.api.http.body import BodyNotValid, json_body
 from taskbell.api.http.client_address import ClientAddresses
@@ -31,6 +32,9 @@ routers = (auth, me, well_known)
 Service = Annotated[Accounts, Depends(service("accounts"))]
 Tokens = Annotated[PersonalTokens, Depends(service("personal_tokens"))]
 Confirming = Annotated[Confirmations, Depends(service("confirmations"))]
+Proving = Annotated[Proofs, Depends(service("proofs"))]
+NewPassword = Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))]
+NewEmail = Annotated[schemas.EmailChange, Depends(json_body(schemas.EmailChange))]
 Keys = Annotated[KeySet, Depends(service("signing_keys"))]
 Addresses = Annotated[ClientAddresses, Depends(service("client_addresses"))]
 
@@ -75,6 +79,14 @@ async def _read_sign_out(request: Request) -> schemas.SignOutBody:
 
 _read_sign_out.json_body_model = schemas.SignOutBody  # type: ignore[attr-defined]  # read by http.openapi
 _read_sign_out.json_body_required = False  # type: ignore[attr-defined]  # the same
+
+
+async def _renewal(accounts: Service, actor: Actor, body: NewPassword) -> Renewal:
+    return await accounts.renew_password(actor, current=body.current_password, new=body.new_password)
+
+
+async def _proven(proofs: Proving, actor: Actor, body: NewEmail) -> Proven:
+    return await proofs.demand(actor, password=body.password)
 
 
 @auth.post(
@@ -200,16 +212,12 @@ async def update_me(
 
 
 @me.post("/password", status_code=204, summary="Change your password")
-async def change_password(
-    accounts: Service,
-    actor: Actor,
-    body: Annotated[schemas.PasswordChange, Depends(json_body(schemas.PasswordChange))],
-) -> None:
+async def change_password(accounts: Service, renewal: Annotated[Renewal, Depends(_renewal)]) -> None:
     """Sets a new password and ends your other sessions and all device tokens; the next refresh returns a new one.
 
     A wrong current password gets a 422 at `/current_password`. After several in one session: 429 with `Retry-After`.
     """
-    await accounts.change_password(actor, current=body.current_password, new=body.new_password)
+    await accounts.change_password(renewal)
 
 
 @me.post(
@@ -222,8 +230,8 @@ async def change_email(
     request: Request,
     confirmations: Confirming,
     addresses: Addresses,
-    actor: Actor,
-    body: Annotated[schemas.EmailChange, Depends(json_body(schemas.EmailChange))],
+    body: NewEmail,
+    proven: Annotated[Proven, Depends(_proven)],
 ) -> schemas.ConfirmationSent:
     """Sends a message with a link or a code to the new address. `POST /v1/me/email/confirm` with its token changes it.
 
@@ -231,7 +239,7 @@ async def change_email(
     `/password`; an account without one must have signed in within 15 minutes: 403 `sign_in_again`. A mailbox gets at
     most 5 messages within a day; then 429 with `Retry-After`.
     """
-    return await confirmations.request_change(actor, body.email, password=body.password, address=addresses.of(request))
+    return await confirmations.request_change(proven, body.email, address=addresses.of(request))
 
 
 @me.post(

@@ -24,6 +24,7 @@ _GET = load(__package__, "get_proof")
 class Proven:
     """The account whose user has proved to be there."""
 
+    user_id: UUID
     email: str
     personal_workspace_id: UUID
     has_password: bool
@@ -62,6 +63,7 @@ class Proofs:
             elif password is None or not await self._passwords.verify(password, hashed=hashed, place=place):
                 raise CurrentPasswordWrong("/password")
         return Proven(
+            user_id=actor.user_id,
             email=found["email"],
             personal_workspace_id=bare_uuid(found["personal_workspace_id"]),
             has_password=hashed is not None,

@@ -41,6 +41,21 @@ class Allowed:
     registrations: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """A password that may be replaced, since its owner gave it.
+
+    Attributes:
+        actor: Whose it is, in which session.
+        old: Its hash.
+        new: The hash of the one that takes its place.
+    """
+
+    actor: Claims
+    old: str
+    new: str
+
+
 class Accounts:
     """Registration, sign-in, and the account's own page."""
 
@@ -190,11 +205,11 @@ class Accounts:
             raise AccountGone
         return found
 
-    async def change_password(self, actor: Claims, *, current: str, new: str) -> None:
-        """Set a new password; all other sessions and all device tokens end. Wrong guesses count for this session only.
+    async def renew_password(self, actor: Claims, *, current: str, new: str) -> Renewal:
+        """Check the password and hash the new one, without a connection. Wrong guesses count for this session only.
 
         Raises:
-            CurrentPasswordWrong: `current` is not the password, or was changed in the meantime.
+            CurrentPasswordWrong: `current` is not the password.
             SignInThrottled: Too many guesses in this session.
             PasswordHashingSaturated: Too many passwords wait to be checked.
         """
@@ -204,9 +219,17 @@ class Accounts:
                 hashed = await repository.get_password_hash(connection, actor.user_id)
             if hashed is None or not await self._passwords.verify(current, hashed=hashed, place=place):
                 raise CurrentPasswordWrong
-            renewed = await self._passwords.hash(new, place=place)
+            return Renewal(actor=actor, old=hashed, new=await self._passwords.hash(new, place=place))
+
+    async def change_password(self, renewal: Renewal) -> None:
+        """Set the new password; all other sessions and all device tokens end.
+
+        Raises:
+            CurrentPasswordWrong: The password was changed in the meantime.
+        """
+        actor = renewal.actor
         async with self._database.acting(actor.user_id) as connection:
-            if not await repository.change_password(connection, actor.user_id, old=hashed, new=renewed):
+            if not await repository.change_password(connection, actor.user_id, old=renewal.old, new=renewal.new):
                 raise CurrentPasswordWrong
             await repository.revoke_other_sessions(
                 connection, user_id=actor.user_id, keep=actor.session_id, reason="password_changed"

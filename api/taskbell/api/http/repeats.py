@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -38,8 +38,18 @@ _REFUSALS = {
     AnswerNotKept: metrics.REPEATS.labels(outcome="not_kept"),
 }
 
-Work = Callable[[], Awaitable[Response]]
-"""Carries a request out."""
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Carries a request out.
+
+    Attributes:
+        rest: Does it, in the transaction of its answer.
+        first: Slow work before it, which holds no connection; None, nearly always, if there is none.
+    """
+
+    rest: Callable[[], Awaitable[Response]]
+    first: Callable[[], Awaitable[None]] | None = None
 
 
 def sent_key(scope: Scope) -> str | None:
@@ -86,7 +96,12 @@ class Repeats:
         self._running: dict[bytes, _Running] = {}
 
     async def answer(
-        self, request: Request, key: str, charge: Charge, in_turn: Callable[[Work], Awaitable[Response]], work: Work
+        self,
+        request: Request,
+        key: str,
+        charge: Charge,
+        in_turn: Callable[[Callable[[], Awaitable[Response]]], Awaitable[Response]],
+        work: Work,
     ) -> Response:
         """Answer a request: the first with its key is carried out, the others get its answer.
 
@@ -110,7 +125,7 @@ class Repeats:
             if found is not None:
                 return _again(found)
             with self._first(seal.name, asked) as running:
-                return await in_turn(partial(self._once, request, seal, charge, running, work))
+                return await in_turn(partial(self._prepared, request, seal, charge, running, work))
         except (StillRunning, KeyReused, AnswerNotKept) as refused:
             _REFUSALS[type(refused)].inc()
             raise
@@ -136,6 +151,20 @@ class Repeats:
         finally:
             del self._running[name]
             running.ended.set_result(running.answer)
+
+    async def _prepared(self, request: Request, seal: Seal, charge: Charge, running: _Running, work: Work) -> Response:
+        """Do what is slow before the transaction, unless another process has answered already."""
+        if work.first is not None:
+            async with self._database.transaction() as connection:
+                found = await repository.take(
+                    connection, actor=UUID(int=charge.user), seal=seal, patience=self._patience
+                )
+            if found is None:
+                try:
+                    await work.first()
+                except Refused as refused:
+                    work = Work(partial(_refuse, refused))
+        return await self._once(request, seal, charge, running, work)
 
     async def _once(self, request: Request, seal: Seal, charge: Charge, running: _Running, work: Work) -> Response:
         actor = UUID(int=charge.user)
@@ -186,13 +215,17 @@ class _Undone(Exception):
 async def _carried_out(request: Request, work: Work) -> Response:
     """Work within the transaction; a refusal is an answer. Raises `_Undone` if nothing may remain."""
     try:
-        return await work()
+        return await work.rest()
     except Refused as refused:
         if policy.is_undone(refused.code.value.status):
             raise _Undone(refused) from refused
         return refusal(refused, instance=request.url.path)
     except Exception as error:
         raise _Undone(error) from error
+
+
+async def _refuse(refused: Refused) -> Response:
+    raise refused
 
 
 async def _fingerprint(request: Request) -> bytes:

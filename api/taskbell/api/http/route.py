@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -22,7 +23,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, request_response
 from starlette.types import Scope
 
-from taskbell.api.http.repeats import CHANGES, refuse_key, sent_key
+from taskbell.api.http.preparations import Preparation, Read, prepare, split
+from taskbell.api.http.repeats import CHANGES, Work, refuse_key, sent_key
 from taskbell.api.rates.limiter import CHARGE, Charge
 from taskbell.contract.problems import FieldError, ProblemCode, Refused
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 WEIGHT = "x-weight"
 """In `openapi_extra` of a route: how many requests it counts as. A page counts as one for each hundred items."""
 _ITEMS_A_WEIGHT = 100
-Read = Callable[[Request], Awaitable[Any]]
 
 
 class PathNotValid(Refused):
@@ -45,8 +46,8 @@ class PathNotValid(Refused):
 class DirectRoute(APIRoute):
     """A route whose endpoint takes the request, UUIDs from the path, and `Annotated[..., Depends(read)]` only.
 
-    The endpoint returns a response, which `response_model` documents, or a model, or None for an empty answer. Another
-    kind of parameter fails at import.
+    A dependency takes the request too, or other dependencies, see `preparations`. The endpoint returns a response,
+    which `response_model` documents, or a model, or None for an empty answer. Any other parameter fails at import.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -65,39 +66,78 @@ class DirectRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Plan once how each parameter is read."""
         endpoint, status = self.endpoint, self.status_code or 200
-        hints = get_type_hints(endpoint, include_extras=True)
-        names = set(self.param_convertors)
-        plain = [name for name in inspect.signature(endpoint).parameters if hints[name] is Request]
-        paths = [name for name in hints if name in names]
-        reads = {name: read for name, hint in hints.items() if (read := _dependency(hint)) is not None}
+        plan = _Plan.of(endpoint, path_names=set(self.param_convertors))
+        reads, slow, own = plan.reads, plan.slow, plan.own
         lists = next((name for name, read in reads.items() if "limit" in _fields(read)), None)
         least = (self.openapi_extra or {}).get(WEIGHT, 1)
-        unknown = set(inspect.signature(endpoint).parameters) - {*plain, *paths, *reads}
-        if unknown:
-            raise TypeError(f"{endpoint.__qualname__}: a DirectRoute cannot read {', '.join(sorted(unknown))}")
         changes = not CHANGES.isdisjoint(self.methods or ())
 
+        async def in_two_steps(**values: Any) -> Any:
+            return await endpoint(**{name: values[name] for name in own}, **await prepare(slow, values))
+
+        carry_out = in_two_steps if slow else endpoint
+
+        async def keyed(request: Request, key: str, charge: Charge, weight: int, values: dict[str, Any]) -> Response:
+            prepared: dict[str, Any] = {}
+
+            async def first() -> None:
+                prepared.update(await prepare(slow, values))
+
+            async def rest() -> Response:
+                return _response(await endpoint(**{name: values[name] for name in own}, **prepared), status)
+
+            repeats: Repeats = request.app.state.services.repeats
+            work = Work(rest, first=first if slow else None)
+            return await repeats.answer(request, key, charge, partial(_in_turn, {}, charge, weight), work)
+
         async def handle(request: Request) -> Response:
-            values: dict[str, Any] = dict.fromkeys(plain, request)
+            values: dict[str, Any] = dict.fromkeys(plan.plain, request)
             for name, read in reads.items():
                 values[name] = await read(request)
-            for name in paths:
+            for name in plan.paths:
                 values[name] = _identifier(name, request.path_params[name])
             charge: Charge | None = request.scope.get(CHARGE)
             if charge is None:
                 refuse_key(request)
-                return _response(await endpoint(**values), status)
+                return _response(await carry_out(**values), status)
             weight = least if lists is None else max(least, _weight(request, values[lists].limit))
             if changes and (key := sent_key(request.scope)) is not None:
-
-                async def work() -> Response:
-                    return _response(await endpoint(**values), status)
-
-                repeats: Repeats = request.app.state.services.repeats
-                return await repeats.answer(request, key, charge, partial(_in_turn, {}, charge, weight), work)
-            return _response(await _in_turn(values, charge, weight, endpoint), status)
+                return await keyed(request, key, charge, weight, values)
+            return _response(await _in_turn(values, charge, weight, carry_out), status)
 
         return handle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """How the parameters of an endpoint are read.
+
+    Attributes:
+        plain: Those that are the request.
+        paths: Ids of the path.
+        reads: Dependencies of the request: the endpoint's, and those of its preparations.
+        slow: Its preparations.
+        own: All of the endpoint but its preparations.
+    """
+
+    plain: tuple[str, ...]
+    paths: tuple[str, ...]
+    reads: Mapping[str, Read]
+    slow: Mapping[str, Preparation]
+    own: frozenset[str]
+
+    @classmethod
+    def of(cls, endpoint: Callable[..., Any], *, path_names: Container[str]) -> _Plan:
+        """Plan an endpoint. Raises `TypeError` for a parameter that is nothing of it."""
+        hints = get_type_hints(endpoint, include_extras=True)
+        parameters = [*inspect.signature(endpoint).parameters]
+        plain = tuple(name for name in parameters if hints[name] is Request)
+        paths = tuple(name for name in parameters if name in path_names)
+        found = {name: read for name in parameters if (read := _dependency(hints[name])) is not None}
+        reads, slow = split(found, dependency=_dependency)
+        if unknown := set(parameters) - {*plain, *paths, *found}:
+            raise TypeError(f"{endpoint.__qualname__}: a DirectRoute cannot read {', '.join(sorted(unknown))}")
+        return cls(plain=plain, paths=paths, reads=reads, slow=slow, own=frozenset(parameters) - slow.keys())
 
 
 def _response(answer: Any, status: int) -> Response:

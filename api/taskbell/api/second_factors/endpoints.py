@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from taskbell.api.accounts.proofs import Proofs, Proven
 from taskbell.api.accounts.schemas import TokenPair
 from taskbell.api.deps import Actor, service
 from taskbell.api.http.body import json_body
@@ -19,8 +20,19 @@ from taskbell.contract.problems import ProblemCode
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=DirectRoute)
 Service = Annotated[SecondFactors, Depends(service("second_factors"))]
+Proving = Annotated[Proofs, Depends(service("proofs"))]
+Enrolment = Annotated[schemas.SecondFactorPassword, Depends(json_body(schemas.SecondFactorPassword))]
+End = Annotated[schemas.SecondFactorEnd, Depends(json_body(schemas.SecondFactorEnd))]
 _SECRET = {"Cache-Control": "no-store"}
 """Responses with secrets must not be cached."""
+
+
+async def _proven(actor: Actor, proofs: Proving, body: Enrolment) -> Proven:
+    return await proofs.demand(actor, password=body.password)
+
+
+async def _proven_at_the_end(actor: Actor, proofs: Proving, body: End) -> Proven:
+    return await proofs.demand(actor, password=body.password)
 
 
 @router.post(
@@ -63,17 +75,13 @@ async def get_second_factor(actor: Actor, factors: Service) -> schemas.SecondFac
     responses=refuses(ProblemCode.CONFLICT, ProblemCode.NOT_SET_UP, ProblemCode.SIGN_IN_AGAIN),
     summary="Enrol an authenticator",
 )
-async def create_second_factor(
-    actor: Actor,
-    factors: Service,
-    body: Annotated[schemas.SecondFactorPassword, Depends(json_body(schemas.SecondFactorPassword))],
-) -> Response:
+async def create_second_factor(factors: Service, proven: Annotated[Proven, Depends(_proven)]) -> Response:
     """Makes a secret for an authenticator (TOTP, RFC 6238). It is in force once you confirm it by a code.
 
     Enrolling again replaces a secret that was not confirmed. A wrong password gets a 422 at `/password`. Where it is
     not set up: 404 `not_set_up`.
     """
-    made = await factors.enrol(actor, password=body.password)
+    made = await factors.enrol(proven)
     return Response(made.model_dump_json(), status_code=201, media_type="application/json", headers=_SECRET)
 
 
@@ -104,9 +112,7 @@ async def confirm_second_factor(
     summary="Disable your second factor",
 )
 async def disable_second_factor(
-    actor: Actor,
-    factors: Service,
-    body: Annotated[schemas.SecondFactorEnd, Depends(json_body(schemas.SecondFactorEnd))],
+    factors: Service, body: End, proven: Annotated[Proven, Depends(_proven_at_the_end)]
 ) -> None:
     """Ends the second factor with its recovery codes. It needs the password, and a code or a recovery code."""
-    await factors.disable(actor, password=body.password, code=body.code)
+    await factors.disable(proven, code=body.code)

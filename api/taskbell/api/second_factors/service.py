@@ -15,7 +15,7 @@ from taskbell.api.accounts import repository as accounts
 from taskbell.api.accounts.errors import SignInThrottled
 from taskbell.api.accounts.passwords import Passwords
 from taskbell.api.accounts.policy import Source
-from taskbell.api.accounts.proofs import Proofs
+from taskbell.api.accounts.proofs import Proven
 from taskbell.api.accounts.schemas import TokenPair
 from taskbell.api.accounts.sessions import Sessions
 from taskbell.api.accounts.throttle import Throttle
@@ -51,7 +51,6 @@ class SecondFactors:
         passwords: Passwords,
         sessions: Sessions,
         challenges: Challenges,
-        proofs: Proofs,
         throttle: Throttle,
         seal: Seal | None,
         clock: Callable[[], float] = time.time,
@@ -60,7 +59,6 @@ class SecondFactors:
         self._passwords = passwords
         self._sessions = sessions
         self._challenges = challenges
-        self._proofs = proofs
         self._throttle = throttle
         self._seal = seal
         self._clock = clock
@@ -70,23 +68,21 @@ class SecondFactors:
         async with self._database.acting(actor.user_id) as connection:
             return await repository.get_state(connection, actor.user_id)
 
-    async def enrol(self, actor: Claims, *, password: str) -> SecondFactorSecret:
+    async def enrol(self, proven: Proven) -> SecondFactorSecret:
         """Make a secret, which `confirm` puts into force; one that waits for that is replaced.
 
         Raises:
             SecondFactorNotSetUp: The settings have no key.
             SecondFactorExists: One is in force.
             PasswordMissing: The account has no password.
-            Refused: The proof was refused, see `Proofs`.
         """
         seal = self._sealing()
-        proven = await self._proofs.demand(actor, password=password)
         if not proven.has_password:
             raise PasswordMissing
         secret = policy.new_secret()
-        sealed = seal.seal(secret, owner=str(actor.user_id))
-        async with self._database.acting(actor.user_id) as connection:
-            if not await repository.enrol(connection, actor.user_id, sealed=sealed):
+        sealed = seal.seal(secret, owner=str(proven.user_id))
+        async with self._database.acting(proven.user_id) as connection:
+            if not await repository.enrol(connection, proven.user_id, sealed=sealed):
                 raise SecondFactorExists
         return SecondFactorSecret(secret=secret, otpauth_uri=policy.address_of(secret, email=proven.email))
 
@@ -149,24 +145,23 @@ class SecondFactors:
                 connection, user_id=user_id, workspace_id=found.workspace_id, password_version=version, client=client
             )
 
-    async def disable(self, actor: Claims, *, password: str, code: str) -> None:
+    async def disable(self, proven: Proven, *, code: str) -> None:
         """End the second factor, with its recovery codes.
 
         Raises:
             SecondFactorMissing: There is none.
             CodeWrong: The code is wrong, too old, or was used.
             SignInThrottled: Too many codes were wrong.
-            Refused: The proof was refused, see `Proofs`.
         """
-        await self._proofs.demand(actor, password=password)
-        async with self._attempt(_codes_of(actor.user_id)), self._database.acting(actor.user_id) as connection:
-            found = await repository.lock(connection, actor.user_id)
+        user_id = proven.user_id
+        async with self._attempt(_codes_of(user_id)), self._database.acting(user_id) as connection:
+            found = await repository.lock(connection, user_id)
             if found is None or found.confirmed_at is None:
                 raise SecondFactorMissing
-            if not await self._uses(connection, actor.user_id, found, code):
+            if not await self._uses(connection, user_id, found, code):
                 raise CodeWrong
-            await repository.delete(connection, actor.user_id)
-        _log.info("second_factor_disabled", user_id=str(actor.user_id))
+            await repository.delete(connection, user_id)
+        _log.info("second_factor_disabled", user_id=str(user_id))
 
     async def _uses(self, connection: Connection, user_id: UUID, found: SecondFactor, code: str) -> bool:
         """Use a code, if it is valid: of the authenticator, later than the last one, or a recovery code."""

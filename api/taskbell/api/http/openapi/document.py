@@ -167,7 +167,9 @@ def _tell_consistency(operation: dict[str, Any], method: str) -> None:
 
 
 def _attribute(route: APIRoute, name: str) -> Any:
-    for dependency in route.dependant.dependencies:
+    """What a dependency says of itself, or one that a preparation takes."""
+    own = route.dependant.dependencies
+    for dependency in (*own, *(nested for each in own for nested in each.dependencies)):
         found = getattr(dependency.call, name, None)
         if found is not None:
             return found
