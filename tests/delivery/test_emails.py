@@ -217,6 +217,72 @@ async def test_a_forgotten_password_is_set_by_what_the_message_says(platform, ma
     assert owner == user
 
 
+@pytest.mark.parametrize("page", ["", "https://tasks.example/join"])
+async def test_an_invitation_goes_to_an_address_without_an_account(platform, mailroom, run_worker, page):
+    """The letter has a token that accepts; the ledger keeps none. A withdrawn invitation's letter is not sent."""
+    ann, workspace = await platform.person(email="ann@example.com")
+    await platform.connection.execute("SELECT set_config('taskbell.actor', $1, false)", str(ann))
+    for address in ("withdrawn@example.com", "late@example.com"):
+        invitation, token = new_id(), secrets.token_urlsafe(32)
+        await platform.connection.execute(
+            "INSERT INTO invitations (id, workspace_id, email, role, invited_by, expires_at)"
+            " VALUES ($1, $2, $3, 'member', $4, now() + interval '1 day')",
+            *(invitation, workspace, address, ann),
+        )
+        await platform.connection.execute(
+            "SELECT taskbell.announce_invitation($1, NULL, $2, sha256($2::text::bytea), sha256($3::text::bytea),"
+            " '1 hour', 9, 9, 9)",
+            *(invitation, token, address),
+        )
+        if address.startswith("withdrawn"):
+            await platform.connection.execute("UPDATE invitations SET withdrawn_at = now()")
+    async with run_worker(smtp_url=mailroom.url, invitation_url=page):
+        await eventually(lambda: _states(platform, "dead", "delivered"))
+    ((recipients, message),) = mailroom.messages
+    assert recipients == ["late@example.com"]
+    assert (message["Subject"], message["List-Unsubscribe"]) == ("Invitation to a workspace", None)
+    assert (f"{page}#token={token}" if page else f"\n{token}\n") in text_of(message)
+    assert token in html_of(message)
+    assert token not in str(await platform.deliveries())
+
+
+def _invitation(**names):
+    data = {"token": "t", "role": "member", "expires_at": "2026-11-22T10:00+00:00", **names}
+    return compose(
+        delivery_id=new_id(),
+        payload=orjson.dumps({"type": "email.invitation", "data": data}).decode(),
+        sender=mailbox("a@example.org"),
+        reader=Reader(address="b@example.com"),
+        now=0.0,
+        links=Links(join_at="https://tasks.example/join"),
+    )
+
+
+def test_an_invitation_shows_harmless_names():
+    """They are escaped, and on one line; without them the letter names nobody."""
+    message = _invitation(
+        workspace_name="Garden <i>\n& \u202eyard", inviter_name="Ann", inviter_email="ann@example.com"
+    )
+    assert "Ann (ann@example.com) invites you to “Garden <i> & yard” on Taskbell as member." in text_of(message)
+    assert "Garden &lt;i&gt; &amp; yard" in html_of(message)
+    assert "Somebody invites you to a workspace on Taskbell as member." in text_of(_invitation())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Win at evil.example", "http://evil", "evil.example/x", "ann@evil.example", "www evil", "evil\u3002example"),
+        *("evil\uff0eexample", "host:80", "\\\\host", "a/b"),
+    ],
+)
+def test_a_name_that_could_be_a_link_is_left_out(name):
+    """What a mail program would make a link of, also by other full stops, stands in no invitation."""
+    message = _invitation(workspace_name=name, inviter_name=name)
+    assert "Somebody invites you to a workspace on Taskbell as member." in text_of(message)
+    assert text_of(message).count("://") == 1
+    assert "evil" not in message.as_string()
+
+
 async def test_a_change_of_the_address_is_told_to_both(platform, mailroom, run_worker):
     """The new address gets the token, and the former one no word of the new one."""
     user, workspace = await platform.person(email="present@example.com", confirmed=False)

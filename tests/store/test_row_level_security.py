@@ -20,6 +20,7 @@ _WITHOUT_TENANT = {
     "report_state": "how far events are summed up; one row for all workspaces",
     "provider_tokens": "delivery's tokens of push providers; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
+    "invitation_letters": "tokens for addresses without accounts; the API's role has no right to it",
     "used_sign_ins": "random ids; it is written before anybody is signed in",
 }
 """Tables that hold no tenant's rows, each with the reason. Every other table must hide its rows."""
@@ -521,6 +522,9 @@ async def test_the_delivery_worker_sees_of_a_user_only_the_address(owner):
     )
     assert {tuple(row) for row in columns} == {
         *(("events", column, "SELECT") for column in _DELIVERED),
+        *(("invitations", column, "SELECT") for column in ("id", "email", "expires_at", "withdrawn_at")),
+        ("invitation_letters", "id", "SELECT"),
+        ("invitation_letters", "invitation_id", "SELECT"),
         ("notifications", "id", "SELECT"),
         ("notifications", "read_at", "SELECT"),
         *(("users", column, "SELECT") for column in _ADDRESSED),

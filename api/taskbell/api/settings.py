@@ -152,7 +152,8 @@ class ApiSettings(PooledSettings):
     """How long an invitation can be accepted."""
     invitations_need_confirmed_email: bool = False
     """Whether only a user with a confirmed e-mail address accepts invitations. Without it, whoever registers an address
-    first accepts for it. The chart sets it when there is a mail server, which sends the confirmations."""
+    first accepts for it. A letter with an invitation confirms the address, too. The chart sets this when there is a
+    mail server, which sends the confirmations."""
     webhook_allow_http: bool = False
     """Also accept webhook addresses that begin with `http://`. Events are then sent unencrypted."""
     webhook_secret_overlap: timedelta = Field(default=timedelta(days=1), ge=timedelta(0), le=timedelta(days=30))

@@ -36,6 +36,8 @@ class User(Model):
     password_hash: Mapped[str | None]
     password_version: Mapped[int] = mapped_column(Integer, server_default="1")
     """Grows when the user changes the password, which ends device tokens."""
+    password_changed_at: Mapped[datetime | None]
+    """When the user last did so, by the old password or a token; NULL: never. Letters of earlier times are void."""
     email_confirmed_at: Mapped[datetime | None]
     """When the user proved to read this mailbox. Until then only confirmations are sent to it."""
     time_zone: Mapped[str] = mapped_column(server_default="UTC")

@@ -98,7 +98,7 @@ class Delivery(Model):
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
     channel: Mapped[str] = mapped_column(primary_key=True)
     endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
-    """Id of a webhook or of an alert endpoint; of an e-mail, the user's."""
+    """Id of a webhook or of an alert endpoint; of an e-mail, the user's or the letter's."""
     workspace_id: Mapped[UUID]
     notification_id: Mapped[UUID | None]
     """The notification that an alert is about."""

@@ -22,7 +22,7 @@ from sqlalchemy import (
     SmallInteger,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import BYTEA, JSON
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -95,6 +95,34 @@ class Invitation(Model):
     withdrawn_at: Mapped[datetime | None]
     declined_at: Mapped[datetime | None]
     """Only the invited person is told."""
+
+
+class InvitationLetter(Model):
+    """A letter with a token that was sent, or seemed to be, when an address was invited. The token is only in it.
+
+    Its invitation is NULL once that is over; also of a letter that is not sent.
+    """
+
+    __tablename__ = "invitation_letters"
+    __table_args__ = (
+        Index("invitation_letters_token_hash_key", "token_hash", unique=True),
+        Index("invitation_letters_invitation_id_idx", "invitation_id"),
+        Index("invitation_letters_mailbox_idx", "mailbox", "created_at"),
+        Index("invitation_letters_invited_by_idx", "invited_by", "created_at"),
+        Index("invitation_letters_created_at_idx", "created_at"),
+        CheckConstraint("octet_length(mailbox) = 32", name="invitation_letters_mailbox_length"),
+        CheckConstraint("octet_length(token_hash) = 32", name="invitation_letters_hash_length"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitations.id", ondelete="SET NULL"))
+    invited_by: Mapped[UUID]
+    mailbox: Mapped[bytes] = mapped_column(BYTEA)
+    """Hash of the address without its tag; by it letters are limited."""
+    token_hash: Mapped[bytes] = mapped_column(BYTEA)
+    is_sent: Mapped[bool]
+    """Whether it goes out, and counts: not if the address has an account, or got enough letters."""
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Task(Model):

@@ -30,6 +30,7 @@ _DELETE_LOGIN_ATTEMPTS = load(__package__, "delete_login_attempts")
 _DELETE_DELETED_TASKS = load(__package__, "delete_deleted_tasks")
 _DELETE_JOB_LOG = load(__package__, "delete_job_log")
 _DELETE_INVITATIONS = load(__package__, "delete_invitations")
+_DELETE_INVITATION_LETTERS = load(__package__, "delete_invitation_letters")
 _DELETE_EMAIL_CONFIRMATIONS = load(__package__, "delete_email_confirmations")
 _DELETE_PASSWORD_RESETS = load(__package__, "delete_password_resets")
 _DELETE_KEPT_ANSWERS = load(__package__, "delete_kept_answers")
@@ -39,6 +40,7 @@ _OUTLIVED = {
     "deleted_tasks": _DELETE_DELETED_TASKS,
     "job_log": _DELETE_JOB_LOG,
     "invitations": _DELETE_INVITATIONS,
+    "invitation_letters": _DELETE_INVITATION_LETTERS,
     "email_confirmations": _DELETE_EMAIL_CONFIRMATIONS,
     "password_resets": _DELETE_PASSWORD_RESETS,
     "kept_answers": _DELETE_KEPT_ANSWERS,
@@ -48,7 +50,7 @@ _FOLDED_AT_ONCE = 10_000
 _log = structlog.get_logger(__name__)
 OUTLIVED_TABLES = tuple(_OUTLIVED)
 """Tables whose old rows maintenance deletes: sessions (with their refresh tokens), throttles, tombstones, job log,
-expired invitations, confirmations of addresses, resets of passwords and kept answers."""
+expired invitations and their letters, confirmations of addresses, resets of passwords and kept answers."""
 _SWEEP_SECONDS = 40.0
 """Longer than the role's statement_timeout (30 s): the server ends a slow batch, and the session can be used again."""
 _SWEEP_SETTINGS = {"application_name": "taskbell-sweeper"}

@@ -148,6 +148,7 @@ async def _transports(settings: DeliverySettings, ledger: Ledger) -> AsyncIterat
                     task_template=settings.task_url_template,
                     confirm_at=settings.email_confirmation_url,
                     reset_at=settings.password_reset_url,
+                    join_at=settings.invitation_url,
                     api=settings.api_public_url.rstrip("/"),
                 ),
             )

@@ -23,12 +23,14 @@ class Links:
         task_template: Address of a task in a client, with `{task_id}` and, if need be, `{workspace_id}`; empty: none.
         confirm_at: Page of a client that confirms an e-mail address; empty: none.
         reset_at: Page of a client that resets a password; empty: none.
+        join_at: Page of a client that accepts an invitation; empty: none.
         api: Public address of the API, without a slash at its end; empty: unknown.
     """
 
     task_template: str = ""
     confirm_at: str = ""
     reset_at: str = ""
+    join_at: str = ""
     api: str = ""
 
     def task(self, *, workspace_id: UUID | None, task_id: UUID | None) -> str | None:
@@ -44,6 +46,10 @@ class Links:
     def password_reset(self, token: str) -> str | None:
         """Return the address that resets a password, in the same way."""
         return f"{self.reset_at}#token={token}" if self.reset_at else None
+
+    def invitation(self, token: str) -> str | None:
+        """Return the address that accepts an invitation, in the same way."""
+        return f"{self.join_at}#token={token}" if self.join_at else None
 
     def unsubscribe(self, token: UUID | None) -> str | None:
         """Return the address that switches e-mail off, or None if the API's address is not known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from typing import Any, Protocol, cast
+from unicodedata import normalize
 from uuid import UUID
 
 import idna
@@ -20,6 +22,7 @@ from taskbell.contract.emails import (
     CONFIRMATION_TYPE,
     EMAIL_CHANGE_TYPE,
     EMAIL_CHANGED_TYPE,
+    INVITATION_TYPE,
     PASSWORD_RESET_TYPE,
 )
 from taskbell.contract.notices import Kind
@@ -28,6 +31,9 @@ from taskbell.delivery.links import Links
 from taskbell.delivery.times import told_body, told_time
 
 _SUBJECT_LENGTH = 200
+_NAME_LENGTH = 100
+_LINKABLE = re.compile(r"[@\\]|://|\S[.:/\u3002]\S|www")
+"""What a mail program may make a link of: `example.com`, `host:80`, `a/b`, an address; also with other full stops."""
 _JOINERS = "\u200c\u200d"
 """They print nothing, and yet words and emoji are made with them."""
 
@@ -86,6 +92,12 @@ def one_line(text: str, *, at_most: int = _SUBJECT_LENGTH) -> str:
     """Return the text without line breaks and control characters, for a header."""
     kept = "".join(character if character.isprintable() or character in _JOINERS else " " for character in text)
     return " ".join(kept.split())[:at_most]
+
+
+def harmless(text: str | None) -> str | None:
+    """Return a name as one line, or None if a mail program could show a part of it as a link or an address."""
+    name = one_line(text or "", at_most=_NAME_LENGTH)
+    return None if not name or _LINKABLE.search(normalize("NFKC", name)) else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +274,28 @@ def _changed(_data: dict[str, Any], *, zone: str, links: Links) -> Letter:  # no
     )
 
 
+def _invitation(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
+    """Names are in it only where no mail program would make a link of them: they are a stranger's choice."""
+    token = str(data["token"])
+    address = links.invitation(token)
+    workspace, inviter = harmless(data.get("workspace_name")), harmless(data.get("inviter_name"))
+    by, where = inviter or "Somebody", f"“{workspace}” on Taskbell" if workspace else "a workspace on Taskbell"
+    if data.get("inviter_email"):
+        by += f" ({one_line(data['inviter_email'])})"
+    until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
+    return Letter(
+        title="Invitation to a workspace",
+        paragraphs=(
+            f"{by} invites you to {where} as {data['role']}.",
+            f"You can accept once, until {until}, with an account that has this address: sign in, or register one.",
+            "If you do not know who it is, do nothing: then nobody learns anything of you.",
+            "To accept the invitation, open the link." if address else "To accept the invitation, enter this code:",
+        ),
+        code=None if address else token,
+        link=(address, "Accept the invitation") if address else None,
+    )
+
+
 class _Write(Protocol):
     def __call__(self, data: dict[str, Any], /, *, zone: str, links: Links) -> Letter: ...
 
@@ -271,6 +305,7 @@ _OF_ACCOUNTS: Mapping[str, _Write] = {
     PASSWORD_RESET_TYPE: _password_reset,
     EMAIL_CHANGE_TYPE: _change,
     EMAIL_CHANGED_TYPE: _changed,
+    INVITATION_TYPE: _invitation,
 }
 
 

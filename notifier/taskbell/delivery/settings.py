@@ -69,6 +69,10 @@ class DeliverySettings(ProviderSettings, PooledSettings):
     """Page of your client that resets a password: the link of the message leads to it, with `#token=...`, and the page
     sends the token with the new password to `POST /v1/auth/password-reset/confirm`. Unset: the message has the token as
     a code to enter."""
+    invitation_url: str = Field(default="", max_length=1000, pattern=r"^(https?://[!-~]+)?$")
+    """Page of your client that accepts an invitation: the link of the message leads to it, with `#token=...`, and the
+    page has the user sign in or register, and sends the token to `POST /v1/invitations/accept`. Unset: the message has
+    the token as a code to enter."""
     task_url_template: str = Field(default="", max_length=1000)
     """Page of your client that shows a task, with `{task_id}` and, if need be, `{workspace_id}`, such as
     `https://tasks.example.com/tasks/{task_id}`: alerts link it. Unset: they have no link."""

@@ -43,7 +43,8 @@ async def invite_member(
 ) -> schemas.Invitation:
     """Invites a person, who becomes a member by accepting. Only for owners and admins; only owners invite owners.
 
-    The answer is the same whether the address has an account or not. An account finds the invitation in its inbox.
+    The answer is the same whether the address has an account or not. An account finds the invitation in its inbox; to
+    another address goes a letter, with a token for `POST /v1/invitations/accept`.
     """
     return await invitations.invite(actor.user_id, workspace_id, email=body.email, role=body.role)
 
@@ -54,11 +55,19 @@ async def invite_member(
     summary="List a workspace's invitations",
 )
 async def list_workspace_invitations(
-    request: Request, actor: Actor, invitations: Service, workspace_id: WorkspaceId, query: Paging
+    request: Request,
+    actor: Actor,
+    invitations: Service,
+    workspace_id: WorkspaceId,
+    query: Annotated[schemas.InvitationsQuery, Depends(query_parameters(schemas.InvitationsQuery))],
 ) -> schemas.InvitationPage:
-    """Pages through the invitations that may still be accepted, oldest first. Only for owners and admins."""
-    wanted = PageRequest.of(request, query, "invitations", workspace_id)
-    return wanted.page(schemas.InvitationPage, await invitations.page(actor.user_id, workspace_id, wanted))
+    """Pages through the invitations, oldest first, each with its state. Only for owners and admins.
+
+    Those that were withdrawn or have expired come with `ended=true`. Whether somebody declined is not told.
+    """
+    wanted = PageRequest.of(request, query, "ended invitations" if query.ended else "invitations", workspace_id)
+    found = await invitations.page(actor.user_id, workspace_id, wanted, ended=query.ended)
+    return wanted.page(schemas.InvitationPage, found)
 
 
 @router.delete(
@@ -94,6 +103,24 @@ async def accept_invitation(actor: Actor, invitations: Service, invitation_id: I
     With `TASKBELL_INVITATIONS_NEED_CONFIRMED_EMAIL` this is 409 `email_not_confirmed` before you confirmed yours.
     """
     return await invitations.accept(actor.user_id, invitation_id)
+
+
+@router.post(
+    "/invitations/accept",
+    responses=refuses(ProblemCode.NOT_FOUND, ProblemCode.LIMIT_REACHED, ProblemCode.CONFLICT),
+    summary="Accept an invitation that came by mail",
+)
+async def accept_mailed_invitation(
+    actor: Actor,
+    invitations: Service,
+    body: Annotated[schemas.InvitationByMail, Depends(json_body(schemas.InvitationByMail))],
+) -> Workspace:
+    """Takes the token of the message, makes you a member, and returns the workspace. Your address is then confirmed.
+
+    The message must have been sent to the address of your account: one answer, 404, for a token that is unknown, used,
+    expired or for another address, and when the invitation was withdrawn or you changed your password since.
+    """
+    return await invitations.accept_by_mail(actor.user_id, body.token)
 
 
 @router.post("/invitations/{invitation_id}/decline", status_code=204, summary="Decline an invitation")

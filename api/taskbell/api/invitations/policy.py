@@ -12,6 +12,21 @@ _SHARE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LetterBounds:
+    """How many letters there may be within a day; an invitation past them has none, and can be accepted all the same.
+
+    Attributes:
+        to_mailbox: Letters to one mailbox, whatever the tags of its addresses.
+        by_user_to_mailbox: Of those, from one user.
+        by_user: Letters from one user.
+    """
+
+    to_mailbox: int = 10
+    by_user_to_mailbox: int = 3
+    by_user: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How many of each there may be at a time.
 
@@ -31,6 +46,11 @@ class Bounds:
     def by_user_to_recipient(self) -> int:
         """Invitations from one user to one address."""
         return max(1, self.to_recipient // _SHARE)
+
+    @property
+    def letters(self) -> LetterBounds:
+        """Letters of invitations: a user who withdraws and invites again sends no more than who does not."""
+        return LetterBounds(by_user=self.by_user)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

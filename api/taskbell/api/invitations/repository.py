@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.api.http.paging import Place, Slice
-from taskbell.api.invitations.policy import Load, Room
+from taskbell.api.invitations.policy import LetterBounds, Load, Room
 from taskbell.api.invitations.schemas import Invitation, InvitationToYou
 from taskbell.api.workspaces.policy import Role
 from taskbell.kit.ids import bare_uuid, new_id
@@ -18,9 +18,11 @@ from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
 
 _ACCEPT = load(__package__, "accept_invitation")
+_CONFIRM_READER = load(__package__, "confirm_reader")
 _ANNOUNCE = load(__package__, "announce_invitation")
 _DECLINE = load(__package__, "decline_invitation")
 _DELETE_ENDED = load(__package__, "delete_ended_invitation")
+_FIND_OF_LETTER = load(__package__, "find_invitation_of_letter")
 _GET_ROLE = load(__package__, "get_invitation_role")
 _INSERT = load(__package__, "insert_invitation")
 _INSERT_MEMBER_ADDED = load(__package__, "insert_member_added")
@@ -78,15 +80,60 @@ async def invite(
     return None if row is None else Invitation.of(row)
 
 
-async def announce(connection: Connection, invitation_id: UUID, *, traceparent: str | None) -> bool:
-    """Notify the account of the address, if there is one; whether somebody was notified."""
-    return bool(await _ANNOUNCE.value(connection, id=invitation_id, traceparent=traceparent))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What an address without an account gets.
+
+    Attributes:
+        token: What accepts the invitation; it is only in the letter.
+        token_hash: What is stored of it.
+        mailbox: Hash of the address without its tag.
+        retry_for: For how long sending is tried.
+    """
+
+    token: str
+    token_hash: bytes
+    mailbox: bytes
+    retry_for: timedelta
 
 
-async def page(connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int) -> Slice[Invitation]:
-    """Invitations of a workspace that may still be accepted, by id."""
+async def announce(
+    connection: Connection, invitation_id: UUID, *, letter: Letter, bounds: LetterBounds, traceparent: str | None
+) -> bool:
+    """Notify the account of the address, or have the letter sent there; whether an account was notified."""
+    return bool(
+        await _ANNOUNCE.value(
+            connection,
+            id=invitation_id,
+            token=letter.token,
+            token_hash=letter.token_hash,
+            mailbox=letter.mailbox,
+            retry_for=letter.retry_for,
+            most_to_mailbox=bounds.to_mailbox,
+            most_by_user_to_mailbox=bounds.by_user_to_mailbox,
+            most_by_user=bounds.by_user,
+            traceparent=traceparent,
+        )
+    )
+
+
+async def find_of_letter(connection: Connection, token_hash: bytes) -> UUID | None:
+    """The invitation to the actor that a letter was about; None when either is worth nothing any more."""
+    found = await _FIND_OF_LETTER.value(connection, token_hash=token_hash)
+    return None if found is None else bare_uuid(found)
+
+
+async def confirm_reader(connection: Connection, actor: UUID) -> None:
+    """Note that the actor reads the mailbox of the account."""
+    await _CONFIRM_READER.count(connection, actor=actor)
+
+
+async def page(
+    connection: Connection, *, workspace_id: UUID, ended: bool, after: Place | None, limit: int
+) -> Slice[Invitation]:
+    """Invitations of a workspace, by id; with or without those that have ended."""
     past = None if after is None else after.id
-    rows = await _LIST.rows(connection, workspace_id=workspace_id, past=past, at_most=limit + 1)
+    rows = await _LIST.rows(connection, workspace_id=workspace_id, ended=ended, past=past, at_most=limit + 1)
     return Slice.of(rows, limit=limit, item=Invitation.of, place=lambda row: Place(row["id"]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from taskbell.api.accounts.schemas import Email
 from taskbell.api.http.body import RequestBody
-from taskbell.api.http.paging import Page
+from taskbell.api.http.paging import Page, PageQuery
 from taskbell.api.http.rows import RowModel
 from taskbell.api.workspaces.policy import Role
 
@@ -24,6 +25,33 @@ class MemberInvite(RequestBody):
     """The role of the member, once the person accepts."""
 
 
+class InvitationState(StrEnum):
+    """What has become of an invitation. Whether it was declined is told to nobody."""
+
+    OPEN = "open"
+    """It can be accepted."""
+    WITHDRAWN = "withdrawn"
+    """An owner or admin ended it."""
+    EXPIRED = "expired"
+    """Its time is over."""
+    VOID = "void"
+    """Who made it may no longer make it, so it cannot be accepted meanwhile."""
+
+
+class InvitationsQuery(PageQuery):
+    """Which invitations of a workspace."""
+
+    ended: bool = False
+    """Also those that were withdrawn or have expired: they count until maintenance deletes them."""
+
+
+class InvitationByMail(RequestBody):
+    """The token of a message that invited you."""
+
+    token: Annotated[str, Field(max_length=200, examples=["yR3mJw0x8k9Zc7fVbq2tLhN5sPaUdGeXiOoTzWnQyAE"])]
+    """From the link of the message, or its code."""
+
+
 class Invitation(RowModel):
     """An invitation, as the owners and admins of the workspace see it."""
 
@@ -34,6 +62,7 @@ class Invitation(RowModel):
     invited_by: UUID = Field(description="The user who made it. It ends when that user may no longer make it.")
     created_at: datetime
     expires_at: datetime = Field(description="It can be accepted until then.")
+    state: InvitationState
 
 
 class InvitationPage(Page[Invitation]):

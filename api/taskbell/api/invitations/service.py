@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
+from hashlib import sha256
 from uuid import UUID
 
+from taskbell.api.accounts.policy import mailbox_of
 from taskbell.api.events.recorder import EventRecorder
 from taskbell.api.http.paging import PageRequest, Slice
 from taskbell.api.invitations import repository
@@ -27,6 +30,8 @@ from taskbell.contract.events import EventType
 from taskbell.kit.postgres.errors import RowRefused
 from taskbell.kit.trace import traceparent
 from taskbell.store.pool import Connection, Database
+
+_RETRIED_FOR = timedelta(hours=1)
 
 
 class Invitations:
@@ -68,8 +73,8 @@ class Invitations:
             async with self._database.acting(actor) as connection:
                 await require_role(connection, actor=actor, workspace_id=workspace_id)
             raise RoleInsufficient from refused
-        if told:
-            await self._recorder.committed(EventType.NOTIFICATION_CREATED)
+        # The relay is poked in any case: an address with an account takes as long as one without.
+        await self._recorder.committed(*[EventType.NOTIFICATION_CREATED] * told)
         return invitation
 
     async def _invite(self, actor: UUID, workspace_id: UUID, *, email: str, role: Role) -> tuple[Invitation, bool]:
@@ -87,13 +92,27 @@ class Invitations:
             )
             if invitation is None:
                 raise AlreadyInvited
-            return invitation, await repository.announce(connection, invitation.id, traceparent=traceparent())
+            return invitation, await self._announce(connection, invitation)
 
-    async def page(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[Invitation]:
+    async def _announce(self, connection: Connection, invitation: Invitation) -> bool:
+        token = secrets.token_urlsafe(32)
+        letter = repository.Letter(
+            token=token,
+            token_hash=_digest(token),
+            mailbox=mailbox_of(invitation.email),
+            retry_for=min(_RETRIED_FOR, self._lifetime),
+        )
+        return await repository.announce(
+            connection, invitation.id, letter=letter, bounds=self._bounds.letters, traceparent=traceparent()
+        )
+
+    async def page(self, actor: UUID, workspace_id: UUID, wanted: PageRequest, *, ended: bool) -> Slice[Invitation]:
         """Read a page of a workspace's invitations, by id. Raises `WorkspaceNotFound`, `InvitationsNotPermitted`."""
         async with self._database.acting(actor) as connection:
             await _require_administrator(connection, actor, workspace_id)
-            return await repository.page(connection, workspace_id=workspace_id, after=wanted.after, limit=wanted.limit)
+            return await repository.page(
+                connection, workspace_id=workspace_id, ended=ended, after=wanted.after, limit=wanted.limit
+            )
 
     async def withdraw(self, actor: UUID, workspace_id: UUID, invitation_id: UUID) -> None:
         """End an invitation of a workspace.
@@ -127,15 +146,33 @@ class Invitations:
             TooManyWorkspaces: The actor belongs to enough workspaces.
             WorkspaceFull: The workspace has enough members.
         """
+        return await self._join(actor, invitation_id)
+
+    async def accept_by_mail(self, actor: UUID, token: str) -> Workspace:
+        """Accept by the token of a letter, which confirms the actor's address, too: it came there.
+
+        Raises:
+            InvitationNotFound: The token is unknown or used, the invitation has ended or is for another address, or the
+                actor changed the password since the letter was sent.
+            Refused: As `accept`.
+        """
+        return await self._join(actor, _digest(token))
+
+    async def _join(self, actor: UUID, by: UUID | bytes) -> Workspace:
         try:
-            workspace_id = await self._accept(actor, invitation_id)
+            workspace_id = await self._accept(actor, by)
         except RowRefused as refused:
             raise InvitationNotFound from refused
         await self._recorder.committed(EventType.MEMBER_ADDED)
         return await self._workspaces.get(actor, workspace_id)
 
-    async def _accept(self, actor: UUID, invitation_id: UUID) -> UUID:
+    async def _accept(self, actor: UUID, by: UUID | bytes) -> UUID:
         async with self._database.acting(actor) as connection:
+            invitation_id = by if isinstance(by, UUID) else await repository.find_of_letter(connection, by)
+            if invitation_id is None:
+                raise InvitationNotFound
+            if isinstance(by, bytes):
+                await repository.confirm_reader(connection, actor)
             room = await repository.room(connection, actor=actor, invitation_id=invitation_id)
             if room is None:
                 raise InvitationNotFound
@@ -164,3 +201,7 @@ async def _require_administrator(connection: Connection, actor: UUID, workspace_
     if role not in {Role.OWNER, Role.ADMIN}:
         raise InvitationsNotPermitted
     return role
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()

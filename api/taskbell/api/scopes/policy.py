@@ -15,6 +15,7 @@ SESSION_ONLY = frozenset(
         "POST /v1/me/email",
         "POST /v1/me/email/confirmation",
         "POST /v1/me/email/confirm",
+        "POST /v1/invitations/accept",
         "GET /v1/me/second-factor",
         "POST /v1/me/second-factor",
         "POST /v1/me/second-factor/confirm",

@@ -57,7 +57,11 @@ SELECT t.id, t.event_id, t.channel, t.endpoint_id, t.workspace_id, t.event_type,
   extract(epoch FROM now() - t.created_at)::float8 AS age,
   w.url, w.enabled, w.secret, CASE WHEN w.previous_secret_expires_at > now() THEN w.previous_secret END AS previous,
   CASE WHEN t.event_type IN ('email.confirmation', 'email.password_reset', 'email.change', 'email.changed')
-    OR c.enabled AND u.email_confirmed_at IS NOT NULL THEN u.email END AS email,
+    OR c.enabled AND u.email_confirmed_at IS NOT NULL THEN u.email
+    WHEN t.event_type = 'email.invitation' THEN (
+      SELECT i.email FROM invitation_letters l JOIN invitations i ON i.id = l.invitation_id
+      WHERE l.id = t.endpoint_id AND i.withdrawn_at IS NULL AND i.expires_at > now()
+    ) END AS email,
   c.unsubscribe_token, u.time_zone, u.quiet_from, u.quiet_until, clock_timestamp() AS now,
   a.id AS alert_endpoint_id, a.address, a.p256dh, a.auth, a.environment, extract(epoch FROM a.registered_at)::float8 AS registered_at,
   v.subject_id, v.actor_id, v.traceparent AS event_traceparent, v.created_at AS event_time, v.data::text AS data

@@ -7,6 +7,7 @@ WITH used AS (
   RETURNING r.user_id, r.email, r.password_version
 )
 UPDATE users u SET password_hash = :new, password_version = u.password_version + 1,
+  password_changed_at = clock_timestamp(),
   email_confirmed_at = coalesce(u.email_confirmed_at, clock_timestamp()), updated_at = clock_timestamp()
 FROM used r JOIN users former ON former.id = r.user_id
 WHERE u.id = former.id AND u.email = r.email AND u.password_version = r.password_version

@@ -19,5 +19,8 @@ CREATE POLICY declined ON invitations FOR UPDATE TO taskbell_api
   USING (email = (SELECT lower(u.email) FROM users u WHERE u.id = taskbell.actor()));
 CREATE POLICY accepted ON invitations FOR DELETE TO taskbell_api
   USING (email = (SELECT lower(u.email) FROM users u WHERE u.id = taskbell.actor()));
+CREATE POLICY delivered ON invitations FOR SELECT TO taskbell_delivery USING (true);
 
 GRANT SELECT, INSERT, UPDATE (withdrawn_at, declined_at), DELETE ON invitations TO taskbell_api;
+-- Whether an invitation by mail is still to be sent, and where.
+GRANT SELECT (id, email, expires_at, withdrawn_at) ON invitations TO taskbell_delivery;

@@ -1,0 +1,1 @@
+SELECT taskbell.invitation_of_letter(:token_hash)
