@@ -9,7 +9,7 @@ from taskbell.capacity.compare import NotComparable, compare, main
 
 FIGURES = {"count": 1000, "rps": 100.0, "p50_ms": 5.0, "p95_ms": 20.0, "p99_ms": 40.0, "errors": 0}
 STEP = {
-    "users": 100,
+    "users": 80,
     "broken": [],
     "rps": 200.0,
     "kinds": {"get": FIGURES, "create": FIGURES},
@@ -52,9 +52,38 @@ def test_users_are_compared_with_noise(users, verdict):
 
 @pytest.mark.parametrize(("p99", "verdict"), [(51.0, "equal"), (53.0, "worse"), (27.0, "better")])
 def test_durations_may_differ_by_twice_the_noise(p99, verdict):
-    """A p99 at the same number of users: longer is worse."""
+    """A p99 with the same users, fewer than held at most: longer is worse."""
     kinds = {"get": FIGURES | {"p99_ms": p99}, "create": FIGURES}
-    assert _verdicts(_changed(step={"kinds": kinds}))["get: p99 ms at 100 users"] == verdict
+    assert _verdicts(_changed(step={"kinds": kinds}))["get: p99 ms at 80 users"] == verdict
+
+
+EDGE = STEP | {"users": 100, "kinds": {"get": FIGURES | {"p99_ms": 70.0}, "create": FIGURES}}
+
+
+def _files(folder, **reports):
+    for name, report in reports.items():
+        (folder / name).write_text(json.dumps(report))
+    return [str(folder / name) for name in reports]
+
+
+def test_the_edge_of_the_capacity_says_nothing_of_durations(tmp_path):
+    """Two runs that differ only in the p99 with the most users are equal: there it doubles by chance."""
+    late = EDGE | {"kinds": {"get": FIGURES | {"p99_ms": 190.0}, "create": FIGURES}}
+    assert main(_files(tmp_path, a=REPORT | {"steps": [STEP, EDGE]}, b=REPORT | {"steps": [STEP, late]})) == 0
+
+
+def test_a_slower_platform_is_worse_before_its_edge(tmp_path, capsys):
+    """A platform that is slower with 80 % of the users is worse, though as many held, and as slow at the edge."""
+    slow = STEP | {"kinds": {"get": FIGURES | {"p99_ms": 60.0}, "create": FIGURES}}
+    assert main(_files(tmp_path, a=REPORT | {"steps": [STEP, EDGE]}, b=REPORT | {"steps": [slow, EDGE]})) == 1
+    assert "get: p99 ms at 80 users" in capsys.readouterr().out
+
+
+def test_without_a_step_before_the_edge_durations_are_left_out_aloud(tmp_path, capsys):
+    """A run that began near its edge has nothing to compare but the users held, and that is said."""
+    only = _files(tmp_path, a=REPORT | {"steps": [EDGE]}, b=REPORT | {"steps": [EDGE]})
+    assert main(only) == 0
+    assert "Durations are not compared" in capsys.readouterr().out
 
 
 def test_a_few_milliseconds_and_a_few_requests_say_nothing():

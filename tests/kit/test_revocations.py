@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 
 from taskbell.kit import revocations
+from taskbell.kit.looper import running
 from taskbell.kit.revocations import Revocations
+from taskbell.testing.waiting import eventually
 
 _NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -17,7 +19,7 @@ class Ledger:
 
     def __init__(self):
         self.rows = []
-        self.reads = 0
+        self.reads, self.is_away = 0, False
         self._numbers = itertools.count(1)
 
     def end(self, *, at):
@@ -29,6 +31,8 @@ class Ledger:
     async def read(self, after, keep, past, at_most):
         """Answer like the statement."""
         self.reads += 1
+        if self.is_away:
+            raise OSError
         since = after or _NOW - keep
         rows = sorted(row for row in self.rows if row > (since, past))
         return [(identity, at) for at, identity in rows[:at_most]]
@@ -58,6 +62,18 @@ async def test_each_is_known_and_told_once(ledger, ended):
     assert all(each in ended for each in (earlier, *later))
     assert heard == later
     assert UUID(int=0) not in ended
+
+
+async def test_it_reads_until_it_is_stopped(ledger, ended, monkeypatch):
+    """What ends while a process runs becomes known, again and again; a time without an answer changes nothing."""
+    monkeypatch.setattr(revocations, "EVERY", 0.01)
+    async with running(ended.run, name="reader"):
+        for _ in range(3):
+            known, ledger.is_away = ledger.end(at=0), False
+            await eventually(lambda known=known: known in ended, "the reader knows it")
+            ledger.is_away, reads = True, ledger.reads
+            await eventually(lambda reads=reads: ledger.reads > reads + 1, "the reader asks in vain")
+            assert known in ended
 
 
 async def test_what_commits_late_is_found(ledger, ended):
