@@ -20,8 +20,20 @@ VERBS = {
     "patch": {"update"},
     "delete": {"delete", "end", "remove", "withdraw", "revoke"},
     "post": {
-        *("accept", "add", "cancel", "change", "confirm", "create", "decline", "disable", "enable", "finish", "invite"),
-        *("leave", "mark", "move", "redeliver", "refresh", "register", "request", "reset", "restore", "revoke"),
+        *("accept", "add", "cancel", "change", "confirm", "create", "decline", "delete", "disable", "enable", "finish"),
+        *(
+            "invite",
+            "leave",
+            "mark",
+            "move",
+            "redeliver",
+            "refresh",
+            "register",
+            "request",
+            "reset",
+            "restore",
+            "revoke",
+        ),
         *("rotate", "send", "sign", "start", "test", "transfer", "unsubscribe", "verify"),
     },
 }

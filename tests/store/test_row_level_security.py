@@ -19,6 +19,7 @@ _WITHOUT_TENANT = {
     "workspace_usage": "measured by the relay; the API's role has no right to it",
     "report_state": "how far events are summed up; one row for all workspaces",
     "provider_tokens": "delivery's tokens of push providers; the API's role has no right to it",
+    "erasures": "what maintenance is to erase; the API's role has no right to it",
     "login_attempts": "keys are hashes; it is written before anybody is signed in",
     "invitation_letters": "tokens for addresses without accounts; the API's role has no right to it",
     "used_sign_ins": "random ids; it is written before anybody is signed in",

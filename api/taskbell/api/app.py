@@ -9,6 +9,7 @@ from taskbell.api.accounts import endpoints as accounts
 from taskbell.api.bots import endpoints as bots
 from taskbell.api.chats import endpoints as chats
 from taskbell.api.comments import endpoints as comments
+from taskbell.api.deletions import endpoints as deletions
 from taskbell.api.deliveries import endpoints as deliveries
 from taskbell.api.devices import endpoints as devices
 from taskbell.api.events import endpoints as events
@@ -75,6 +76,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         personal_tokens.router,
         password_resets.router,
         second_factors.router,
+        deletions.router,
         sessions.router,
         oidc.router,
         workspaces.router,

@@ -21,6 +21,7 @@ from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.bots.service import Bots
 from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
+from taskbell.api.deletions.service import Deletions
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
 from taskbell.api.events.following import Following
@@ -141,6 +142,14 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             open_providers(settings, database, sessions=sessions, keys=keys, throttle=throttle)
         )
         challenges, factor_keys = Challenges(keys), settings.second_factor_keys
+        second_factors = SecondFactors(
+            database,
+            passwords=passwords,
+            sessions=sessions,
+            challenges=challenges,
+            throttle=throttle,
+            seal=None if factor_keys is None else Seal.parse(factor_keys.get_secret_value()),
+        )
         shared = None
         if settings.rate_limit_storage_url is not None:
             store = settings.rate_limit_storage_url.get_secret_value()
@@ -179,14 +188,8 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             ),
             provider_sign_ins=provider_sign_ins,
             provider_tokens=provider_tokens,
-            second_factors=SecondFactors(
-                database,
-                passwords=passwords,
-                sessions=sessions,
-                challenges=challenges,
-                throttle=throttle,
-                seal=None if factor_keys is None else Seal.parse(factor_keys.get_secret_value()),
-            ),
+            second_factors=second_factors,
+            deletions=Deletions(database, second_factors=second_factors, recorder=recorder),
             accounts=Accounts(
                 database,
                 passwords=passwords,

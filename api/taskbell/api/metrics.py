@@ -41,6 +41,10 @@ PASSWORD_RESETS = Counter(
     "somebody tries addresses.",
     ["outcome"],
 )
+ACCOUNTS_DELETED = Counter(
+    "taskbell_api_accounts_deleted_total",
+    "Accounts that their users deleted. Many at once: ask what drives people away, or who has their passwords.",
+)
 CLIENTS_SHARE_ADDRESS = Gauge(
     "taskbell_api_clients_share_address",
     "1 if ten accounts signed in through what looks like a proxy that is not in TASKBELL_TRUSTED_PROXIES. Then one "

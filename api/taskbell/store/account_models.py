@@ -54,6 +54,19 @@ class User(Model):
     """The workspace of a bot, which goes with it; NULL: a person."""
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    deleted_at: Mapped[datetime | None]
+    """When the user deleted the account. The row stays for what refers to it, with nothing of the person."""
+
+
+class Erasure(Model):
+    """A deleted account, or a workspace without members, of which maintenance still has rows to erase."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (CheckConstraint("kind IN ('user', 'workspace')", name="erasures_kind"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Session(Model):

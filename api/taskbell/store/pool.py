@@ -12,11 +12,11 @@ from uuid import UUID
 import asyncpg
 
 from taskbell.contract.problems import ProblemCode, Refused
-from taskbell.kit.postgres.errors import StatementTooSlow, translating
+from taskbell.kit.postgres.errors import AWAY, StatementTooSlow, translating
 from taskbell.kit.postgres.lender import Lender
 from taskbell.kit.postgres.pool import Connection, Pool
 
-__all__ = ["Connection", "Database", "DatabaseUnavailable", "RequestTooSlow", "shared"]
+__all__ = ["AccountDeleted", "Connection", "Database", "DatabaseUnavailable", "RequestTooSlow", "shared"]
 
 _ROLLBACK_SECONDS = 5.0
 _T = TypeVar("_T")
@@ -34,7 +34,15 @@ class RequestTooSlow(Refused):
     code = ProblemCode.TOO_SLOW
 
 
+class AccountDeleted(Refused):
+    """The account of the access token was deleted."""
+
+    code = ProblemCode.UNAUTHENTICATED
+
+
 def _refusal(lost: BaseException) -> Refused:
+    if isinstance(lost, asyncpg.RestrictViolationError):  # raised by taskbell.refuse_deleted_account alone
+        return AccountDeleted()
     return RequestTooSlow() if isinstance(lost, StatementTooSlow) else DatabaseUnavailable()
 
 
@@ -72,7 +80,8 @@ def shared() -> Shared | None:
 class Database(Pool):
     """The primary. Every call raises `DatabaseUnavailable` when no connection is free in time or PostgreSQL is away.
 
-    It raises `RequestTooSlow` for a statement that was cancelled because it took longer than it may.
+    It raises `RequestTooSlow` for a statement that was cancelled because it took longer than it may, and
+    `AccountDeleted` for one that would add to an account that is deleted.
 
     Statements set their actor themselves, in their first CTE (`set_config('taskbell.actor', ...)`), see
     docs/adr/0006-actor-in-the-statement.md.
@@ -80,7 +89,8 @@ class Database(Pool):
 
     def __init__(self, lender: Lender, *, acquire_timeout: float) -> None:
         """Take the lender, which the caller closes, and the seconds to wait for a free connection."""
-        super().__init__(lender, away=translating(_refusal), patience=acquire_timeout, span="transaction")
+        away = translating(_refusal, errors=(*AWAY, asyncpg.RestrictViolationError))
+        super().__init__(lender, away=away, patience=acquire_timeout, span="transaction")
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Borrow a connection; every statement on it commits by itself, or with the transaction that is shared."""

@@ -1,4 +1,4 @@
-"""Maintenance: makes partitions ahead, checks the sums of reports and removes what has expired.
+"""Maintenance: makes partitions ahead, checks the sums of reports and erases what is over.
 
 A step that fails does not stop the others.
 """
@@ -40,6 +40,7 @@ async def maintain(maintenance: Maintenance, settings: RetentionSettings) -> dic
     steps: dict[str, Callable[[], Awaitable[Any]]] = {
         "partitions": ahead,
         "reports": partial(maintenance.check_reports, now=now, event_retention=settings.event_retention),
+        "erased": maintenance.erase,
         "dropped": partial(maintenance.drop_expired, retention, now=now),
         **{table: partial(maintenance.delete_outlived, table) for table in OUTLIVED_TABLES},
     }

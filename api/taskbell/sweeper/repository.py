@@ -15,6 +15,7 @@ from taskbell.kit.postgres.connection import Session, open_session
 from taskbell.kit.postgres.errors import FAILED, describe, translating
 from taskbell.kit.postgres.statements import load
 from taskbell.store import partitions
+from taskbell.sweeper import erasures
 from taskbell.sweeper.errors import BatchTooSlow, SweepInterrupted
 from taskbell.sweeper.policy import LONGEST_PAUSE, Part, span_to_check
 
@@ -182,6 +183,10 @@ class Maintenance:
         """Drop the partitions that are older than their table's retention. Returns their names."""
         async with self._session.connection() as connection:
             return await partitions.drop_expired(connection, retention=retention, now=now)
+
+    async def erase(self) -> int:
+        """Erase what is left of deleted accounts and of workspaces without members. Returns of how many."""
+        return await erasures.erase(self._session)
 
     async def delete_outlived(self, table: str) -> int:
         """Delete what a table keeps no longer, some thousand rows in a transaction. Returns how many."""

@@ -64,6 +64,7 @@ class ProblemCode(Enum):
     EMAIL_TAKEN = Problem("email_taken", 409, "An account with this e-mail exists")
     IDENTITY_TAKEN = Problem("identity_taken", 409, "The account belongs to another user of the provider")
     SECOND_FACTOR_ON = Problem("second_factor_on", 409, "The account has a second factor")
+    LAST_OWNER = Problem("last_owner", 409, "A workspace of others would have no owner")
     LIMIT_REACHED = Problem("limit_reached", 409, "There are as many of these as there may be")
     TASK_DONE = Problem("task_done", 409, "The task is completed or cancelled")
     CURSOR_EXPIRED = Problem("cursor_expired", 410, "The cursor is older than the events that are kept")

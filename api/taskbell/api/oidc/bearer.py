@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
-from uuid import NAMESPACE_URL, uuid5
 
 from taskbell.api import metrics
 from taskbell.api.oidc import repository
@@ -77,7 +76,7 @@ class ProviderTokens:
         return Claims(
             user_id=account.user_id,
             workspace_id=account.workspace_id,
-            session_id=uuid5(NAMESPACE_URL, f"{provider.issuer} {subject}"),
+            session_id=account.user_id,  # it ends with the account
             token_id=str(said.get("jti", "")),
             expires_at=expires_at,
             scopes=_SCOPES,

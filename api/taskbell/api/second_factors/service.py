@@ -163,6 +163,25 @@ class SecondFactors:
             await repository.delete(connection, user_id)
         _log.info("second_factor_disabled", user_id=str(user_id))
 
+    async def demand(self, proven: Proven, *, code: str | None) -> None:
+        """Check a code, and use it up, if a second factor is in force.
+
+        Raises:
+            CodeWrong: The code is wrong, too old, was used, or is missing.
+            SignInThrottled: Too many codes were wrong.
+        """
+        user_id = proven.user_id
+        async with self._database.acting(user_id) as connection:
+            enabled = (await repository.get_state(connection, user_id)).enabled
+        if not enabled:
+            return
+        if code is None:
+            raise CodeWrong
+        async with self._attempt(_codes_of(user_id)), self._database.acting(user_id) as connection:
+            found = await repository.lock(connection, user_id)
+            if found is not None and not await self._uses(connection, user_id, found, code):
+                raise CodeWrong
+
     async def _uses(self, connection: Connection, user_id: UUID, found: SecondFactor, code: str) -> bool:
         """Use a code, if it is valid: of the authenticator, later than the last one, or a recovery code."""
         if len(code) != policy.DIGITS:

@@ -170,6 +170,13 @@ API = Board(
                     ),
                 ),
                 lines(
+                    "Deleted accounts",
+                    "Accounts that their users deleted. Many at once: ask what drives people away, or who has their "
+                    "passwords.",
+                    "cps",
+                    Query("sum(rate(taskbell_api_accounts_deleted_total[R]))", "deleted", when_healthy=False),
+                ),
+                lines(
                     "Personal access tokens by outcome",
                     "Many misses mean many tokens that are each used rarely; each costs a statement. Many refused: a "
                     "program whose token has ended.",

@@ -1,7 +1,8 @@
 ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY maintenance ON users TO CURRENT_USER USING (true);
 
-CREATE POLICY own_account ON users TO taskbell_api USING (id = taskbell.actor());
+-- A deleted account is nobody's any more: what a token does that is still believed for a second, it does to nothing.
+CREATE POLICY own_account ON users TO taskbell_api USING (id = taskbell.actor() AND deleted_at IS NULL);
 CREATE POLICY addressed ON users FOR SELECT TO taskbell_delivery USING (true);
 CREATE POLICY digested ON users FOR SELECT TO taskbell_sweeper USING (digest_at IS NOT NULL);
 

@@ -39,7 +39,7 @@ BEGIN
     WHERE (l.mailbox = box OR l.invited_by = made.inviter) AND l.is_sent AND l.created_at > now() - interval '1 day';
     INSERT INTO public.invitation_letters (id, invitation_id, invited_by, mailbox, token_hash, is_sent)
     VALUES (letter, CASE WHEN is_sent THEN invitation END, made.inviter, box, digest, is_sent);
-    -- Who has not confirmed their own address sends no word of their choice to a stranger.
+    -- Who has not confirmed their own address sends no word of their choice to a stranger. What is not sent names nobody.
     INSERT INTO public.deliveries
       (event_id, channel, endpoint_id, workspace_id, event_type, payload, traceparent, state, give_up_at)
     VALUES (taskbell.new_id(), 'email', letter, made.workspace_id, 'email.invitation',
@@ -47,8 +47,8 @@ BEGIN
         'token', secret, 'role', made.role,
         'expires_at', to_char(made.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI"+00:00"'),
         'workspace_name', CASE WHEN made.is_known THEN made.workspace_name END,
-        'inviter_name', CASE WHEN made.is_known THEN made.inviter_name END,
-        'inviter_email', CASE WHEN made.is_known THEN made.inviter_email END))::text,
+        'inviter_name', CASE WHEN made.is_known AND is_sent THEN made.inviter_name END,
+        'inviter_email', CASE WHEN made.is_known AND is_sent THEN made.inviter_email END))::text,
       announce_invitation.traceparent, CASE WHEN is_sent THEN 'pending' ELSE 'withdrawn' END, now() + retry_for);
   END IF;
   notice.id := invitation;

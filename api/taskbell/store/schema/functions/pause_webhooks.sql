@@ -21,6 +21,7 @@ BEGIN
   END IF;
   notice.kind := 'webhooks_paused';
   notice.workspace_id := workspace;
+  notice.actor_id := person;
   notice.title := 'Webhooks paused';
   notice.urgent := false;
   SELECT format('Switched off in %s: %s, because %s no longer administers it',
@@ -32,8 +33,8 @@ BEGIN
     notice.id := taskbell.new_id();
     notice.created_at := clock_timestamp();
     INSERT INTO public.notifications SELECT notice.*;
-    INSERT INTO public.events (workspace_id, type, subject_id, audience, traceparent, data)
-    VALUES (workspace, 'notification.created', notice.id, ARRAY[notice.user_id], pause_webhooks.traceparent,
+    INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
+    VALUES (workspace, 'notification.created', notice.id, person, ARRAY[notice.user_id], pause_webhooks.traceparent,
             taskbell.notification_document(notice));
     told := told + 1;
   END LOOP;

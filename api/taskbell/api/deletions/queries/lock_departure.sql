@@ -1,0 +1,1 @@
+SELECT workspace_id, name FROM taskbell.lock_departure()

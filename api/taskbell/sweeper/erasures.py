@@ -1,0 +1,55 @@
+"""Erases what is left of deleted accounts, and of workspaces that nobody belongs to: in batches, since it may be much.
+
+Each batch commits by itself. Whoever goes on after a crash finds the rest, and two at once do no harm.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+
+from taskbell.kit.ids import bare_uuid
+from taskbell.kit.postgres.connection import Session
+from taskbell.kit.postgres.statements import Statement, load
+
+_SELECT = load(__package__, "select_erasures")
+_HIDE_NAMES = load(__package__, "hide_names")
+_DONE = load(__package__, "delete_erasure")
+_OF_A_USER = (
+    load(__package__, "erase_notifications"),
+    load(__package__, "erase_subscriptions"),
+    load(__package__, "erase_emails"),
+)
+_TASKS = load(__package__, "erase_tasks")
+_WORKSPACE = load(__package__, "erase_workspace")
+_AT_ONCE = 1000
+"""Accounts and workspaces whose erasure begins together: their names are looked for in one walk."""
+_ROWS_AT_ONCE = 1000
+_log = structlog.get_logger(__name__)
+
+
+async def erase(session: Session) -> int:
+    """Carry out all erasures that wait. Returns how many."""
+    done = 0
+    while rows := await _SELECT.rows(session, at_most=_AT_ONCE):
+        people = [bare_uuid(row["id"]) for row in rows if row["kind"] == "user"]
+        if people:
+            await _HIDE_NAMES.count(session, people=people)
+        for row in rows:
+            subject = bare_uuid(row["id"])
+            if row["kind"] == "user":
+                for statement in _OF_A_USER:
+                    await _in_batches(session, statement, subject)
+            else:
+                await _in_batches(session, _TASKS, subject)
+                await _WORKSPACE.count(session, id=subject)
+            await _DONE.count(session, id=subject)
+            _log.info("erased", kind=row["kind"], id=str(subject))
+        done += len(rows)
+    return done
+
+
+async def _in_batches(session: Session, statement: Statement, subject: UUID) -> None:
+    while await statement.count(session, id=subject, at_most=_ROWS_AT_ONCE) == _ROWS_AT_ONCE:
+        pass

@@ -1,0 +1,4 @@
+-- Its bots go with it.
+WITH summed AS (DELETE FROM report_cells WHERE workspace_id = :id),
+  measured AS (DELETE FROM workspace_usage WHERE workspace_id = :id)
+DELETE FROM workspaces WHERE id = :id

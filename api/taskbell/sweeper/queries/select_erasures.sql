@@ -1,0 +1,1 @@
+SELECT id, kind FROM erasures ORDER BY created_at, id LIMIT :at_most
