@@ -65,7 +65,8 @@ async def test_the_webhooks_of_one_who_leaves_are_paused(team, call):
         paused = [notice for notice in inbox if notice["kind"] == "webhooks_paused"]
         assert len(paused) == told
         for notice in paused:
-            assert (notice["workspace_id"], notice["task_id"], notice["actor_id"]) == (garden, None, None)
+            assert (notice["workspace_id"], notice["task_id"]) == (garden, None)
+            assert notice["actor_id"] == team["eve"].user_id
             assert notice["body"] == "Switched off in Garden: 2 webhooks, because eve no longer administers it"
     again = await call("ann", "PATCH", f"/webhooks/{hooks['made']}", enabled=True)
     assert (again.json()["enabled"], again.json()["responsible_id"]) == (True, team["ann"].user_id)
