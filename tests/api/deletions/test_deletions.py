@@ -64,6 +64,8 @@ async def test_nothing_of_the_person_is_left_in_any_table(
     await leave_traces()
     guest = await sign_up()
     await api.post(MEMBERS.format(team), json={"email": guest.email, "role": "member"}, headers=ann.headers)
+    stranger = {"email": "stranger@example.com", "role": "member"}
+    await api.post(MEMBERS.format(team), json=stranger, headers=ann.headers)
     garden = await call(bob, "POST", "/workspaces", status=201, json={"name": "Greenhouse"})
     invited = {"email": ann.email, "role": "member"}
     await api.post(MEMBERS.format(garden["id"]), json=invited, headers=bob.headers)

@@ -1,5 +1,5 @@
--- SECURITY DEFINER: it ends what is the actor's wherever it stands, and leaves workspaces. `lock_departure` comes before,
--- in the same transaction. The row of the user stays, without anything of the person, for what refers to it, see
+-- SECURITY DEFINER: it ends what is the actor's wherever it stands, and leaves workspaces. `lock_departure` comes before, in
+-- the same transaction. The row of the user stays, without anything of the person, for what refers to it, see
 -- docs/adr/0046-deleted-accounts.md. What may be much is noted in `erasures`, and maintenance erases it.
 CREATE OR REPLACE FUNCTION taskbell.delete_account(traceparent text)
   RETURNS TABLE (workspaces_left integer, workspaces_ended integer, notified integer)
@@ -32,21 +32,25 @@ BEGIN
   UPDATE public.password_resets r
   SET email = NULL, used_at = coalesce(r.used_at, clock_timestamp()) WHERE r.user_id = person;
   -- What waits to be sent to the mailbox has tokens in it, and addresses.
-  UPDATE public.deliveries d SET state = 'withdrawn', payload = NULL
+  UPDATE public.deliveries d SET state = 'withdrawn', payload = '{}'
   WHERE d.endpoint_id = person AND d.channel = 'email' AND d.state IN ('pending', 'retrying');
-  UPDATE public.deliveries d SET state = 'withdrawn', payload = NULL FROM public.invitation_letters l
-  WHERE l.invited_by = person AND d.endpoint_id = l.id AND d.channel = 'email' AND d.payload IS NOT NULL;
-  UPDATE public.invitations i SET withdrawn_at = clock_timestamp() WHERE i.invited_by = person AND i.withdrawn_at IS NULL;
+  UPDATE public.deliveries d SET state = 'withdrawn', payload = '{}' FROM public.invitation_letters l
+  WHERE l.invited_by = person AND d.endpoint_id = l.id AND d.channel = 'email' AND d.payload <> '{}';
+  UPDATE public.invitations i SET withdrawn_at = clock_timestamp()
+  WHERE i.invited_by = person AND i.withdrawn_at IS NULL;
   DELETE FROM public.invitations i WHERE i.email = address;
   UPDATE public.users u
   SET email = format('deleted-%s@deleted.invalid', u.id), name = 'Deleted user', password_hash = NULL,
-    password_version = u.password_version + 1, password_changed_at = NULL, email_confirmed_at = NULL, time_zone = 'UTC', quiet_from = NULL,
-    quiet_until = NULL, digest_at = NULL, deleted_at = clock_timestamp(), updated_at = clock_timestamp()
+    password_version = u.password_version + 1, password_changed_at = NULL, email_confirmed_at = NULL,
+    time_zone = 'UTC', quiet_from = NULL, quiet_until = NULL, digest_at = NULL,
+    deleted_at = clock_timestamp(), updated_at = clock_timestamp()
   WHERE u.id = person;
   workspaces_left := 0;
   workspaces_ended := 0;
   notified := 0;
-  FOR membership IN SELECT m.workspace_id AS id, m.role FROM public.memberships m WHERE m.user_id = person ORDER BY 1 LOOP
+  FOR membership IN
+    SELECT m.workspace_id AS id, m.role FROM public.memberships m WHERE m.user_id = person ORDER BY 1
+  LOOP
     DELETE FROM public.memberships m WHERE m.user_id = person AND m.workspace_id = membership.id;
     IF taskbell.has_other_people(membership.id, person) THEN
       INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
@@ -64,6 +68,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION taskbell.delete_account IS
-  'Deletes the account of the actor; returns how many workspaces it left and ended, and how many owners it notified. No row: it is deleted already, or a bot.';
+  'Deletes the account of the actor; returns how many workspaces it left and ended, and how many owners it notified. '
+  'No row: it is deleted already, or a bot.';
 REVOKE EXECUTE ON FUNCTION taskbell.delete_account FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION taskbell.delete_account TO taskbell_api;
