@@ -71,12 +71,16 @@ def test_the_contract_is_pure(modules):
 
 
 def test_the_load_tests_see_the_platform_from_outside(root):
-    """`loadtests` imports `contract`, `client` and its own portion, and no code of the platform that it measures."""
+    """`loadtests` imports `contract`, `client` and its own portion, and no code of the platform that it measures.
+
+    `growth.py` runs no platform: it measures statements of `store` on a PostgreSQL that `local` starts.
+    """
     files = [*(root / "loadtests").rglob("*.py")]
     assert len(files) > 20
     for path in files:
         imported = {*re.findall(r"^(?:from|import) taskbell\.(\w+)", path.read_text(), re.MULTILINE)}
-        assert imported <= {"capacity", "contract", "client"}, path
+        more = {"local", "store"} if path.name == "growth.py" else set()
+        assert imported <= {"capacity", "contract", "client"} | more, path
 
 
 def test_no_request_waits_for_a_receiver(modules):

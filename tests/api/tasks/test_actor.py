@@ -54,7 +54,8 @@ async def test_an_actor_that_is_no_id_is_an_error(connection, tasks):
 
 
 def _listed(listing):
-    return repository.list_statement(tuple(listing.arguments), listing.sort, continued=False), listing.arguments
+    statement = repository.list_statement(tuple(listing.arguments), listing.sort, continued=False, adds_up=True)
+    return statement, listing.arguments
 
 
 def _reads(actor, workspace, task):

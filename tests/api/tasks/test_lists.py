@@ -317,6 +317,19 @@ async def test_a_page_is_bounded_in_bytes(ann, owner, text):
         assert len(set(seen)) == len(seen) == 120
 
 
+@pytest.mark.parametrize("heavy", range(4))
+async def test_a_task_heavier_than_its_share_of_the_page_is_on_it(ann, owner, heavy):
+    """Wherever a long description stands among short ones, no task of the page is left out, and pages follow on."""
+    tasks = [await ann.create() for _ in range(4)]
+    long = "\U0001f514" * 20_000
+    await owner.execute("UPDATE tasks SET description = $2 WHERE id = $1", tasks[heavy]["id"], long)
+    tasks[heavy]["description"] = long
+    for limit in (3, 50):
+        page = await ann.page(limit=limit)
+        assert page["items"] == tasks[:limit]
+        assert (page["meta"]["next_cursor"] is not None) == (limit == 3)
+
+
 async def test_a_document_larger_than_a_page_is_a_page(monkeypatch, ann):
     """One item at least is on each page, however large it is."""
     monkeypatch.setattr(paging, "PAGE_BYTES", 10)

@@ -318,15 +318,17 @@ def _is(table: str, of: str) -> bool:
     return table == of or table.startswith(f"{of}_2") or table == f"{of}_default"
 
 
-def _list(world: World, listing: Listing, place: Place | None) -> tuple[str, tuple[Any, ...]]:
-    statement = repository.list_statement(tuple(listing.arguments), listing.sort, continued=place is not None)
+def _list(world: World, listing: Listing, place: Place | None, *, adds_up: bool = False) -> tuple[str, tuple[Any, ...]]:
+    statement = repository.list_statement(
+        tuple(listing.arguments), listing.sort, continued=place is not None, adds_up=adds_up
+    )
     return _with(statement, _named(world, listing, place))
 
 
 def _named(world: World, listing: Listing, place: Place | None) -> dict[str, Any]:
     after = {} if place is None else {"after_key": place.key, "after_id": place.id}
     most = repository.READ_PER_ITEM * (LIMIT - 1)
-    return {"actor": world.user, "limit": LIMIT, "most": most, **listing.arguments, **after}
+    return {"actor": world.user, "limit": LIMIT, "most": most, "heaviest": 10_000, **listing.arguments, **after}
 
 
 def _place(world: World, sort: Sort) -> Place:
@@ -339,11 +341,12 @@ def _place(world: World, sort: Sort) -> Place:
 @pytest.mark.parametrize("continued", [False, True])
 @pytest.mark.parametrize("status", [(), (Status.PENDING,)], ids=["any", "pending"])
 @pytest.mark.parametrize("sort", Sort)
-async def test_lists_read_little_more_than_a_page(world, connection, sort, status, continued):
+@pytest.mark.parametrize("adds_up", [False, True], ids=["light", "heavy"])
+async def test_lists_read_little_more_than_a_page(world, connection, adds_up, sort, status, continued):
     """Every sort, with and without a status, from the start and by cursor: a range of an index in each partition."""
     listing = in_workspace(world.workspace, TaskFilters(status=list(status)), sort=sort)
     place = _place(world, sort) if continued else None
-    statement, arguments = _list(world, listing, place)
+    statement, arguments = _list(world, listing, place, adds_up=adds_up)
     plan = await explain(connection, statement, *arguments)
     assert faults(plan, limit=LIMIT, filtered=bool(status)) == [], json.dumps(plan.fields, indent=1)
 

@@ -108,12 +108,16 @@ READ_PER_ITEM = 25
 """How many rows one statement may read for one item of a page; a page may take two statements."""
 _SMALLEST = 20
 """A smaller page may read as many rows as a page of this size."""
+_LARGE = 100
+"""A larger page adds the sizes of its tasks up at once: the share of one of them is less than many a description."""
 
 
 @lru_cache(maxsize=1024)
-def list_statement(names: tuple[str, ...], sort: Sort, *, continued: bool) -> Statement:
+def list_statement(names: tuple[str, ...], sort: Sort, *, continued: bool, adds_up: bool) -> Statement:
     """The statement that goes along the order of a list, see `taskbell.store.task_lists`."""
-    return task_lists.list_statement(names, field=sort.field, descending=sort.descending, continued=continued)
+    return task_lists.list_statement(
+        names, field=sort.field, descending=sort.descending, continued=continued, adds_up=adds_up
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -126,7 +130,9 @@ def few_statement(names: tuple[str, ...], sort: Sort, *, continued: bool) -> Sta
 
 
 async def page(reads: Reads, *, actor: UUID, listing: Listing, after: Place | None, limit: int) -> Slice[str]:
-    """Read a page of tasks as documents. One round trip; two when hardly any task on the way matches the filters.
+    """Read a page of tasks as documents. One round trip.
+
+    It takes two when hardly any task on the way matches the filters, or when one is heavier than its share of the page.
 
     The page may end early, with the place to continue: when it has grown to `PAGE_BYTES`, or when it has read
     `READ_PER_ITEM` rows for each item that it could hold.
@@ -136,9 +142,14 @@ async def page(reads: Reads, *, actor: UUID, listing: Listing, after: Place | No
     """
     server, names, continued = reads.of(actor), tuple(listing.arguments), after is not None
     place: dict[str, Any] = {} if after is None else {"after_key": after.key, "after_id": after.id}
-    statement = list_statement(names, listing.sort, continued=continued)
+    statement = list_statement(names, listing.sort, continued=continued, adds_up=limit > _LARGE)
     given = {"actor": actor, "limit": limit + 1, **listing.arguments, **place}
     if "most" not in statement.parameters:
+        if "heaviest" in statement.parameters:
+            rows = await _rows(server, statement, given | {"heaviest": task_lists.TEXT_BYTES // limit})
+            if all(row["document"] is not None for row in rows[:limit]):
+                return Slice.of_documents(rows, limit=limit, place=_place)
+            statement = list_statement(names, listing.sort, continued=continued, adds_up=True)
         rows = await _rows(server, statement, given)
         return Slice.of_documents(rows, limit=limit, place=_place)
     most = READ_PER_ITEM * max(limit, _SMALLEST)
