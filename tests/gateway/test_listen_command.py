@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 
 import httpx
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from taskbell.client.connection import Frame
 from taskbell.client.following import Ended
 from taskbell.kit.ids import new_id
-from taskbell.local.listening import SignIn, SignInRefused, describe, following, remark, websocket_address
+from taskbell.local.listening import SignIn, SignInRefused, following, websocket_address
+from taskbell.terminal.events import describe, remark
 
 
 async def next_of(found, kind):
@@ -113,19 +115,22 @@ def test_a_base_address_is_completed(given, address):
     assert websocket_address(given) == address
 
 
-def test_an_event_is_one_line():
-    """Time, type, title and what changed."""
+def test_an_event_is_one_line(monkeypatch):
+    """Time on the local clock, type, title and what changed; nothing in it controls the terminal."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
     event = {
         "type": "task.updated",
         "time": "2026-11-20T21:00:00.000000Z",
         "data": {
-            "title": "Buy milk",
+            "title": "Buy\x1b milk",
             "priority": 2,
             "previous": {"priority": 5},
             "omitted": ["/previous/description"],
         },
     }
-    assert (
-        describe(event) == "2026-11-20 21:00:00  task.updated          Buy milk  priority: 5 -> 2, description: changed"
-    )
+    told = "2026-11-21 06:00:00  task.updated          Buy\ufffd milk  priority: 5 -> 2, description: changed"
+    assert describe(event) == told
     assert describe({}).strip().startswith("?")
+    monkeypatch.undo()
+    time.tzset()

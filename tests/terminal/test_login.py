@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from taskbell.contract import personal_tokens
-from taskbell.terminal.commands.login import SCOPES
+from taskbell.terminal.keeping import SCOPES
 
 pytestmark = [pytest.mark.xdist_group("terminal"), pytest.mark.timeout(600)]
 PASSWORD = "correct horse battery staple"

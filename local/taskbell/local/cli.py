@@ -58,11 +58,21 @@ def _platform(name: str, summary: str, *needs: str, passes_on: bool = False) -> 
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "login": _client("login", "Sign in to an installation."),
+    "register": _client("register", "Create an account with a personal workspace, and sign in."),
     "logout": _client("logout", "Sign out: the token is refused from now on, and deleted here."),
     "add": _client("add", "Add a task at the end of your personal list, or of a workspace's."),
     "tasks": _client("tasks", "List tasks, those that are open by default."),
     "show": _client("show", "Show a task with everything that is known of it."),
+    "edit": _client("edit", "Change a task, unless somebody has changed it since you saw it."),
     "done": _client("done", "Complete tasks."),
+    "move": _client("move", "Move a task to another place."),
+    "inbox": _client("inbox", "Show your notifications."),
+    "watch": _client("watch", "Show what happens to you, as it happens.", "taskbell.client", "websockets"),
+    "workspaces": _client("workspaces", "List your workspaces, with your role in each."),
+    "invite": _client("invite", "Invite somebody to a workspace."),
+    "join": _client("join", "Accept an invitation to a workspace."),
+    "token": _client("token", "Print the kept personal access token, for a program such as curl."),
+    "completion": _client("completion", "Print a script that completes commands and options."),
     "up": _platform("up", "Run the whole platform on this machine, until Ctrl-C.", *_SERVERS),
     "doctor": _platform("doctor", "Explain what is wrong with this installation and what to do.", *_SERVERS),
     "migrate": _platform(
@@ -70,7 +80,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "relay": _platform("relay", "Run the relay from PostgreSQL to NATS.", "taskbell.relay", passes_on=True),
     "remind": _platform("remind", "Run one sweep, as the CronJobs do.", "taskbell.sweeper", passes_on=True),
-    "listen": _platform("listen", "Print events as they happen, one a line.", "taskbell.client", "websockets"),
+    "listen": _platform(
+        "listen", "Print events as they happen, one a line.", "taskbell.client", "taskbell.terminal", "websockets"
+    ),
     "devices": _platform("devices", "Try push alerts on this machine.", *_SERVERS),
     "openapi": _platform("openapi", "Print the OpenAPI document of the API.", "taskbell.api"),
     "replay": _platform("replay", "Rebuild the event stream.", "taskbell.relay"),
@@ -109,7 +121,7 @@ def loaded(name: str) -> Any:
     module = importlib.import_module(command.module)
     if hasattr(module, "group"):
         return get_command(module.group())
-    app = _application()
+    app = _application(add_completion=False)
     options: dict[str, Any] = {}
     if command.passes_on:
         options = {"add_help_option": False, "context_settings": _PASSED_ON}
@@ -138,7 +150,7 @@ def _options(
 
 def _application(**options: Any) -> typer.Typer:
     # Local variables of a traceback hold passwords.
-    return typer.Typer(add_completion=False, pretty_exceptions_show_locals=False, **options)
+    return typer.Typer(pretty_exceptions_show_locals=False, **options)
 
 
 def build() -> typer.Typer:
@@ -150,4 +162,4 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line."""
-    build()()
+    build()(prog_name="taskbell")

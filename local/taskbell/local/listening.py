@@ -1,4 +1,4 @@
-"""Following events for a person: signs in over HTTP, describes what comes."""
+"""Following events with an account or a token that is given each time: signs in over HTTP, comes back by cursor."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from taskbell.client.connection import Connection, Frame
 from taskbell.client.following import Ended, follow
-from taskbell.contract.frames import Resume, ServerFrame
 
 _RENEW_BEFORE = 30.0
-_PREVIOUS = "/previous/"
 _NOT_ACCEPTED = frozenset({"sign_in_refused", "token_expired"})
 """Codes of `error` frames after which the same token would be refused again."""
 
@@ -96,33 +93,3 @@ async def following(
             yield one
             if isinstance(one, Frame) and one.fields.get("code") in _NOT_ACCEPTED:
                 sign_in.forget()
-
-
-def describe(event: dict[str, Any]) -> str:
-    """Describe an event in one line."""
-    data = event.get("data") or {}
-    words = [str(event.get("time", ""))[:19].replace("T", " "), f"{event.get('type', '?'):<20}"]
-    words.append(str(data.get("title") or event.get("subject", "")))
-    if "previous" in data:
-        changed = [f"{name}: {old!s} -> {data.get(name)!s}" for name, old in data["previous"].items()]
-        long = [pointer.removeprefix(_PREVIOUS) for pointer in data.get("omitted", ()) if pointer.startswith(_PREVIOUS)]
-        words.append(", ".join([*changed, *(f"{name}: changed" for name in long)]))
-    return "  ".join(words)
-
-
-def remark(found: Frame | Ended) -> str | None:
-    """Tell a person what happened to the connection; None for frames that need no remark."""
-    if isinstance(found, Ended):
-        return f"{found.reason}; again in {found.pause:.1f} s"
-    fields = found.fields
-    match found.kind:
-        case ServerFrame.WELCOME:
-            gap = " -- GAP: events were missed, fetch the state again" if fields["resume"] == Resume.GAP else ""
-            return f"listening from {fields['cursor']} to {', '.join(fields['channels'])}{gap}"
-        case ServerFrame.GOAWAY:
-            return "the gateway asks us to reconnect"
-        case ServerFrame.ERROR:
-            about = f" ({fields['channel']})" if "channel" in fields else ""
-            return f"{fields['code']}{about}: {fields['message']}"
-        case _:
-            return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 
 from taskbell.terminal.errors import Misused
@@ -14,13 +15,18 @@ def secret(prompt: str) -> str:
     Raises:
         Misused: Nothing was given.
     """
-    if sys.stdin.isatty():
-        given = getpass.getpass(f"{prompt}: ", stream=sys.stderr)
-    else:
-        given = sys.stdin.readline().rstrip("\r\n")
+    given = getpass.getpass(f"{prompt}: ", stream=sys.stderr) if sys.stdin.isatty() else _line()
     if not given:
         raise Misused(f"{prompt}: nothing was given")
     return given
+
+
+def _line() -> str:
+    """One line of standard input and not a byte more: the next command may read the next one."""
+    read = bytearray()
+    while (byte := os.read(sys.stdin.fileno(), 1)) not in {b"", b"\n"}:
+        read += byte
+    return read.decode(errors="replace").rstrip("\r")
 
 
 def answer(prompt: str, *, option: str) -> str:

@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskbell.terminal.addresses import checked
+from taskbell.terminal.errors import Misused
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
@@ -25,3 +28,16 @@ def running() -> Here | None:
         return Here(found["api_url"], found["demo"]["email"], found["demo"]["password"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def address(given: str | None, *, insecure: bool) -> str:
+    """The address that was given, or that of the platform that runs here.
+
+    Raises:
+        Misused: There is none, or it is none to send a password to.
+    """
+    found = running() if given is None else None
+    url = given if found is None else found.url
+    if url is None:
+        raise Misused("give the address of an installation: no platform runs here")
+    return checked(url, insecure=insecure)

@@ -47,6 +47,20 @@ def workspace(api: Api, text: str | None) -> str | None:
     return str(_only(found, text, kind="workspace", id_field="id")["id"])
 
 
+def invitation(api: Api, text: str) -> str:
+    """The id of an invitation to you, by the name of its workspace.
+
+    Raises:
+        NothingFound: Nobody has invited you to a workspace of this name.
+        Misused: You are invited to several.
+    """
+    if _ID.fullmatch(text):
+        return text
+    waiting = api.pages("/v1/invitations", limit=None)
+    found = [each for each in waiting if each["workspace_name"].casefold() == text.casefold()]
+    return str(_only(found, text, kind="workspace that you are invited to", id_field="id")["id"])
+
+
 def members(api: Api, texts: Iterable[str], *, workspace_id: str | None) -> list[str]:
     """The ids of members that are given as `me`, e-mail address, name or id.
 
@@ -63,6 +77,15 @@ def members(api: Api, texts: Iterable[str], *, workspace_id: str | None) -> list
         path = f"/v1/workspaces/{workspace_id or me['personal_workspace_id']}/members"
         known = list(api.pages(path, limit=None))
     return [_member(text, known, me=me["id"]) for text in wanted]
+
+
+def names(api: Api, workspace_id: str, ids: list[str]) -> list[str]:
+    """The names of members; the ids of those who have left."""
+    if not ids:
+        return []
+    members = api.pages(f"/v1/workspaces/{workspace_id}/members", limit=None)
+    known = {member["user_id"]: member["name"] for member in members}
+    return [known.get(one, one) for one in ids]
 
 
 def _member(text: str, known: Sequence[dict[str, Any]], *, me: str) -> str:

@@ -48,6 +48,11 @@ class Remembered:
         self.shown.append(found)
         return len(self.shown)
 
+    def note(self, task: Mapping[str, Any]) -> None:
+        """Keep the version of a task that was changed or shown, if it has a number."""
+        if any(known.id == task["id"] for known in self.shown):
+            self.number(task)
+
     def number_all(self, tasks: Sequence[Mapping[str, Any]]) -> None:
         """Begin the numbers again with this list."""
         self.shown = [Shown(task["id"], task["version"]) for task in tasks]

@@ -15,6 +15,17 @@ ProfileName = Annotated[
     str, typer.Option("--profile", envvar="TASKBELL_PROFILE", help="Which sign-in, if you have several.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Url = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="URL",
+        envvar="TASKBELL_URL",
+        help="Address of the installation; default: the platform that runs here.",
+    ),
+]
+InsecureHttp = Annotated[
+    bool, typer.Option("--insecure-http", help="Permit an address without https on another machine.")
+]
 Workspace = Annotated[
     str | None, typer.Option("--workspace", "-w", help="Name or id of a workspace; default: your personal one.")
 ]

@@ -18,8 +18,9 @@ from taskbell.contract.frames import ServerFrame
 from taskbell.kit.settings import load
 from taskbell.local import run_file
 from taskbell.local.data_dir import DataDir
-from taskbell.local.listening import SignIn, SignInRefused, describe, following, remark, websocket_address
+from taskbell.local.listening import SignIn, SignInRefused, following, websocket_address
 from taskbell.local.settings import LocalSettings
+from taskbell.terminal.events import describe, remark
 
 
 def listen(

@@ -22,6 +22,7 @@ def add(
     description: fields.Description = None,
     assign: fields.Assign = None,
     workspace: Workspace = None,
+    id_: Annotated[bool, typer.Option("--id", help="Print its id alone, for scripts.")] = False,
     remind: Annotated[bool, typer.Option("--remind", help="Remind those responsible for it at once.")] = False,
     profile: ProfileName = "default",
     json_: AsJson = False,
@@ -46,6 +47,9 @@ def add(
             api.send("POST", f"/v1/tasks/{made['id']}/remind")
         if json_:
             as_json(made)
+            return
+        if id_:
+            print(made["id"])
             return
         with api.memory.changed() as remembered:
             number = remembered.number(made)

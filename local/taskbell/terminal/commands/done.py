@@ -31,6 +31,8 @@ def done(
                 tell(f"{text}: {refused}")
                 failed.append(refused)
                 continue
+            with api.memory.changed() as remembered:
+                remembered.note(found)
             if json_:
                 as_json(found)
             else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from taskbell.terminal import lookup, rendering
-from taskbell.terminal.api import Api
 from taskbell.terminal.errors import reported
 from taskbell.terminal.options import AsJson, ProfileName, TaskArgument, signed_in
 
@@ -18,14 +17,5 @@ def show(task: TaskArgument, *, profile: ProfileName = "default", json_: AsJson 
             return
         with api.memory.changed() as remembered:
             remembered.number(found)
-        names = _names(api, found["workspace_id"], found["assignee_ids"])
+        names = lookup.names(api, found["workspace_id"], found["assignee_ids"])
     print("\n".join(rendering.details(found, assignees=names)))
-
-
-def _names(api: Api, workspace_id: str, ids: list[str]) -> list[str]:
-    """The names of members; the ids of those who have left."""
-    if not ids:
-        return []
-    members = api.pages(f"/v1/workspaces/{workspace_id}/members", limit=None)
-    known = {member["user_id"]: member["name"] for member in members}
-    return [known.get(one, one) for one in ids]
