@@ -40,51 +40,60 @@ def running(tmp_path_factory):
 
 
 def _follow(document, folder):
-    """Run the document's blocks in one shell, without those for other terminals; return the output of each."""
+    """Run the document's blocks in one shell, without those for other terminals.
+
+    Returns the output of each block, and the commands that failed with their status. Passwords are typed as asked for.
+    """
     blocks = [
         block
         for block in _BLOCK.findall((_ROOT / document).read_text())
-        if re.search(r"^(curl|API=)", block, re.MULTILINE)
+        if re.search(r"^(taskbell|curl) ", block, re.MULTILINE)
     ]
     address = json.loads((folder / ".taskbell" / "run.json").read_text())["api_url"]
-    script = "\n".join(f"{block}\nprintf '\\n=====\\n'" for block in blocks)
+    noting = """trap 'echo "FAILED $? $BASH_COMMAND" >&2' ERR\n"""
+    script = noting + "\n".join(f"{block}\nprintf '\\n=====\\n'" for block in blocks)
     script = script.replace("API=http://127.0.0.1:8000", f"API={address}")
     shell = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert shell.returncode == 0, shell.stderr
+        ["bash", "-uo", "pipefail", "-c", script], cwd=folder, env=_environment(folder), capture_output=True,
+        text=True, input="correct horse battery\n" * 3, timeout=300, check=False,
+    )  # fmt: skip
     printed = shell.stdout.split("=====\n")[:-1]
-    assert len(printed) == len(blocks)
-    return printed
+    assert len(printed) == len(blocks), shell.stderr
+    failed = [line.split(maxsplit=2)[1:] for line in shell.stderr.splitlines() if line.startswith("FAILED")]
+    return [[line for line in block.splitlines() if line] for block in printed], failed
 
 
-def _documents(printed):
-    """The JSON documents in the output of a block, without response heads."""
-    found, decoder, place = [], json.JSONDecoder(), 0
-    while (start := printed.find("{", place)) >= 0:
-        document, place = decoder.raw_decode(printed, start)
-        found.append(document)
-    return found
-
-
-@pytest.fixture
-def listening(running):
-    """The third terminal of the tour: `taskbell listen`, connected; it exits after two events."""
-    command = [sys.executable, "-m", "taskbell.local", "listen", "--json", "--count", "2"]
-    with subprocess.Popen(command, cwd=running, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listen:
-        assert "listening" in listen.stderr.readline()
-        yield listen
-        listen.kill()
+def _environment(folder):
+    """A person's terminal: a home of their own, this installation's commands in the path."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TASKBELL_", "XDG_"))}
+    return kept | {
+        "HOME": str(folder / "home"), "TZ": "UTC", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }  # fmt: skip
 
 
 @pytest.fixture
 def watching(running):
+    """The third terminal of the tour: `taskbell watch` of the demo account, connected."""
+    command = [sys.executable, "-m", "taskbell.local"]
+    options = {"cwd": running, "env": _environment(running)}
+    third = ["--profile", "third"]  # a second sign-in under one profile would end the first
+    subprocess.run([*command, "login", "--demo", *third], check=True, stdout=subprocess.DEVNULL, **options)
+    with subprocess.Popen(
+        [*command, "watch", "--json", *third], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    ) as watch:
+        assert "listening" in watch.stderr.readline()
+        yield watch
+        watch.kill()
+
+
+@pytest.fixture
+def alerted(running):
     """The third terminal later: a simulated browser of the demo account; it ends after the first alert."""
     devices = [sys.executable, "-m", "taskbell.local", "devices"]
     subprocess.run([*devices, "add", "--demo"], cwd=running, check=True, stdout=subprocess.DEVNULL)
-    with subprocess.Popen([*devices, "watch", "--count", "1", "--all"], cwd=running, stdout=subprocess.PIPE) as watch:
-        yield watch
-        watch.kill()
+    with subprocess.Popen([*devices, "watch", "--count", "1", "--all"], cwd=running, stdout=subprocess.PIPE) as alerts:
+        yield alerts
+        alerts.kill()
 
 
 @pytest.mark.feature("M31")
@@ -95,27 +104,31 @@ def test_the_number_of_api_processes_is_a_setting(running):
 
 
 @pytest.mark.feature("T11", "T18", "P1", "P2", "P11", "F3", "M63")
-def test_the_tour_of_the_readme(running, listening, watching):
-    """The README's commands sign in, create, list, get an error explained, and receive all events.
+def test_the_tour_of_the_readme(running, watching, alerted):
+    """The README's commands sign in, add, list, edit, complete, invite and assign, and get an error explained.
 
-    The tour kills the gateway, and `taskbell listen` misses nothing. An assignment is in the assignee's inbox, a
-    simulated browser shows a reminder, and a webhook is created.
+    The tour kills the gateway, and `taskbell watch` misses nothing. An assignment is in the assignee's inbox, and a
+    simulated browser shows a reminder.
     """
-    _, created, listed, refused, survived, assigned, _, hooked = _follow("README.md", running)
-    (task,) = _documents(created)
-    assert task["title"] == "Ring the bell"
-    tasks, events = _documents(listed)
-    assert task in tasks["items"]
-    assert {item["event"]["type"] for item in events["items"]} <= {"task.created"}  # the relay may be a moment behind
-    assert _documents(refused)[0]["code"] == "validation_failed"
-    assert _documents(survived)[0]["title"] == "Written while the gateway was away"
-    _, duty, inbox = _documents(assigned)
-    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [("assigned", duty["id"]), ("invited", None)]
-    assert _documents(hooked)[0]["secret"].startswith("whsec_")
-    assert b"Oil the clapper" in watching.communicate(timeout=300)[0]
-    heard, _ = listening.communicate(timeout=300)
-    titles = [json.loads(line)["event"]["data"]["title"] for line in heard.splitlines()]
-    assert titles == ["Ring the bell", "Written while the gateway was away"]
+    printed, failed = _follow("README.md", running)
+    assert failed == []
+    signed_in, listed, changed, survived, together, _, refused = printed
+    assert "as demo@example.com" in signed_in[0]
+    assert listed == ["1  Ring the bell  due Sun 2027-01-31 09:00", *listed[1:]]
+    assert listed[1].split("\t") == ["1", "Ring the bell", "Sun 2027-01-31 09:00", "1", "pending"]
+    assert "status:   in progress" in changed
+    assert survived == ["2  Written while the gateway was away", "done: Ring the bell"]
+    assert "Oil the hinges" in together[-2]
+    assert any("Oil the hinges" in line for line in together if "\t" in line)
+    assert json.loads("".join(refused))["code"] == "validation_failed"
+    heard = []
+    while "Oil the clapper" not in [title for _, title in heard]:
+        event = json.loads(watching.stdout.readline())["event"]
+        heard.append((event["type"], event["data"].get("title")))
+    created = [title for kind, title in heard if kind == "task.created"]
+    assert created[:2] == ["Ring the bell", "Written while the gateway was away"]
+    assert [title for kind, title in heard if kind == "task.status_changed"] == ["Ring the bell"] * 2
+    assert b"Oil the clapper" in alerted.communicate(timeout=300)[0]
 
 
 @pytest.fixture
@@ -181,22 +194,17 @@ def test_the_tutorials_client_misses_nothing(running, following):
 
 def test_the_tutorial(running):
     """The tutorial's commands do what it says: an invitation, a move, a stale version, an assignment, a feed."""
-    _, member, tasks, stale, assigned, feed, secret = _follow("docs/tutorial.md", running)
-    waiting, joined = _documents(member)
-    assert [(item["workspace_name"], item["inviter_name"]) for item in waiting["items"]] == [("Garden", "Ann")]
-    assert (joined["name"], joined["role"]) == ("Garden", "member")
-    moved, changed, listed = _documents(tasks)
-    assert [task["title"] for task in listed["items"]] == ["Sow", "Dig"]
-    assert moved["position"] < listed["items"][1]["position"]
-    assert changed["status"] == "in_progress"
-    assert "412" in stale.splitlines()[0]
-    assert _documents(stale)[0]["code"] == "version_mismatch"
-    duty, comment, inbox = _documents(assigned)
-    assert [(item["kind"], item["task_id"]) for item in inbox["items"]] == [
-        ("mention", duty["id"]),
-        ("assigned", duty["id"]),
-        ("invited", None),
-    ]
-    assert (inbox["items"][0]["body"], comment["task_id"]) == (comment["body"], duty["id"])
-    assert _documents(feed)[0]["meta"]["next_cursor"]
-    assert "404" in secret.splitlines()[0]
+    printed, failed = _follow("docs/tutorial.md", running)
+    assert [(int(status), command.split()[1]) for status, command in failed] == [(5, "edit"), (4, "show")]
+    accounts, joined, tasks, moved, refused, looked, assigned, feed, secret = printed
+    assert ["ann@" in accounts[0], "bob@" in accounts[1]] == [True, True]
+    assert joined[-1] == "joined Garden as member"
+    assert any("Ann" in line and "\t" in line for line in joined)
+    assert [line.split("\t")[1] for line in tasks[2:]] == ["Dig", "Sow"] * 2
+    rows = [line.split("\t") for line in moved if "\t" in line]
+    assert [(row[1], row[-1]) for row in rows] == [("Sow", "pending"), ("Dig", "in progress")]
+    assert refused == []
+    assert (looked[0], "Dig deeper" in looked) == ("Dig", True)
+    assert any(line.split("\t")[1:2] == ["Dig deeper"] for line in assigned)
+    assert json.loads("".join(feed))["meta"]["next_cursor"]
+    assert secret == []
