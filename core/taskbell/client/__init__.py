@@ -1,4 +1,4 @@
 """A client of the gateway: one connection (`connection`), and a loop that comes back with its cursor (`following`).
 
-`taskbell watch` and `listen`, the load tests and the tests use it; so may any Python program.
+`taskbell watch`, `taskbell listen`, the load tests and the tests use it; so may any Python program.
 """
