@@ -39,7 +39,8 @@ pytest_plugins = [
 """Fixtures that several rooms use, in tests/shared."""
 
 _TEMPLATE = "taskbell_template"
-_LONG = tuple(f"tests/{room}/" for room in ("faults", "e2e", "loadtests", "capacity", "docs", "local", "charts"))
+_LONG_ROOMS = ("faults", "e2e", "loadtests", "capacity", "docs", "local", "charts", "terminal")
+_LONG = tuple(f"tests/{room}/" for room in _LONG_ROOMS)
 _MOST_WORKERS = 32
 _ROOM = 4 * 2**30  # bytes: the write-ahead log may grow to 1 GB, a database has 10 MB
 

@@ -38,7 +38,7 @@ standard input, a line each: `taskbell login https://tasks.example.com --email a
 _NUMBERS = """
 ## Naming a task
 
-`taskbell tasks` numbers what it lists, and `add` and `show` continue the numbers: `taskbell done 2`. A number keeps its
+`taskbell tasks` numbers what it lists, and `add` continues the numbers: `taskbell done 2`. A number keeps its
 task until the next list. The whole id, as `--json` tells it, is understood too. A pipe gets the columns separated by
 tabs.
 
@@ -63,7 +63,8 @@ Errors are one sentence on standard error, with a status:
 | --- | --- |
 | 0 | Done |
 """
-_COMMANDS = """| 130 | Interrupted by Ctrl-C |
+_COMMANDS = """| 130 | Interrupted by Ctrl-C; `watch` ends with 0 |
+| 143 | Ended by SIGTERM |
 
 ## The commands
 """

@@ -1,7 +1,9 @@
 """What happens between a command and the API: lost answers, unavailable servers, limits of requests."""
 
 import json
+import signal
 import socket
+import subprocess
 import threading
 from urllib.parse import urlsplit
 
@@ -126,3 +128,16 @@ def test_an_unavailable_server_is_asked_again_and_then_told(ann, between):
     said = ann.types("tasks", status=6).stderr
     assert len(proxy.handled) == 5
     assert "try again later" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_does_not_say_that_it_is_done(ann, between, number, status):
+    """Ctrl-C and SIGTERM end a command that waits, without a traceback and with a status of their own."""
+    between(BUSY.replace("Retry-After: 1", "Retry-After: 100"))
+    adding = subprocess.Popen(
+        ann.command("add", "Pay rent"), env=ann.environment, cwd=ann.home, stderr=subprocess.PIPE, text=True
+    )
+    assert "asked to wait" in adding.stderr.readline()
+    adding.send_signal(number)
+    assert (adding.communicate(timeout=60)[1].strip(), adding.returncode) == ("", status)
+    assert ann.asks("/v1/tasks")["items"] == []

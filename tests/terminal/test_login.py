@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import stat
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -226,6 +228,39 @@ def test_the_demo_account_needs_no_password(stranger, platform):
     done = stranger.types("login", "--demo", TASKBELL_DATA_DIR=str(platform.data))
     assert "demo@example.com" in done.stdout
     stranger.types("tasks")
+
+
+def test_a_password_that_is_typed_is_not_shown(stranger):
+    """On a terminal it is asked for without an echo."""
+    ours, theirs = pty.openpty()
+    signing_in = subprocess.Popen(
+        stranger.command("login", stranger.url, "--email", stranger.email), env=stranger.environment,
+        cwd=stranger.home, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    with os.fdopen(ours, "r+b", buffering=0) as screen:
+        said = b""
+        while b"Password: " not in said:
+            said += screen.read(1024)
+        screen.write(f"{PASSWORD}\n".encode())
+        while b"signed in to" not in said:
+            said += screen.read(1024)
+        assert signing_in.wait(60) == 0
+    assert PASSWORD.encode() not in said
+
+
+def test_where_nothing_can_be_written_that_is_told(ann):
+    """A sign-in that cannot be kept is a failure; numbers that cannot be are a line, because the task was added."""
+    (ann.home / ".local").touch()
+    done = ann.types("add", "Pay rent")
+    assert "cannot be remembered" in done.stderr
+    assert len(ann.gets("tasks")) == 1
+    (ann.home / "file").touch()
+    given = {"XDG_CONFIG_HOME": str(ann.home / "file")}
+    done = ann.types("login", ann.url, "--email", ann.email, given=f"{PASSWORD}\n", status=1, **given)
+    assert "cannot be kept" in done.stderr
+    assert len(tokens(ann)) == 1  # the one that was made is ended, the kept one is not
+    ann.types("tasks")
 
 
 def test_without_a_platform_an_address_is_needed(stranger):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import typer
 
+from taskbell.start.signals import INTERRUPTED, end_with
 from taskbell.terminal.text import plain
 
 
@@ -62,7 +63,11 @@ def tell(line: str) -> None:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """End the process with one line and the status of a failure; a decorator of each command."""
+    """End the process with one line and the status of a failure; a decorator of each command.
+
+    A command that SIGTERM ends has not done its work, so its status is not 0.
+    """
+    end_with(INTERRUPTED)
     try:
         yield
     except Failed as failed:

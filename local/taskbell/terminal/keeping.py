@@ -37,9 +37,18 @@ def exchanged(address: str, pair: Mapping[str, Any], *, email: str) -> Made:
 
 
 def keep(made: Made, profile: Profile, *, json_: bool) -> None:
-    """Keep a sign-in in place of the former one of the profile, and say so."""
+    """Keep a sign-in in place of the former one of the profile, and say so.
+
+    Raises:
+        Failed: It cannot be kept; a token that was just made is ended.
+    """
     former = _former(profile)
-    profile.save(made.sign_in)
+    try:
+        profile.save(made.sign_in)
+    except Failed:
+        if made.expires_at is not None:
+            _end(made.sign_in)
+        raise
     memory_of(profile).forget()
     if former is not None and former != made.sign_in:
         _end(former)
@@ -58,12 +67,12 @@ def _former(profile: Profile) -> SignIn | None:
         return None
 
 
-def _end(former: SignIn) -> None:
-    """End the token that was kept before: nobody has it any more."""
+def _end(left: SignIn) -> None:
+    """End a token that nobody has any more."""
     try:
-        with Api(former.url, token=former.token) as api:
+        with Api(left.url, token=left.token) as api:
             api.send("POST", "/v1/auth/logout", key=False)
     except NotSignedIn:
         return
     except Failed as failed:
-        tell(f"the former token at {former.url} could not be ended: {failed}")
+        tell(f"a token at {left.url} could not be ended: {failed}")

@@ -10,12 +10,13 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from taskbell.start.private_files import write_private
+from taskbell.terminal.errors import tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +88,35 @@ class Memory:
 
     @contextmanager
     def changed(self) -> Iterator[Remembered]:
-        """Change what is remembered; other commands wait meanwhile, so that no two tasks get one number."""
+        """Change what is remembered; other commands wait meanwhile, so that no two tasks get one number.
+
+        Where nothing can be written, that is told: what was asked for has been done all the same.
+        """
         if self._path is None:
             yield Remembered()
             return
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._locked(self._path))
+                found = self.read()
+            except OSError as refused:
+                tell(f"what was shown cannot be remembered in {self._path}: {refused.strerror}")
+                found, writes = Remembered(), False
+            else:
+                writes = True
+            yield found
+            if writes:
+                shown = [[one.id, one.version] for one in found.shown]
+                write_private(self._path, json.dumps({"position": found.position, "shown": shown}))
+
+    @staticmethod
+    @contextmanager
+    def _locked(path: Path) -> Iterator[None]:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self.read()
-            yield found
-            shown = [[one.id, one.version] for one in found.shown]
-            write_private(self._path, json.dumps({"position": found.position, "shown": shown}))
+            yield
         finally:
             os.close(lock)
 

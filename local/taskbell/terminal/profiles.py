@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from taskbell.start.private_files import write_private
-from taskbell.terminal.errors import Misused, NotSignedIn
+from taskbell.terminal.errors import Failed, Misused, NotSignedIn
 
 VARIABLES: Final[Mapping[str, str]] = {
     "TASKBELL_PROFILE": "Which sign-in the client commands use, like `--profile`; `default` without it.",
@@ -77,9 +77,16 @@ class Profile:
             raise NotSignedIn(f"{self.path} is damaged: `{self.command('login')}` replaces it") from None
 
     def save(self, sign_in: SignIn) -> None:
-        """Replace the sign-in."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(self.path, json.dumps(asdict(sign_in), indent=2) + "\n")
+        """Replace the sign-in.
+
+        Raises:
+            Failed: The file cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(self.path, json.dumps(asdict(sign_in), indent=2) + "\n")
+        except OSError as refused:
+            raise Failed(f"the sign-in cannot be kept in {self.path}: {refused.strerror}") from refused
 
     def delete(self) -> None:
         """Forget the sign-in; nothing happens if there is none."""
