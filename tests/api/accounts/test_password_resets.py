@@ -202,10 +202,10 @@ async def test_the_database_keeps_tokens_from_the_api(database, sign_up, token_o
     await token_of(ann.email)
     async with db.connected(database.api_url) as connection:
         assert await connection.fetchval("SELECT count(*) FROM password_resets") == 0
-        await connection.execute("SELECT set_config('taskbell.actor', $1, false)", bob.user_id)
-        assert await connection.execute("UPDATE password_resets SET used_at = NULL") == "UPDATE 0"
-        await connection.execute("SELECT set_config('taskbell.actor', $1, false)", ann.user_id)
-        assert await connection.execute("UPDATE password_resets SET used_at = NULL") == "UPDATE 1"
+        for account, changed in ((bob, "UPDATE 0"), (ann, "UPDATE 1")):
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('taskbell.actor', $1, true)", account.user_id)
+                assert await connection.execute("UPDATE password_resets SET used_at = NULL") == changed
         for statement in (
             "UPDATE password_resets SET expires_at = now() + interval '1 day'",
             "INSERT INTO password_resets (mailbox, token_hash, expires_at) VALUES (sha256(''), sha256(''), now())",

@@ -234,8 +234,9 @@ async def test_the_database_keeps_letters_from_the_api(database, invited, sign_u
     digest = sha256(token.encode()).digest()
     async with db.connected(database.api_url) as connection:
         for user, found in ((late, True), (other, False)):
-            await connection.execute("SELECT set_config('taskbell.actor', $1, false)", user.user_id)
-            value = await connection.fetchval("SELECT taskbell.invitation_of_letter($1)", digest)
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('taskbell.actor', $1, true)", user.user_id)
+                value = await connection.fetchval("SELECT taskbell.invitation_of_letter($1)", digest)
             assert (value is not None) == found
         for statement in ("SELECT FROM invitation_letters", "DELETE FROM invitation_letters"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

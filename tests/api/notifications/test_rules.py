@@ -163,9 +163,10 @@ async def test_nobody_sees_who_watches_or_muted(api, ann, bob, database, owner):
     async with db.connected(database.api_url) as connection:
         ask = "SELECT taskbell.hearers($1, $2, '{}', true, false)", ann.workspace_id, task["id"]
         assert await connection.fetchval(*ask) == []
-        await connection.execute("SELECT set_config('taskbell.actor', $1, false)", ann.user_id)
-        assert await connection.fetchval("SELECT count(*) FROM task_subscriptions") == 0
-        assert [str(user) for user in await connection.fetchval(*ask)] == [bob.user_id]
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('taskbell.actor', $1, true)", ann.user_id)
+            assert await connection.fetchval("SELECT count(*) FROM task_subscriptions") == 0
+            assert [str(user) for user in await connection.fetchval(*ask)] == [bob.user_id]
 
 
 async def test_the_unread_count_counts_what_came(ann, bob):

@@ -1,6 +1,7 @@
 """Members come by their own consent and go, each with an event; roles say who may let them."""
 
 import asyncio
+import contextlib
 import json
 
 import asyncpg
@@ -330,24 +331,27 @@ async def test_the_database_itself_keeps_strangers_from_memberships(members, dat
     people = team.people
     connection = await asyncpg.connect(database.api_url)
 
-    async def act_as(who):
-        await connection.execute("SELECT set_config('taskbell.actor', $1, false)", people[who].user_id)
+    @contextlib.asynccontextmanager
+    async def acting(who):
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('taskbell.actor', $1, true)", people[who].user_id)
+            yield
 
     insert = "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, $3)"
     for who, role in (("stranger", "member"), ("member", "member"), ("admin", "member"), ("owner", "member")):
-        await act_as(who)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
-            await connection.execute(insert, people["stranger"].user_id, team.id, role)
+            async with acting(who):
+                await connection.execute(insert, people["stranger"].user_id, team.id, role)
     for who, seen in (("stranger", 0), ("member", 1), ("admin", 3), ("owner", 3)):
-        await act_as(who)
-        found = await connection.fetchval("SELECT count(*) FROM memberships WHERE workspace_id = $1", team.id)
+        async with acting(who):
+            found = await connection.fetchval("SELECT count(*) FROM memberships WHERE workspace_id = $1", team.id)
+            listed = await connection.fetch("SELECT * FROM taskbell.members_of($1, NULL, 10)", team.id)
         assert found == seen
-        listed = await connection.fetch("SELECT * FROM taskbell.members_of($1, NULL, 10)", team.id)
         assert len(listed) == (0 if who == "stranger" else 3)
     delete = "DELETE FROM memberships WHERE workspace_id = $1 AND user_id = $2"
     for who in ("stranger", "member", "admin"):
-        await act_as(who)
-        assert await connection.execute(delete, team.id, people["owner"].user_id) == "DELETE 0"
+        async with acting(who):
+            assert await connection.execute(delete, team.id, people["owner"].user_id) == "DELETE 0"
     await connection.close()
 
 

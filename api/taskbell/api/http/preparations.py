@@ -57,9 +57,8 @@ def split(
         if len(needs) < len(names):
             raise TypeError(f"{read.__qualname__}: a dependency takes the request, or other dependencies")
         slow[name] = Preparation(read, needs)
-    for preparation in slow.values():
-        reads |= preparation.needs
-    return reads, slow
+    needed = {name: read for preparation in slow.values() for name, read in preparation.needs.items()}
+    return needed | reads, slow  # in this order: who asks is read before the body
 
 
 async def prepare(preparations: Mapping[str, Preparation], values: Mapping[str, Any]) -> dict[str, Any]:
