@@ -23,9 +23,10 @@ def _nodes(plan):
 
 async def _plan(connection, statement, **named):
     written = ", ".join("NULL" if value is None else f"'{value}'" for value in statement.arguments(named))
-    await connection.execute(f"PREPARE hot AS {statement.text}")
-    text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE hot({written})")
-    await connection.execute("DEALLOCATE hot")
+    async with connection.transaction():  # behind PgBouncer a session lasts no longer
+        await connection.execute(f"PREPARE hot AS {statement.text}")
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE hot({written})")
+        await connection.execute("DEALLOCATE hot")
     return list(_nodes(json.loads(text)[0]["Plan"]))
 
 
@@ -65,8 +66,8 @@ async def test_marking_reads_what_it_marks(full, owner, database, listed):
         full.user_id,
     )
     await owner.execute("VACUUM ANALYZE notifications")
-    async with db.connected(database.api_url) as connection:
-        await connection.execute(f"SET taskbell.actor = '{full.user_id}'")
+    async with db.connected(database.api_url) as connection, connection.transaction():
+        await connection.execute(f"SET LOCAL taskbell.actor = '{full.user_id}'")
         nodes = await _plan(
             connection,
             repository._MARK,
