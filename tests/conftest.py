@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from taskbell.local.embedded.process import free_port
 from taskbell.store import migrate, roles
 
 pytest_plugins = [
+    "grouping",
     "event_schemas",
     "event_stream",
     "reminders",
@@ -37,6 +39,10 @@ pytest_plugins = [
     "pgbouncer",
 ]
 """Fixtures that several rooms use, in tests/shared."""
+
+# The tests start hundreds of processes, which compiled every module again where a machine's settings keep no byte code.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _TEMPLATE = "taskbell_template"
 _LONG_ROOMS = ("faults", "e2e", "loadtests", "capacity", "docs", "local", "charts", "terminal")

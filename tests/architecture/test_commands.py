@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import yaml
@@ -44,6 +45,32 @@ def test_one_command_runs_all_tests(root, tracked, tmp_path):
     files = {str(path.relative_to(root)) for path in tracked if path.name.startswith("test_") and path.suffix == ".py"}
     assert len(files) > 100
     assert files - collected == set()
+
+
+def test_the_tests_of_a_group_share_a_worker(root, tmp_path):
+    """However many modules a group has; and the tests of a module without a group share one, too."""
+    told = "import pytest\n{}\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n, worker_id):\n    {}"
+    note = "print('ran', 'as', worker_id, 'of', {!r})"
+    for name, group in {"test_1": "both", "test_2": "both", "test_3": None, "test_4": None}.items():
+        mark = f"pytestmark = pytest.mark.xdist_group({group!r})" if group else ""
+        (tmp_path / f"{name}.py").write_text(told.format(mark, note.format(group or name)))
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-rP", "-p", "grouping", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(root / "tests" / "shared")}
+    done = subprocess.run(
+        [*command, "-p", "no:asyncio"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    ran = Counter(line for line in done.stdout.splitlines() if line.startswith("ran as "))
+    assert sorted((line.split(" of ")[1], count) for line, count in ran.items()) == [
+        ("both", 12),
+        ("test_3", 6),
+        ("test_4", 6),
+    ]
 
 
 @pytest.fixture
