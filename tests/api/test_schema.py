@@ -19,7 +19,7 @@ from described_answers import resolved
 from taskbell.api.http.openapi import refusals
 from taskbell.contract.problems import MEDIA_TYPE
 
-SECONDS = float(os.environ.get("TASKBELL_TESTS_SCHEMA_SECONDS", "10"))
+SECONDS = float(os.environ.get("TASKBELL_TESTS_SCHEMA_SECONDS", "60"))
 """How long inputs are tried, good and bad ones together; each operation gets some of both in any case."""
 
 
