@@ -9,6 +9,7 @@ from taskbell.api.accounts import endpoints as accounts
 from taskbell.api.bots import endpoints as bots
 from taskbell.api.chats import endpoints as chats
 from taskbell.api.comments import endpoints as comments
+from taskbell.api.data_exports import endpoints as data_exports
 from taskbell.api.deletions import endpoints as deletions
 from taskbell.api.deliveries import endpoints as deliveries
 from taskbell.api.devices import endpoints as devices
@@ -77,6 +78,7 @@ def create_app(settings: ApiSettings, *, tracing: Tracing | None = None) -> Fast
         password_resets.router,
         second_factors.router,
         deletions.router,
+        data_exports.router,
         sessions.router,
         oidc.router,
         workspaces.router,

@@ -21,6 +21,7 @@ from taskbell.api.accounts.tokens import access_token_verifier
 from taskbell.api.bots.service import Bots
 from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
+from taskbell.api.data_exports.service import DataExports
 from taskbell.api.deletions.service import Deletions
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
@@ -189,6 +190,7 @@ async def services_for(settings: ApiSettings) -> AsyncIterator[Services]:
             provider_sign_ins=provider_sign_ins,
             provider_tokens=provider_tokens,
             second_factors=second_factors,
+            data_exports=DataExports(database, throttle=throttle),
             deletions=Deletions(database, second_factors=second_factors, recorder=recorder),
             accounts=Accounts(
                 database,

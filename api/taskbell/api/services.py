@@ -13,6 +13,7 @@ from taskbell.api.accounts.service import Accounts
 from taskbell.api.bots.service import Bots
 from taskbell.api.chats.service import Chats
 from taskbell.api.comments.service import Comments
+from taskbell.api.data_exports.service import DataExports
 from taskbell.api.deletions.service import Deletions
 from taskbell.api.deliveries.service import Deliveries
 from taskbell.api.devices.service import PushDevices
@@ -70,6 +71,7 @@ class Services:
     provider_tokens: ProviderTokens
     second_factors: SecondFactors
     deletions: Deletions
+    data_exports: DataExports
     workspaces: Workspaces
     bots: Bots
     invitations: Invitations

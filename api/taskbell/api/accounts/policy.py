@@ -76,6 +76,12 @@ class Source:
         return cls(own=own, allowances={own: allowed}, lane=_digest("user", str(user_id)))
 
     @classmethod
+    def data_export(cls, *, user_id: UUID, allowed: int) -> Source:
+        """Somebody who has all of their data sent."""
+        own = _digest("data export", str(user_id))
+        return cls(own=own, allowances={own: allowed}, lane=_digest("user", str(user_id)))
+
+    @classmethod
     def registration(cls, *, address: str, allowed: int) -> Source:
         """Somebody who makes accounts. A site may own an IPv6 /48 (RFC 6177), which is counted as well."""
         return cls._anonymous("registration", address=address, allowed=allowed)

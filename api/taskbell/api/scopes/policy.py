@@ -12,6 +12,7 @@ from taskbell.contract.scopes import Scope
 SESSION_ONLY = frozenset(
     {
         "POST /v1/me/delete",
+        "GET /v1/me/export",
         "POST /v1/me/password",
         "POST /v1/me/email",
         "POST /v1/me/email/confirmation",
