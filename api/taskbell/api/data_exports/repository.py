@@ -30,29 +30,29 @@ class Section:
     least: str
 
 
-def _section(name: str, *covers: str, least: str = "") -> Section:
-    return Section(load(__package__, f"export_{name}"), frozenset(covers), least)
+def _section(statement: Statement, *covers: str, least: str = "") -> Section:
+    return Section(statement, frozenset(covers), least)
 
 
 SECTIONS: Mapping[str, Section] = {
     "profile": _section(
-        "profile",
+        load(__package__, "export_profile"),
         *("identities.user_id", "second_factors.user_id", "recovery_codes.user_id"),
         *("email_channels.user_id", "alert_preferences.user_id"),
     ),
-    "session": _section("sessions", "sessions.user_id"),
-    "personal_token": _section("personal_tokens", "personal_tokens.user_id"),
-    "device": _section("devices", "alert_endpoints.user_id"),
-    "membership": _section("memberships", "memberships.user_id", "workspaces.created_by"),
-    "invitation": _section("invitations", "invitations.invited_by"),
-    "email_confirmation": _section("email_confirmations", "email_confirmations.user_id"),
-    "password_reset": _section("password_resets", "password_resets.user_id"),
-    "webhook": _section("webhooks", "webhooks.created_by", "webhooks.responsible_id"),
-    "task": _section("tasks", "tasks.created_by", least="-infinity"),
-    "assignment": _section("assignments", least="-infinity"),
-    "subscription": _section("subscriptions", "task_subscriptions.user_id"),
-    "comment": _section("comments", "comments.author_id", least=f"{_NIL} {_NIL}"),
-    "notification": _section("notifications", "notifications.user_id"),
+    "session": _section(load(__package__, "export_sessions"), "sessions.user_id"),
+    "personal_token": _section(load(__package__, "export_personal_tokens"), "personal_tokens.user_id"),
+    "device": _section(load(__package__, "export_devices"), "alert_endpoints.user_id"),
+    "membership": _section(load(__package__, "export_memberships"), "memberships.user_id", "workspaces.created_by"),
+    "invitation": _section(load(__package__, "export_invitations"), "invitations.invited_by"),
+    "email_confirmation": _section(load(__package__, "export_email_confirmations"), "email_confirmations.user_id"),
+    "password_reset": _section(load(__package__, "export_password_resets"), "password_resets.user_id"),
+    "webhook": _section(load(__package__, "export_webhooks"), "webhooks.created_by", "webhooks.responsible_id"),
+    "task": _section(load(__package__, "export_tasks"), "tasks.created_by", least="-infinity"),
+    "assignment": _section(load(__package__, "export_assignments"), least="-infinity"),
+    "subscription": _section(load(__package__, "export_subscriptions"), "task_subscriptions.user_id"),
+    "comment": _section(load(__package__, "export_comments"), "comments.author_id", least=f"{_NIL} {_NIL}"),
+    "notification": _section(load(__package__, "export_notifications"), "notifications.user_id"),
 }
 """Every kind of line, in their order."""
 
