@@ -169,8 +169,8 @@ async def test_a_page_in_the_middle_reads_few_rows(sign_up, owner, database, kin
     section = repository.SECTIONS[kind]
     named = repository.arguments(section, repository.Place(middle["key"], middle["id"]))
     written = ", ".join(f"'{value}'" for value in section.statement.arguments(named))
-    async with db.connected(database.api_url) as connection:
-        await connection.execute("SELECT set_config('taskbell.actor', $1, false)", ann.user_id)
+    async with db.connected(database.api_url) as connection, connection.transaction():
+        await connection.execute("SELECT set_config('taskbell.actor', $1, true)", ann.user_id)
         await connection.execute(f"PREPARE hot AS {section.statement.text}")
         text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE hot({written})")
     nodes = [json.loads(text)[0]["Plan"]]
