@@ -260,6 +260,31 @@ async def test_a_removed_member_loses_the_channel_at_once(run_gateway, people, s
         assert not (await one.ask({"t": "subscribe", "channel": channel}))["ok"]
 
 
+async def test_a_deleted_workspace_ends_all_subscriptions_at_once(run_gateway, people, stream, listener):
+    """Every member hears that it was deleted, and nothing after it; once restored, they may subscribe again."""
+    workspace = new_id()
+    members = [await people.user(workspaces=[workspace]) for _ in range(2)]
+    channel = f"workspace:{workspace}"
+    async with (
+        run_gateway() as running,
+        listener(running, members[0], channels=[channel]) as one,
+        listener(running, members[1], channels=[channel]) as two,
+    ):
+        for each, user in ((one, members[0]), (two, members[1])):
+            await each.connect()
+            await people.remove(user, workspace)
+        await stream.publish(workspace, number=1, event_type="workspace.deleted", subject=workspace)
+        await stream.publish(workspace, number=2)
+        await stream.publish(new_id(), number=3, audience=members)
+        for each in (one, two):
+            await each.until_events(2)
+            assert numbers(each) == [1, 3]
+            assert (each.frames[0]["code"], each.frames[0]["channel"]) == ("forbidden", channel)
+            assert not (await each.ask({"t": "subscribe", "channel": channel}))["ok"]
+        await people.join(members[0], workspace)
+        assert (await one.ask({"t": "subscribe", "channel": channel}))["ok"]
+
+
 BAD = {
     "not JSON": "{",
     "not an object": "[1]",

@@ -110,6 +110,16 @@ class People:
             await connection.close()
         return user
 
+    async def join(self, user: UUID, workspace: UUID) -> None:
+        """Make a user a member in the database."""
+        connection = await asyncpg.connect(self.superuser_url)
+        try:
+            await connection.execute(
+                "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'member')", user, workspace
+            )
+        finally:
+            await connection.close()
+
     async def remove(self, user: UUID, workspace: UUID) -> None:
         """End a membership in the database."""
         connection = await asyncpg.connect(self.superuser_url)

@@ -37,6 +37,8 @@ class Account:
     user: UUID
     workspace: UUID
     task: UUID
+    deleted: UUID
+    """A workspace that the user deleted."""
 
 
 async def _account(owner) -> Account:
@@ -153,7 +155,10 @@ async def _account(owner) -> Account:
         workspace,
         user,
     )
-    return Account(user=user, workspace=workspace, task=task)
+    deleted = uuid4()
+    await owner.execute("INSERT INTO workspaces (id, name, created_by) VALUES ($1, 'Deleted', $2)", deleted, user)
+    await owner.execute("INSERT INTO suspended_memberships VALUES ($1, $2, 'owner', now())", user, deleted)
+    return Account(user=user, workspace=workspace, task=task, deleted=deleted)
 
 
 async def _add_member(owner, *, user, workspace, role):
@@ -223,7 +228,8 @@ async def test_a_query_without_where_shows_only_own_rows(api, act_as, mine, fore
         *("email_channels", "email_confirmations", "alert_endpoints", "kept_answers", "identities"),
         *("second_factors", "recovery_codes"),
     }
-    own = {mine.user} if table in of_a_user else {mine.workspace}
+    of_deleted = {mine.deleted} if table == "suspended_memberships" else {mine.workspace}
+    own = {mine.user} if table in of_a_user else of_deleted
     assert await _holders(api, table) == own
 
 
@@ -491,7 +497,7 @@ async def test_a_role_reads_only_what_its_work_needs(owner, role, allowed):
 
 
 async def test_the_sweeper_sees_of_tasks_and_users_only_what_it_tells(owner):
-    """Besides its own tables it may read nine columns of tasks, without their descriptions, and four of users."""
+    """Besides its own tables: nine columns of tasks, no description, four of users, which workspaces are deleted."""
     columns = await owner.fetch(
         "SELECT attrelid::regclass::text AS relation, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
         " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped"
@@ -503,6 +509,8 @@ async def test_the_sweeper_sees_of_tasks_and_users_only_what_it_tells(owner):
     assert {tuple(row) for row in columns} == {
         *(("tasks", column) for column in seen),
         *(("users", column) for column in ("id", "digest_at", "time_zone", "personal_workspace_id")),
+        ("workspaces", "id"),
+        ("workspaces", "restorable_until"),
     }
 
 

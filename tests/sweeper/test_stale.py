@@ -68,6 +68,15 @@ async def test_an_open_task_is_stale_after_a_week_without_a_change(team, make_ol
 
 
 @pytest.mark.feature("H10", "H11", "H12", "H13", "H14", "T13")
+async def test_tasks_of_a_deleted_workspace_are_told_when_it_is_back(team, make_old, sweep_stale, owner):
+    """A sweep passes them over without noting them as told."""
+    await make_old(age=2 * WEEK)
+    await owner.execute("UPDATE workspaces SET restorable_until = now() + interval '1 day'")
+    assert (await sweep_stale()).told == 0
+    await owner.execute("UPDATE workspaces SET restorable_until = NULL")
+    assert (await sweep_stale()).told == 1
+
+
 async def test_each_change_of_status_is_told_once(make_old, fired, sweep_stale, owner):
     """Sweeping again tells nobody; a new change of the status that becomes old is told again."""
     (task,) = await make_old(age=30 * DAY)

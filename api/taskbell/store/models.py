@@ -44,12 +44,23 @@ class Workspace(Model):
     """A tenant: everything else belongs to one."""
 
     __tablename__ = "workspaces"
-    __table_args__ = (CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="workspaces_name_length"),)
+    __table_args__ = (
+        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="workspaces_name_length"),
+        Index(
+            "workspaces_restorable_until_idx",
+            "restorable_until",
+            postgresql_where=text("restorable_until IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    deleted_at: Mapped[datetime | None]
+    """When an owner deleted it; its memberships are suspended since then. NULL: it is not deleted."""
+    restorable_until: Mapped[datetime | None]
+    """Until when an owner may restore a deleted one; maintenance erases it afterwards."""
 
 
 class Membership(Model):
@@ -65,6 +76,18 @@ class Membership(Model):
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class SuspendedMembership(Model):
+    """A membership of a deleted workspace. It opens nothing, and comes back when the workspace is restored."""
+
+    __tablename__ = "suspended_memberships"
+    __table_args__ = (Index("suspended_memberships_workspace_id_idx", "workspace_id"),)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str]
+    created_at: Mapped[datetime]
 
 
 class Invitation(Model):

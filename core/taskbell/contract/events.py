@@ -39,6 +39,8 @@ class EventType(StrEnum):
     MEMBER_REMOVED = "member.removed"
     MEMBER_ROLE_CHANGED = "member.role_changed"
     WORKSPACE_RENAMED = "workspace.renamed"
+    WORKSPACE_DELETED = "workspace.deleted"
+    WORKSPACE_RESTORED = "workspace.restored"
     NOTIFICATION_CREATED = "notification.created"
     NOTIFICATION_READ = "notification.read"
     NOTIFICATION_UNREAD = "notification.unread"

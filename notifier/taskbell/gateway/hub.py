@@ -12,6 +12,8 @@ from taskbell.gateway.live import LiveEvent
 from taskbell.gateway.recent import RecentEvents, StreamEvent
 
 _REMEMBERED_REMOVALS = 10_000
+_EVERYBODY = ""
+"""In place of a user: all members of a workspace that was deleted."""
 
 
 class Receiver(Protocol):
@@ -130,19 +132,29 @@ class Hub:
 
     def remove_member(self, workspace_id: str, user_id: str) -> None:
         """End a user's subscriptions to a workspace, and remember it for checks that are still under way."""
+        self._remember_removal(workspace_id, user_id)
+        self._end(workspace_id, [each for each in self._workspaces.get(workspace_id, ()) if each.user_id == user_id])
+
+    def remove_workspace(self, workspace_id: str) -> None:
+        """End all subscriptions to a workspace that was deleted, and remember it in the same way."""
+        self._remember_removal(workspace_id, _EVERYBODY)
+        self._end(workspace_id, list(self._workspaces.get(workspace_id, ())))
+
+    def _remember_removal(self, workspace_id: str, user_id: str) -> None:
         key = (workspace_id, user_id)
         self._removals[key] = self.position
         self._removals.move_to_end(key)
         if len(self._removals) > _REMEMBERED_REMOVALS:
             self._removals.popitem(last=False)
-        subscribed = self._workspaces.get(workspace_id, ())
-        for receiver in [receiver for receiver in subscribed if receiver.user_id == user_id]:
+
+    def _end(self, workspace_id: str, receivers: list[Receiver]) -> None:
+        for receiver in receivers:
             self.unsubscribe(receiver, workspace_id)
             receiver.membership_ended(workspace_id)
 
     def removed_since(self, position: int, workspace_id: str, user_id: str) -> bool:
         """Whether a removal came after `position`: a membership read from PostgreSQL before may be outdated."""
-        return self._removals.get((workspace_id, user_id), -1) > position
+        return any(self._removals.get((workspace_id, whom), -1) > position for whom in (user_id, _EVERYBODY))
 
 
 def _discard(receivers_by_key: dict[str, set[Receiver]], key: str, receiver: Receiver) -> None:

@@ -59,6 +59,8 @@ class Intake:
             metrics.EVENTS_UNWANTED.inc()
         if event.type == EventType.MEMBER_REMOVED:
             self._remove_member(event)
+        elif event.type == EventType.WORKSPACE_DELETED:
+            self._hub.remove_workspace(event.workspace_id)
         metrics.READER_POSITION.set(sequence)
 
     def detached(self, reason: str) -> None:

@@ -53,7 +53,10 @@ def export(api):
     return read
 
 
-_NOT_EXPORTED = {"refresh_tokens.user_id": "secrets; their session tells when it was used"}
+_NOT_EXPORTED = {
+    "refresh_tokens.user_id": "secrets; their session tells when it was used",
+    "suspended_memberships.user_id": "of a deleted workspace, which is hidden; restored, it is a membership again",
+}
 """Columns that refer to a user and are in no line, each with the reason."""
 
 

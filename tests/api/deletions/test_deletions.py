@@ -267,6 +267,7 @@ async def test_a_deletion_that_is_cut_off_changes_nothing(database, call, delete
 
 
 _HAVE_NO_TRIGGER = {
+    "suspended_memberships.user_id": "of a deleted workspace: it takes the lock that the deletion of the account takes",
     "refresh_tokens.user_id": "a session comes before",
     "password_resets.user_id": "taskbell.request_password_reset looks the address up, which is gone",
     "invitations.invited_by": "row-level security asks for a membership",

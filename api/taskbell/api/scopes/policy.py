@@ -18,6 +18,8 @@ SESSION_ONLY = frozenset(
         "POST /v1/me/email/confirmation",
         "POST /v1/me/email/confirm",
         "POST /v1/invitations/accept",
+        "DELETE /v1/workspaces/{workspace_id}",
+        "POST /v1/workspaces/{workspace_id}/restore",
         "GET /v1/me/second-factor",
         "POST /v1/me/second-factor",
         "POST /v1/me/second-factor/confirm",
@@ -66,6 +68,7 @@ _OPERATIONS: Mapping[Scope, tuple[str, ...]] = {
     ),
     Scope.WORKSPACES_READ: (
         "GET /v1/workspaces",
+        "GET /v1/workspaces/deleted",
         "GET /v1/workspaces/{workspace_id}",
         "GET /v1/workspaces/{workspace_id}/members",
         "GET /v1/workspaces/{workspace_id}/invitations",

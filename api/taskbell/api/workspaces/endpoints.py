@@ -43,6 +43,15 @@ async def list_workspaces(request: Request, actor: Actor, workspaces: Service, q
     return wanted.page(schemas.WorkspacePage, await workspaces.page(actor.user_id, wanted))
 
 
+@router.get("/deleted", summary="List the workspaces that you can restore")
+async def list_deleted_workspaces(
+    request: Request, actor: Actor, workspaces: Service, query: Paging
+) -> schemas.DeletedWorkspacePage:
+    """Pages through the deleted workspaces that you owned, oldest first, each with the end of its time."""
+    wanted = PageRequest.of(request, query, "deleted workspaces")
+    return wanted.page(schemas.DeletedWorkspacePage, await workspaces.deleted(actor.user_id, wanted))
+
+
 @router.get("/{workspace_id}", summary="Read a workspace")
 async def get_workspace(actor: Actor, workspaces: Service, workspace_id: WorkspaceId) -> schemas.Workspace:
     """Returns 404 also for a workspace of which you are not a member."""
@@ -60,6 +69,33 @@ async def update_workspace(
 ) -> schemas.Workspace:
     """Gives a workspace another name; for owners and admins. Its members' clients get the event `workspace.renamed`."""
     return await workspaces.rename(actor.user_id, workspace_id, name=body.name)
+
+
+@router.delete(
+    "/{workspace_id}",
+    status_code=204,
+    responses=refuses(ProblemCode.FORBIDDEN, ProblemCode.CONFLICT),
+    summary="Delete a workspace",
+)
+async def delete_workspace(actor: Actor, workspaces: Service, workspace_id: WorkspaceId) -> None:
+    """Hides a workspace from everybody at once, and ends all subscriptions to it (`workspace.deleted`). For owners.
+
+    They can restore it for 30 days; then it is erased. A personal workspace stays.
+    """
+    await workspaces.delete(actor.user_id, workspace_id)
+
+
+@router.post(
+    "/{workspace_id}/restore",
+    responses=refuses(ProblemCode.FORBIDDEN),
+    summary="Restore a deleted workspace",
+)
+async def restore_workspace(actor: Actor, workspaces: Service, workspace_id: WorkspaceId) -> schemas.Workspace:
+    """Brings a workspace back with its members, tasks and settings (`workspace.restored`). For its owners.
+
+    Reminders that came due meanwhile fire now. One that is not deleted stays as it is.
+    """
+    return await workspaces.restore(actor.user_id, workspace_id)
 
 
 @router.get("/{workspace_id}/members", summary="List a workspace's members")

@@ -23,6 +23,12 @@ class RoleInsufficient(Refused):
     code = ProblemCode.FORBIDDEN
 
 
+class OwnersOnly(Refused):
+    """Only an owner deletes a workspace or restores it."""
+
+    code = ProblemCode.FORBIDDEN
+
+
 class BotOwnsNothing(Refused):
     """A bot is no owner of a workspace."""
 
@@ -37,6 +43,12 @@ class TooManyWorkspaces(Refused):
 
 class LastOwnerKept(Refused):
     """A workspace keeps at least one owner: make another one first."""
+
+    code = ProblemCode.CONFLICT
+
+
+class PersonalWorkspaceNeeded(Refused):
+    """A personal workspace stays as long as its user's account."""
 
     code = ProblemCode.CONFLICT
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
+
+UNDO = timedelta(days=30)
+"""How long a deleted workspace can be restored; then it is erased."""
 
 
 class Role(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from taskbell.api.http.paging import Place, Slice
-from taskbell.api.workspaces.policy import Role
-from taskbell.api.workspaces.schemas import Member, Workspace
+from taskbell.api.workspaces.policy import UNDO, Role
+from taskbell.api.workspaces.schemas import DeletedWorkspace, Member, Workspace
 from taskbell.kit.postgres.statements import load
 from taskbell.store.pool import Connection
 
@@ -14,18 +14,21 @@ _CHANGE_ROLE = load(__package__, "change_role")
 _COUNT_OWN_WORKSPACES = load(__package__, "count_own_workspaces")
 _COUNT_OWNERS = load(__package__, "count_owners")
 _DELETE_MEMBER = load(__package__, "delete_member")
+_DELETE_WORKSPACE = load(__package__, "delete_workspace")
 _GET_MEMBER = load(__package__, "get_member")
 _GET_ROLE = load(__package__, "get_role")
 _GET_WORKSPACE = load(__package__, "get_workspace")
 _INSERT_MEMBER = load(__package__, "insert_member")
 _INSERT_WORKSPACE = load(__package__, "insert_workspace")
 _IS_PERSONAL = load(__package__, "is_personal")
+_LIST_DELETED = load(__package__, "list_deleted_workspaces")
 _LIST_MEMBERS = load(__package__, "list_members")
 _LIST_WORKSPACES = load(__package__, "list_workspaces")
 _LOCK_OWN_WORKSPACES = load(__package__, "lock_own_workspaces")
 _LOCK_WORKSPACE = load(__package__, "lock_workspace")
 _PAUSE_WEBHOOKS = load(__package__, "pause_webhooks")
 _RENAME_WORKSPACE = load(__package__, "rename_workspace")
+_RESTORE_WORKSPACE = load(__package__, "restore_workspace")
 
 
 async def reserve_workspace(connection: Connection, actor: UUID) -> int:
@@ -64,6 +67,26 @@ async def rename_workspace(
             connection, workspace_id=workspace_id, name=name, actor=actor, traceparent=traceparent
         )
     )
+
+
+async def delete_workspace(connection: Connection, workspace_id: UUID, *, traceparent: str | None) -> str:
+    """Hide a workspace of the actor, with the event: `deleted`, `personal`, or `refused` to who owns it no more."""
+    outcome: str = await _DELETE_WORKSPACE.value(
+        connection, workspace_id=workspace_id, keep=UNDO, traceparent=traceparent
+    )
+    return outcome
+
+
+async def restore_workspace(connection: Connection, workspace_id: UUID, *, traceparent: str | None) -> bool:
+    """Bring back a deleted workspace that the actor owned, with the event; False when there is none."""
+    return bool(await _RESTORE_WORKSPACE.value(connection, workspace_id=workspace_id, traceparent=traceparent))
+
+
+async def list_deleted(connection: Connection, *, after: Place | None, limit: int) -> Slice[DeletedWorkspace]:
+    """Workspaces that the actor may restore, by id."""
+    past = None if after is None else after.id
+    rows = await _LIST_DELETED.rows(connection, past=past, at_most=limit + 1)
+    return Slice.of(rows, limit=limit, item=DeletedWorkspace.of, place=lambda row: Place(row["id"]))
 
 
 async def list_members(connection: Connection, *, workspace_id: UUID, after: Place | None, limit: int) -> Slice[Member]:

@@ -39,6 +39,20 @@ class Workspace(RowModel):
     created_at: datetime
 
 
+class DeletedWorkspace(RowModel):
+    """A workspace that you can restore."""
+
+    id: UUID
+    name: str = Field(examples=["Garden"])
+    created_at: datetime
+    deleted_at: datetime
+    restorable_until: datetime = Field(description="Its owners can restore it until then; afterwards it is erased.")
+
+
+class DeletedWorkspacePage(Page[DeletedWorkspace]):
+    """A page of workspaces that you can restore."""
+
+
 class WorkspacePage(Page[Workspace]):
     """A page of workspaces."""
 

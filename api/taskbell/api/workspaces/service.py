@@ -11,14 +11,16 @@ from taskbell.api.workspaces.errors import (
     BotOwnsNothing,
     LastOwnerKept,
     MemberNotFound,
+    OwnersOnly,
     PersonalWorkspaceKept,
+    PersonalWorkspaceNeeded,
     RoleInsufficient,
     TooManyWorkspaces,
     WorkspaceNotFound,
 )
 from taskbell.api.workspaces.membership import require_role
 from taskbell.api.workspaces.policy import Role, may_change_membership
-from taskbell.api.workspaces.schemas import Member, Workspace
+from taskbell.api.workspaces.schemas import DeletedWorkspace, Member, Workspace
 from taskbell.contract.events import EventType
 from taskbell.kit.ids import new_id
 from taskbell.kit.trace import traceparent
@@ -69,6 +71,44 @@ class Workspaces:
         if renamed:
             await self._recorder.committed(EventType.WORKSPACE_RENAMED)
         return found
+
+    async def delete(self, actor: UUID, workspace_id: UUID) -> None:
+        """Hide a workspace from everybody; its owners may restore it for some days.
+
+        Raises:
+            WorkspaceNotFound: The actor does not belong to it.
+            OwnersOnly: The actor does not own it.
+            PersonalWorkspaceNeeded: It is somebody's personal one.
+        """
+        async with self._database.acting(actor) as connection:
+            if await require_role(connection, actor=actor, workspace_id=workspace_id) is not Role.OWNER:
+                raise OwnersOnly
+            outcome = await repository.delete_workspace(connection, workspace_id, traceparent=traceparent())
+            if outcome == "personal":
+                raise PersonalWorkspaceNeeded
+            if outcome != "deleted":
+                raise WorkspaceNotFound
+        await self._recorder.committed(EventType.WORKSPACE_DELETED)
+
+    async def restore(self, actor: UUID, workspace_id: UUID) -> Workspace:
+        """Bring a deleted workspace back, with all that it had. One that is not deleted stays as it is.
+
+        Raises:
+            WorkspaceNotFound: There is no such workspace that the actor owned, or it is too late.
+            OwnersOnly: It is not deleted, and the actor does not own it.
+        """
+        async with self._database.acting(actor) as connection:
+            restored = await repository.restore_workspace(connection, workspace_id, traceparent=traceparent())
+            if await require_role(connection, actor=actor, workspace_id=workspace_id) is not Role.OWNER:
+                raise OwnersOnly
+        if restored:
+            await self._recorder.committed(EventType.WORKSPACE_RESTORED)
+        return await self.get(actor, workspace_id)
+
+    async def deleted(self, actor: UUID, wanted: PageRequest) -> Slice[DeletedWorkspace]:
+        """Read a page of the workspaces that the actor may restore, by id."""
+        async with self._database.acting(actor) as connection:
+            return await repository.list_deleted(connection, after=wanted.after, limit=wanted.limit)
 
     async def members(self, actor: UUID, workspace_id: UUID, wanted: PageRequest) -> Slice[Member]:
         """Read a page of members, by user id. Raises `WorkspaceNotFound`."""

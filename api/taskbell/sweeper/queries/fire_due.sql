@@ -2,15 +2,26 @@
 -- What another sweep holds is skipped; when that sweep is killed, it is due again. The job's id names the reminder and
 -- the due time: a job that the log holds already notifies nobody.
 WITH due AS MATERIALIZED (
-  SELECT task_id, lead FROM reminders
+  -- Those of a deleted workspace wait for its deadline; when it is restored before, they fire then.
+  SELECT task_id, lead, fire_at, (
+    SELECT w.restorable_until FROM workspaces w WHERE w.id = reminders.workspace_id
+  ) AS hidden_until
+  FROM reminders
   WHERE kind = :kind AND fire_at <= now()
     AND (:shards = 1 OR (hashtext(task_id::text) & 2147483647) % :shards = :shard)
     AND (:leads::interval[] IS NULL OR lead = ANY (:leads))
   ORDER BY fire_at
   LIMIT :at_most
   FOR UPDATE SKIP LOCKED
+), held AS (
+  UPDATE reminders r
+  SET fire_at = CASE WHEN d.hidden_until > now() THEN d.hidden_until ELSE now() + interval '1 day' END
+  FROM due d
+  WHERE r.task_id = d.task_id AND r.kind = :kind AND r.lead = d.lead AND d.hidden_until IS NOT NULL
+  RETURNING d.fire_at
 ), claimed AS (
-  DELETE FROM reminders r USING due d WHERE r.task_id = d.task_id AND r.kind = :kind AND r.lead = d.lead
+  DELETE FROM reminders r USING due d
+  WHERE r.task_id = d.task_id AND r.kind = :kind AND r.lead = d.lead AND d.hidden_until IS NULL
   RETURNING r.task_id, r.workspace_id, r.lead, r.fire_at
 ), job AS MATERIALIZED (
   SELECT c.fire_at, t.id AS task_id, t.workspace_id, t.title, t.priority, t.due_at, t.assignee_ids, t.created_by,
@@ -42,3 +53,5 @@ SELECT extract(epoch FROM now() - fire_at)::float8 AS lateness,
            urgent => priority = 1)
        ELSE 0 END AS told
 FROM judged
+UNION ALL
+SELECT extract(epoch FROM now() - fire_at)::float8, 'void', 0 FROM held

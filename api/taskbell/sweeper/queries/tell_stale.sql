@@ -15,6 +15,7 @@ WITH walked AS MATERIALIZED (
     AND w.status_changed_at <= now() - :stale_after::interval AND w.status_changed_at > now() - interval '90 days'
     AND (:shards = 1 OR (hashtext(w.id::text) & 2147483647) % :shards = :shard)
     AND NOT EXISTS (SELECT FROM job_log l WHERE l.job_id = w.job_id)
+    AND NOT EXISTS (SELECT FROM workspaces x WHERE x.id = w.workspace_id AND x.restorable_until IS NOT NULL)
   ORDER BY w.id
   LIMIT :tell_at_most
 ), logged AS (

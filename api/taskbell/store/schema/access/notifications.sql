@@ -1,7 +1,11 @@
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY maintenance ON notifications TO CURRENT_USER USING (true);
 
-CREATE POLICY own ON notifications FOR SELECT TO taskbell_api USING (user_id = taskbell.actor());
+-- Those of a deleted workspace are hidden from its members until it is restored.
+CREATE POLICY own ON notifications FOR SELECT TO taskbell_api
+  USING (user_id = taskbell.actor() AND NOT EXISTS (
+    SELECT FROM suspended_memberships s
+    WHERE s.user_id = taskbell.actor() AND s.workspace_id = notifications.workspace_id));
 CREATE POLICY read ON notifications FOR UPDATE TO taskbell_api USING (user_id = taskbell.actor());
 CREATE POLICY told ON notifications FOR INSERT TO taskbell_api
   WITH CHECK (workspace_id IN (SELECT m.workspace_id FROM memberships m

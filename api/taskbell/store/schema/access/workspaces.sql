@@ -10,5 +10,8 @@ CREATE POLICY founded ON workspaces FOR INSERT TO taskbell_api WITH CHECK (creat
 CREATE POLICY locked ON workspaces FOR UPDATE TO taskbell_api
   USING (id IN (SELECT m.workspace_id FROM memberships m WHERE m.user_id = taskbell.actor() AND m.role <> 'viewer'))
   WITH CHECK (taskbell.administers(id));
+CREATE POLICY swept ON workspaces FOR SELECT TO taskbell_sweeper USING (true);
 
 GRANT SELECT, INSERT, UPDATE (name) ON workspaces TO taskbell_api;
+-- Whether a workspace is deleted, so that its reminders wait.
+GRANT SELECT (id, restorable_until) ON workspaces TO taskbell_sweeper;

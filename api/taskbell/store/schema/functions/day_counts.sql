@@ -28,7 +28,9 @@ BEGIN
   ) d;
   SELECT count(*) INTO unread
   FROM (SELECT FROM public.notifications n
-        WHERE n.user_id = person AND n.read_at IS NULL AND n.kind <> 'digest' LIMIT counted) n;
+        WHERE n.user_id = person AND n.read_at IS NULL AND n.kind <> 'digest' AND NOT EXISTS (
+          SELECT FROM public.suspended_memberships s WHERE s.user_id = person AND s.workspace_id = n.workspace_id)
+        LIMIT counted) n;
 END
 $$;
 COMMENT ON FUNCTION taskbell.day_counts IS

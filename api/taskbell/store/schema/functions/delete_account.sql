@@ -20,6 +20,8 @@ BEGIN
     revoked_reason = coalesce(s.revoked_reason, 'account_deleted')
   WHERE s.user_id = person;
   DELETE FROM public.refresh_tokens r USING public.sessions s WHERE r.session_id = s.id AND s.user_id = person;
+  -- Of deleted workspaces; one that nobody can restore any more is erased at its time.
+  DELETE FROM public.suspended_memberships s WHERE s.user_id = person;
   DELETE FROM public.personal_tokens t WHERE t.user_id = person;
   DELETE FROM public.identities i WHERE i.user_id = person;
   DELETE FROM public.second_factors f WHERE f.user_id = person;

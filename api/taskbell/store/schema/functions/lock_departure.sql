@@ -7,7 +7,10 @@ DECLARE
   place uuid;
 BEGIN
   FOR round IN 1..2 LOOP
-    FOR place IN SELECT m.workspace_id FROM public.memberships m WHERE m.user_id = taskbell.actor() ORDER BY 1 LOOP
+    FOR place IN
+      SELECT m.workspace_id FROM public.memberships m WHERE m.user_id = taskbell.actor()
+      UNION SELECT s.workspace_id FROM public.suspended_memberships s WHERE s.user_id = taskbell.actor() ORDER BY 1
+    LOOP
       PERFORM pg_advisory_xact_lock(hashtextextended('members ' || place, 0));
       PERFORM FROM public.workspaces w WHERE w.id = place FOR NO KEY UPDATE;
     END LOOP;

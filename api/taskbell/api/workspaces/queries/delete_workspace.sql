@@ -1,0 +1,1 @@
+SELECT taskbell.delete_workspace(:workspace_id, :keep::interval, :traceparent)

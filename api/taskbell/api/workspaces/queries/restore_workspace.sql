@@ -1,0 +1,1 @@
+SELECT taskbell.restore_workspace(:workspace_id, :traceparent)
