@@ -71,7 +71,8 @@ class _Running:
 
     Attributes:
         fingerprint: Of the request.
-        ended: Gets the answer that is kept, or None.
+        answer: The one that is kept, once it has committed.
+        ended: Gets that answer, or None, when the request ends.
     """
 
     __slots__ = ("answer", "ended", "fingerprint")
