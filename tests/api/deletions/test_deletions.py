@@ -10,7 +10,9 @@ import pytest
 
 from joining import join
 from taskbell.api.app import create_app
+from taskbell.local import db
 from taskbell.store.models import Model
+from taskbell.sweeper.repository import maintaining
 from taskbell.testing.waiting import eventually
 
 DELETE = "/v1/me/delete"
@@ -141,6 +143,63 @@ async def test_every_way_in_ends_in_every_process(leave_traces, api, settings, a
         assert (refreshed.status_code, refreshed.json()["code"]) == (401, "invalid_refresh_token")
         entered = await second.post("/v1/auth/login", json={"email": ann.email, "password": ann.password})
         assert (entered.status_code, entered.json()["code"]) == (401, "invalid_credentials")
+
+
+async def test_a_restored_workspace_does_not_send_to_who_is_gone(call, delete, ann, bob, team):
+    """Her webhooks are paused, though the workspace was deleted when she deleted her account."""
+    hook = {"url": "https://a.example/hook", "event_types": ["*"], "workspace_id": team}
+    await call(ann, "POST", "/webhooks", status=201, json=hook)
+    await call(bob, "DELETE", f"/workspaces/{team}", status=204)
+    assert (await delete(ann)).status_code == 204
+    await call(bob, "POST", f"/workspaces/{team}/restore", status=200)
+    (paused,) = (await call(bob, "GET", "/webhooks", status=200, params={"workspace_id": team}))["items"]
+    assert (paused["enabled"], paused["disabled_reason"]) == (False, "responsible_left")
+
+
+async def test_a_founder_who_was_removed_gets_nothing_when_all_are_gone(api, call, delete, ann, bob, database):
+    """A deleted workspace whose last owner deletes the account is not that of its founder again, who was removed."""
+    made = await call(ann, "POST", "/workspaces", status=201, json={"name": "Garden"})
+    await join(api, ann, bob, workspace_id=made["id"], role="owner")
+    await call(bob, "DELETE", f"/workspaces/{made['id']}/members/{ann.user_id}", status=204)
+    await call(bob, "DELETE", f"/workspaces/{made['id']}", status=204)
+    assert (await delete(bob)).status_code == 204
+    async with db.connected(database.api_url) as connection, connection.transaction():
+        await connection.execute("SELECT set_config('taskbell.actor', $1, true)", ann.user_id)
+        seen = await connection.fetch("SELECT id FROM workspaces")
+        assert [row["id"] for row in seen] == [UUID(ann.workspace_id)]
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(
+                "INSERT INTO memberships (user_id, workspace_id, role) VALUES ($1, $2, 'owner')",
+                *(UUID(ann.user_id), UUID(made["id"])),
+            )
+
+
+async def test_names_are_hidden_without_reading_all_events(delete, ann, bob, database, owner):
+    """However many notices name her. A transaction that writes holds up the relay, and all events may take minutes."""
+    await owner.execute(
+        """
+        WITH told AS (
+          INSERT INTO notifications (user_id, kind, workspace_id, actor_id, title, body)
+          SELECT $1, 'invited', gen_random_uuid(), $2, 'Invitation', 'Ann' FROM generate_series(1, 300) RETURNING id
+        )
+        INSERT INTO events (workspace_id, type, subject_id, audience, data)
+        SELECT gen_random_uuid(), 'notification.created', id, '{}'::uuid[], '{"body": "Ann"}'::json FROM told
+        UNION ALL
+        SELECT gen_random_uuid(), 'notification.created', gen_random_uuid(), '{}', '{}' FROM generate_series(1, 5000)
+        """,
+        *(UUID(bob.user_id), UUID(ann.user_id)),
+    )
+    await owner.execute("ANALYZE events")
+    await owner.execute("ANALYZE notifications")
+    assert (await delete(ann)).status_code == 204
+    walks = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname LIKE 'events\\_%' AND n_live_tup > 0"
+    before = await owner.fetchval(walks)
+    async with maintaining(database.owner_url) as maintained:
+        await maintained.erase()
+    assert await owner.fetchval(walks) == before
+    nameless = "A deleted user invited you"
+    assert await owner.fetchval("SELECT count(*) FROM notifications WHERE body = $1", nameless) == 300
+    assert await owner.fetchval("SELECT count(*) FROM events WHERE data ->> 'body' = $1", nameless) == 300
 
 
 async def test_the_address_registers_again_as_somebody_new(leave_traces, api, call, delete, sign_up, ann, team):

@@ -20,7 +20,11 @@ BEGIN
     revoked_reason = coalesce(s.revoked_reason, 'account_deleted')
   WHERE s.user_id = person;
   DELETE FROM public.refresh_tokens r USING public.sessions s WHERE r.session_id = s.id AND s.user_id = person;
-  -- Of deleted workspaces; one that nobody can restore any more is erased at its time.
+  -- Of deleted workspaces; one that nobody can restore any more is erased at its time. In one that is restored no webhook
+  -- sends what its members do to who is gone.
+  UPDATE public.webhooks w SET enabled = false, disabled_reason = 'responsible_left', updated_at = clock_timestamp()
+  FROM public.suspended_memberships s
+  WHERE s.user_id = person AND w.workspace_id = s.workspace_id AND w.responsible_id = person AND w.enabled;
   DELETE FROM public.suspended_memberships s WHERE s.user_id = person;
   DELETE FROM public.personal_tokens t WHERE t.user_id = person;
   DELETE FROM public.identities i WHERE i.user_id = person;
