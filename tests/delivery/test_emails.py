@@ -283,6 +283,17 @@ def test_a_name_that_could_be_a_link_is_left_out(name):
     assert "evil" not in message.as_string()
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["evil.example/login?a=b@example.com", "www.evil@example.com", "//evil@example.com", "evil\uff0fx@example.com"],
+)
+def test_an_address_that_begins_like_a_link_is_left_out(address):
+    """The part before the @ is a stranger's choice, too."""
+    message = _invitation(workspace_name="Garden", inviter_name="Ann", inviter_email=address)
+    assert "Ann invites you to “Garden” on Taskbell as member." in text_of(message)
+    assert "evil" not in message.as_string()
+
+
 async def test_a_change_of_the_address_is_told_to_both(platform, mailroom, run_worker):
     """The new address gets the token, and the former one no word of the new one."""
     user, workspace = await platform.person(email="present@example.com", confirmed=False)

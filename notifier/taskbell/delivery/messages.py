@@ -34,6 +34,8 @@ _SUBJECT_LENGTH = 200
 _NAME_LENGTH = 100
 _LINKABLE = re.compile(r"[@\\]|://|\S[.:/\u3002]\S|www")
 """What a mail program may make a link of: `example.com`, `host:80`, `a/b`, an address; also with other full stops."""
+_PLAIN_ADDRESS = re.compile(r"(?!www)[\w.+-]+@[^\s@/]+")
+"""An address that no mail program takes for something else: `evil.example/x@example.com` begins like a link."""
 _JOINERS = "\u200c\u200d"
 """They print nothing, and yet words and emoji are made with them."""
 
@@ -280,8 +282,8 @@ def _invitation(data: dict[str, Any], *, zone: str, links: Links) -> Letter:
     address = links.invitation(token)
     workspace, inviter = harmless(data.get("workspace_name")), harmless(data.get("inviter_name"))
     by, where = inviter or "Somebody", f"“{workspace}” on Taskbell" if workspace else "a workspace on Taskbell"
-    if data.get("inviter_email"):
-        by += f" ({one_line(data['inviter_email'])})"
+    if _PLAIN_ADDRESS.fullmatch(address_of_inviter := data.get("inviter_email") or ""):
+        by += f" ({address_of_inviter})"
     until = told_time(datetime.fromisoformat(data["expires_at"]), zone)
     return Letter(
         title="Invitation to a workspace",
