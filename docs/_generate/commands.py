@@ -22,9 +22,9 @@ and repair a platform.
 `taskbell login` asks for the e-mail address, the password, and the code of the authenticator if the account has one.
 With them it makes a [personal access token](../how-to/use-a-personal-access-token.md), ends the session that it needed
 for that, and keeps the token alone, in `$XDG_CONFIG_HOME/taskbell/<profile>.json` (`~/.config`), which only you may
-read. A file that others may read or write is refused. So the password is nowhere, commands at the same time do not
-disturb each other, and whoever steals the file can change no password and make no other token. `taskbell logout` ends
-the token where it was made, and deletes the file.
+read. A file that others may read or write is refused, until `login` or `logout` ends its token. So the password is
+nowhere, commands at the same time do not disturb each other, and whoever steals the file can change no password and
+make no other token. `taskbell logout` ends the token where it was made, and deletes the file.
 
 A token ends by itself, after 90 days by default: sign in again. Who signs in through a provider, without a password,
 makes a token there and gives it to `taskbell login --token`.

@@ -60,11 +60,11 @@ class Person:
         """What they type."""
         return [sys.executable, "-m", "taskbell.local", *arguments]
 
-    def types(self, *arguments, given="", status=0, **variables):
+    def types(self, *arguments, given="", status=0, encoding=None, **variables):
         """Run a command with what they type into it; check its status, and return it."""
         done = subprocess.run(
             self.command(*arguments), env={**self.environment, **variables}, cwd=self.home, input=given,
-            text=True, capture_output=True, timeout=100, check=False,
+            text=True, encoding=encoding, capture_output=True, timeout=100, check=False,
         )  # fmt: skip
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """What happens between a command and the API: lost answers, unavailable servers, limits of requests."""
 
 import json
+import platform
 import signal
 import socket
 import subprocess
@@ -8,6 +9,9 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
+
+from taskbell.terminal.api import Api
+from taskbell.terminal.errors import Unreachable
 
 pytestmark = [pytest.mark.xdist_group("terminal"), pytest.mark.timeout(600)]
 LOSE, PASS = "lose", "pass"
@@ -128,6 +132,21 @@ def test_an_unavailable_server_is_asked_again_and_then_told(ann, between):
     said = ann.types("tasks", status=6).stderr
     assert len(proxy.handled) == 5
     assert "try again later" in said.splitlines()[-1]
+
+
+def test_an_unavailable_server_may_say_how_long(ann, between):
+    """A 503 with `Retry-After` is waited for like a 429, and the change is made once."""
+    proxy = between(f"{AWAY}Retry-After: 1\r\n")
+    assert ann.types("add", "Pay rent").stderr == "taskbell: asked to wait: 1 s\n"
+    assert proxy.keys[0] == proxy.keys[1]
+    assert len(ann.asks("/v1/tasks")["items"]) == 1
+
+
+def test_the_name_of_this_machine_may_have_any_letters(monkeypatch):
+    """It is in a header, which is ASCII."""
+    monkeypatch.setattr(platform, "node", lambda: "B\xfcro")
+    with Api("http://127.0.0.1:1", sleep=lambda _: None) as api, pytest.raises(Unreachable, match="does not answer"):
+        api.get("/v1/me")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -77,6 +78,21 @@ def test_ctrl_c_ends_it_cleanly(ann, watching):
     watch.send_signal(signal.SIGINT)
     _, said = watch.communicate(timeout=100)
     assert (watch.returncode, "Traceback" in said) == (0, False)
+
+
+def test_ctrl_c_ends_it_while_a_server_is_silent(ann):
+    """A server that took the request and never answers holds nobody up."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        given = {"TASKBELL_URL": f"http://127.0.0.1:{silent.getsockname()[1]}", "TASKBELL_TOKEN": "tbp_x"}
+        watch = subprocess.Popen(
+            ann.command("watch"), env=ann.environment | given, cwd=ann.home, stderr=subprocess.PIPE, text=True
+        )
+        asking, _ = silent.accept()
+        with asking:
+            assert asking.recv(4) == b"POST"
+            watch.send_signal(signal.SIGINT)
+            _, said = watch.communicate(timeout=20)  # the request itself would last 30 s
+            assert (watch.returncode, said) == (0, "")
 
 
 def test_a_token_that_ends_ends_it(ann, watching):

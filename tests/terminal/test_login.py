@@ -102,7 +102,9 @@ def test_a_file_that_others_can_reach_is_refused(ann, mode):
     assert json.loads(ann.kept.read_text())["token"] not in done.stderr
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"url": "x"}', '{"url": "x", "token": "y", "more": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"url": "x"}', '{"url": "x", "token": "y", "more": 1}', '{"url": 1, "token": "y"}']
+)
 def test_a_damaged_file_is_one_line(ann, text):
     """Status 3, and how to repair it."""
     ann.kept.write_text(text)
@@ -209,6 +211,10 @@ def elsewhere():
         (200, {"Content-Type": "text/html"}, b"<h1>It works</h1>", "is the address right?"),
         (200, {"Content-Type": "application/json"}, b"[]", "is the address right?"),
         (200, {"Content-Type": "application/json"}, b"{", "is the address right?"),
+        (200, {"Content-Type": "application/json"}, b'{"hello": "world"}', "has no access_token"),
+        (200, {"Content-Type": "application/json"}, b"[" * 100_000, "is the address right?"),
+        (200, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"{}", "is the address right?"),
+        (200, {"Content-Type": "application/json"}, b" " * (2**26 + 1) + b"{}", "is the address right?"),
         (404, {"Content-Type": "application/problem+json"}, b'{"title": "Not here"}', "is the address right?"),
         (500, {}, b"", "is the address right?"),
         (308, {"Location": "https://tasks.example.com/"}, b"", "It points to https://tasks.example.com/"),
@@ -247,6 +253,46 @@ def test_a_password_that_is_typed_is_not_shown(stranger):
             said += screen.read(1024)
         assert signing_in.wait(60) == 0
     assert PASSWORD.encode() not in said
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", " ", "\xfc"])
+def test_a_token_that_cannot_be_sent_is_not_shown(ann, end):
+    """One with the end of a line, as files have it, is a mistake, and on no screen and in no log."""
+    token = json.loads(ann.kept.read_text())["token"]
+    done = ann.types("tasks", status=2, TASKBELL_URL=ann.url, TASKBELL_TOKEN=token + end)
+    assert "TASKBELL_TOKEN has characters" in done.stderr
+    assert token not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["login", "logout"])
+def test_a_token_that_others_could_read_is_ended(ann, command):
+    """Signing in again and signing out end it where it was made, so that whoever read it has nothing."""
+    (exposed,) = tokens(ann)
+    ann.kept.chmod(0o644)
+    if command == "login":
+        ann.types("login", ann.url, "--email", ann.email, given=f"{PASSWORD}\n")
+    else:
+        ann.types("logout")
+    assert exposed["id"] not in [token["id"] for token in tokens(ann)]
+
+
+def test_the_folder_of_somebody_else_leads_no_password_away(stranger):
+    """A `run.json` that points to another machine is not the platform that runs here."""
+    (stranger.home / ".taskbell").mkdir()
+    demo = {"email": "demo@example.com", "password": PASSWORD}
+    run = {"api_url": "https://tasks.example.com", "demo": demo}
+    (stranger.home / ".taskbell" / "run.json").write_text(json.dumps(run))
+    for options in (("--demo",), ("--email", stranger.email)):
+        done = stranger.types("login", *options, given=f"{PASSWORD}\n", status=2)
+        assert "runs" in done.stderr
+        assert "does not answer" not in done.stderr
+
+
+def test_a_sign_in_is_kept_where_nothing_can_be_remembered(stranger):
+    """What is remembered for the next command is not worth a failure."""
+    (stranger.home / ".local").touch()
+    stranger.types("login", stranger.url, "--email", stranger.email, given=f"{PASSWORD}\n")
+    assert stranger.kept.exists()
 
 
 def test_where_nothing_can_be_written_that_is_told(ann):

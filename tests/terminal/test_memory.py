@@ -31,3 +31,24 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path, text):
     with Memory(path).changed() as remembered:
         remembered.number({"id": "one", "version": 2})
     assert Memory(path).read() == Remembered(shown=[Shown("one", 2)])
+
+
+def test_what_cannot_be_written_is_told(tmp_path, capsys):
+    """The command has done what was asked for, so it goes on; the file is left as it is."""
+    path = tmp_path / "default.json"
+    path.mkdir()
+    with Memory(path).changed() as remembered:
+        assert remembered.number({"id": "one", "version": 2}) == 1
+    assert "cannot be remembered" in capsys.readouterr().err
+    Memory(path).forget()
+    assert "cannot be deleted" in capsys.readouterr().err
+
+
+def test_a_position_is_no_longer_than_one_of_postgresql():
+    """What another server calls a position is neither kept nor calculated with."""
+    remembered = Remembered()
+    for position in ("9" * 5000, "x", ""):
+        remembered.see(position)
+    assert remembered.position == ""
+    remembered.see("18446744073709551615")
+    assert remembered.position == "18446744073709551615"

@@ -1,6 +1,7 @@
 """`taskbell add`, `tasks`, `show` and `done` on a real platform."""
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,7 @@ def test_workspaces_and_members_have_names(person, ann):
         (["show", "soon"], 2, "not a task"),
         (["show", "01995b7e-6d1c-7c63-a1a4-3d2d6f1c9a10"], 4, ""),
         (["tasks", "--mine", "-w", "x"], 2, "--mine"),
+        (["show", "9" * 5000], 2, "not a task"),
     ],
 )
 def test_what_cannot_be_is_one_line(ann, arguments, status, told):
@@ -158,6 +160,64 @@ def test_a_pipe_that_closes_is_no_failure_to_tell(ann):
         assert json.loads(listing.stdout.readline())["title"]
         listing.stdout.close()
         assert listing.stderr.read() == b""
+
+
+def test_a_pipe_that_is_closed_before_a_line_is_no_complaint(ann):
+    """`taskbell tasks | true`: what is left to print at the end is dropped in silence."""
+    ann.types("add", "Pay rent")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    environment = {name: value for name, value in ann.environment.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ann.command("tasks"), env=environment, cwd=ann.home, stdout=theirs, stderr=subprocess.PIPE, check=False
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("arguments", [["tasks"], ["show", "1", "--json"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line(ann, arguments, unbuffered):
+    """What cannot be written to a file is told, whenever it turns out, with status 1."""
+    ann.types("add", "Pay rent")
+    with open("/dev/full", "w") as full:  # noqa: PTH123 -- a device
+        done = subprocess.run(
+            ann.command(*arguments), env=ann.environment | {"PYTHONUNBUFFERED": unbuffered}, cwd=ann.home,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.stderr == "taskbell: what there is to print cannot be written: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_the_terminal_need_not_have_every_character(ann):
+    """Where an encoding lacks a character, the list shows a mark in its place, and does not end there."""
+    ann.http.post("/v1/tasks", json={"title": "\u6f22 Caf\xe9"}).raise_for_status()
+    assert "? Caf\xe9" in ann.types("tasks", PYTHONIOENCODING="latin-1:strict", encoding="latin-1").stdout
+    assert "not text" in ann.types("add", b"caf\xe9", status=2).stderr
+
+
+def test_streams_may_be_closed(ann):
+    """A command that a service starts without input and output does its work."""
+    command = " ".join(ann.command("add", "Pay", "--description", "$0"))
+    for number, closed in enumerate(("<&-", ">&-", "<&- >&- 2>&-")):
+        subprocess.run(
+            ["bash", "-c", f"{command} {closed}", str(number)], env=ann.environment, cwd=ann.home, check=True
+        )
+    assert [task["description"] for task in ann.gets("tasks")] == ["0", "1", "2"]
+    listing = " ".join(ann.command("tasks"))
+    subprocess.run(["bash", "-c", f"{listing} >&-"], env=ann.environment, cwd=ann.home, check=True)
+
+
+def test_a_token_that_may_not_read_names_shows_ids(stranger):
+    """A task is shown, and a change is told, though the names of those who do it are not known."""
+    body = {"name": "Narrow", "scopes": ["tasks:write"]}
+    made = stranger.http.post("/v1/tokens", json=body).raise_for_status().json()
+    stranger.types("login", stranger.url, "--token", given=f"{made['token']}\n")
+    task = stranger.http.post("/v1/tasks", json={"title": "Dig", "assignee_ids": [stranger.user_id]}).json()
+    for arguments in (["show", task["id"]], ["edit", task["id"], "-p", "1"]):
+        done = stranger.types(*arguments)
+        assert stranger.user_id in done.stdout
+        assert "names of members" in done.stderr
 
 
 def test_it_loads_no_server(tmp_path):

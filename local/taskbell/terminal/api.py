@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import random
 import time
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 from taskbell.start import lean
 from taskbell.terminal.addresses import is_here
-from taskbell.terminal.errors import Conflicting, Failed, NothingFound, NotSignedIn, Unreachable, tell
+from taskbell.terminal.errors import Conflicting, Failed, Misused, NothingFound, NotSignedIn, Unreachable, tell
 from taskbell.terminal.memory import Memory
 
 lean.load("httpx", without="click")  # it loads its own command line with it: half of its time
@@ -27,6 +28,8 @@ _ATTEMPTS = 5
 _FIRST_PAUSE = 0.2
 _LONGEST_WAIT = 120.0
 """Seconds; who is told to wait longer is told so, instead of waiting in silence."""
+_MOST_BYTES = 2**26
+"""Of one answer; a page of the API is far smaller."""
 _AWAY = frozenset({502, 503, 504})
 _FAILURES: Mapping[int, type[Failed]] = {
     401: NotSignedIn,
@@ -53,6 +56,13 @@ class Refused(Exception):
         return _FAILURES.get(self.status, Failed)("; ".join(wrong) or str(self))
 
 
+class Document(dict[str, Any]):
+    """An object of an answer. One that lacks what Taskbell's always have comes from something else."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Unreachable(f"the answer has no {name}: is it Taskbell that answers at this address?")
+
+
 class Api(AbstractContextManager["Api"]):
     """One installation, seen by one signed-in user, or by nobody yet."""
 
@@ -64,7 +74,8 @@ class Api(AbstractContextManager["Api"]):
         self.memory = memory or Memory(None)
         self._seen = self.memory.read()
         self._sleep = sleep
-        headers = {"User-Agent": f"taskbell/{metadata.version('taskbell')} ({platform.node() or 'unknown host'})"}
+        host = platform.node().encode("ascii", "replace").decode() or "unknown host"
+        headers = {"User-Agent": f"taskbell/{metadata.version('taskbell')} ({host})"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         here = is_here(urlsplit(url).hostname or "")  # a proxy does not lead to this machine
@@ -134,23 +145,40 @@ class Api(AbstractContextManager["Api"]):
             last = attempt == _ATTEMPTS - 1
             pause = random.uniform(0.5, 1) * _FIRST_PAUSE * 2**attempt  # noqa: S311 -- jitter, not a secret
             try:
-                response = self._client.request(method, path, headers=headers, **arguments)
+                response = self._received(method, path, headers=headers, **arguments)
             except httpx.TransportError as away:
                 if last or not (repeatable or isinstance(away, httpx.ConnectError)):
                     raise Unreachable(f"{self.url} does not answer: {str(away) or type(away).__name__}") from away
                 tell(f"{self.url} does not answer, trying again")
             else:
                 wait = _wait(response)
-                if response.status_code in _AWAY and repeatable and not last:
-                    tell(f"{self.url} is not available ({response.status_code}), trying again")
-                elif wait is not None and wait <= _LONGEST_WAIT and not last:
-                    tell(f"asked to wait: {wait:.0f} s")
-                    pause = wait
-                else:
+                again = repeatable if response.status_code in _AWAY else wait is not None
+                if last or not again or (wait or 0) > _LONGEST_WAIT:
                     self._seen.see(response.headers.get(POSITION, ""))
                     return response
+                if wait is None:
+                    tell(f"{self.url} is not available ({response.status_code}), trying again")
+                else:
+                    tell(f"asked to wait: {wait:.0f} s")
+                    pause = wait
             self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    def _received(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """One answer, read whole, and not more of it than memory has room for."""
+        try:
+            with self._client.stream(method, path, **arguments) as coming:
+                body = bytearray()
+                for part in coming.iter_bytes():
+                    body += part
+                    if len(body) > _MOST_BYTES:
+                        raise self._strange(coming)
+        except UnicodeEncodeError as wrong:
+            raise Misused("what was typed is not text in the encoding of this terminal") from wrong
+        except httpx.DecodingError as wrong:
+            raise self._strange(coming) from wrong
+        coming.headers.pop("content-encoding", None)
+        return httpx.Response(coming.status_code, headers=coming.headers, content=bytes(body))
 
     def _refused(self, response: httpx.Response) -> Refused:
         if response.status_code in _AWAY:
@@ -166,8 +194,8 @@ class Api(AbstractContextManager["Api"]):
         if response.is_redirect or not response.headers.get("content-type", "").endswith(of):
             raise self._strange(response)
         try:
-            found = response.json()
-        except ValueError:
+            found = json.loads(response.content, object_hook=Document)
+        except (ValueError, RecursionError):
             raise self._strange(response) from None
         if not isinstance(found, dict):
             raise self._strange(response)
@@ -194,6 +222,6 @@ class Api(AbstractContextManager["Api"]):
 def _wait(response: httpx.Response) -> float | None:
     """Seconds until the same request may succeed; None if that is not known, or will not help."""
     given = response.headers.get("retry-after", "")
-    if response.status_code not in {409, 429} or not given.isdecimal():
+    if response.status_code not in {409, 429, 503} or not given.isdecimal():
         return None
     return float(given)

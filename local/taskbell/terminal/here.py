@@ -6,8 +6,9 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from taskbell.terminal.addresses import checked
+from taskbell.terminal.addresses import checked, is_here
 from taskbell.terminal.errors import Misused
 
 
@@ -25,7 +26,9 @@ def running() -> Here | None:
     folder = Path(os.environ.get("TASKBELL_DATA_DIR") or ".taskbell")
     try:
         found = json.loads((folder / "run.json").read_bytes())
-        return Here(found["api_url"], found["demo"]["email"], found["demo"]["password"])
+        here = Here(found["api_url"], found["demo"]["email"], found["demo"]["password"])
+        # A folder that somebody else has made must not lead a password to another machine.
+        return here if is_here(urlsplit(here.url).hostname or "") else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

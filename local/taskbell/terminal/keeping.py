@@ -62,7 +62,7 @@ def keep(made: Made, profile: Profile, *, json_: bool) -> None:
 
 def _former(profile: Profile) -> SignIn | None:
     try:
-        return profile.load()
+        return profile.load(to_end=True)
     except NotSignedIn:
         return None
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from taskbell.terminal.api import Api
-from taskbell.terminal.errors import Misused, NothingFound
+from taskbell.terminal.errors import Failed, Misused, NothingFound, tell
 from taskbell.terminal.memory import Memory, Shown
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _NO_VERSION = 0
 
 
@@ -24,7 +25,7 @@ def task(text: str, memory: Memory) -> Shown:
     if _ID.fullmatch(text):
         known = [shown for shown in memory.read().shown if shown.id == text.lower()]
         return known[0] if known else Shown(text.lower(), _NO_VERSION)
-    if not (text.isascii() and text.isdecimal()):
+    if not _NUMBER.fullmatch(text):
         raise Misused(f"not a task: {text!r}; give its number in the last `taskbell tasks`, or its whole id")
     if not memory.numbers:
         raise Misused("numbers are for people who signed in with `taskbell login`: give the whole id of the task")
@@ -80,11 +81,15 @@ def members(api: Api, texts: Iterable[str], *, workspace_id: str | None) -> list
 
 
 def names(api: Api, workspace_id: str, ids: list[str]) -> list[str]:
-    """The names of members; the ids of those who have left."""
+    """The names of members; the ids of those who have left, and of all if the token may not read names."""
     if not ids:
         return []
     members = api.pages(f"/v1/workspaces/{workspace_id}/members", limit=None)
-    known = {member["user_id"]: member["name"] for member in members}
+    try:
+        known = {member["user_id"]: member["name"] for member in members}
+    except Failed as failed:
+        tell(f"the names of members are not known: {failed}")
+        return ids
     return [known.get(one, one) for one in ids]
 
 

@@ -10,13 +10,16 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from taskbell.start.private_files import write_private
 from taskbell.terminal.errors import tell
+
+_DIGITS = 20
+"""As many as the largest position of PostgreSQL has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class Remembered:
 
     def see(self, position: str) -> None:
         """Keep the larger of two positions."""
-        if position.isdecimal() and (not self.position or int(position) > int(self.position)):
+        if not position.isdecimal() or len(position) > _DIGITS:
+            return
+        if not self.position or int(position) > int(self.position):
             self.position = position
 
 
@@ -100,14 +105,17 @@ class Memory:
                 stack.enter_context(self._locked(self._path))
                 found = self.read()
             except OSError as refused:
-                tell(f"what was shown cannot be remembered in {self._path}: {refused.strerror}")
+                self._tell(refused)
                 found, writes = Remembered(), False
             else:
                 writes = True
             yield found
             if writes:
                 shown = [[one.id, one.version] for one in found.shown]
-                write_private(self._path, json.dumps({"position": found.position, "shown": shown}))
+                try:
+                    write_private(self._path, json.dumps({"position": found.position, "shown": shown}))
+                except OSError as refused:
+                    self._tell(refused)
 
     @staticmethod
     @contextmanager
@@ -120,8 +128,15 @@ class Memory:
         finally:
             os.close(lock)
 
+    def _tell(self, refused: OSError) -> None:
+        tell(f"what was shown cannot be remembered in {self._path}: {refused.strerror}")
+
     def forget(self) -> None:
-        """Delete the file."""
-        if self._path is not None:
-            with suppress(FileNotFoundError):
-                self._path.unlink()
+        """Delete the file; where that cannot be done, it is told."""
+        try:
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return  # there is no file where there is no folder
+        except OSError as refused:
+            tell(f"{self._path} cannot be deleted: {refused.strerror}")

@@ -20,6 +20,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "TASKBELL_TOKEN": "A personal access token for the installation at `TASKBELL_URL`.",
 }
 """Environment variables of the client commands, with their meaning."""
+_TOKEN = re.compile(r"[!-~]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -37,6 +38,17 @@ class SignIn:
     token: str = field(repr=False)
     email: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sent.
+
+        Raises:
+            ValueError: A token has characters that no token has, or something is no text.
+        """
+        if not all(isinstance(each, str) for each in (self.url, self.token, self.email)):
+            raise ValueError("not text")
+        if not _TOKEN.fullmatch(self.token):
+            raise ValueError("not a token")
+
 
 class Profile:
     """A named place for one sign-in."""
@@ -52,8 +64,11 @@ class Profile:
         self.name = name
         self.path = folder("XDG_CONFIG_HOME", ".config") / f"{name}.json"
 
-    def load(self) -> SignIn:
+    def load(self, *, to_end: bool = False) -> SignIn:
         """Read the sign-in.
+
+        Args:
+            to_end: It is only needed to end its token, whoever else has read it.
 
         Raises:
             NotSignedIn: There is none, or others could have read or written it.
@@ -66,10 +81,12 @@ class Profile:
             raise NotSignedIn(f"not signed in: `{self.command('login')}` signs you in") from None
         except OSError as refused:
             raise NotSignedIn(f"{self.path} cannot be read: {refused.strerror}") from refused
-        if status.st_mode & 0o077 or status.st_uid != os.getuid():
+        if status.st_uid != os.getuid():
+            raise NotSignedIn(f"{self.path} belongs to another user: delete it")
+        if status.st_mode & 0o077 and not to_end:
             raise NotSignedIn(
                 f"other users of this machine can read your token in {self.path} (mode {status.st_mode & 0o777:o}):"
-                f" delete the token (`taskbell login` makes a new one) and the file"
+                f" `{self.command('login')}` ends it and makes a new one"
             )
         try:
             return SignIn(**json.loads(text))
@@ -107,11 +124,14 @@ def from_environment() -> SignIn | None:
     """The sign-in of a program; None without `TASKBELL_TOKEN`.
 
     Raises:
-        Misused: The token has no address to go to.
+        Misused: The token has no address to go to, or is none.
     """
     url, token = os.environ.get("TASKBELL_URL", ""), os.environ.get("TASKBELL_TOKEN", "")
     if not token:
         return None
     if not url:
         raise Misused("TASKBELL_TOKEN needs TASKBELL_URL, the address of the installation that it is for")
-    return SignIn(url=url, token=token)
+    try:
+        return SignIn(url=url, token=token)
+    except ValueError:
+        raise Misused("TASKBELL_TOKEN has characters that no token has, such as a space or the end of a line") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import unicodedata
 from datetime import datetime
 
@@ -34,8 +32,3 @@ def lines(text: str) -> list[str]:
 def local(instant: str | None) -> str:
     """An instant of the API on the clock of this machine, such as `Fri 2027-01-29 18:00`; empty for none."""
     return "" if instant is None else datetime.fromisoformat(instant).astimezone().strftime("%a %Y-%m-%d %H:%M")
-
-
-def coloured() -> bool:
-    """Whether standard output is a terminal whose user has not refused colours (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

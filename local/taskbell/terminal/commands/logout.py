@@ -24,7 +24,7 @@ def logout(
 ) -> None:
     """Sign out: the token is refused from now on, and deleted here."""
     kept = Profile(profile)
-    found = kept.load()
+    found = kept.load(to_end=True)
     if not here_only:
         try:
             with Api(found.url, token=found.token) as api:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from taskbell.contract.frames import ServerFrame
 from taskbell.terminal import lookup
 from taskbell.terminal.addresses import is_here
 from taskbell.terminal.api import Api
+from taskbell.terminal.aside import aside
 from taskbell.terminal.errors import Misused, Unreachable, reported
 from taskbell.terminal.events import describe, remark
 from taskbell.terminal.options import AsJson, ProfileName, signed_in
@@ -57,7 +59,7 @@ def watch(
 async def _watch(api: Api, *, channels: Sequence[str], cursor: str | None, count: int | None, json_: bool) -> None:
     async def connect(at: str | None) -> Connection:
         try:
-            ticket = await asyncio.to_thread(api.send, "POST", "/v1/realtime/tickets", key=False)
+            ticket = await aside(partial(api.send, "POST", "/v1/realtime/tickets", key=False))
         except Unreachable as away:
             raise ConnectionError(str(away)) from away
         options: dict[str, Any] = {"proxy": None} if is_here(urlsplit(ticket["url"]).hostname or "") else {}
