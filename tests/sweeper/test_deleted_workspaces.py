@@ -1,16 +1,20 @@
 """Reminders of a deleted workspace wait; what nobody restores is erased, in parts that survive a kill."""
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from taskbell.kit.ids import new_id
+from taskbell.local import db
 from taskbell.sweeper import erasures
 from taskbell.sweeper.errors import SweepInterrupted
 from taskbell.sweeper.maintenance import maintain
 from taskbell.sweeper.policy import Kind
-from taskbell.sweeper.repository import maintaining
+from taskbell.sweeper.repository import _FIRE_DUE, maintaining
 from taskbell.sweeper.settings import RetentionSettings
+from taskbell.testing.waiting import eventually
 
 _OVERDUE = {"kind": "overdue", "lead": timedelta(0), "fires_in": -timedelta(minutes=5)}
 
@@ -57,6 +61,23 @@ async def test_reminders_wait_for_the_restoration(plan, fired, run_sweep, delete
     assert (await run_sweep(kind=kind)).fired == 3
     assert {task for task, _ in await fired(kind.value)} == set(tasks)
     assert (await run_sweep(kind=kind)).fired == 0
+
+
+async def test_a_restoration_during_a_sweep(plan, owner, database, delete, restore, workspace):
+    """A sweep that sends a reminder to wait, and ends after the restoration began, does not let it wait for a month."""
+    await plan(3, **_OVERDUE)
+    await delete()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with db.connected(database.sweeper_url) as sweeper, db.connected(database.superuser_url) as watcher:
+        sweep = sweeper.transaction()
+        await sweep.start()
+        await _FIRE_DUE.rows(sweeper, kind=Kind.OVERDUE.value, shards=1, shard=0, leads=None, at_most=10)
+        restoring = asyncio.create_task(restore())
+        await eventually(partial(watcher.fetchval, waiting), "the restoration waits for the sweep")
+        await sweep.commit()
+    assert await restoring
+    assert await owner.fetchval("SELECT count(*) FROM reminders WHERE fire_at <= now()") == 3
+    assert await owner.fetchval("SELECT taskbell.waits_until($1) <= now()", workspace)
 
 
 async def test_past_the_deadline_they_wait_on(plan, fired, run_sweep, owner, delete, restore):

@@ -15,7 +15,7 @@ WITH due AS MATERIALIZED (
   FOR UPDATE SKIP LOCKED
 ), held AS (
   UPDATE reminders r
-  SET fire_at = CASE WHEN d.hidden_until > now() THEN d.hidden_until ELSE now() + interval '1 day' END
+  SET fire_at = taskbell.waits_until(r.workspace_id)
   FROM due d
   WHERE r.task_id = d.task_id AND r.kind = :kind AND r.lead = d.lead AND d.hidden_until IS NOT NULL
   RETURNING d.fire_at

@@ -1,9 +1,11 @@
 -- SECURITY DEFINER: nobody belongs to a deleted workspace. Reminders that came due meanwhile wait with the deadline as
--- their time (see the sweeper's fire_due), and fire now.
+-- their time (see the sweeper's fire_due), and fire now. Those that are due may just be sent to wait: the UPDATE waits
+-- for the sweep, and then looks again.
 CREATE OR REPLACE FUNCTION taskbell.restore_workspace(workspace uuid, traceparent text) RETURNS boolean
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   deadline timestamptz;
+  soon CONSTANT timestamptz := clock_timestamp() + interval '1 minute';
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('members ' || workspace, 0));
   SELECT w.restorable_until INTO deadline FROM public.workspaces w WHERE w.id = workspace FOR NO KEY UPDATE;
@@ -20,7 +22,8 @@ BEGIN
   INSERT INTO public.memberships (user_id, workspace_id, role, created_at)
   SELECT b.user_id, workspace, b.role, b.created_at FROM back b;
   UPDATE public.workspaces w SET deleted_at = NULL, restorable_until = NULL WHERE w.id = workspace;
-  UPDATE public.reminders r SET fire_at = now() WHERE r.fire_at = deadline AND r.workspace_id = workspace;
+  UPDATE public.reminders r SET fire_at = CASE WHEN r.fire_at = deadline THEN now() ELSE r.fire_at END
+  WHERE r.workspace_id = workspace AND (r.fire_at = deadline OR r.fire_at <= soon);
   INSERT INTO public.events (workspace_id, type, subject_id, actor_id, audience, traceparent, data)
   SELECT w.id, 'workspace.restored', w.id, taskbell.actor(),
     ARRAY(SELECT m.user_id FROM public.memberships m WHERE m.workspace_id = w.id
