@@ -60,7 +60,7 @@ async def test_the_largest_events_for_receivers_that_do_not_read_fit_its_memory(
     _, honest = await platform.person()
     await platform.webhook(honest, receiver.url)
     event, _ = await platform.kept_event(honest)
-    await eventually(lambda: receiver.accepted() == {event}, "the honest receiver has its event")
+    await eventually(lambda: receiver.accepted() == {event}, "the honest receiver has its event", within=300)
 
     async def recorded():
         return len(await platform.deliveries()) == _EVENTS * _WEBHOOKS + 1
