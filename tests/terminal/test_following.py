@@ -170,3 +170,9 @@ def test_a_person_without_a_platform_is_told_at_once(ann, platform):
     said = ann.types("tasks", status=6).stderr
     assert "trying again" in said
     assert said.splitlines()[-1].startswith("taskbell: http://127.0.0.1:1 does not answer")
+
+
+def test_a_new_task_reminds_at_once(ann):
+    """`add --remind` tells the task, and the reminder is in the inbox."""
+    assert ann.types("add", "Ring", "--remind").stdout == "1  Ring\n"
+    assert "Ring" in ann.types("inbox").stdout

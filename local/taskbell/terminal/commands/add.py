@@ -43,14 +43,13 @@ def add(
         if assign:
             body["assignee_ids"] = lookup.members(api, assign, workspace_id=workspace_id)
         made = api.send("POST", "/v1/tasks", body)
-        if remind:
-            api.send("POST", f"/v1/tasks/{made['id']}/remind")
         if json_:
             as_json(made)
-            return
-        if id_:
+        elif id_:
             print(made["id"])
-            return
-        with api.memory.changed() as remembered:
-            number = remembered.number(made)
-        print(task_line(made, number=number if api.memory.numbers else None))
+        else:
+            with api.memory.changed() as remembered:
+                number = remembered.number(made)
+            print(task_line(made, number=number if api.memory.numbers else None))
+        if remind:  # last: the task is told also when this fails
+            api.send("POST", f"/v1/tasks/{made['id']}/remind")

@@ -20,7 +20,11 @@ def done(
     profile: ProfileName = "default",
     json_: AsJson = False,
 ) -> None:
-    """Complete tasks. If one cannot be, the others still are, and the exit status is of the first that cannot."""
+    """Complete tasks.
+
+    Nothing is done if a number names no task. If one cannot be completed, the others still are, and the exit status is
+    of the first that cannot.
+    """
     failed: list[Failed] = []
     with signed_in(profile) as api:
         wanted = [lookup.task(text, api.memory) for text in tasks]
