@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from taskbell.store import partitions
 from taskbell.sweeper.maintenance import maintain
 from taskbell.sweeper.repository import maintaining
 from taskbell.sweeper.settings import RetentionSettings
+from taskbell.testing.waiting import eventually
 
 _OLD = datetime(2025, 1, 15, tzinfo=UTC)
 
@@ -64,9 +66,11 @@ async def old(owner, database, team):
 
 @pytest.fixture
 def carried(owner):
-    """Lets the relay have carried everything."""
+    """Lets the relay have carried everything, once no transaction of another test on the server holds events back."""
+    settled = "SELECT NOT EXISTS (SELECT FROM events WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()))"
 
     async def carry():
+        await eventually(partial(owner.fetchval, settled), "the end of older transactions")
         await owner.execute("UPDATE relay_state SET done_snapshot = pg_current_snapshot()")
 
     return carry
